@@ -1,0 +1,41 @@
+"""Make reinforcement-learning environments, models and learning libraries work together.
+
+Importing this package loads neither torch nor any environment. Submodules load on first use:
+`pufferlib.vector.make(...)` works after a bare `import pufferlib`.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_SUBMODULES = (
+    "benchmark",
+    "config",
+    "emulation",
+    "environment",
+    "exceptions",
+    "frameworks",
+    "models",
+    "policies",
+    "ppo",
+    "pytorch",
+    "registry",
+    "spaces",
+    "testing",
+    "vector",
+    "wrappers",
+)
+__all__ = ["PufferEnv", "__version__", *_SUBMODULES]  # noqa: PLE0604  (names of submodules)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return import_module(f"pufferlib.{name}")
+    if name == "PufferEnv":
+        return import_module("pufferlib.environment").PufferEnv
+    raise AttributeError(f"module 'pufferlib' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,13 @@
+"""Make any Gymnasium or PettingZoo environment look flat and fixed-size, losing nothing.
+
+`layout` compiles observation spaces, `actions` action spaces; `single` and `multi` wrap
+environments with them.
+"""
+
+from pufferlib.emulation.actions import ActionLayout
+from pufferlib.emulation.layout import Layout
+from pufferlib.emulation.multi import PettingZooPufferEnv
+from pufferlib.emulation.native import native
+from pufferlib.emulation.single import GymnasiumPufferEnv
+
+__all__ = ["ActionLayout", "GymnasiumPufferEnv", "Layout", "PettingZooPufferEnv", "native"]

@@ -1,0 +1,190 @@
+"""Make any Gymnasium environment look flat."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, SupportsFloat
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from pufferlib.emulation.actions import ActionLayout
+from pufferlib.emulation.creation import create
+from pufferlib.emulation.layout import Layout
+from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
+from pufferlib.exceptions import (
+    ActionError,
+    ArgumentError,
+    CallOrderError,
+    ObservationError,
+)
+from pufferlib.spaces import difference
+
+
+class GymnasiumPufferEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """A Gymnasium environment with flat observations and actions; itself one.
+
+    The first observation and the first action are checked against their spaces in full.
+
+    >>> env = GymnasiumPufferEnv(env_creator=gymnasium.make, env_args=["CartPole-v1"])
+    >>> observation, info = env.reset(seed=0)
+    >>> observation.shape
+    (4,)
+
+    Args:
+        env: the environment to wrap, or
+        env_creator: a function or class that returns it,
+        env_args: positional arguments for `env_creator`,
+        env_kwargs: keyword arguments for `env_creator`.
+
+    Attributes:
+        observation_layout: how an observation lies in its row; `unflatten` gives it back.
+        action_layout: the same for actions.
+        num_agents: 1.
+
+    Raises:
+        ArgumentError: both or neither of `env` and `env_creator`, a class as `env`, or something
+            that is not a Gymnasium environment.
+        SpaceError: a space of no fixed size; names the path to the leaf.
+    """
+
+    num_agents = 1
+
+    def __init__(
+        self,
+        env: Any = None,
+        env_creator: Callable[..., Any] | None = None,
+        env_args: Sequence[Any] = (),
+        env_kwargs: Mapping[str, Any] | None = None,
+    ) -> None:
+        env = create(env, env_creator, env_args, env_kwargs)
+        if not isinstance(env, gymnasium.Env):
+            raise ArgumentError(
+                f"GymnasiumPufferEnv wraps a gymnasium.Env, got {type(env).__module__}."
+                f"{type(env).__name__}. PettingZoo environments take PettingZooPufferEnv; "
+                f"pufferlib.wrappers adapts other interfaces."
+            )
+        super().__init__(env)
+        self.observation_layout = Layout.of(env.observation_space)
+        self.action_layout = ActionLayout.of(env.action_space)
+        self.observation_space = self.observation_layout.space
+        self.action_space = self.action_layout.space
+        self.single_observation_space = self.observation_layout.space
+        self.single_action_space = self.action_layout.space
+        self._rebuild_action = self.action_layout.rebuilder()
+        self._row = np.zeros(self.observation_space.shape, self.observation_space.dtype)
+        self._write = self.observation_layout.writer(self._row)
+        self._was_reset = self._action_checked = self._observation_checked = False
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[Any], Info]:
+        """Start an episode; return (observation, info). The observation is a new array."""
+        observation, info = self.reset_structured(seed, options)
+        self._write(observation)
+        return self._row.copy(), info
+
+    def step(self, action: Any) -> tuple[NDArray[Any], SupportsFloat, bool, bool, Info]:
+        """Take one step; return (observation, reward, terminated, truncated, info).
+
+        Args:
+            action: one of `action_space`.
+
+        Raises:
+            ActionError: the first action is outside `action_space`.
+            CallOrderError: before the first reset.
+        """
+        observation, reward, terminated, truncated, info = self.step_structured(action)
+        self._write(observation)
+        return self._row.copy(), reward, terminated, truncated, info
+
+    def reset_structured(
+        self, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, Info]:
+        """Start an episode; return the environment's own observation, and info."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        self._was_reset = True
+        if not self._observation_checked:
+            self._check_observation(observation)
+        return observation, info
+
+    def step_structured(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, Info]:
+        """Take one step with a flat action; return what the environment itself returns."""
+        if not self._action_checked:
+            self._check_action(action)
+        return self.env.step(self._rebuild_action(action))
+
+    def _check_observation(self, observation: Any) -> None:
+        fault = difference(observation, self.env.observation_space)
+        if fault:
+            raise ObservationError(
+                f"The first observation of {self.env} does not belong to its observation space: "
+                f"{fault}. Mend the environment's observation_space or what it returns."
+            )
+        self._observation_checked = True
+
+    def _check_action(self, action: Any) -> None:
+        if not self._was_reset:
+            raise CallOrderError("step before reset. Call reset first.")
+        fault = difference(action, self.action_space)
+        if fault:
+            raise ActionError(
+                f"The first action does not belong to the flat action space {self.action_space}: "
+                f"{fault.replace('value', 'action', 1)}."
+            )
+        self._action_checked = True
+
+
+class GymnasiumRows(PufferEnv):
+    """A `GymnasiumPufferEnv` that writes rows and starts the next episode in the same step."""
+
+    def __init__(self, env: GymnasiumPufferEnv) -> None:
+        self.env = env
+        self.single_observation_space = env.single_observation_space
+        self.single_action_space = env.single_action_space
+        self.observation_layout, self.action_layout = env.observation_layout, env.action_layout
+        self.num_agents = 1
+        self.render_mode = env.render_mode
+        super().__init__()
+
+    def bind(self, buffers: Buffers) -> None:
+        """Write into these rows from now on."""
+        super().bind(buffers)
+        self._write = self.env.observation_layout.writer(buffers.observations[0])
+        self._write_final = self.env.observation_layout.writer(buffers.final_observations[0])
+
+    def reset(self, seed: int | None = None) -> tuple[NDArray[Any], list[Info]]:
+        """Start an episode; return (observations, infos)."""
+        observation, info = self.env.reset_structured(seed)
+        self._write(observation)
+        self.rewards[0], self.terminals[0], self.truncations[0] = 0, False, False
+        self.masks[0] = True
+        return self.observations, [info] if info else []
+
+    def step(self, actions: NDArray[Any]) -> StepResult:
+        """Take one step; where it ends the episode, start the next."""
+        env = self.env
+        observation, reward, terminated, truncated, info = env.step_structured(actions[0])
+        infos = [info] if info else []
+        if terminated or truncated:
+            self._write_final(observation)
+            observation, info = env.reset_structured()
+            if info:
+                infos.append(info)
+        self._write(observation)
+        self.rewards[0] = reward
+        self.terminals[0] = terminated
+        self.truncations[0] = truncated
+        return self.observations, self.rewards, self.terminals, self.truncations, infos
+
+    @property
+    def user_env(self) -> GymnasiumPufferEnv:
+        """The environment that is adapted."""
+        return self.env
+
+    def render(self) -> Any:
+        """Return the environment's own rendering."""
+        return self.env.render()
+
+    def close(self) -> None:
+        """Close the environment."""
+        self.env.close()

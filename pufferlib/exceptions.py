@@ -1,0 +1,107 @@
+"""Every error that pufferlib raises on purpose.
+
+    PufferError
+    ├── ArgumentError (ValueError)        an argument that no call could accept
+    │   ├── SettingError                  an unknown or ill-typed setting in a file or flag
+    │   └── UnknownNameError              a name that is not registered; suggests the nearest
+    ├── SpaceError (TypeError)            a space that cannot be flattened; names the path to the leaf
+    ├── ObservationError (ValueError)     an environment returned what its space does not allow
+    ├── ActionError (ValueError)          actions of the wrong shape or outside the space
+    ├── ContractError (AssertionError)    the conformance kit found a breach
+    ├── CallOrderError (RuntimeError)     step before reset, recv without send, use after close
+    ├── WorkerError (RuntimeError)        an environment failed, died or hung
+    ├── NotInstalledError (ImportError)   an optional package is missing; says how to install it
+    └── CheckpointError (RuntimeError)    a checkpoint that does not fit, or cannot be read
+
+A message says what was given, what is allowed and what to do.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class PufferError(Exception):
+    """Base of every error raised on purpose by pufferlib."""
+
+
+class ArgumentError(PufferError, ValueError):
+    """An argument that no call could accept."""
+
+
+class SettingError(ArgumentError):
+    """An unknown or ill-typed setting in a preset file or on the command line."""
+
+
+class UnknownNameError(ArgumentError):
+    """A name that is not registered."""
+
+
+class SpaceError(PufferError, TypeError):
+    """A space that emulation cannot flatten."""
+
+
+class ObservationError(PufferError, ValueError):
+    """An environment returned an observation that its space does not allow."""
+
+
+class ActionError(PufferError, ValueError):
+    """Actions of the wrong shape or outside the action space."""
+
+
+class ContractError(PufferError, AssertionError):
+    """The conformance kit found that an environment or a vectorizer breaks its contract."""
+
+
+class CallOrderError(PufferError, RuntimeError):
+    """A method was called before the one it depends on, or after close."""
+
+
+class NotInstalledError(PufferError, ImportError):
+    """An optional package is missing."""
+
+
+class CheckpointError(PufferError, RuntimeError):
+    """A checkpoint that cannot be read or does not fit."""
+
+
+class WorkerError(PufferError, RuntimeError):
+    """An environment raised, or the process that steps it died or hung.
+
+    Where the original exception could be carried over, it is the `__cause__`.
+
+    Attributes:
+        worker: index of the worker, or None for the Serial backend.
+        env_index: index of the environment that failed, or None where it is not known.
+        seed: the last seed given to that environment, or None.
+        step: how many steps that environment had taken since its last seeded reset, or None.
+        original_type: name of the original exception's class, or None if the process died or hung.
+        original_traceback: the original traceback as text, or "".
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        worker: int | None = None,
+        env_index: int | None = None,
+        seed: int | None = None,
+        step: int | None = None,
+        original_type: str | None = None,
+        original_traceback: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.worker = worker
+        self.env_index = env_index
+        self.seed = seed
+        self.step = step
+        self.original_type = original_type
+        self.original_traceback = original_traceback
+
+
+def suggestion(name: str, allowed: Iterable[str]) -> str:
+    """Return " Did you mean 'x' or 'y'?" for the allowed names nearest to `name`, or ""."""
+    lowered = {candidate.lower(): candidate for candidate in allowed}
+    near = difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.5)
+    if not near:
+        return ""
+    return f" Did you mean {' or '.join(repr(lowered[key]) for key in near)}?"

@@ -1,0 +1,1 @@
+"""Thin bindings that hand a policy to a learning library."""

@@ -1,0 +1,91 @@
+"""Hand a policy to CleanRL's scripts, which call `get_value` and `get_action_and_value`."""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from pufferlib.models import State
+from pufferlib.pytorch import Heads, sample_actions
+
+
+class Policy(nn.Module):
+    """A policy without memory, as CleanRL's PPO scripts expect an agent.
+
+    Args:
+        policy: any `nn.Module` whose forward returns (actions, value).
+    """
+
+    def __init__(self, policy: nn.Module) -> None:
+        super().__init__()
+        self.policy = policy
+
+    def forward(
+        self, x: Tensor, action: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The same as `get_action_and_value`."""
+        return self.get_action_and_value(x, action)
+
+    def get_value(self, x: Tensor, state: Any = None) -> Tensor:
+        """Return the value (B, 1) of observations (B, ...)."""
+        value: Tensor = self.policy(x)[1]
+        return value
+
+    def get_action_and_value(
+        self, x: Tensor, action: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return (action, log probability (B,), entropy (B,), value (B, 1)).
+
+        Args:
+            x: observations (B, ...).
+            action: rate this action; None to draw one.
+        """
+        heads, value = self.policy(x)
+        return *_sample(heads, action), value
+
+
+class RecurrentPolicy(nn.Module):
+    """A policy with memory, as CleanRL's recurrent PPO scripts expect an agent.
+
+    Args:
+        policy: a `pufferlib.models.LSTMWrapper`.
+    """
+
+    def __init__(self, policy: Any) -> None:
+        super().__init__()
+        self.policy = policy
+
+    @property
+    def lstm(self) -> nn.LSTM:
+        """The LSTM, whose `num_layers` and `hidden_size` CleanRL reads."""
+        lstm: nn.LSTM = self.policy.lstm
+        return lstm
+
+    def forward(
+        self, x: Tensor, state: State | None = None, action: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, State]:
+        """The same as `get_action_and_value`."""
+        return self.get_action_and_value(x, state, action)
+
+    def get_value(self, x: Tensor, state: State | None = None) -> Tensor:
+        """Return the value of observations after the state."""
+        value: Tensor = self.policy(x, state)[1]
+        return value
+
+    def get_action_and_value(
+        self, x: Tensor, state: State | None = None, action: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, State]:
+        """Return (action, log probability, entropy, value, state).
+
+        Args:
+            x: observations (B, ...), or (B, T, ...) of sequences.
+            state: what the last call returned; None at the start.
+            action: rate this action; None to draw one.
+        """
+        heads, value, state = self.policy(x, state)
+        return *_sample(heads, action), value, state
+
+
+def _sample(heads: Heads, action: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    if action is not None and isinstance(heads, Tensor):
+        action = action.reshape(heads.shape[0])
+    return sample_actions(heads, action)

@@ -1,0 +1,1 @@
+"""Networks for environments that a plain one does not suit."""

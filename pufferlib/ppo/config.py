@@ -1,0 +1,91 @@
+"""The settings of the trainer, each documented at its default with its source."""
+
+from dataclasses import dataclass
+
+from pufferlib.exceptions import SettingError
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of proximal policy optimization (Schulman et al. 2017, arXiv:1707.06347).
+
+    Defaults without a source are those of CleanRL's ppo.py.
+    """
+
+    total_timesteps: int = 1_000_000
+    """Steps of agents to train for."""
+
+    max_seconds: float | None = None
+    """Stop after this many seconds of wall time, if that comes first."""
+
+    seed: int = 1
+    """Seeds the network, the actions and the minibatches; environment i gets seed + i."""
+
+    device: str = "auto"
+    """cpu, cuda, cuda:1 ... auto takes a GPU if there is one."""
+
+    horizon: int = 64
+    """Steps of each row in a rollout."""
+
+    minibatches: int = 4
+    """Pieces a rollout is learned from, one gradient step each; whole rows if recurrent."""
+
+    update_epochs: int = 4
+    """Times a rollout is learned from."""
+
+    learning_rate: float = 2.5e-4
+    """Of Adam (Kingma and Ba 2015), with epsilon 1e-5."""
+
+    anneal_learning_rate: bool = True
+    """Lower the learning rate linearly to 0 at the end of training."""
+
+    gamma: float = 0.99
+    """Discount per step."""
+
+    gae_lambda: float = 0.95
+    """0 is TD(0), 1 is Monte Carlo (Schulman et al. 2016, arXiv:1506.02438)."""
+
+    clip_coefficient: float = 0.2
+    """How far the probability ratio may move from 1 before its gradient stops (eq. 7)."""
+
+    value_coefficient: float = 0.5
+    """Weight of the value loss (eq. 9)."""
+
+    entropy_coefficient: float = 0.01
+    """Weight of the entropy bonus (eq. 9)."""
+
+    max_gradient_norm: float = 0.5
+    """Scale the gradient down to this norm where it is longer."""
+
+    normalize_advantages: bool = True
+    """Shift and scale the advantages of a minibatch to mean 0 and deviation 1."""
+
+    normalize_rewards: bool = False
+    """Divide rewards by the running deviation of their discounted sum (Engstrom et al. 2020)."""
+
+    checkpoint_interval: int = 100
+    """Updates between checkpoints; the last is always saved."""
+
+    threads: int | None = None
+    """Threads that torch computes with on the CPU; None leaves torch's choice."""
+
+    def check(self, rows: int, is_recurrent: bool) -> None:
+        """Refuse settings that cannot be, given the rows of a batch.
+
+        Raises:
+            SettingError: says which would.
+        """
+        for name in ("total_timesteps", "horizon", "minibatches", "update_epochs"):
+            if getattr(self, name) < 1:
+                raise SettingError(f"train.{name} must be at least 1; got {getattr(self, name)}.")
+        for name in ("gamma", "gae_lambda"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SettingError(
+                    f"train.{name} must lie within [0, 1]; got {getattr(self, name)}."
+                )
+        pieces, what = (rows, "rows") if is_recurrent else (rows * self.horizon, "samples")
+        if self.minibatches > pieces:
+            raise SettingError(
+                f"train.minibatches must be at most the {pieces} {what} of a rollout; got "
+                f"{self.minibatches}. Use fewer, or more environments (vec.num_envs)."
+            )

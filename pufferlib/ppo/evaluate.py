@@ -1,0 +1,106 @@
+"""What a policy is worth: whole episodes from given seeds, and how sure their mean is."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from pufferlib.exceptions import ArgumentError
+from pufferlib.models import LSTMWrapper
+from pufferlib.ppo.actions import to_numpy
+from pufferlib.pytorch import sample_actions
+from pufferlib.vector import VectorEnv
+
+_RESAMPLES = 10_000
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The episodes of one policy.
+
+    Attributes:
+        returns: float64 (episodes,), undiscounted, in the order of the rows.
+        lengths: int64 (episodes,), in steps.
+    """
+
+    returns: NDArray[np.float64]
+    lengths: NDArray[np.int64]
+
+    @property
+    def mean(self) -> float:
+        return float(self.returns.mean())
+
+    def interval(self) -> tuple[float, float]:
+        """Return the 95% interval of the mean return, by the percentile bootstrap (Efron 1979)."""
+        generator = np.random.default_rng(0)
+        picks = generator.integers(len(self.returns), size=(_RESAMPLES, len(self.returns)))
+        low, high = np.percentile(self.returns[picks].mean(1), [2.5, 97.5])
+        return float(low), float(high)
+
+    def __str__(self) -> str:
+        low, high = self.interval()
+        return f"{self.mean:.2f}  [{low:.2f}, {high:.2f}]"
+
+
+def evaluate(
+    vecenv: VectorEnv, policy: nn.Module | None, seed: int, max_steps: int | None = None
+) -> Evaluation:
+    """Return the first episode of every row, played from `seed` on.
+
+    Each row plays the one episode that its seed begins, however short the others are, so that long
+    episodes count as much as short ones, and two policies meet the same games.
+
+    Args:
+        vecenv: synchronous; row i plays with the seed of its environment.
+        policy: draws actions as in training; None plays uniformly at random. Left in eval mode.
+        seed: of the first environment, and of the draws of actions.
+        max_steps: stop here and count what is unfinished as it stands; None plays to the end.
+    """
+    if vecenv.batch_size != vecenv.num_envs:
+        raise ArgumentError("evaluate needs a synchronous vectorizer: batch_size=None.")
+    rows = vecenv.num_agents
+    generator_state = torch.get_rng_state()
+    torch.manual_seed(seed)
+    act = _random_actor(vecenv, seed) if policy is None else _PolicyActor(vecenv, policy)
+    returns, lengths = np.zeros(rows), np.zeros(rows, np.int64)
+    playing = np.ones(rows, np.bool_)
+    observations, _ = vecenv.reset(seed)
+    ends = np.ones(rows, np.bool_)
+    while playing.any() and (max_steps is None or lengths.max() < max_steps):
+        observations, rewards, terminals, truncations, _ = vecenv.step(act(observations, ends))
+        ends = terminals | truncations
+        returns[playing] += rewards[playing]
+        lengths[playing] += 1
+        playing &= ~ends
+    torch.set_rng_state(generator_state)
+    return Evaluation(returns, lengths)
+
+
+def _random_actor(vecenv: VectorEnv, seed: int) -> Any:
+    space: gymnasium.Space[Any] = vecenv.action_space
+    space.seed(seed)
+    return lambda observations, starts: space.sample()
+
+
+class _PolicyActor:
+    """Draws actions for a batch, with the memory that takes."""
+
+    def __init__(self, vecenv: VectorEnv, policy: nn.Module) -> None:
+        self._policy = policy.eval()
+        self._device = next(policy.parameters()).device
+        self._space = vecenv.single_action_space
+        self._state: Any = None
+
+    @torch.no_grad()
+    def __call__(self, observations: NDArray[Any], starts: NDArray[np.bool_]) -> NDArray[Any]:
+        rows = torch.as_tensor(observations, device=self._device)
+        if isinstance(self._policy, LSTMWrapper):
+            starts_here = torch.as_tensor(starts, device=self._device)
+            heads, _, self._state = self._policy(rows, self._state, starts_here)
+        else:
+            heads, _ = self._policy(rows)
+        return to_numpy(sample_actions(heads)[0], self._space)

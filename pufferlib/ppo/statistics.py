@@ -1,0 +1,75 @@
+"""What episodes report, averaged; and the running scale of rewards."""
+
+from collections import defaultdict, deque
+from collections.abc import Iterable
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pufferlib.environment import Info
+
+_WINDOW = 100  # episodes
+
+
+class EpisodeStatistics:
+    """Means over the last hundred episodes of whatever numbers infos hold, whatever their names."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=_WINDOW))
+
+    def add(self, infos: Iterable[Info]) -> None:
+        """Take in the infos of a step; what is not a number is passed over."""
+        for info in infos:
+            for key, value in info.items():
+                if isinstance(value, (Real, np.number)):
+                    self._values[key].append(float(value))
+
+    def means(self) -> dict[str, float]:
+        """Return the mean of each number."""
+        return {key: sum(values) / len(values) for key, values in sorted(self._values.items())}
+
+
+class RewardScale:
+    """Divides rewards by the running deviation of their discounted sum.
+
+    Engstrom et al. 2020 (arXiv:2005.12729), as in Gymnasium's NormalizeReward: the sum of each row
+    is not restarted by a division, only by the end of its episode. The running variance is Chan's.
+    """
+
+    def __init__(self, rows: int, gamma: float) -> None:
+        self._gamma = gamma
+        self._sums = np.zeros(rows)
+        self._count, self._mean, self._variance = 1e-4, 0.0, 1.0
+
+    def __call__(
+        self, rewards: NDArray[np.float32], ends: NDArray[np.bool_]
+    ) -> NDArray[np.float32]:
+        """Return scaled rewards (B,); `ends` are the rows whose episode ended with them."""
+        self._sums = self._sums * self._gamma + rewards
+        count, mean, variance = len(rewards), self._sums.mean(), self._sums.var()
+        total, apart = self._count + count, mean - self._mean
+        self._variance = (
+            self._variance * self._count + variance * count + apart**2 * self._count * count / total
+        ) / total
+        self._mean += apart * count / total
+        self._count = total
+        self._sums[ends] = 0
+        return (rewards / np.sqrt(self._variance + 1e-8)).astype(np.float32)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        return {
+            "sums": torch.from_numpy(self._sums.copy()),
+            "count": float(self._count),
+            "mean": float(self._mean),
+            "variance": float(self._variance),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up where `state_dict` was called."""
+        self._sums = state["sums"].numpy().copy()
+        self._count, self._mean = state["count"], state["mean"]
+        self._variance = state["variance"]

@@ -1,0 +1,273 @@
+"""The training loop: collect a rollout, learn from it, tell how it goes."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pufferlib.exceptions import ArgumentError
+from pufferlib.models import LSTMWrapper
+from pufferlib.ppo import checkpoint
+from pufferlib.ppo.actions import to_numpy
+from pufferlib.ppo.advantage import advantages
+from pufferlib.ppo.config import TrainConfig
+from pufferlib.ppo.loss import normalized, ppo_loss
+from pufferlib.ppo.profile import Profile
+from pufferlib.ppo.statistics import EpisodeStatistics, RewardScale
+from pufferlib.ppo.storage import Minibatch, Rollout
+from pufferlib.pytorch import Heads, sample_actions
+from pufferlib.vector import Batch, VectorEnv
+
+
+class Trainer:
+    """Trains `policy` on `vecenv`. Call `step` until `is_done`; it says how it goes.
+
+    The same seed trains the same weights on the CPU, whatever the number of workers.
+
+    Args:
+        config: the settings.
+        vecenv: synchronous (`batch_size` None); stays the caller's to close.
+        policy: returns (actions, value); an `LSTMWrapper` keeps its memory across rollouts.
+
+    Attributes:
+        timesteps: of agents, taken so far.
+        updates: rollouts learned from so far.
+        profile: seconds by part: environment, forward, train.
+
+    Raises:
+        SettingError: settings that cannot be.
+        ArgumentError: a pool.
+    """
+
+    def __init__(self, config: TrainConfig, vecenv: VectorEnv, policy: nn.Module) -> None:
+        if vecenv.batch_size != vecenv.num_envs:
+            raise ArgumentError(
+                f"The trainer steps all environments together; got batch_size={vecenv.batch_size} "
+                f"of num_envs={vecenv.num_envs}. Use batch_size=None."
+            )
+        self._recurrent = policy if isinstance(policy, LSTMWrapper) else None
+        config.check(vecenv.num_agents, self._recurrent is not None)
+        if config.threads is not None:
+            torch.set_num_threads(config.threads)
+        self.config = config
+        self.device = choose_device(config.device)
+        self.policy = policy.to(self.device)
+        self.timesteps = self.updates = 0
+        self.profile = Profile()
+        self.episodes = EpisodeStatistics()
+        self._vecenv = vecenv
+        self._optimizer = torch.optim.Adam(policy.parameters(), config.learning_rate, eps=1e-5)
+        self._generator = torch.Generator().manual_seed(config.seed)
+        self._scale = RewardScale(vecenv.num_agents, config.gamma)
+        self._losses: dict[str, float] = {}
+        self._began_s = time.monotonic()
+        self._rollout: Rollout | None = None
+        torch.manual_seed(config.seed)
+        vecenv.async_reset(config.seed)
+        self._take(vecenv.recv())
+        self._starts = torch.ones(vecenv.num_agents, dtype=torch.bool, device=self.device)
+        self._state = None
+        if self._recurrent is not None:
+            self._state = self._recurrent.initial_state(vecenv.num_agents, self.device)
+
+    @property
+    def is_done(self) -> bool:
+        """The steps, or the seconds, are used up."""
+        seconds = self.config.max_seconds
+        is_late = seconds is not None and time.monotonic() - self._began_s >= seconds
+        return is_late or self.timesteps >= self.config.total_timesteps
+
+    @property
+    def progress(self) -> float:
+        """How much of the training is done, in [0, 1]."""
+        done = self.timesteps / self.config.total_timesteps
+        if self.config.max_seconds is not None:
+            done = max(done, (time.monotonic() - self._began_s) / self.config.max_seconds)
+        return min(1.0, done)
+
+    def step(self) -> dict[str, float]:
+        """Collect a rollout and learn from it; return the metrics so far."""
+        if self.config.anneal_learning_rate:
+            for group in self._optimizer.param_groups:
+                group["lr"] = self.config.learning_rate * (1 - self.progress)
+        rollout = self.collect()
+        with self.profile.part("train"):
+            self.learn(rollout)
+        self.updates += 1
+        return self.metrics()
+
+    def metrics(self) -> dict[str, float]:
+        """Return what there is to know, by name: counts, losses, and means over episodes."""
+        return {
+            "timesteps": self.timesteps,
+            "updates": self.updates,
+            "steps_per_second": self.timesteps / self.profile.elapsed_s,
+            "learning_rate": self._optimizer.param_groups[0]["lr"],
+            **{f"loss/{name}": value for name, value in self._losses.items()},
+            **{f"episode/{name}": value for name, value in self.episodes.means().items()},
+        }
+
+    @torch.no_grad()
+    def collect(self) -> Rollout:
+        """Step the environments `horizon` times; return the rollout, valid until the next call."""
+        rollout = self._rollout
+        if self._state is not None and rollout is not None:
+            rollout.initial_state = self._state
+        for t in range(self.config.horizon):
+            with self.profile.part("forward"):
+                state_before = self._state
+                heads, value, self._state = self._act(self._observations, self._starts)
+                actions, log_probabilities, _ = sample_actions(heads)
+                if rollout is None:
+                    rollout = Rollout(self.config.horizon, self._observations, actions)
+                    rollout.initial_state = state_before
+                    self._rollout = rollout
+                rollout.observations[t] = self._observations
+                rollout.actions[t] = actions
+                rollout.log_probabilities[t] = log_probabilities
+                rollout.values[t] = value.squeeze(1)
+                rollout.starts[t] = self._starts
+                chosen = to_numpy(actions, self._vecenv.single_action_space)
+            with self.profile.part("environment"):
+                self._vecenv.send(chosen)
+                batch = self._vecenv.recv()
+            was_present = self._present
+            self._take(batch)
+            self._note(rollout, t, batch, was_present)
+        with self.profile.part("forward"):
+            _, value, _ = self._act(self._observations, self._starts)
+            rollout.values[-1] = value.squeeze(1)
+        return rollout
+
+    def learn(self, rollout: Rollout) -> None:
+        """Take the gradient steps that one rollout is good for."""
+        config = self.config
+        estimates = advantages(
+            rollout.rewards,
+            rollout.values,
+            rollout.terminals,
+            rollout.truncations,
+            rollout.final_values,
+            config.gamma,
+            config.gae_lambda,
+        )
+        totals: dict[str, float] = {}
+        steps = 0
+        for _ in range(config.update_epochs):
+            for minibatch in rollout.minibatches(config.minibatches, estimates, self._generator):
+                losses = self._descend(minibatch)
+                for name, value in losses.items():
+                    totals[name] = totals.get(name, 0.0) + value
+                steps += 1
+        self._losses = {name: total / steps for name, total in totals.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps: weights, optimizer, progress, scale, generators."""
+        return {
+            "policy": self.policy.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "timesteps": self.timesteps,
+            "updates": self.updates,
+            "reward_scale": self._scale.state_dict(),
+            "generator": self._generator.get_state(),
+            "torch_generator": torch.get_rng_state(),
+        }
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint, whole or not at all."""
+        checkpoint.save(path, self.state_dict())
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint; the environments begin new episodes.
+
+        Raises:
+            CheckpointError: it cannot be read, or is of another architecture.
+        """
+        state = checkpoint.load(path)
+        checkpoint.load_policy(self.policy, state, path)
+        self._optimizer.load_state_dict(state["optimizer"])
+        self.timesteps, self.updates = state["timesteps"], state["updates"]
+        self._scale.load_state_dict(state["reward_scale"])
+        self._generator.set_state(state["generator"])
+        torch.set_rng_state(state["torch_generator"])
+
+    def _act(self, observations: Tensor, starts: Tensor) -> tuple[Heads, Tensor, Any]:
+        if self._recurrent is None:
+            return *self.policy(observations), None
+        heads, value, state = self._recurrent(observations, self._state, starts)
+        return heads, value, state
+
+    def _take(self, batch: Batch) -> None:
+        """Hold what the policy acts on next: copies, since the vectorizer writes over its rows."""
+        self._observations = torch.tensor(batch.observations, device=self.device)
+        self._present = torch.tensor(batch.masks, device=self.device)
+
+    def _note(self, rollout: Rollout, t: int, batch: Batch, was_present: Tensor) -> None:
+        """Store what followed from the actions at t."""
+        ends = batch.terminals | batch.truncations
+        rewards = self._scale(batch.rewards, ends) if self.config.normalize_rewards else batch.rewards
+        rollout.rewards[t] = torch.tensor(rewards)
+        rollout.terminals[t] = torch.tensor(batch.terminals)
+        rollout.truncations[t] = torch.tensor(batch.truncations)
+        rollout.valid[t] = was_present & self._present
+        if batch.truncations.any():
+            with self.profile.part("forward"):
+                rollout.final_values[t] = self._final_values(batch.truncations)
+        self._starts = torch.tensor(ends, device=self.device) | (self._present & ~was_present)
+        self.timesteps += int(rollout.valid[t].sum())
+        self.episodes.add(batch.infos)
+
+    def _final_values(self, truncations: NDArray[np.bool_]) -> Tensor:
+        """Return the value of the last observation of each row, 0 where not truncated."""
+        cut = torch.from_numpy(truncations.nonzero()[0]).to(self.device)
+        final = torch.tensor(self._vecenv.final_observations[truncations], device=self.device)
+        if self._recurrent is None:
+            value = self.policy(final)[1]
+        else:
+            hidden, cell = self._state
+            value = self._recurrent(final, (hidden[:, cut], cell[:, cut]))[1]
+        values = torch.zeros(len(truncations), device=self.device)
+        values[cut] = value.squeeze(1)
+        return values
+
+    def _descend(self, minibatch: Minibatch) -> dict[str, float]:
+        """Take one gradient step; return the losses by name."""
+        config = self.config
+        if self._recurrent is None:
+            heads, values = self.policy(minibatch.observations)
+        else:
+            heads, values, _ = self._recurrent(
+                minibatch.observations, minibatch.state, minibatch.starts
+            )
+        _, log_probabilities, entropies = sample_actions(heads, minibatch.actions)
+        estimates = minibatch.advantages
+        if config.normalize_advantages:
+            estimates = normalized(estimates, minibatch.valid)
+        loss = ppo_loss(
+            log_probabilities=log_probabilities,
+            old_log_probabilities=minibatch.log_probabilities,
+            entropies=entropies,
+            values=values.squeeze(1),
+            advantages=estimates,
+            returns=minibatch.returns,
+            valid=minibatch.valid,
+            clip_coefficient=config.clip_coefficient,
+            value_coefficient=config.value_coefficient,
+            entropy_coefficient=config.entropy_coefficient,
+        )
+        self._optimizer.zero_grad()
+        loss.total.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.policy.parameters(), config.max_gradient_norm)
+        self._optimizer.step()
+        return {name: value.item() for name, value in loss._asdict().items()}
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device meant by `name`; "auto" is the GPU if there is one."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)

@@ -1,0 +1,126 @@
+"""The torch side of emulation: tensors back into structure, and distributions over any actions."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal
+
+from pufferlib.emulation.layout import Layout, nest
+
+Head = Tensor | Normal
+Heads = Head | Sequence[Head]
+
+_DTYPES = {
+    np.dtype(name): getattr(torch, name)
+    for name in (
+        "bool",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "float16",
+        "float32",
+        "float64",
+    )
+}
+
+
+def unflatten(observations: Tensor, layout: Layout | None) -> Any:
+    """Return a batch of flat observations in the environment's own structure, as views.
+
+    Args:
+        observations: (*batch, *layout.space.shape), of the layout's dtype, on any device. The last
+            axis must be contiguous.
+        layout: `observation_layout` of an emulated or vectorized environment; None where the
+            observation was flat from the start.
+
+    Returns:
+        A tensor, or dicts and tuples of tensors, each (*batch, *leaf.shape) in the leaf's dtype.
+    """
+    if layout is None or (layout.is_identity and layout.fields[0].leaf.kind == "Box"):
+        return observations
+    batch = observations.shape[:-1]
+    values = []
+    for field in layout.fields:
+        piece = observations[..., field.start : field.stop]
+        if layout.is_bytes:
+            piece = piece.view(_DTYPES[field.leaf.dtype])
+        values.append(piece.reshape(*batch, *field.leaf.shape))
+    return nest(layout.structure, iter(values))
+
+
+def layer_init(layer: Any, std: float = math.sqrt(2), bias: float = 0.0) -> Any:
+    """Initialise a linear or convolutional layer orthogonally (Saxe et al. 2014); return it.
+
+    Args:
+        layer: anything with `weight` and `bias`; changed in place.
+        std: gain of the orthogonal matrix; PPO uses sqrt(2) inside, 0.01 for the policy's last
+            layer and 1 for the value's (Engstrom et al. 2020, arXiv:2005.12729).
+        bias: constant.
+    """
+    nn.init.orthogonal_(layer.weight, std)
+    nn.init.constant_(layer.bias, bias)
+    return layer
+
+
+def sample_actions(heads: Heads, actions: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """Draw actions, or rate given ones, under what a policy returned.
+
+    Args:
+        heads: logits (B, n) of one discrete action; a Normal over (B, n) continuous ones; or a
+            sequence of these, for action spaces of several parts, in the order of the columns.
+        actions: rate these instead of drawing; shaped as returned.
+
+    Returns:
+        actions: (B,) int64 for one discrete action, else (B, columns): int64 if all are discrete,
+            else the dtype of the continuous ones.
+        log_probabilities: (B,), summed over the columns.
+        entropies: (B,), summed over the columns.
+    """
+    if isinstance(heads, Tensor):
+        return _sample_discrete(heads, actions)
+    if isinstance(heads, Normal):
+        return _sample_normal(heads, actions)
+    columns, log_probabilities, entropies, start = [], [], [], 0
+    for head in heads:
+        width = head.loc.shape[-1] if isinstance(head, Normal) else 1
+        given = None if actions is None else actions[:, start : start + width]
+        start += width
+        if isinstance(head, Normal):
+            column, log_probability, entropy = _sample_normal(head, given)
+        else:
+            chosen = None if given is None else given[:, 0].long()
+            column, log_probability, entropy = _sample_discrete(head, chosen)
+            column = column.unsqueeze(1)
+        columns.append(column)
+        log_probabilities.append(log_probability)
+        entropies.append(entropy)
+    return torch.cat(columns, 1), sum_of(log_probabilities), sum_of(entropies)
+
+
+def sum_of(tensors: list[Tensor]) -> Tensor:
+    """Return the elementwise sum of equally shaped tensors."""
+    return torch.stack(tensors).sum(0)
+
+
+def _sample_discrete(logits: Tensor, actions: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    log_probabilities = logits.log_softmax(-1)
+    probabilities = log_probabilities.exp()
+    if actions is None:
+        actions = torch.multinomial(probabilities, 1).squeeze(1)
+    chosen = log_probabilities.gather(1, actions.long().unsqueeze(1)).squeeze(1)
+    return actions, chosen, torch.special.entr(probabilities).sum(-1)
+
+
+def _sample_normal(normal: Normal, actions: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    if actions is None:
+        actions = normal.sample()
+    return actions, normal.log_prob(actions).sum(-1), normal.entropy().sum(-1)

@@ -1,0 +1,58 @@
+"""A ready `make_env` and `Policy` for each environment family.
+
+    import pufferlib.registry.nethack as nethack
+    env = nethack.make_env("NetHackScore-v0")
+    policy = nethack.Policy(env)
+
+Each module is one family and has `FAMILY`, `make_env(name, ...)`, `env_creator(name)` and
+`Policy(env)`. Importing one imports neither torch nor the environment.
+"""
+
+import importlib
+import pkgutil
+from types import ModuleType
+
+from pufferlib.exceptions import UnknownNameError, suggestion
+from pufferlib.registry._family import Family
+
+__all__ = ["Family", "families", "load", "resolve"]
+
+
+def families() -> list[str]:
+    """Return the names of all families, sorted."""
+    found = (module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(name for name in found if not name.startswith("_"))
+
+
+def load(name: str) -> ModuleType:
+    """Return the registry module of the family `name`.
+
+    Raises:
+        UnknownNameError: suggests the nearest names.
+    """
+    if name not in families():
+        raise UnknownNameError(
+            f"There is no environment family {name!r}.{suggestion(name, families())} "
+            f"Families: {', '.join(families())}."
+        )
+    return importlib.import_module(f"{__name__}.{name}")
+
+
+def resolve(name: str) -> tuple[ModuleType, str]:
+    """Return the registry module and the task meant by the name of a family or of a task.
+
+    Raises:
+        UnknownNameError: suggests the nearest names.
+    """
+    tasks: dict[str, str] = {}
+    for family in families():
+        module = load(family)
+        if name == family:
+            return module, module.FAMILY.default
+        tasks |= dict.fromkeys(module.FAMILY.tasks, family)
+    if name in tasks:
+        return load(tasks[name]), name
+    raise UnknownNameError(
+        f"There is no environment {name!r}.{suggestion(name, [*families(), *tasks])} "
+        f"Families: {', '.join(families())}. List tasks with: puffer envs FAMILY"
+    )

@@ -1,0 +1,68 @@
+"""What the registry knows of an environment family without importing it."""
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pufferlib.exceptions import NotInstalledError, UnknownNameError, suggestion
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of environments that one package brings.
+
+    Attributes:
+        name: of the registry module and of the extra in pyproject.toml.
+        package: what is imported; None if the family is part of pufferlib.
+        default: the task that `make_env` makes when none is named.
+        tasks: all names that `make_env` takes.
+        stale_pins: packages of the extra whose own requirements pin versions that are too old, and
+            run well with newer ones: installed without their requirements.
+    """
+
+    name: str
+    package: str | None
+    default: str
+    tasks: tuple[str, ...]
+    stale_pins: tuple[str, ...] = ()
+
+    @property
+    def is_installed(self) -> bool:
+        return self.package is None or importlib.util.find_spec(self.package) is not None
+
+    @property
+    def install_line(self) -> str:
+        """What to run to install it."""
+        return f'make install ENV={self.name}   (or: pip install "pufferlib[{self.name}]")'
+
+    def check(self, task: str) -> None:
+        """Refuse a task that is not of this family, or a package that is not installed.
+
+        Raises:
+            UnknownNameError: suggests the nearest names.
+            NotInstalledError: says how to install it.
+        """
+        if task not in self.tasks:
+            raise UnknownNameError(
+                f"{self.name} has no task {task!r}.{suggestion(task, self.tasks)} "
+                f"List them with: puffer envs {self.name}"
+            )
+        if not self.is_installed:
+            raise NotInstalledError(f"{self.name} is not installed. Run: {self.install_line}")
+
+
+def lazily(**names: str) -> Callable[[str], Any]:
+    """Return a module's `__getattr__` that imports `name="module:attribute"` on first use.
+
+    So that a registry module has a `Policy` and importing it still loads no torch.
+    """
+
+    def __getattr__(name: str) -> Any:
+        if name not in names:
+            raise AttributeError(f"this registry module has no attribute {name!r}")
+        module, attribute = names[name].split(":")
+        return getattr(importlib.import_module(module), attribute)
+
+    return __getattr__

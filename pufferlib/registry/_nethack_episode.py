@@ -1,0 +1,73 @@
+"""What NLE and MiniHack environments need around them: seeds, time limits, statistics."""
+
+from typing import Any, SupportsFloat
+
+import gymnasium
+import numpy as np
+
+from pufferlib.environment import Info
+
+# Positions in blstats, from nle.nethack: NLE_BL_SCORE, NLE_BL_DEPTH, NLE_BL_XP, NLE_BL_TIME.
+_SCORE, _DEPTH, _EXPERIENCE_LEVEL, _TURNS = 9, 12, 18, 20
+_LARGEST_SEED = 2**31 - 1
+
+
+class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Seed NetHack's own generators, tell a time limit from an end, and sum up the game.
+
+    `reset(seed=)` of NLE reaches Gymnasium's generator only; NetHack has three of its own (core,
+    display, level), which are drawn here for every episode from one generator seeded once. Without
+    a seed NetHack seeds itself.
+
+    NLE reports the time limit as terminated and truncated at once. It is a truncation.
+
+    Args:
+        env: an NLE or MiniHack environment.
+        is_seedable: False for NetHackChallenge, which refuses seeds.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any], is_seedable: bool = True) -> None:
+        super().__init__(env)
+        self._is_seedable = is_seedable
+        self._generator: np.random.Generator | None = None
+        self._blstats = np.zeros(27, np.int64)
+        self._depth = 0
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, Info]:
+        """Start a game; return (observation, info)."""
+        if seed is not None and self._is_seedable:
+            self._generator = np.random.default_rng(seed)
+        if self._generator is not None:
+            core, display, level = self._generator.integers(_LARGEST_SEED, size=3).tolist()
+            game: Any = self.env.unwrapped
+            game.seed(core=core, disp=display, reseed=False, lgen=level)
+        observation, info = self.env.reset(seed=seed, options=options)
+        self._depth = 0
+        self._note(observation)
+        return observation, info
+
+    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, Info]:
+        """Take one step; return (observation, reward, terminated, truncated, info)."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        self._note(observation)
+        if terminated or truncated:
+            terminated = bool(terminated and not truncated)
+            info = dict(info, **self._statistics())
+        return observation, reward, terminated, bool(truncated), info
+
+    def _note(self, observation: Any) -> None:
+        blstats = observation["blstats"]
+        if blstats[_DEPTH]:  # all zero once the game is over
+            self._blstats[:] = blstats
+            self._depth = max(self._depth, int(blstats[_DEPTH]))
+
+    def _statistics(self) -> Info:
+        blstats = self._blstats
+        return {
+            "depth": self._depth,
+            "experience_level": int(blstats[_EXPERIENCE_LEVEL]),
+            "turns": int(blstats[_TURNS]),
+            "score": int(blstats[_SCORE]),
+        }

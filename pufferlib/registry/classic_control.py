@@ -1,0 +1,53 @@
+"""Classic control: CartPole, Acrobot, MountainCar, Pendulum.
+
+Source: https://gymnasium.farama.org/environments/classic_control/   Licence: MIT
+Cite: Barto, Sutton and Anderson 1983 (CartPole); Sutton 1996 (Acrobot); Moore 1990 (MountainCar).
+Install: make install ENV=classic_control
+Observations: Box float32, (4,) CartPole, (6,) Acrobot, (2,) MountainCar, (3,) Pendulum. Actions:
+Discrete(2) CartPole, Discrete(3) Acrobot and MountainCar, Box(1,) the others. One agent.
+Deterministic under a seed.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from pufferlib.registry._family import Family, lazily
+
+FAMILY = Family(
+    name="classic_control",
+    package="gymnasium",
+    default="CartPole-v1",
+    tasks=(
+        "Acrobot-v1",
+        "CartPole-v1",
+        "MountainCar-v0",
+        "MountainCarContinuous-v0",
+        "Pendulum-v1",
+    ),
+)
+__getattr__ = lazily(Policy="pufferlib.models:Default")
+
+
+def make_env(name: str = FAMILY.default, render_mode: str | None = None, **kwargs: Any) -> Any:
+    """Return the task `name`, flat, with episode statistics.
+
+    Args:
+        name: one of `FAMILY.tasks`.
+        render_mode: "rgb_array" or "human"; both need pygame.
+        **kwargs: passed to `gymnasium.make`.
+    """
+    FAMILY.check(name)
+    import gymnasium
+
+    from pufferlib.emulation import GymnasiumPufferEnv
+    from pufferlib.wrappers import EpisodeStats
+
+    env = gymnasium.make(name, render_mode=render_mode, disable_env_checker=True, **kwargs)
+    return GymnasiumPufferEnv(EpisodeStats(env))
+
+
+def env_creator(name: str = FAMILY.default) -> Callable[..., Any]:
+    """Return a picklable function that makes the task `name`."""
+    FAMILY.check(name)
+    return functools.partial(make_env, name)

@@ -1,0 +1,95 @@
+"""NetHack, through the NetHack Learning Environment (NLE).
+
+Source: https://github.com/NetHack-LE/nle   Licence: NetHack General Public License
+Cite: Küttler et al. 2020, The NetHack Learning Environment, arXiv:2006.13760.
+Install: make install ENV=nethack
+Observations: Dict of 13 leaves, bytes when flat (17 KB): 'glyphs' Box(0, 5976, (21, 79), int16),
+'chars', 'colors', 'specials' Box(..., (21, 79), uint8), 'blstats' Box(..., (27,), int64), 'message'
+Box(0, 255, (256,), uint8), the inventory and the terminal. Actions: Discrete(23), NetHackChallenge
+Discrete(121). One agent.
+Deterministic under a seed through the seeding done here, except NetHackChallenge, which refuses it.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pufferlib.registry._family import Family, lazily
+
+
+FAMILY = Family(
+    name="nethack",
+    package="nle",
+    default="NetHackScore-v0",
+    tasks=(
+        "NetHackChallenge-v0",
+        "NetHackEat-v0",
+        "NetHackGold-v0",
+        "NetHackOracle-v0",
+        "NetHackScore-v0",
+        "NetHackScout-v0",
+        "NetHackStaircase-v0",
+        "NetHackStaircasePet-v0",
+    ),
+    stale_pins=("nle",),  # nle 1.3.0 asks for gymnasium == 1.2.0; it runs on 1.4.0
+)
+__getattr__ = lazily(Policy="pufferlib.policies.nethack:Policy")
+
+# Everything but 'screen_descriptions', 133 KB a step.
+OBSERVATION_KEYS = (
+    "glyphs",
+    "chars",
+    "colors",
+    "specials",
+    "blstats",
+    "message",
+    "inv_glyphs",
+    "inv_strs",
+    "inv_letters",
+    "inv_oclasses",
+    "tty_chars",
+    "tty_colors",
+    "tty_cursor",
+)
+
+
+def make_env(
+    name: str = FAMILY.default,
+    observation_keys: Sequence[str] = OBSERVATION_KEYS,
+    render_mode: str | None = "ansi",
+    **kwargs: Any,
+) -> Any:
+    """Return the task `name`, flat, seeded, with episode statistics.
+
+    At an episode's end `info` has, besides `episode_return` and `episode_length`: `depth` (deepest
+    dungeon level reached), `experience_level`, `turns` and `score` (the game's own).
+
+    Args:
+        name: one of `FAMILY.tasks`.
+        observation_keys: which of NLE's observations to include; `blstats` is needed.
+        render_mode: "ansi" returns the map as text, "human" prints the terminal in colour.
+        **kwargs: passed to the NLE class: `character`, `max_episode_steps`, `penalty_step` ...
+    """
+    FAMILY.check(name)
+    import gymnasium
+    import nle  # noqa: F401  (registers the tasks)
+
+    from pufferlib.emulation import GymnasiumPufferEnv
+    from pufferlib.registry._nethack_episode import NetHackEpisode
+    from pufferlib.wrappers import EpisodeStats
+
+    env = gymnasium.make(
+        name,
+        observation_keys=tuple(observation_keys),
+        render_mode=render_mode,
+        disable_env_checker=True,
+        **kwargs,
+    )
+    env = NetHackEpisode(env, is_seedable=name != "NetHackChallenge-v0")
+    return GymnasiumPufferEnv(EpisodeStats(env))
+
+
+def env_creator(name: str = FAMILY.default) -> Callable[..., Any]:
+    """Return a picklable function that makes the task `name`."""
+    FAMILY.check(name)
+    return functools.partial(make_env, name)

@@ -1,0 +1,66 @@
+"""Step many environments at once, in this process or in several, through one interface.
+
+    envs = pufferlib.vector.make(make_env, backend=pufferlib.vector.Multiprocessing, num_envs=64)
+    observations, infos = envs.reset(seed=0)
+    observations, rewards, terminals, truncations, infos = envs.step(actions)
+
+`arguments` checks what the caller gave, `block` steps the environments of one worker, `serial` and
+`multiprocess` are the backends, `worker` is what runs in another process, `memory` is what they
+share, `batch` is what `recv` returns.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pufferlib.exceptions import ArgumentError, UnknownNameError, suggestion
+from pufferlib.vector.batch import Batch, Infos
+from pufferlib.vector.cores import usable_cores
+from pufferlib.vector.interface import VectorEnv
+from pufferlib.vector.multiprocess import Multiprocessing
+from pufferlib.vector.serial import Serial
+
+__all__ = ["Batch", "Infos", "Multiprocessing", "Serial", "VectorEnv", "make", "usable_cores"]
+
+BACKENDS: dict[str, type[VectorEnv]] = {"Serial": Serial, "Multiprocessing": Multiprocessing}
+
+
+def make(
+    env_creator_or_creators: Callable[..., Any] | Sequence[Callable[..., Any]],
+    env_args: Sequence[Any] | None = None,
+    env_kwargs: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+    backend: type[VectorEnv] | str = Serial,
+    num_envs: int = 1,
+    **kwargs: Any,
+) -> VectorEnv:
+    """Return `num_envs` environments behind one interface.
+
+    Every argument is checked here, before any process starts.
+
+    Args:
+        env_creator_or_creators: a function or class that returns an environment, or `num_envs` of
+            them. What it returns may be a PufferEnv, or any Gymnasium or PettingZoo environment,
+            wrapped by `pufferlib.emulation` or not.
+        env_args: positional arguments for the creator; with a list of creators, a list for each.
+        env_kwargs: keyword arguments likewise.
+        backend: `Serial`, `Multiprocessing`, or the name of one.
+        num_envs: how many environments.
+        **kwargs: the backend's own arguments: `num_workers`, `batch_size`, `zero_copy`,
+            `start_method`, `timeout_s` of `Multiprocessing`.
+
+    Raises:
+        ArgumentError: an argument that cannot be; says which would.
+        WorkerError: an environment could not be made.
+    """
+    if isinstance(backend, str):
+        if backend not in BACKENDS:
+            raise UnknownNameError(
+                f"There is no backend {backend!r}.{suggestion(backend, BACKENDS)} "
+                f"Backends: {', '.join(BACKENDS)}."
+            )
+        backend = BACKENDS[backend]
+    if not isinstance(backend, type):
+        raise ArgumentError(
+            f"backend must be a class such as pufferlib.vector.Serial, got an instance of "
+            f"{type(backend).__name__}. Leave out the parentheses."
+        )
+    return backend(env_creator_or_creators, env_args, env_kwargs, num_envs, **kwargs)

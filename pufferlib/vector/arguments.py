@@ -1,0 +1,132 @@
+"""Check what the caller of a backend gave, before any process starts."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pufferlib.exceptions import ArgumentError
+from pufferlib.vector.cores import usable_cores
+
+
+@dataclass(frozen=True)
+class Creation:
+    """How to make one environment."""
+
+    creator: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+    def make(self) -> Any:
+        """Return a new environment."""
+        return self.creator(*self.args, **self.kwargs)
+
+
+def creations(
+    env_creators: Any, env_args: Any, env_kwargs: Any, num_envs: int
+) -> tuple[Creation, ...]:
+    """Return how to make each of `num_envs` environments."""
+    _check_count("num_envs", num_envs)
+    if isinstance(env_creators, Sequence):
+        creators = list(env_creators)
+        args = _one_each("env_args", env_args, num_envs, ())
+        kwargs = _one_each("env_kwargs", env_kwargs, num_envs, {})
+        if len(creators) != num_envs:
+            raise ArgumentError(
+                f"env_creators has {len(creators)} entries for num_envs={num_envs}. Give one "
+                f"creator an environment, or a single one for all."
+            )
+    else:
+        if isinstance(env_kwargs, Sequence):
+            raise ArgumentError(
+                f"env_kwargs is a list of {len(env_kwargs)}, but there is one env_creator. Give a "
+                f"dict for all environments, or a list of {num_envs} creators."
+            )
+        creators = [env_creators] * num_envs
+        args = [env_args or ()] * num_envs
+        kwargs = [env_kwargs or {}] * num_envs
+    for creator in creators:
+        if not callable(creator):
+            raise ArgumentError(
+                f"env_creator must be a function or class that makes an environment, got an "
+                f"instance of {type(creator).__name__}. Every environment must be made where it "
+                f"is stepped: pass a function that returns it."
+            )
+    return tuple(
+        Creation(creator, tuple(arg), dict(kwarg))
+        for creator, arg, kwarg in zip(creators, args, kwargs, strict=True)
+    )
+
+
+def worker_count(num_envs: int, num_workers: int | str | None) -> int:
+    """Return `num_workers`, or for None or "auto" the most that divide `num_envs` on these cores."""
+    if num_workers is None or num_workers == "auto":
+        cores = usable_cores()
+        return max(n for n in range(1, min(cores, num_envs) + 1) if num_envs % n == 0)
+    _check_count("num_workers", num_workers)
+    assert isinstance(num_workers, int)
+    if num_envs % num_workers:
+        _raise_not_a_multiple("num_envs", num_envs, "num_workers", num_workers)
+    return num_workers
+
+
+def batch_envs(num_envs: int, num_workers: int, batch_size: int | str | None) -> int:
+    """Return how many environments a batch holds: all for None, about half for "auto"."""
+    if batch_size is None:
+        return num_envs
+    envs_per_worker = num_envs // num_workers
+    if batch_size == "auto":
+        half = max(1, num_workers // 2)
+        return max(n for n in range(1, half + 1) if num_workers % n == 0) * envs_per_worker
+    _check_count("batch_size", batch_size)
+    assert isinstance(batch_size, int)
+    if batch_size > num_envs:
+        raise ArgumentError(
+            f"batch_size must be at most num_envs; got batch_size={batch_size}, "
+            f"num_envs={num_envs}. Use batch_size={num_envs} to step all at once."
+        )
+    if batch_size % envs_per_worker:
+        _raise_not_a_multiple(
+            "batch_size", batch_size, "the environments of one worker", envs_per_worker
+        )
+    return batch_size
+
+
+def check_timeout(timeout_s: float | None) -> None:
+    """Refuse a timeout that could never be met."""
+    if timeout_s is not None and not timeout_s > 0:
+        raise ArgumentError(
+            f"timeout_s must be above 0 seconds, or None to wait for ever; got {timeout_s}."
+        )
+
+
+def _check_count(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ArgumentError(f"{name} must be a whole number of at least 1; got {value!r}.")
+
+
+def _one_each(name: str, values: Any, num_envs: int, nothing: Any) -> list[Any]:
+    if values is None:
+        return [nothing] * num_envs
+    if isinstance(values, Mapping) or not isinstance(values, Sequence):
+        raise ArgumentError(
+            f"{name} must be a list with an entry for each of the {num_envs} creators, got "
+            f"{type(values).__name__}."
+        )
+    if len(values) != num_envs:
+        raise ArgumentError(
+            f"{name} has {len(values)} entries for num_envs={num_envs}. Give one an environment."
+        )
+    return list(values)
+
+
+def _raise_not_a_multiple(what: str, given: int, of: str, divisor: int) -> None:
+    below = given - given % divisor
+    nearest = [str(n) for n in (below, below + divisor) if n > 0]
+    mend = f"Use {what}={' or '.join(nearest)}"
+    if of == "num_workers":
+        divisors = [n for n in range(1, given + 1) if given % n == 0]
+        divisors.sort(key=lambda n: (abs(n - divisor), n))
+        mend = f"Use num_workers={' or '.join(map(str, sorted(divisors[:2])))}, or {mend[4:]}"
+    raise ArgumentError(
+        f"{what} must be a multiple of {of}; got {what}={given}, {of}={divisor}. {mend}."
+    )

@@ -1,0 +1,171 @@
+"""The environments of one worker, made, bound to their rows and stepped together.
+
+Every backend steps environments through this one class, so that all give the same rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+from numpy.typing import NDArray
+
+from pufferlib.emulation import native
+from pufferlib.emulation.actions import ActionLayout
+from pufferlib.emulation.layout import Layout
+from pufferlib.environment import Buffers, PufferEnv
+from pufferlib.exceptions import ArgumentError
+from pufferlib.vector.arguments import Creation
+from pufferlib.vector.batch import Infos
+
+
+@dataclass(frozen=True)
+class Description:
+    """What an environment's rows look like.
+
+    `observation_layout` and `action_layout` say how the flat spaces unflatten; None for an
+    environment whose spaces were flat from the start.
+    """
+
+    single_observation_space: gymnasium.spaces.Box
+    single_action_space: gymnasium.Space[Any]
+    observation_layout: Layout | None
+    action_layout: ActionLayout | None
+    render_mode: str | None
+
+    @classmethod
+    def of(cls, env: PufferEnv) -> "Description":
+        """Describe `env`."""
+        return cls(
+            env.single_observation_space,
+            env.single_action_space,
+            getattr(env, "observation_layout", None),
+            getattr(env, "action_layout", None),
+            env.render_mode,
+        )
+
+
+def common_description(descriptions: Sequence[Description]) -> Description:
+    """Return what the rows of all environments look like.
+
+    Raises:
+        ArgumentError: if an environment's spaces differ from those of environment 0.
+    """
+    first = descriptions[0]
+    for index, description in enumerate(descriptions):
+        for name in ("single_observation_space", "single_action_space"):
+            if getattr(first, name) != getattr(description, name):
+                raise ArgumentError(
+                    f"Environments of one vectorizer must have equal spaces: {name} is "
+                    f"{getattr(first, name)} in environment 0, {getattr(description, name)} in "
+                    f"environment {index}. Make a vectorizer for each kind, or pad the smaller."
+                )
+    return first
+
+
+class Block:
+    """Consecutive environments, stepped one after the other.
+
+    Attributes:
+        current: position in the block of the environment that was last called, to say which failed.
+        steps: how many steps each has taken since its last seeded reset.
+        seeds: the last seed of each, or None.
+    """
+
+    def __init__(self, first_env: int) -> None:
+        self.first_env = first_env
+        self.current = 0
+        self.envs: list[PufferEnv] = []
+        self.seeds: list[int | None] = []
+        self.steps: list[int] = []
+
+    def make(self, creations: Sequence[Creation]) -> list[Description]:
+        """Make the environments; return what the rows of each look like."""
+        for position, creation in enumerate(creations):
+            self.current = position
+            self.envs.append(native(creation.make()))
+            self.seeds.append(None)
+            self.steps.append(0)
+        return [Description.of(env) for env in self.envs]
+
+    @property
+    def num_agents(self) -> list[int]:
+        """Rows of each environment."""
+        return [env.num_agents for env in self.envs]
+
+    def bind(self, buffers: Buffers) -> None:
+        """Give each environment its rows of `buffers`, which hold the whole block's."""
+        self._row_slices, start = [], 0
+        for env in self.envs:
+            stop = start + env.num_agents
+            env.bind(buffers.rows(start, stop))
+            self._row_slices.append(slice(start, stop))
+            start = stop
+
+    def reset(self, seed: int | None) -> Infos:
+        """Reset every environment; environment i, of all, gets the seed `seed + i`."""
+        infos = Infos()
+        for position, env in enumerate(self.envs):
+            self.current, self.steps[position] = position, 0
+            env_seed = None if seed is None else seed + self.first_env + position
+            self.seeds[position] = env_seed
+            infos.extend_from(self.first_env + position, env.reset(env_seed)[1])
+        return infos
+
+    def step(self, actions: NDArray[Any]) -> Infos:
+        """Step every environment with its rows of `actions`."""
+        infos = Infos()
+        for position, env in enumerate(self.envs):
+            self.current = position
+            self.steps[position] += 1
+            new = env.step(actions[self._row_slices[position]])[4]
+            if new:
+                infos.extend_from(self.first_env + position, new)
+        return infos
+
+    def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+        """Call the method `name` of each environment; return the results."""
+        results = []
+        for position, env in enumerate(self.envs):
+            self.current = position
+            results.append(_attribute(env, name)(*args, **kwargs))
+        return results
+
+    def get_attr(self, name: str) -> list[Any]:
+        """Return the attribute `name` of each environment."""
+        results = []
+        for position, env in enumerate(self.envs):
+            self.current = position
+            results.append(_attribute(env, name))
+        return results
+
+    def set_attr(self, name: str, values: list[Any]) -> None:
+        """Set the attribute `name` of each environment to its own of `values`."""
+        for position, (env, value) in enumerate(zip(self.envs, values, strict=True)):
+            self.current = position
+            inner = env.user_env
+            if hasattr(inner, "set_wrapper_attr"):
+                inner.set_wrapper_attr(name, value)
+            else:
+                setattr(inner, name, value)
+
+    def close(self) -> None:
+        """Close every environment, also those after one that fails to."""
+        failed: Exception | None = None
+        while self.envs:
+            try:
+                self.envs.pop().close()
+            except Exception as error:  # an environment may raise anything; the rest must close
+                failed = failed or error
+        if failed is not None:
+            raise failed
+
+
+def _attribute(env: PufferEnv, name: str) -> Any:
+    """Return `name` of the user's environment, through its wrappers."""
+    inner = env.user_env
+    if hasattr(inner, "get_wrapper_attr"):
+        return inner.get_wrapper_attr(name)
+    while not hasattr(inner, name) and hasattr(inner, "env"):
+        inner = inner.env
+    return getattr(inner, name)

@@ -1,0 +1,113 @@
+"""How the failure of an environment travels to the caller."""
+
+import pickle
+import signal
+import traceback
+from dataclasses import dataclass
+
+import cloudpickle
+
+from pufferlib.exceptions import WorkerError
+from pufferlib.vector.block import Block
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An exception of an environment, in a form that any process can read."""
+
+    worker: int | None
+    env_index: int
+    seed: int | None
+    step: int | None
+    method: str
+    original_type: str
+    original_message: str
+    original_traceback: str
+    pickled_error: bytes | None
+
+    @classmethod
+    def of(cls, error: BaseException, block: Block, method: str, worker: int | None) -> "Failure":
+        """Describe what `block.<method>` raised."""
+        known = block.current < len(block.seeds)
+        return cls(
+            worker=worker,
+            env_index=block.first_env + block.current,
+            seed=block.seeds[block.current] if known else None,
+            step=block.steps[block.current] if known else None,
+            method=method,
+            original_type=type(error).__name__,
+            original_message=str(error),
+            original_traceback="".join(traceback.format_exception(error)),
+            pickled_error=_pickled(error),
+        )
+
+    def to_error(self, cause: BaseException | None = None) -> WorkerError:
+        """Return the WorkerError to raise; its cause is `cause`, or the pickled exception."""
+        worker = "" if self.worker is None else f"Worker {self.worker}, "
+        place = f"{worker}environment {self.env_index}"
+        when = [f"seed {self.seed}"] if self.seed is not None else []
+        when += [f"step {self.step}"] if self.step else []
+        message = (
+            f"{place[0].upper()}{place[1:]} failed in {self.method}()"
+            f"{' (' + ', '.join(when) + ')' if when else ''}: "
+            f"{self.original_type}: {self.original_message}"
+        )
+        if cause is None:
+            message += f"\nIts traceback follows.\n\n{self.original_traceback.rstrip()}"
+        error = WorkerError(
+            message,
+            worker=self.worker,
+            env_index=self.env_index,
+            seed=self.seed,
+            step=self.step,
+            original_type=self.original_type,
+            original_traceback=self.original_traceback,
+        )
+        if cause is None and self.pickled_error is not None:
+            cause = pickle.loads(self.pickled_error)
+        error.__cause__ = cause
+        return error
+
+
+def death_error(worker: int, envs: range, exit_code: int | None, doing: str) -> WorkerError:
+    """Return the WorkerError for a process that ended without a word."""
+    if exit_code is not None and exit_code < 0:
+        name = signal.Signals(-exit_code).name
+        how = f"was killed by {name}"
+        if name == "SIGKILL":
+            how += "; most often the kernel, out of memory. Use fewer or smaller environments"
+        elif name in ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE"):
+            how += ", a crash in compiled code of an environment"
+    else:
+        how = f"exited with code {exit_code}; an environment may have called os._exit or sys.exit"
+        if doing == "__init__":
+            how += (
+                ", or your script lacks `if __name__ == '__main__':` around the code that starts "
+                "workers, which the start methods spawn and forkserver need"
+            )
+    return WorkerError(
+        f"Worker {worker} ({_envs(envs)}) {how}. It was in {doing}().", worker=worker
+    )
+
+
+def stuck_error(worker: int, envs: range, timeout_s: float, doing: str) -> WorkerError:
+    """Return the WorkerError for a worker that has not answered in time."""
+    return WorkerError(
+        f"Worker {worker} ({_envs(envs)}) has not finished {doing}() within timeout_s={timeout_s}. "
+        f"It was stopped. Find out why it hangs with the Serial backend, or raise timeout_s.",
+        worker=worker,
+    )
+
+
+def _envs(envs: range) -> str:
+    return f"environment {envs[0]}" if len(envs) == 1 else f"environments {envs[0]}-{envs[-1]}"
+
+
+def _pickled(error: BaseException) -> bytes | None:
+    """Return `error` pickled, None if it cannot make the journey there and back."""
+    try:
+        data: bytes = cloudpickle.dumps(error)
+        pickle.loads(data)
+    except Exception:  # a user's exception may fail in any way here; its text still travels
+        return None
+    return data

@@ -1,0 +1,105 @@
+"""Memory that the caller and its workers share: the rows of all environments, and their actions.
+
+A memfd, mapped by each process: it needs no name, leaves nothing behind whoever is killed, and does
+not depend on the size of /dev/shm.
+"""
+
+import ctypes
+import os
+import tempfile
+import weakref
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from pufferlib.environment import Buffers
+from pufferlib.exceptions import ArgumentError
+
+_ALIGNMENT = 64  # a cache line, so that no two workers write to one where rows are large
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mmap.restype = ctypes.c_void_p
+_libc.mmap.argtypes = [
+    ctypes.c_void_p,
+    ctypes.c_size_t,
+    ctypes.c_int,
+    ctypes.c_int,
+    ctypes.c_int,
+    ctypes.c_long,
+]
+_libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+_PROT_READ, _PROT_WRITE, _MAP_SHARED = 1, 2, 1
+
+
+class RowMemory:
+    """Where each array of the rows lies in the shared memory.
+
+    Args:
+        single_observation_space: of one row.
+        single_action_space: of one row.
+        rows: of all environments.
+    """
+
+    def __init__(
+        self,
+        single_observation_space: gymnasium.spaces.Box,
+        single_action_space: gymnasium.Space[Any],
+        rows: int,
+    ) -> None:
+        observation = (single_observation_space.shape, single_observation_space.dtype)
+        action = (single_action_space.shape, single_action_space.dtype)
+        flag: Any = ((), np.bool_)
+        parts = [observation, ((), np.float32), flag, flag, flag, observation, action]
+        self._arrays: list[tuple[tuple[int, ...], np.dtype[Any], int]] = []
+        self.nbytes = 0
+        for shape, kind in parts:
+            dtype, full = np.dtype(kind), (rows, *shape)
+            self._arrays.append((full, dtype, self.nbytes))
+            length = int(np.prod(full)) * dtype.itemsize
+            self.nbytes += -(-length // _ALIGNMENT) * _ALIGNMENT
+
+    def allocate(self) -> int:
+        """Return a file descriptor of zeroed memory, every page of it reserved.
+
+        Raises:
+            ArgumentError: if there is not that much memory; nothing is left behind.
+        """
+        if hasattr(os, "memfd_create"):
+            fd = os.memfd_create("pufferlib")
+        else:  # macOS
+            with tempfile.TemporaryFile() as file:
+                fd = os.dup(file.fileno())
+        try:
+            os.ftruncate(fd, self.nbytes)
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(fd, 0, self.nbytes)
+        except OSError as error:
+            os.close(fd)
+            raise ArgumentError(
+                f"The rows need {self.nbytes / 2**20:.0f} MiB of shared memory, which this machine "
+                f"does not grant ({error.strerror}). Use fewer environments or smaller observations."
+            ) from error
+        return fd
+
+    def map(self, fd: int) -> tuple[Buffers, NDArray[Any]]:
+        """Map the memory behind `fd`, which stays the caller's; return (buffers, actions)."""
+        memory = _map(fd, self.nbytes)
+        arrays = [
+            np.frombuffer(memory, dtype, int(np.prod(shape)), offset).reshape(shape)
+            for shape, dtype, offset in self._arrays
+        ]
+        return Buffers(*arrays[:6]), arrays[6]
+
+
+def _map(fd: int, nbytes: int) -> Any:
+    """Return a writable buffer over `fd`, unmapped when the last array over it is gone.
+
+    Python's own mmap object keeps a copy of the descriptor for as long; this keeps none.
+    """
+    address = _libc.mmap(None, nbytes, _PROT_READ | _PROT_WRITE, _MAP_SHARED, fd, 0)
+    if address in (None, ctypes.c_void_p(-1).value):
+        raise OSError(ctypes.get_errno(), "mmap failed")
+    memory = (ctypes.c_char * nbytes).from_address(address)
+    weakref.finalize(memory, _libc.munmap, address, nbytes).atexit = False
+    return memory

@@ -1,0 +1,115 @@
+"""What runs in a worker process: make a block of environments, then do as told until told to stop.
+
+Caller to worker: one byte that says STEP, or a pickled (command, *arguments). Worker to caller, one
+message each: one byte that says DONE, or a pickled result. The rows and actions themselves lie in
+shared memory.
+"""
+
+import contextlib
+import os
+import pickle
+import signal
+import threading
+from collections.abc import Callable
+from multiprocessing import parent_process, reduction
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from pufferlib.vector.arguments import Creation
+from pufferlib.vector.batch import Infos
+from pufferlib.vector.block import Block
+from pufferlib.vector.failure import Failure
+from pufferlib.vector.memory import RowMemory
+
+STEP = b"s"
+DONE = b"d"
+
+
+def run(
+    connection: Connection, creations: tuple[Creation, ...], worker: int, first_env: int
+) -> None:
+    """Serve until the caller says close, or is gone.
+
+    Sends, in this order: the descriptions and row counts of the environments once they are made,
+    then one answer a command. An environment's failure is sent as a `Failure` and ends the worker.
+    """
+    _leave_signals_to_the_caller()
+    threading.Thread(target=_die_with_the_caller, daemon=True).start()
+    block = Block(first_env)
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError), connection:
+        if _make(connection, block, creations, worker):
+            _serve(connection, block, worker)
+        block.close()
+
+
+def _make(
+    connection: Connection, block: Block, creations: tuple[Creation, ...], worker: int
+) -> bool:
+    """Make the environments and map their rows; tell whether that worked."""
+    try:
+        descriptions = block.make(creations)
+    except Exception as error:
+        _send(connection, Failure.of(error, block, "__init__", worker))
+        return False
+    _send(connection, (descriptions, block.num_agents))
+    rows, first_row = connection.recv()
+    fd = reduction.recv_handle(connection)
+    memory = RowMemory(
+        descriptions[0].single_observation_space, descriptions[0].single_action_space, rows
+    )
+    buffers, actions = memory.map(fd)
+    os.close(fd)
+    mine = slice(first_row, first_row + sum(block.num_agents))
+    block.bind(buffers.rows(mine.start, mine.stop))
+    block.actions = actions[mine]
+    return True
+
+
+def _serve(connection: Connection, block: Block, worker: int) -> None:
+    """Answer commands until told to close."""
+    methods: dict[str, Callable[..., Any]] = {
+        "reset": block.reset,
+        "call": block.call,
+        "get_attr": block.get_attr,
+        "set_attr": block.set_attr,
+    }
+    while True:
+        message = connection.recv_bytes()
+        name, arguments = "step", []
+        try:
+            if message == STEP:
+                result = block.step(block.actions)
+            else:
+                name, *arguments = pickle.loads(message)
+                if name == "close":
+                    return
+                result = methods[name](*arguments)
+            is_silent = result is None or (isinstance(result, Infos) and not result)
+            answer = DONE if is_silent else reduction.ForkingPickler.dumps(result)
+        except Exception as error:
+            _send(connection, Failure.of(error, block, _method(name, arguments), worker))
+            return
+        connection.send_bytes(answer)
+
+
+def _method(name: str, arguments: list[Any]) -> str:
+    """Return the name of the environment's method that a command calls."""
+    return str(arguments[0]) if name == "call" else name
+
+
+def _send(connection: Connection, message: Any) -> None:
+    connection.send_bytes(reduction.ForkingPickler.dumps(message))
+
+
+def _leave_signals_to_the_caller() -> None:
+    """Ctrl+C reaches the whole group: the caller decides. SIGTERM ends this process at once."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _die_with_the_caller() -> None:
+    """End this process when the caller's is gone, even in the middle of a step."""
+    caller = parent_process()
+    assert caller is not None
+    wait([caller.sentinel])
+    os._exit(1)
