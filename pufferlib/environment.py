@@ -56,7 +56,7 @@ class Buffers(NamedTuple):
 
     def rows(self, start: int, stop: int) -> "Buffers":
         """Return views of the rows from `start` up to, not including, `stop`."""
-        return Buffers(*(array[start:stop] for array in self))
+        return Buffers._make(array[start:stop] for array in self)
 
 
 StepResult = tuple[

@@ -4,7 +4,7 @@
     ├── ArgumentError (ValueError)        an argument that no call could accept
     │   ├── SettingError                  an unknown or ill-typed setting in a file or flag
     │   └── UnknownNameError              a name that is not registered; suggests the nearest
-    ├── SpaceError (TypeError)            a space that cannot be flattened; names the path to the leaf
+    ├── SpaceError (TypeError)            a space that cannot be flattened; names the path
     ├── ObservationError (ValueError)     an environment returned what its space does not allow
     ├── ActionError (ValueError)          actions of the wrong shape or outside the space
     ├── ContractError (AssertionError)    the conformance kit found a breach

@@ -5,6 +5,7 @@ A policy is any `nn.Module` whose `forward(observations)` returns `(actions, val
 up to the hidden state, and `decode_actions`, from there, lets `LSTMWrapper` put memory in between.
 """
 
+from itertools import pairwise
 from typing import Any
 
 import gymnasium
@@ -41,13 +42,14 @@ class ActionHeads(nn.Module):
             self._widths, self._is_continuous = _mixed_widths(space, layout)
         self.layer = layer_init(nn.Linear(hidden_size, sum(self._widths)), std=0.01)
         continuous = sum(w for w, c in zip(self._widths, self._is_continuous, strict=True) if c)
-        self.log_std = nn.Parameter(torch.zeros(continuous))
+        if continuous:
+            self.log_std = nn.Parameter(torch.zeros(continuous))
 
     def forward(self, hidden: Tensor) -> Heads:
         """Return logits, Normals, or a list of them, for `hidden` (B, hidden_size)."""
         output = self.layer(hidden)
         if self._is_single:
-            return output  # type: ignore[no-any-return]
+            return output
         heads: list[Tensor | Normal] = []
         start = 0
         for piece, is_continuous in zip(
@@ -215,15 +217,13 @@ class LSTMWrapper(nn.Module):
         actions, value = self.policy.decode_actions(hidden, lookup)
         return actions, value, state
 
-    def _run(
-        self, hidden: Tensor, state: State, starts: Tensor | None
-    ) -> tuple[Tensor, State]:
+    def _run(self, hidden: Tensor, state: State, starts: Tensor | None) -> tuple[Tensor, State]:
         """Run the LSTM over (T, B, H), in as few pieces as the starts of episodes allow."""
         if starts is None:
-            return self.lstm(hidden, state)  # type: ignore[no-any-return]
+            return self.lstm(hidden, state)
         cuts = [0, *[t for t in starts.any(1).nonzero().ravel().tolist() if t], len(hidden)]
         outputs = []
-        for begin, end in zip(cuts, cuts[1:], strict=False):
+        for begin, end in pairwise(cuts):
             keep = (~starts[begin]).float().reshape(1, -1, 1)
             state = (state[0] * keep, state[1] * keep)
             output, state = self.lstm(hidden[begin:end], state)

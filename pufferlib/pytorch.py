@@ -53,7 +53,7 @@ def unflatten(observations: Tensor, layout: Layout | None) -> Any:
         piece = observations[..., field.start : field.stop]
         if layout.is_bytes:
             piece = piece.view(_DTYPES[field.leaf.dtype])
-        values.append(piece.reshape(*batch, *field.leaf.shape))
+        values.append(piece.reshape((*batch, *field.leaf.shape)))
     return nest(layout.structure, iter(values))
 
 

@@ -165,10 +165,10 @@ def _leaf_difference(given: Any, leaf: Leaf, where: str) -> str | None:
         return f"{where} must be an array, got {_brief(given)}"
     if array.shape != leaf.shape:
         return f"{where} must have shape {leaf.shape}, got {array.shape}"
-    if not np.can_cast(array.dtype, leaf.dtype, casting="same_kind"):
-        # Python's and NumPy's default integers stand for any integer; the bounds decide.
-        if not (array.dtype.kind in "iu" and leaf.dtype.kind in "iu"):
-            return f"{where} must have dtype {leaf.dtype}, got {array.dtype}"
+    # Python's and NumPy's default integers stand for any integer; the bounds decide.
+    are_whole = array.dtype.kind in "iu" and leaf.dtype.kind in "iu"
+    if not (are_whole or np.can_cast(array.dtype, leaf.dtype, casting="same_kind")):
+        return f"{where} must have dtype {leaf.dtype}, got {array.dtype}"
     outside = (array < leaf.low) | (array > leaf.high)
     if np.any(outside):
         worst = array[outside].ravel()[0] if array.ndim else array

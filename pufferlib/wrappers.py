@@ -15,7 +15,7 @@ from pufferlib.environment import Info
 Statistics = Callable[[Any], Info]
 
 
-class EpisodeStats(gymnasium.Wrapper[Any, Any, Any, Any]):
+class EpisodeStats(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
     """Report an episode in `info` when it ends, and nothing on any other step.
 
     The last step's info holds `episode_return` (sum of rewards, as given), `episode_length`
@@ -28,7 +28,10 @@ class EpisodeStats(gymnasium.Wrapper[Any, Any, Any, Any]):
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any], statistics: Statistics | None = None) -> None:
-        super().__init__(env)
+        gymnasium.utils.RecordConstructorArgs.__init__(
+            self, _disable_deepcopy=True, statistics=statistics
+        )
+        gymnasium.Wrapper.__init__(self, env)
         self._statistics = statistics
         self._return, self._length = 0.0, 0
 

@@ -60,13 +60,14 @@ class ActionLayout:
         """
         namespace: dict[str, Any] = {"asarray": np.asarray, "add": np.add}
         if is_space(self.space, "Discrete"):
-            source = f"def rebuild(row):\n    return int(row) + {int(self.fields[0].leaf.low)}\n"
+            lines, parts = [], [f"int(row) + {int(self.fields[0].leaf.low)}"]
         else:
-            parts = iter([self._expression(field, namespace) for field in self.fields])
-            body = _nested_expression(self.structure, parts, namespace)
-            source = f"def rebuild(row):\n    column = row.tolist()\n    return {body}\n"
-            if "column[" not in body:
-                source = f"def rebuild(row):\n    return {body}\n"
+            lines = ["row = asarray(row)"]
+            parts = [self._expression(field, namespace) for field in self.fields]
+        body = _nested_expression(self.structure, iter(parts), namespace)
+        if "column[" in body:
+            lines.append("column = row.tolist()")
+        source = "def rebuild(row):\n    " + "\n    ".join([*lines, f"return {body}\n"])
         exec(compile(source, "<pufferlib actions>", "exec"), namespace)  # our own text only
         rebuild: Callable[[NDArray[Any]], Any] = namespace["rebuild"]
         return rebuild
@@ -87,7 +88,9 @@ class ActionLayout:
         """Return the source of one leaf's value."""
         leaf, number = field.leaf, field.start
         if leaf.kind == "Discrete":
-            whole = f"column[{number}]" if self.space.dtype == np.int64 else f"int(column[{number}])"
+            whole = (
+                f"column[{number}]" if self.space.dtype == np.int64 else f"int(column[{number}])"
+            )
             return f"{whole} + {int(leaf.low)}" if leaf.low else whole
         namespace[f"dtype{number}"], namespace[f"shape{number}"] = leaf.dtype, leaf.shape
         piece = f"row[{field.start}:{field.stop}].astype(dtype{number}).reshape(shape{number})"

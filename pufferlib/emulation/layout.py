@@ -124,7 +124,7 @@ class Layout:
         piece = rows[..., field.start : field.stop]
         if self.is_bytes:
             piece = piece.view(field.leaf.dtype)
-        return piece.reshape(*rows.shape[:-1], *field.leaf.shape)
+        return piece.reshape((*rows.shape[:-1], *field.leaf.shape))
 
 
 def nest(space: Any, values: Iterator[Any]) -> Any:

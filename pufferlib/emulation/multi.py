@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gymnasium
-import numpy as np
 import pettingzoo
 from numpy.typing import NDArray
 
@@ -208,8 +207,9 @@ class PettingZooRows(PufferEnv):
         """Write into these rows from now on."""
         super().bind(buffers)
         writer = self.env.observation_layout.writer
-        self._write = [writer(row) for row in buffers.observations]
-        self._write_final = [writer(row) for row in buffers.final_observations]
+        rows = range(self.num_agents)  # indexed with ..., which views a row of no axes too
+        self._write = [writer(buffers.observations[row, ...]) for row in rows]
+        self._write_final = [writer(buffers.final_observations[row, ...]) for row in rows]
 
     def reset(self, seed: int | None = None) -> tuple[NDArray[Any], list[Info]]:
         """Start an episode; return (observations, infos)."""

@@ -20,7 +20,9 @@ from pufferlib.exceptions import (
 from pufferlib.spaces import difference
 
 
-class GymnasiumPufferEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
+class GymnasiumPufferEnv(
+    gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs
+):
     """A Gymnasium environment with flat observations and actions; itself one.
 
     The first observation and the first action are checked against their spaces in full.
@@ -63,17 +65,31 @@ class GymnasiumPufferEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
                 f"{type(env).__name__}. PettingZoo environments take PettingZooPufferEnv; "
                 f"pufferlib.wrappers adapts other interfaces."
             )
-        super().__init__(env)
+        gymnasium.utils.RecordConstructorArgs.__init__(self)  # so that `spec` can make it again
+        gymnasium.Wrapper.__init__(self, env)
         self.observation_layout = Layout.of(env.observation_space)
         self.action_layout = ActionLayout.of(env.action_space)
         self.observation_space = self.observation_layout.space
         self.action_space = self.action_layout.space
         self.single_observation_space = self.observation_layout.space
         self.single_action_space = self.action_layout.space
-        self._rebuild_action = self.action_layout.rebuilder()
-        self._row = np.zeros(self.observation_space.shape, self.observation_space.dtype)
-        self._write = self.observation_layout.writer(self._row)
         self._was_reset = self._action_checked = self._observation_checked = False
+        self._compile()
+
+    def _compile(self) -> None:
+        self._rebuild_action = self.action_layout.rebuilder()
+        flat = self.observation_layout.space
+        self._row = np.zeros(flat.shape, flat.dtype)
+        self._write = self.observation_layout.writer(self._row)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is generated: a copy must write into a row of its own."""
+        generated = {"_rebuild_action", "_row", "_write"}
+        return {name: value for name, value in self.__dict__.items() if name not in generated}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._compile()
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -149,8 +165,8 @@ class GymnasiumRows(PufferEnv):
     def bind(self, buffers: Buffers) -> None:
         """Write into these rows from now on."""
         super().bind(buffers)
-        self._write = self.env.observation_layout.writer(buffers.observations[0])
-        self._write_final = self.env.observation_layout.writer(buffers.final_observations[0])
+        self._write = self.env.observation_layout.writer(buffers.observations[0, ...])
+        self._write_final = self.env.observation_layout.writer(buffers.final_observations[0, ...])
 
     def reset(self, seed: int | None = None) -> tuple[NDArray[Any], list[Info]]:
         """Start an episode; return (observations, infos)."""

@@ -22,7 +22,7 @@ class Policy(nn.Module):
     def forward(
         self, x: Tensor, action: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The same as `get_action_and_value`."""
+        """Do the same as `get_action_and_value`."""
         return self.get_action_and_value(x, action)
 
     def get_value(self, x: Tensor, state: Any = None) -> Tensor:
@@ -63,7 +63,7 @@ class RecurrentPolicy(nn.Module):
     def forward(
         self, x: Tensor, state: State | None = None, action: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, State]:
-        """The same as `get_action_and_value`."""
+        """Do the same as `get_action_and_value`."""
         return self.get_action_and_value(x, state, action)
 
     def get_value(self, x: Tensor, state: State | None = None) -> Tensor:

@@ -65,7 +65,7 @@ def evaluate(
     rows = vecenv.num_agents
     generator_state = torch.get_rng_state()
     torch.manual_seed(seed)
-    act = _random_actor(vecenv, seed) if policy is None else _PolicyActor(vecenv, policy)
+    act = Actor(vecenv, policy, seed)
     returns, lengths = np.zeros(rows), np.zeros(rows, np.int64)
     playing = np.ones(rows, np.bool_)
     observations, _ = vecenv.reset(seed)
@@ -80,27 +80,33 @@ def evaluate(
     return Evaluation(returns, lengths)
 
 
-def _random_actor(vecenv: VectorEnv, seed: int) -> Any:
-    space: gymnasium.Space[Any] = vecenv.action_space
-    space.seed(seed)
-    return lambda observations, starts: space.sample()
+class Actor:
+    """Chooses actions for a batch, with the memory that takes.
 
+    Args:
+        vecenv: whose rows it acts for.
+        policy: put in eval mode; None acts uniformly at random.
+        seed: of the random actions; a policy draws from torch's own generator.
+    """
 
-class _PolicyActor:
-    """Draws actions for a batch, with the memory that takes."""
-
-    def __init__(self, vecenv: VectorEnv, policy: nn.Module) -> None:
-        self._policy = policy.eval()
-        self._device = next(policy.parameters()).device
+    def __init__(self, vecenv: VectorEnv, policy: nn.Module | None, seed: int) -> None:
+        self._policy = None if policy is None else policy.eval()
+        self._random_space: gymnasium.Space[Any] = vecenv.action_space
+        self._random_space.seed(seed)
         self._space = vecenv.single_action_space
         self._state: Any = None
 
     @torch.no_grad()
     def __call__(self, observations: NDArray[Any], starts: NDArray[np.bool_]) -> NDArray[Any]:
-        rows = torch.as_tensor(observations, device=self._device)
+        """Return actions for rows, of which `starts` are at the first step of an episode."""
+        if self._policy is None:
+            sampled: NDArray[Any] = self._random_space.sample()
+            return sampled
+        device = next(self._policy.parameters()).device
+        rows = torch.as_tensor(observations, device=device)
         if isinstance(self._policy, LSTMWrapper):
-            starts_here = torch.as_tensor(starts, device=self._device)
-            heads, _, self._state = self._policy(rows, self._state, starts_here)
+            fresh = torch.as_tensor(starts, device=device)
+            heads, _, self._state = self._policy(rows, self._state, fresh)
         else:
             heads, _ = self._policy(rows)
         return to_numpy(sample_actions(heads)[0], self._space)

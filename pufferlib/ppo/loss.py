@@ -53,17 +53,21 @@ def ppo_loss(
         value_coefficient: c1 of eq. 9.
         entropy_coefficient: c2 of eq. 9.
     """
-    weights = valid.to(values.dtype) / valid.sum().clamp(min=1)
+    count = valid.sum().clamp(min=1)
 
     def mean(samples: Tensor) -> Tensor:
-        return torch.where(valid, samples, 0).mul(weights).sum()
+        return samples.sum() / count
 
-    log_ratio = log_probabilities - old_log_probabilities
+    # What is not valid is made zero before anything is computed from it: zeroing a result would
+    # still let an infinity through to the gradient, as zero times infinity.
+    log_ratio = torch.where(valid, log_probabilities - old_log_probabilities, 0)
+    advantages = torch.where(valid, advantages, 0)
+    errors = torch.where(valid, values - returns, 0)
     ratio = log_ratio.exp()
     clipped = ratio.clamp(1 - clip_coefficient, 1 + clip_coefficient)
     policy = -mean(torch.minimum(ratio * advantages, clipped * advantages))
-    value = 0.5 * mean((values - returns) ** 2)
-    entropy = mean(entropies)
+    value = 0.5 * mean(errors**2)
+    entropy = mean(torch.where(valid, entropies, 0))
     total = policy + value_coefficient * value - entropy_coefficient * entropy
     with torch.no_grad():
         approximate_kl = mean((ratio - 1) - log_ratio)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pufferlib.exceptions import ArgumentError
-from pufferlib.models import LSTMWrapper
+from pufferlib.models import LSTMWrapper, State
 from pufferlib.ppo import checkpoint
 from pufferlib.ppo.actions import to_numpy
 from pufferlib.ppo.advantage import advantages
@@ -65,14 +65,16 @@ class Trainer:
         self._scale = RewardScale(vecenv.num_agents, config.gamma)
         self._losses: dict[str, float] = {}
         self._began_s = time.monotonic()
-        self._rollout: Rollout | None = None
-        torch.manual_seed(config.seed)
         vecenv.async_reset(config.seed)
         self._take(vecenv.recv())
         self._starts = torch.ones(vecenv.num_agents, dtype=torch.bool, device=self.device)
-        self._state = None
+        self._state: State | None = None
         if self._recurrent is not None:
             self._state = self._recurrent.initial_state(vecenv.num_agents, self.device)
+        with torch.no_grad():
+            heads = self._act(self._observations, self._starts)[0]
+        self._rollout = Rollout(config.horizon, self._observations, sample_actions(heads)[0])
+        torch.manual_seed(config.seed)
 
     @property
     def is_done(self) -> bool:
@@ -115,17 +117,11 @@ class Trainer:
     def collect(self) -> Rollout:
         """Step the environments `horizon` times; return the rollout, valid until the next call."""
         rollout = self._rollout
-        if self._state is not None and rollout is not None:
-            rollout.initial_state = self._state
+        rollout.initial_state = self._state
         for t in range(self.config.horizon):
             with self.profile.part("forward"):
-                state_before = self._state
                 heads, value, self._state = self._act(self._observations, self._starts)
                 actions, log_probabilities, _ = sample_actions(heads)
-                if rollout is None:
-                    rollout = Rollout(self.config.horizon, self._observations, actions)
-                    rollout.initial_state = state_before
-                    self._rollout = rollout
                 rollout.observations[t] = self._observations
                 rollout.actions[t] = actions
                 rollout.log_probabilities[t] = log_probabilities
@@ -195,7 +191,7 @@ class Trainer:
         self._generator.set_state(state["generator"])
         torch.set_rng_state(state["torch_generator"])
 
-    def _act(self, observations: Tensor, starts: Tensor) -> tuple[Heads, Tensor, Any]:
+    def _act(self, observations: Tensor, starts: Tensor) -> tuple[Heads, Tensor, State | None]:
         if self._recurrent is None:
             return *self.policy(observations), None
         heads, value, state = self._recurrent(observations, self._state, starts)
@@ -209,7 +205,9 @@ class Trainer:
     def _note(self, rollout: Rollout, t: int, batch: Batch, was_present: Tensor) -> None:
         """Store what followed from the actions at t."""
         ends = batch.terminals | batch.truncations
-        rewards = self._scale(batch.rewards, ends) if self.config.normalize_rewards else batch.rewards
+        rewards = (
+            self._scale(batch.rewards, ends) if self.config.normalize_rewards else batch.rewards
+        )
         rollout.rewards[t] = torch.tensor(rewards)
         rollout.terminals[t] = torch.tensor(batch.terminals)
         rollout.truncations[t] = torch.tensor(batch.truncations)
@@ -228,6 +226,7 @@ class Trainer:
         if self._recurrent is None:
             value = self.policy(final)[1]
         else:
+            assert self._state is not None
             hidden, cell = self._state
             value = self._recurrent(final, (hidden[:, cut], cell[:, cut]))[1]
         values = torch.zeros(len(truncations), device=self.device)
@@ -260,7 +259,7 @@ class Trainer:
             entropy_coefficient=config.entropy_coefficient,
         )
         self._optimizer.zero_grad()
-        loss.total.backward()  # type: ignore[no-untyped-call]
+        loss.total.backward()
         nn.utils.clip_grad_norm_(self.policy.parameters(), config.max_gradient_norm)
         self._optimizer.step()
         return {name: value.item() for name, value in loss._asdict().items()}

@@ -59,10 +59,10 @@ def lazily(**names: str) -> Callable[[str], Any]:
     So that a registry module has a `Policy` and importing it still loads no torch.
     """
 
-    def __getattr__(name: str) -> Any:
+    def load_attribute(name: str) -> Any:
         if name not in names:
             raise AttributeError(f"this registry module has no attribute {name!r}")
         module, attribute = names[name].split(":")
         return getattr(importlib.import_module(module), attribute)
 
-    return __getattr__
+    return load_attribute

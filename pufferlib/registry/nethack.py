@@ -16,7 +16,6 @@ from typing import Any
 
 from pufferlib.registry._family import Family, lazily
 
-
 FAMILY = Family(
     name="nethack",
     package="nle",

@@ -26,7 +26,7 @@ def creations(
 ) -> tuple[Creation, ...]:
     """Return how to make each of `num_envs` environments."""
     _check_count("num_envs", num_envs)
-    if isinstance(env_creators, Sequence):
+    if isinstance(env_creators, Sequence) and not isinstance(env_creators, str):
         creators = list(env_creators)
         args = _one_each("env_args", env_args, num_envs, ())
         kwargs = _one_each("env_kwargs", env_kwargs, num_envs, {})
@@ -51,6 +51,12 @@ def creations(
                 f"instance of {type(creator).__name__}. Every environment must be made where it "
                 f"is stepped: pass a function that returns it."
             )
+    for arg in args:
+        if isinstance(arg, str):
+            raise ArgumentError(
+                f"The env_args of an environment must be a list of arguments, got the string "
+                f"{arg!r}. Use [{arg!r}]."
+            )
     return tuple(
         Creation(creator, tuple(arg), dict(kwarg))
         for creator, arg, kwarg in zip(creators, args, kwargs, strict=True)
@@ -58,7 +64,7 @@ def creations(
 
 
 def worker_count(num_envs: int, num_workers: int | str | None) -> int:
-    """Return `num_workers`, or for None or "auto" the most that divide `num_envs` on these cores."""
+    """Return `num_workers`; None or "auto" is the most on these cores that divide `num_envs`."""
     if num_workers is None or num_workers == "auto":
         cores = usable_cores()
         return max(n for n in range(1, min(cores, num_envs) + 1) if num_envs % n == 0)

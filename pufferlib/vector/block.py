@@ -147,7 +147,7 @@ class Block:
             if hasattr(inner, "set_wrapper_attr"):
                 inner.set_wrapper_attr(name, value)
             else:
-                setattr(inner, name, value)
+                setattr(_owner(inner, name), name, value)
 
     def close(self) -> None:
         """Close every environment, also those after one that fails to."""
@@ -166,6 +166,11 @@ def _attribute(env: PufferEnv, name: str) -> Any:
     inner = env.user_env
     if hasattr(inner, "get_wrapper_attr"):
         return inner.get_wrapper_attr(name)
-    while not hasattr(inner, name) and hasattr(inner, "env"):
-        inner = inner.env
-    return getattr(inner, name)
+    return getattr(_owner(inner, name), name)
+
+
+def _owner(env: Any, name: str) -> Any:
+    """Return the outermost of `env` and what it wraps that has `name`; if none, the innermost."""
+    while not hasattr(env, name) and hasattr(env, "env"):
+        env = env.env
+    return env

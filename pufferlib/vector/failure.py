@@ -1,5 +1,6 @@
 """How the failure of an environment travels to the caller."""
 
+import contextlib
 import pickle
 import signal
 import traceback
@@ -36,7 +37,7 @@ class Failure:
             step=block.steps[block.current] if known else None,
             method=method,
             original_type=type(error).__name__,
-            original_message=str(error),
+            original_message=_text(error),
             original_traceback="".join(traceback.format_exception(error)),
             pickled_error=_pickled(error),
         )
@@ -64,7 +65,8 @@ class Failure:
             original_traceback=self.original_traceback,
         )
         if cause is None and self.pickled_error is not None:
-            cause = pickle.loads(self.pickled_error)
+            with contextlib.suppress(Exception):  # its class may exist in the worker only
+                cause = pickle.loads(self.pickled_error)
         error.__cause__ = cause
         return error
 
@@ -72,7 +74,7 @@ class Failure:
 def death_error(worker: int, envs: range, exit_code: int | None, doing: str) -> WorkerError:
     """Return the WorkerError for a process that ended without a word."""
     if exit_code is not None and exit_code < 0:
-        name = signal.Signals(-exit_code).name
+        name = _signal_name(-exit_code)
         how = f"was killed by {name}"
         if name == "SIGKILL":
             how += "; most often the kernel, out of memory. Use fewer or smaller environments"
@@ -101,6 +103,20 @@ def stuck_error(worker: int, envs: range, timeout_s: float, doing: str) -> Worke
 
 def _envs(envs: range) -> str:
     return f"environment {envs[0]}" if len(envs) == 1 else f"environments {envs[0]}-{envs[-1]}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # most real-time signals have no name
+        return f"signal {number}"
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # a user's exception may fail in any way here; its type still travels
+        return "(its message could not be read)"
 
 
 def _pickled(error: BaseException) -> bytes | None:

@@ -86,7 +86,7 @@ class VectorEnv(Protocol):
         ...
 
     def set_attr(self, name: str, values: Any) -> None:
-        """Set an attribute of every environment, from a list with a value for each or one for all."""
+        """Set an attribute of every environment: a list has a value for each, else one for all."""
         ...
 
     def render(self) -> list[Any]:
@@ -177,7 +177,10 @@ class ActionCheck:
             ActionError: another shape, a dtype that would lose values, or, on the first call,
                 values outside the space.
         """
-        array = np.asarray(actions)
+        try:
+            array = np.asarray(actions)
+        except ValueError:
+            self._fail("rows of different lengths", f"{self.shape}")
         if array.shape != self.shape:
             self._fail(f"shape {array.shape}", f"{self.shape}: a row for each agent of the batch")
         if not self._checked:

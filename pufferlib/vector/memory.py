@@ -78,7 +78,7 @@ class RowMemory:
             os.close(fd)
             raise ArgumentError(
                 f"The rows need {self.nbytes / 2**20:.0f} MiB of shared memory, which this machine "
-                f"does not grant ({error.strerror}). Use fewer environments or smaller observations."
+                f"does not grant ({error.strerror}). Use fewer environments."
             ) from error
         return fd
 

@@ -116,7 +116,7 @@ class Multiprocessing:
         per_worker = np.sum(np.reshape(num_agents, (self.num_workers, -1)), axis=1)
         if self.batch_size < self.num_envs and np.ptp(per_worker):
             raise ArgumentError(
-                f"A pool needs workers with equally many agents, so that batches have one size; got "
+                f"A pool needs workers with equally many agents, to have batches of one size; got "
                 f"{per_worker.tolist()}. Use batch_size=None, or environments that are alike."
             )
         self._stops = np.cumsum(per_worker)
@@ -152,8 +152,7 @@ class Multiprocessing:
         self._turns.reset()
         with self._closing_on_failure():
             self._workers.drain()
-            for worker in range(self.num_workers):
-                self._workers.order(worker, "reset", seed)
+            self._workers.order_all("reset", [(seed,)] * self.num_workers)
 
     def send(self, actions: Any) -> None:
         """Begin to step the batch last received with `actions`, a row for each of its rows."""
@@ -195,7 +194,7 @@ class Multiprocessing:
             env_ids = np.concatenate(
                 [env_ids[self._starts[w] : self._stops[w]] for w in self._received]
             )
-            rows = Buffers(*(array[env_ids] for array in rows))
+            rows = Buffers._make(array[env_ids] for array in rows)
         self._final_observations = rows.final_observations
         return Batch(
             rows.observations,
@@ -216,7 +215,7 @@ class Multiprocessing:
         return self._ask_all("get_attr", [(name,)] * self.num_workers)
 
     def set_attr(self, name: str, values: Any) -> None:
-        """Set an attribute of every environment, from a list with a value for each or one for all."""
+        """Set an attribute of every environment: a list has a value for each, else one for all."""
         each = one_each(values, self.num_envs)
         n = self.envs_per_worker
         self._ask_all(
@@ -242,8 +241,7 @@ class Multiprocessing:
             )
         results: list[Any] = []
         with self._closing_on_failure():
-            for worker, worker_arguments in enumerate(arguments):
-                self._workers.order(worker, command, *worker_arguments)
+            self._workers.order_all(command, arguments)
             self._workers.first_ready(self.num_workers, None)
             for worker in range(self.num_workers):
                 results.extend(self._workers.take_answer(worker) or ())
@@ -285,20 +283,22 @@ class _Workers:
         self._stop = weakref.finalize(self, _stop, os.getpid(), self._processes, self._connections)
         self._poll = select.poll()
         self._worker_of_fd: dict[int, int] = {}
-        for worker, envs in enumerate(self._envs):
-            self._start(context, worker, made[envs.start : envs.stop], envs.start)
+        what = "env_creators, env_args and env_kwargs"
+        pickled = [_pickled(what, made[envs.start : envs.stop]) for envs in self._envs]
+        try:
+            for worker in range(num_workers):
+                self._start(context, worker, pickled[worker])
+        except BaseException:
+            self.close()
+            raise
 
     def _start(
-        self,
-        context: multiprocessing.context.BaseContext,
-        worker: int,
-        made: tuple[Creation, ...],
-        first_env: int,
+        self, context: multiprocessing.context.BaseContext, worker: int, pickled: bytes
     ) -> None:
         ours, theirs = context.Pipe()
         process = context.Process(  # type: ignore[attr-defined]  # every concrete context has it
-            target=_run_pickled,
-            args=(theirs, cloudpickle.dumps(made), worker, first_env),
+            target=worker_process.run,
+            args=(theirs, pickled, worker, self._envs[worker].start),
             name=f"pufferlib worker {worker}",
             daemon=True,
         )
@@ -329,7 +329,7 @@ class _Workers:
         fd = memory.allocate()
         try:
             for worker, connection in enumerate(self._connections):
-                connection.send((rows, int(starts[worker])))
+                connection.send(("share", rows, int(starts[worker])))
                 reduction.send_handle(connection, fd, self._processes[worker].pid)
             return memory.map(fd)
         finally:
@@ -340,13 +340,15 @@ class _Workers:
         self._began(worker, "step")
         self._tell(worker, worker_process.STEP)
 
-    def order(self, worker: int, command: str, *arguments: Any) -> None:
-        """Tell a worker to do something else."""
-        self._began(worker, arguments[0] if command == "call" else command)
-        self._tell(worker, cloudpickle.dumps((command, *arguments)))
+    def order_all(self, command: str, arguments: Sequence[tuple[Any, ...]]) -> None:
+        """Tell every worker to do something else; tell none unless all of it can be sent."""
+        messages = [_pickled(f"The arguments of {command}", (command, *own)) for own in arguments]
+        for worker, (message, own) in enumerate(zip(messages, arguments, strict=True)):
+            self._began(worker, own[0] if command == "call" else command)
+            self._tell(worker, message)
 
     def first_ready(self, count: int, group_size: int | None) -> list[int]:
-        """Wait until `count` workers are ready; take them off the list of the ready and return them.
+        """Wait until `count` workers are ready; return them, no longer counted as ready.
 
         Args:
             count: how many.
@@ -443,8 +445,16 @@ class _Workers:
         raise death_error(worker, self._envs[worker], process.exitcode, doing) from None
 
 
-def _run_pickled(connection: Connection, pickled: bytes, worker: int, first_env: int) -> None:
-    worker_process.run(connection, pickle.loads(pickled), worker, first_env)
+def _pickled(what: str, value: Any) -> bytes:
+    try:
+        data: bytes = cloudpickle.dumps(value)
+    except Exception as error:  # pickling may fail in any way that an object's author chose
+        raise ArgumentError(
+            f"{what} must be picklable, to be sent to a worker process: "
+            f"{type(error).__name__}: {error}. Make that object inside the environment, or use the "
+            f"Serial backend."
+        ) from error
+    return data
 
 
 def _context(start_method: str | None) -> multiprocessing.context.BaseContext:

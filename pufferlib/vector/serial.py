@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pufferlib.environment import Buffers, StepResult
+from pufferlib.exceptions import ArgumentError
 from pufferlib.spaces import joint_space
 from pufferlib.vector.arguments import creations
 from pufferlib.vector.batch import Batch, Infos
@@ -40,7 +41,12 @@ class Serial:
         self._turns = Turns()
         self._block = Block(first_env=0)
         made = creations(env_creators, env_args, env_kwargs, num_envs)
-        description = common_description(self._guarded("__init__", self._block.make, made))
+        descriptions = self._guarded("__init__", self._block.make, made)
+        try:
+            description = common_description(descriptions)
+        except ArgumentError:
+            self.close()
+            raise
         self.num_envs = self.batch_size = num_envs
         self.num_agents = self.agents_per_batch = sum(self._block.num_agents)
         self.single_observation_space = description.single_observation_space
@@ -112,7 +118,7 @@ class Serial:
         return results
 
     def set_attr(self, name: str, values: Any) -> None:
-        """Set an attribute of every environment, from a list with a value for each or one for all."""
+        """Set an attribute of every environment: a list has a value for each, else one for all."""
         self._turns.check_idle("set_attr")
         self._guarded("set_attr", self._block.set_attr, name, one_each(values, self.num_envs))
 

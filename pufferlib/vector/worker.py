@@ -15,7 +15,6 @@ from multiprocessing import parent_process, reduction
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from pufferlib.vector.arguments import Creation
 from pufferlib.vector.batch import Infos
 from pufferlib.vector.block import Block
 from pufferlib.vector.failure import Failure
@@ -25,10 +24,14 @@ STEP = b"s"
 DONE = b"d"
 
 
-def run(
-    connection: Connection, creations: tuple[Creation, ...], worker: int, first_env: int
-) -> None:
+def run(connection: Connection, pickled: bytes, worker: int, first_env: int) -> None:
     """Serve until the caller says close, or is gone.
+
+    Args:
+        connection: to the caller.
+        pickled: a tuple of `Creation`, how to make each environment.
+        worker: index of this worker.
+        first_env: index of its first environment.
 
     Sends, in this order: the descriptions and row counts of the environments once they are made,
     then one answer a command. An environment's failure is sent as a `Failure` and ends the worker.
@@ -37,22 +40,23 @@ def run(
     threading.Thread(target=_die_with_the_caller, daemon=True).start()
     block = Block(first_env)
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError), connection:
-        if _make(connection, block, creations, worker):
+        if _make(connection, block, pickled, worker):
             _serve(connection, block, worker)
         block.close()
 
 
-def _make(
-    connection: Connection, block: Block, creations: tuple[Creation, ...], worker: int
-) -> bool:
-    """Make the environments and map their rows; tell whether that worked."""
+def _make(connection: Connection, block: Block, pickled: bytes, worker: int) -> bool:
+    """Make the environments and map their rows; tell whether to serve."""
     try:
-        descriptions = block.make(creations)
+        descriptions = block.make(pickle.loads(pickled))
     except Exception as error:
         _send(connection, Failure.of(error, block, "__init__", worker))
         return False
     _send(connection, (descriptions, block.num_agents))
-    rows, first_row = connection.recv()
+    command, *arguments = connection.recv()
+    if command == "close":
+        return False
+    rows, first_row = arguments
     fd = reduction.recv_handle(connection)
     memory = RowMemory(
         descriptions[0].single_observation_space, descriptions[0].single_action_space, rows

@@ -61,6 +61,9 @@ class Squared(PufferEnv):
         self.single_observation_space = gymnasium.spaces.Box(-1, 1, (self.side**2,), np.float32)
         self.single_action_space = gymnasium.spaces.Discrete(len(_MOVES))
         self._every = np.arange(num_agents)
+        self._position: NDArray[Any]  # (games, 2)
+        self._targets: NDArray[Any]  # (games, targets, 2)
+        self._left: NDArray[np.bool_]  # (games, targets), not yet hit
         super().__init__(buffers)
 
     def reset(self, seed: int | None = None) -> tuple[NDArray[Any], list[Info]]:

@@ -1,0 +1,77 @@
+# Everything that is done with this repository; `make help` lists it.
+# Each target sets up what it needs in .venv, with the exact versions of constraints.txt.
+
+ENV ?= nethack
+ARGS ?=
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PUFFER := $(BIN)/puffer
+INSTALL := $(PUFFER) install --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check install test-env bench-env train eval envs doctor format lint types clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  ENV=nethack   a family or task (make envs), or: all      ARGS='--train.seed 2'   more flags"
+
+demo: $(VENV)/.nethack ## train, evaluate and replay a NetHack agent, in about four minutes
+	$(BIN)/python examples/demo.py $(ARGS)
+
+test: $(VENV)/.test ## run the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+check: lint types test ## format, lint, types and tests: what CI runs
+
+install: $(VENV)/.base ## install an environment family, or all; ENV=...
+	$(INSTALL) $(ENV)
+
+test-env: install ## smoke-test an environment; ENV=...
+	$(PUFFER) test $(ENV) $(ARGS)
+
+bench-env: install $(VENV)/.bench ## time an environment beside the alternatives; ENV=...
+	$(PUFFER) bench $(ENV) $(ARGS)
+
+train: install ## train on an environment; ENV=... ARGS='--train.total-timesteps 1000000'
+	$(PUFFER) train $(ENV) $(ARGS)
+
+eval: install ## evaluate beside a random policy; ENV=... ARGS='--checkpoint runs/.../checkpoint.pt'
+	$(PUFFER) eval $(ENV) $(ARGS)
+
+envs: $(VENV)/.base ## list the environments, and which are installed
+	$(PUFFER) envs $(ARGS)
+
+doctor: $(VENV)/.base ## say what this machine has, and what is wrong with it
+	$(PUFFER) doctor $(ARGS)
+
+format: $(VENV)/.dev ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(VENV)/.dev ## check format and style
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/.dev ## check types
+	$(BIN)/mypy
+
+clean: ## remove the virtual environment and caches; runs/ stays
+	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# Torch comes first: with it in place nothing else asks for a larger build of it.
+$(VENV)/.base: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt pip setuptools wheel torch
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --editable .
+	touch $@
+
+# An environment family or an extra, installed once.
+$(VENV)/.nethack $(VENV)/.bench $(VENV)/.dev: $(VENV)/.%: $(VENV)/.base
+	$(INSTALL) $*
+	touch $@
+
+$(VENV)/.test: $(VENV)/.base
+	$(INSTALL) all test bench
+	touch $@

@@ -1,0 +1,126 @@
+"""`puffer doctor`: what this machine has, what is wrong, how to mend it."""
+
+import mmap
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from pufferlib.cli.envs import installed_families
+from pufferlib.vector import usable_cores
+
+_NEEDED_DRIVERS = {"12": 525, "13": 580}  # least driver of a CUDA major version (NVIDIA's notes)
+
+
+def doctor(brief: bool = False) -> int:
+    """Print one screen: versions, GPU, cores, shared memory, problems. Never fails.
+
+    Args:
+        brief: one line of facts, then the problems.
+    """
+    console = Console(highlight=False)
+    facts = list(_facts())
+    if brief:
+        console.print(" · ".join(value for _, value in facts[:4]), markup=False, soft_wrap=True)
+    else:
+        table = Table(box=None, show_header=False, pad_edge=False)
+        table.add_column(style="cyan", no_wrap=True)
+        table.add_column()
+        for name, value in facts:
+            table.add_row(name, value)
+        console.print(table)
+    problems = list(_problems())
+    for problem, mend in problems:
+        console.print(f"[red]![/red] {problem}. [bold]{mend}[/bold]")
+    if not problems and not brief:
+        console.print("[green]Nothing is wrong.[/green]")
+    return 0
+
+
+def _facts() -> Iterator[tuple[str, str]]:
+    yield "pufferlib", f"pufferlib {version('pufferlib')}, Python {platform.python_version()}"
+    cuda = f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPU build"
+    yield "torch", f"torch {torch.__version__} ({cuda}), {torch.get_num_threads()} threads"
+    yield "GPU", _gpu()
+    yield "cores", f"{usable_cores()} usable of {os.cpu_count()}"
+    yield "memory", _memory()
+    yield "shared memory", _shared_memory()
+    yield "emulation", "plain Python (there is no compiled twin yet)"
+    libraries = ("numpy", "gymnasium", "pettingzoo")
+    yield "libraries", ", ".join(f"{name} {_version(name)}" for name in libraries)
+    yield "environments", ", ".join(installed_families())
+    yield "platform", f"{platform.platform()}, {sys.executable}"
+
+
+def _problems() -> Iterator[tuple[str, str]]:
+    driver = _driver()
+    if driver and torch.version.cuda is None:
+        yield "There is a GPU, but this torch is a CPU build", "Install a CUDA build of torch"
+    elif driver and not torch.cuda.is_available():
+        major = (torch.version.cuda or "").partition(".")[0]
+        needed = _NEEDED_DRIVERS.get(major)
+        yield (
+            f"There is a GPU, but torch cannot use it (driver {driver}, CUDA {torch.version.cuda})",
+            f"Update the driver to {needed} or later" if needed else "Update the driver",
+        )
+    if torch.get_num_threads() > usable_cores():
+        yield (
+            f"torch computes with {torch.get_num_threads()} threads on {usable_cores()} cores",
+            f"Set OMP_NUM_THREADS={usable_cores()}",
+        )
+    if not hasattr(os, "memfd_create") and sys.platform == "linux":
+        yield "This kernel has no memfd", "Use Linux 3.17 or later"
+
+
+def _gpu() -> str:
+    if torch.cuda.is_available():
+        names = {torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())}
+        return f"{torch.cuda.device_count()} x {', '.join(names)}, driver {_driver() or 'unknown'}"
+    return f"not usable by torch, driver {_driver()}" if _driver() else "none"
+
+
+def _driver() -> str:
+    """Return the version of NVIDIA's kernel driver, "" if it is not loaded."""
+    try:
+        text = Path("/proc/driver/nvidia/version").read_text()
+    except OSError:
+        return ""
+    words = text.split()
+    return next((word for word in words if word[0].isdigit() and "." in word), "unknown")
+
+
+def _memory() -> str:
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limit = _cgroup_limit()
+    text = f"{pages / 2**30:.1f} GiB"
+    return text if limit is None or limit >= pages else f"{limit / 2**30:.1f} GiB (limit) of {text}"
+
+
+def _cgroup_limit() -> int | None:
+    try:
+        text = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+    except OSError:
+        return None
+    return None if text == "max" else int(text)
+
+
+def _shared_memory() -> str:
+    with mmap.mmap(-1, mmap.PAGESIZE):
+        works = "anonymous, works"
+    if not Path("/dev/shm").is_dir():
+        return works
+    return f"{works}; /dev/shm {shutil.disk_usage('/dev/shm').total / 2**20:.0f} MiB (not used)"
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"

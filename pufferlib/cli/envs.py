@@ -1,0 +1,41 @@
+"""`puffer envs`."""
+
+from rich.console import Console
+from rich.table import Table
+
+from pufferlib import registry
+
+
+def list_families() -> int:
+    """Print every registered family, whether it is installed, and how to install it."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("family", "installed", "default task", "tasks", "install"):
+        table.add_column(heading, no_wrap=heading != "install")
+    for name in registry.families():
+        family = registry.load(name).FAMILY
+        table.add_row(
+            name,
+            "[green]yes" if family.is_installed else "[red]no",
+            family.default,
+            str(len(family.tasks)),
+            "" if family.is_installed else f"make install ENV={name}",
+        )
+    console = Console()
+    console.print(table)
+    console.print("\nTasks of a family: puffer envs FAMILY", highlight=False)
+    return 0
+
+
+def list_tasks(name: str) -> int:
+    """Print what a family's module says of it, and its tasks, one a line."""
+    module = registry.load(name)
+    console = Console(highlight=False, markup=False)
+    console.print((module.__doc__ or "").strip() + "\n")
+    for task in module.FAMILY.tasks:
+        console.print(task)
+    return 0
+
+
+def installed_families() -> list[str]:
+    """Return the names of the families that can be made here."""
+    return [name for name in registry.families() if registry.load(name).FAMILY.is_installed]

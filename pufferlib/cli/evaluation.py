@@ -1,0 +1,139 @@
+"""`puffer eval`."""
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.live import Live
+from rich.panel import Panel
+from rich.text import Text
+from torch import nn
+
+from pufferlib import registry
+from pufferlib.cli.run import make_policy, make_vecenv, settings
+from pufferlib.cli.train import read_config
+from pufferlib.config import Config, VecConfig
+from pufferlib.exceptions import ArgumentError
+from pufferlib.ppo import Evaluation, checkpoint, evaluate
+from pufferlib.ppo.evaluate import Actor
+from pufferlib.vector import VectorEnv
+
+
+def evaluation(
+    env: str,
+    flags: Sequence[str],
+    checkpoint_path: Path | None,
+    episodes: int,
+    seed: int,
+    render: bool,
+) -> int:
+    """Evaluate a checkpoint, beside a random policy on the same seeds; return the exit status."""
+    console = Console()
+    base = None if checkpoint_path is None else read_config(checkpoint_path.parent)
+    config = settings(env, flags, "eval", base)
+    results = compare(config, checkpoint_path, episodes, seed)
+    print_comparison(console, config, results, seed)
+    if render:
+        replay(console, config, checkpoint_path, seed)
+    return 0
+
+
+def compare(
+    config: Config, checkpoint_path: Path | None, episodes: int, seed: int
+) -> dict[str, Evaluation]:
+    """Return the evaluations of a random policy and of the checkpoint, on the same seeds.
+
+    Args:
+        config: of the run that made the checkpoint.
+        checkpoint_path: None evaluates the random policy alone.
+        episodes: how many, each with a seed of its own where an environment has one agent.
+        seed: of the first episode.
+    """
+    if episodes < 2:
+        raise ArgumentError(f"--episodes must be at least 2, to tell an interval; got {episodes}.")
+    with closing(_make_rows(config, episodes)) as vecenv:
+        results = {"random": evaluate(vecenv, None, seed)}
+        if checkpoint_path is not None:
+            policy = load_policy(config, vecenv, checkpoint_path)
+            results["trained"] = evaluate(vecenv, policy, seed)
+    return results
+
+
+def load_policy(config: Config, vecenv: VectorEnv, path: Path) -> nn.Module:
+    """Return the network of a run with the weights of its checkpoint.
+
+    Raises:
+        CheckpointError: it cannot be read, or is of another architecture.
+    """
+    module, _ = registry.resolve(config.env.task)
+    policy = make_policy(config, module, vecenv)
+    checkpoint.load_policy(policy, checkpoint.load(path), path)
+    return policy
+
+
+def print_comparison(
+    console: Console, config: Config, results: dict[str, Evaluation], seed: int
+) -> None:
+    """Print a line for each evaluation: mean return, its 95% interval, length."""
+    episodes = len(next(iter(results.values())).returns)
+    console.print(
+        f"[bold]{config.env.task}[/bold], return of {episodes} episodes, seeds from {seed}: mean "
+        f"[95% interval]".replace("[95%", r"\[95%"),
+        highlight=False,
+    )
+    for name, result in results.items():
+        length = f"{result.lengths.mean():.0f} steps an episode"
+        console.print(f"  {name:8}  {result}   {length}", highlight=False, markup=False)
+
+
+def replay(
+    console: Console,
+    config: Config,
+    checkpoint_path: Path | None,
+    seed: int,
+    max_steps: int = 200,
+    steps_per_second: float = 20.0,
+) -> None:
+    """Play one episode in the terminal, for environments that render as text."""
+    serial = dataclasses.replace(config, vec=VecConfig(backend="Serial", num_envs=1))
+    module, _ = registry.resolve(config.env.task)
+    with closing(make_vecenv(serial, module)) as vecenv:
+        policy = None
+        if checkpoint_path is not None:
+            policy = load_policy(config, vecenv, checkpoint_path)
+        torch.manual_seed(seed)
+        act = Actor(vecenv, policy, seed)
+        observations, _ = vecenv.reset(seed)
+        ends = np.ones(vecenv.num_agents, np.bool_)
+        if not isinstance(vecenv.render()[0], str):
+            console.print(f"{config.env.task} does not render as text.")
+            return
+        total = 0.0
+        with Live(console=console, auto_refresh=False) as live:
+            for step in range(1, max_steps + 1):
+                observations, rewards, terminals, truncations, _ = vecenv.step(
+                    act(observations, ends)
+                )
+                ends = terminals | truncations
+                total += float(rewards[0])
+                title = f"{config.env.task}  step {step}  return {total:.2f}"
+                screen = Text(str(vecenv.render()[0]), no_wrap=True)
+                live.update(Panel.fit(screen, title=title), refresh=console.is_terminal)
+                if ends[0]:
+                    break
+                if console.is_terminal:
+                    time.sleep(1 / steps_per_second)  # for the eyes
+            live.refresh()
+
+
+def _make_rows(config: Config, episodes: int) -> VectorEnv:
+    """Return environments with at least `episodes` rows, as few as have them."""
+    module, _ = registry.resolve(config.env.task)
+    with closing(make_vecenv(config, module, num_envs=1)) as one:
+        agents = one.num_agents
+    return make_vecenv(config, module, num_envs=-(-episodes // agents))

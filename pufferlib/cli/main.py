@@ -1,0 +1,106 @@
+"""Read the command line and hand over to a command."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pufferlib import registry
+from pufferlib.exceptions import PufferError
+
+_ENV_HELP = "an environment family or task; list them with: puffer envs"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit status. A user's mistake is one line, without traceback."""
+    parser, commands = _parser()
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    known, flags = parser.parse_known_args(given)
+    if flags and known.command not in ("train", "eval"):
+        commands[known.command].error(f"unrecognized arguments: {' '.join(flags)}")
+    try:
+        return _dispatch(known, flags)
+    except PufferError as error:
+        print(f"puffer {known.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _dispatch(known: argparse.Namespace, flags: list[str]) -> int:
+    # Commands load torch and the environments: import only the one that runs.
+    if known.command == "envs":
+        from pufferlib.cli.envs import list_families, list_tasks
+
+        return list_tasks(known.env) if known.env else list_families()
+    if known.command == "install":
+        from pufferlib.cli.install import install
+
+        return install(known.env, known.constraint)
+    if known.command == "doctor":
+        from pufferlib.cli.doctor import doctor
+
+        return doctor(brief=known.brief)
+    if known.command == "test":
+        from pufferlib.cli.smoke import smoke_test
+
+        return smoke_test(known.env)
+    if known.command == "bench":
+        from pufferlib.cli.bench import bench
+
+        return bench(known.env, known.num_envs, known.num_workers, known.rounds, known.seconds)
+    if known.command == "train":
+        from pufferlib.cli.train import train
+
+        return train(known.env, flags, known.resume)
+    from pufferlib.cli.evaluation import evaluation
+
+    return evaluation(known.env, flags, known.checkpoint, known.episodes, known.seed, known.render)
+
+
+def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    parser = argparse.ArgumentParser(
+        prog="puffer", description="Train, evaluate, test and time reinforcement-learning agents."
+    )
+    sub = parser.add_subparsers(dest="command", required=True)
+    commands: dict[str, argparse.ArgumentParser] = {}
+
+    def add(name: str, help_text: str, *, has_settings: bool = False) -> argparse.ArgumentParser:
+        commands[name] = sub.add_parser(
+            name, help=help_text, description=help_text, add_help=not has_settings
+        )
+        return commands[name]
+
+    train = add("train", "train a policy; --help lists every setting", has_settings=True)
+    train.add_argument("env", help=_ENV_HELP)
+    train.add_argument("--resume", type=Path, default=None, metavar="RUN")
+
+    evaluation = add("eval", "evaluate a checkpoint, or a random policy", has_settings=True)
+    evaluation.add_argument("env", help=_ENV_HELP)
+    evaluation.add_argument("--checkpoint", type=Path, default=None)
+    evaluation.add_argument("--episodes", type=int, default=32)
+    evaluation.add_argument("--seed", type=int, default=1_000_000)
+    evaluation.add_argument("--render", action="store_true")
+
+    bench = add("bench", "measure throughput beside the alternatives")
+    bench.add_argument("env", help=f"{_ENV_HELP}; or: all")
+    bench.add_argument("--num-envs", type=int, default=8, help="environments (default 8)")
+    bench.add_argument("--num-workers", type=int, default=None, help="processes (default: cores)")
+    bench.add_argument("--rounds", type=int, default=5, help="interleaved rounds (default 5)")
+    bench.add_argument("--seconds", type=float, default=1.0, help="of a round, each (default 1)")
+
+    test = add("test", "smoke-test an environment: contract, rows, policy")
+    test.add_argument("env", help=f"{_ENV_HELP}; or: all")
+
+    envs = add("envs", "list families, or the tasks of one")
+    envs.add_argument("env", nargs="?", help="a family")
+
+    install = add("install", "install what environment families, or other extras, need")
+    install.add_argument(
+        "env", nargs="+", help=f"any of {', '.join(registry.families())}; all; or an extra"
+    )
+    install.add_argument("--constraint", type=Path, default=None, help="a file of exact pins")
+
+    doctor = add("doctor", "say what this machine has, and what is wrong with it")
+    doctor.add_argument("--brief", action="store_true", help="a line, and what is wrong")
+    return parser, commands

@@ -1,0 +1,56 @@
+"""Assemble a run from its settings."""
+
+import dataclasses
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import torch
+import tyro
+from torch import nn
+
+from pufferlib import config as presets
+from pufferlib import registry
+from pufferlib.config import Config
+from pufferlib.models import LSTMWrapper
+from pufferlib.vector import VectorEnv, make
+
+
+def settings(env: str, flags: Sequence[str], command: str, base: Config | None = None) -> Config:
+    """Return the settings of a run: the presets of `env`, or `base`, with `flags` on top.
+
+    A flag that does not exist ends the program, with the nearest that do.
+    """
+    module, task = registry.resolve(env)
+    config = base or presets.load([module.FAMILY.name, task])
+    if base is None:
+        config = dataclasses.replace(config, env=dataclasses.replace(config.env, task=task))
+    return tyro.cli(
+        Config, prog=f"puffer {command} {env}", default=config, args=list(flags), compact_help=False
+    )
+
+
+def make_vecenv(config: Config, module: ModuleType, num_envs: int | None = None) -> VectorEnv:
+    """Return the environments of a run; `num_envs` overrides the setting.
+
+    Raises:
+        NotInstalledError: before any process starts.
+        ArgumentError: likewise.
+    """
+    arguments = config.vec.backend_arguments()
+    if num_envs is not None and arguments.get("num_workers"):
+        arguments["num_workers"] = None  # the number set need not divide another num_envs
+    return make(
+        module.env_creator(config.env.task),
+        env_kwargs=config.env.kwargs,
+        backend=config.vec.backend,
+        num_envs=num_envs or config.vec.num_envs,
+        **arguments,
+    )
+
+
+def make_policy(config: Config, module: ModuleType, vecenv: Any) -> nn.Module:
+    """Return the network of a run, drawn from its seed."""
+    torch.manual_seed(config.train.seed)
+    policy: nn.Module = module.Policy(vecenv, hidden_size=config.policy.hidden_size)
+    return LSTMWrapper(vecenv, policy) if config.policy.recurrent else policy

@@ -1,0 +1,101 @@
+"""`puffer train`."""
+
+import dataclasses
+import json
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+
+from pufferlib import config as presets
+from pufferlib import registry
+from pufferlib.cli.run import make_policy, make_vecenv, settings
+from pufferlib.config import Config
+from pufferlib.exceptions import CheckpointError
+from pufferlib.ppo import Trainer
+from pufferlib.ppo.dashboard import Dashboard
+from pufferlib.ppo.logger import RunLog
+
+CHECKPOINT = "checkpoint.pt"
+
+
+def train(env: str, flags: Sequence[str], resume: Path | None = None) -> int:
+    """Train `env` with the settings that `flags` override; return the exit status."""
+    base = None if resume is None else read_config(resume)
+    config = settings(env, flags, "train", base)
+    run_training(config, resume=resume)
+    return 0
+
+
+def run_training(
+    config: Config, resume: Path | None = None, console: Console | None = None
+) -> Path:
+    """Train as `config` says; return the checkpoint's path.
+
+    Ctrl+C and SIGTERM save the checkpoint before they end the program.
+
+    Args:
+        config: the settings; `env.task` is set.
+        resume: folder of a run to go on with.
+        console: where to tell how it goes; the terminal if None.
+    """
+    module, task = registry.resolve(config.env.task)
+    console = console or Console()
+    folder = resume or config.run or Path("runs") / f"{task}-{time.strftime('%Y%m%d-%H%M%S')}"
+    path = folder / CHECKPOINT
+    with closing(make_vecenv(config, module)) as vecenv:
+        trainer = Trainer(config.train, vecenv, make_policy(config, module, vecenv))
+        if resume is not None:
+            trainer.load(path)
+        config = dataclasses.replace(config, run=folder)
+        with closing(RunLog(folder, presets.as_json(config))) as log:
+            try:
+                with _sigterm_as_interrupt(), Dashboard(task, console) as dashboard:
+                    _loop(trainer, path, log, dashboard)
+            finally:
+                trainer.save(path)
+                console.print(f"Saved {path}", highlight=False)
+    return path
+
+
+def read_config(folder: Path) -> Config:
+    """Return the settings that a run was made with.
+
+    Raises:
+        CheckpointError: `folder` is not that of a run.
+        SettingError: another version wrote it.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        raise CheckpointError(f"{folder} is not the folder of a run: it has no config.json.")
+    values: dict[str, Any] = json.loads(path.read_text())
+    return presets.from_json(values, str(path))
+
+
+def _loop(trainer: Trainer, path: Path, log: RunLog, dashboard: Dashboard) -> None:
+    while not trainer.is_done:
+        metrics = trainer.step()
+        shares = trainer.profile.shares()
+        log.write({**metrics, **{f"time/{name}": share for name, share in shares.items()}})
+        dashboard.show(metrics, shares, trainer.progress)
+        if trainer.updates % trainer.config.checkpoint_interval == 0:
+            trainer.save(path)
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM end the program as Ctrl+C does, through every `finally`."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,164 @@
+"""The settings of a run: defaults in dataclasses, a preset file for an environment, flags on top.
+
+A preset `config/<family>.toml`, then `config/<task>.toml`, overrides the defaults; the command line
+overrides both. In a preset, as in flags, a setting has the name of its dataclass and field:
+`[train] learning_rate = 1e-3` and `--train.learning-rate 1e-3` are the same.
+"""
+
+import dataclasses
+import tomllib
+import typing
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, TypeVar
+
+from pufferlib.exceptions import SettingError, suggestion
+from pufferlib.ppo.config import TrainConfig
+
+PRESETS = Path(__file__).parent
+_Settings = TypeVar("_Settings")
+
+
+@dataclass(frozen=True)
+class EnvConfig:
+    """Which environment."""
+
+    task: str = ""
+    """Of the family; empty for the family's default."""
+
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    """Arguments of the family's `make_env`."""
+
+
+@dataclass(frozen=True)
+class VecConfig:
+    """How many environments, and who steps them."""
+
+    backend: Literal["Serial", "Multiprocessing"] = "Multiprocessing"
+    """Serial steps in this process: for debugging, and for environments native to many agents."""
+
+    num_envs: int = 32
+    """Environments; a multiple of num_workers."""
+
+    num_workers: int | None = None
+    """Processes; None takes as many as there are usable cores and as divide num_envs."""
+
+    timeout_s: float | None = 300.0
+    """Give up on a worker that takes longer than this for one step of its environments."""
+
+    def backend_arguments(self) -> dict[str, Any]:
+        """Return the arguments that only this backend takes."""
+        if self.backend == "Serial":
+            return {}
+        return {"num_workers": self.num_workers, "timeout_s": self.timeout_s}
+
+
+@dataclass(frozen=True)
+class PolicyConfig:
+    """Which network."""
+
+    hidden_size: int = 128
+    """Width of the hidden state, and of the LSTM."""
+
+    recurrent: bool = False
+    """Put an LSTM between encoder and decoder."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings of a run."""
+
+    env: EnvConfig = field(default_factory=EnvConfig)
+    vec: VecConfig = field(default_factory=VecConfig)
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    run: Path | None = None
+    """Folder of the run; None makes runs/<task>-<time>."""
+
+
+def load(names: Sequence[str], folder: Path = PRESETS) -> Config:
+    """Return the defaults, overridden by the preset of each name in turn, where it has one.
+
+    Raises:
+        SettingError: a preset has an unknown key or a value of the wrong type.
+    """
+    config = Config()
+    for name in dict.fromkeys(names):
+        path = folder / f"{name}.toml"
+        if path.is_file():
+            with path.open("rb") as file:
+                config = override(config, tomllib.load(file), str(path))
+    return config
+
+
+def override(settings: _Settings, values: dict[str, Any], source: str, path: str = "") -> _Settings:
+    """Return `settings`, a dataclass, with `values` in place of its own, table by table.
+
+    Args:
+        settings: left as it is.
+        values: as read from TOML.
+        source: of the values, for the error.
+        path: of `settings` in the whole, likewise.
+
+    Raises:
+        SettingError: an unknown key, with the nearest; a value of the wrong type.
+    """
+    types = typing.get_type_hints(type(settings))
+    changed: dict[str, Any] = {}
+    for key, value in values.items():
+        where = f"{path}{key}"
+        if key not in types:
+            raise SettingError(
+                f"{source}: there is no setting {where!r}.{suggestion(key, types)} "
+                f"Settings here: {', '.join(path + name for name in types)}."
+            )
+        own = getattr(settings, key)
+        if dataclasses.is_dataclass(own) and isinstance(value, dict):
+            changed[key] = override(own, value, source, f"{where}.")
+        elif _fits(value, types[key]):
+            changed[key] = value
+        else:
+            raise SettingError(
+                f"{source}: {where} must be {_type_name(types[key])}; got {value!r}."
+            )
+    return dataclasses.replace(settings, **changed)  # type: ignore[type-var]
+
+
+def as_json(config: Config) -> dict[str, Any]:
+    """Return the settings as plain values that JSON takes; `from_json` reads them back."""
+    values = dataclasses.asdict(config)
+    values["run"] = None if config.run is None else str(config.run)
+    return values
+
+
+def from_json(values: dict[str, Any], source: str) -> Config:
+    """Return what `as_json` was given.
+
+    Raises:
+        SettingError: it was written by a version with other settings.
+    """
+    run = values.pop("run", None)
+    config = override(Config(), values, source)
+    return dataclasses.replace(config, run=None if run is None else Path(run))
+
+
+def _fits(value: Any, annotation: Any) -> bool:
+    origin = typing.get_origin(annotation)
+    if origin in (UnionType, typing.Union):
+        return any(_fits(value, part) for part in typing.get_args(annotation))
+    if origin is Literal:
+        return value in typing.get_args(annotation)
+    if annotation is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if annotation is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, origin or annotation)
+
+
+def _type_name(annotation: Any) -> str:
+    if typing.get_origin(annotation) is Literal:
+        return " or ".join(repr(value) for value in typing.get_args(annotation))
+    return getattr(annotation, "__name__", str(annotation))

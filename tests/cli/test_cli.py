@@ -1,0 +1,190 @@
+"""The command line, as a user runs it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pufferlib import registry
+from pufferlib.cli.main import main
+from pufferlib.cli.train import read_config
+from pufferlib.exceptions import CheckpointError
+
+SHORT = ["--train.total-timesteps", "8192", "--vec.backend", "Serial"]
+
+
+def puffer(*arguments, timeout=60, **kwargs):
+    return subprocess.run(
+        [sys.executable, "-m", "pufferlib.cli", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, "COLUMNS": "200"},
+        **kwargs,
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Return the folder of a short run on Squared."""
+    folder = tmp_path_factory.mktemp("run") / "squared"
+    result = puffer("train", "squared", *SHORT, "--run", str(folder), "--train.seed", "5")
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+def test_training_leaves_config_metrics_and_checkpoint(trained):
+    config = json.loads((trained / "config.json").read_text())
+    assert config["env"] == {"task": "squared", "kwargs": {"num_agents": 64}}
+    assert (config["train"]["seed"], config["train"]["total_timesteps"]) == (5, 8192)
+    metrics = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
+    assert [line["timesteps"] for line in metrics] == [2048, 4096, 6144, 8192]
+    assert {"loss/policy", "episode/score", "steps_per_second"} <= set(metrics[-1])
+    assert (trained / "checkpoint.pt").is_file()
+
+
+@pytest.mark.learn
+@pytest.mark.timeout(60)
+def test_squared_is_solved_by_puffer_train(tmp_path):
+    # A random walk scores about 0.02: it hits the target in its three moves once in fifty games.
+    assert puffer("train", "squared", "--run", str(tmp_path)).returncode == 0
+    last = (tmp_path / "metrics.jsonl").read_text().splitlines()[-1]
+    assert json.loads(last)["episode/score"] > 0.95
+
+
+def test_evaluation_shows_both_policies_and_replays_in_the_terminal(trained):
+    result = puffer("eval", "squared", "--checkpoint", str(trained / "checkpoint.pt"), "--render")
+    assert result.returncode == 0, result.stderr
+    assert "squared, return of 64 episodes" in result.stdout
+    for word in ("random", "trained", "@", "step 3"):
+        assert word in result.stdout
+
+
+def test_a_run_is_resumed_from_its_folder(trained):
+    result = puffer(
+        "train", "squared", "--resume", str(trained), "--train.total-timesteps", "12288"
+    )
+    assert result.returncode == 0, result.stderr
+    lines = (trained / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["timesteps"] for line in lines[-2:]] == [10240, 12288]
+    assert json.loads((trained / "config.json").read_text())["train"]["seed"] == 5
+
+
+@pytest.mark.timeout(90)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
+def test_a_signal_saves_a_checkpoint_before_it_ends_the_run(tmp_path, number):
+    folder = tmp_path / "run"
+    arguments = ["train", "squared", "--run", str(folder), "--vec.backend", "Multiprocessing"]
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "pufferlib.cli",
+            *arguments,
+            "--train.total-timesteps",
+            "1000000000",
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    metrics = folder / "metrics.jsonl"
+    deadline_s = time.monotonic() + 60
+    while not (metrics.is_file() and metrics.stat().st_size):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert (folder / "checkpoint.pt").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["train", "nethak"], "no environment 'nethak'. Did you mean 'nethack'"),
+        (["test", "cartpole-v1"], "Did you mean 'CartPole-v1'"),
+        (["envs", "ocan"], "Did you mean 'ocean'"),
+        (["install", "nethak"], "nothing named 'nethak' to install. Did you mean 'nethack'"),
+        (["install", "nethack", "--constraint", "no.txt"], "no constraint file no.txt"),
+        (["eval", "squared", "--episodes", "1"], "--episodes must be at least 2"),
+        (["eval", "squared", "--checkpoint", "none/c.pt"], "none is not the folder of a run"),
+        (["train", "squared", "--train.horizon", "0"], "train.horizon must be at least 1; got 0"),
+        (
+            ["train", "CartPole-v1", "--vec.num-envs", "10", "--vec.num-workers", "4"],
+            "num_envs must be a multiple of num_workers; got num_envs=10, num_workers=4",
+        ),
+    ],
+)
+def test_a_mistake_is_one_clear_line(capsys, arguments, expected):
+    assert main(arguments) == 2
+    errors = capsys.readouterr().err
+    assert expected in errors
+    assert errors.startswith(f"puffer {arguments[0]}: ")
+    assert errors.count("\n") == 1
+
+
+def test_an_unknown_flag_suggests_the_nearest(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["train", "squared", "--train.learning-rte", "1"])
+    assert "--train.learning-rate" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["envs", "--wrong"])
+    assert "unrecognized arguments: --wrong" in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_another_network_is_refused(trained, capsys):
+    checkpoint = str(trained / "checkpoint.pt")
+    flags = ["--checkpoint", checkpoint, "--policy.hidden-size", "8"]
+    assert main(["eval", "squared", *flags]) == 2
+    assert "another architecture" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(CheckpointError, match=r"has no config\.json"):
+        read_config(tmp_path)
+
+
+def test_envs_lists_every_family_and_the_tasks_of_one(capsys):
+    assert main(["envs"]) == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in registry.families())
+    assert main(["envs", "nethack"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert set(registry.load("nethack").FAMILY.tasks) <= set(lines)
+
+
+def test_the_smoke_test_passes_and_fails_where_it_should(capsys, monkeypatch):
+    assert main(["test", "Acrobot-v1"]) == 0
+    assert "passed" in capsys.readouterr().out
+    from pufferlib.registry.ocean.squared import Squared
+
+    monkeypatch.setattr(Squared, "step", lambda self, actions: 1 / 0)
+    monkeypatch.setattr("pufferlib.cli.smoke.installed_families", lambda: ["ocean"])
+    assert main(["test", "all"]) == 1
+    assert "failed: ZeroDivisionError" in capsys.readouterr().out
+
+
+def test_the_doctor_is_well(capsys):
+    assert main(["doctor"]) == 0
+    text = capsys.readouterr().out
+    for word in ("torch", "GPU", "cores", "shared memory", "nethack", "numpy"):
+        assert word in text
+    assert main(["doctor", "--brief"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) <= 3
+
+
+def test_the_makefile_helps_with_every_target():
+    root = Path(__file__).parents[2]
+    result = subprocess.run(
+        ["make", "help"], cwd=root, capture_output=True, text=True, timeout=20, check=True
+    )
+    for target in ("demo", "test", "install", "test-env", "bench-env", "train", "eval", "check"):
+        assert f"make {target} " in result.stdout

@@ -1,0 +1,63 @@
+"""Which of `env` and `env_creator` is meant, and what is told to those who mix them up."""
+
+import pytest
+from environments import Countdown, Population
+
+from pufferlib.emulation import GymnasiumPufferEnv, PettingZooPufferEnv
+from pufferlib.exceptions import ArgumentError
+
+over_wrappers = pytest.mark.parametrize(
+    ("wrapper", "inner"),
+    [(GymnasiumPufferEnv, Countdown), (PettingZooPufferEnv, Population)],
+    ids=["gymnasium", "pettingzoo"],
+)
+
+
+@over_wrappers
+def test_an_environment_is_wrapped_as_given(wrapper, inner):
+    env = inner()
+    assert wrapper(env).unwrapped is env
+
+
+@over_wrappers
+def test_a_creator_gets_its_arguments(wrapper, inner):
+    def creator(*args, **kwargs):
+        assert (args, kwargs) == ((1, 2), {"render_mode": "ansi"})
+        return inner(**kwargs)
+
+    env = wrapper(env_creator=creator, env_args=[1, 2], env_kwargs={"render_mode": "ansi"})
+    assert env.render_mode == "ansi"
+
+
+@over_wrappers
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (lambda inner: {}, "either env, .*or env_creator.*got neither"),
+        (lambda inner: {"env": inner(), "env_creator": inner}, "got both"),
+        (lambda inner: {"env": inner}, r"got the class (\w+)\. Pass it as env_creator=\1"),
+        (lambda inner: {"env": len}, "got the function len. Pass it as env_creator=len"),
+        (lambda inner: {"env_creator": inner()}, r"got an instance of \w+\. Pass it as env="),
+        (lambda inner: {"env": inner(), "env_args": [1]}, "env_args and env_kwargs go with env_cr"),
+        (lambda inner: {"env": inner(), "env_kwargs": {"a": 1}}, "env is already made"),
+        (lambda inner: {"env": object()}, "got builtins.object"),
+        (lambda inner: {"env_creator": lambda: None}, "got builtins.NoneType"),
+    ],
+    ids=["neither", "both", "class", "function", "instance", "args", "kwargs", "other", "nothing"],
+)
+def test_arguments_that_no_environment_comes_of_are_refused(wrapper, inner, arguments, said):
+    with pytest.raises(ArgumentError, match=said):
+        wrapper(**arguments(inner))
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "inner", "said"),
+    [
+        (GymnasiumPufferEnv, Population, "wraps a gymnasium.Env, got environments.Population"),
+        (PettingZooPufferEnv, Countdown, "ParallelEnv or AECEnv, got environments.Countdown"),
+    ],
+    ids=["gymnasium", "pettingzoo"],
+)
+def test_the_other_kind_of_environment_is_refused(wrapper, inner, said):
+    with pytest.raises(ArgumentError, match=said):
+        wrapper(inner())

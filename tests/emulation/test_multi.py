@@ -1,0 +1,195 @@
+"""Agents come and go; a wrapped PettingZoo environment keeps a row for each of them."""
+
+import copy
+
+import numpy as np
+import pettingzoo
+import pytest
+from environments import TIMETABLE, Population
+from gymnasium.spaces import Box, Discrete, Text
+from spaces_cases import assert_agree
+
+from pufferlib.emulation import PettingZooPufferEnv, native
+from pufferlib.exceptions import (
+    ActionError,
+    ArgumentError,
+    CallOrderError,
+    ObservationError,
+    SpaceError,
+)
+
+ACTIONS = np.zeros(3, np.int64)
+
+
+def clocks(env, rows):
+    """Return [episode, step, place] of each row, read by the layout."""
+    parts = env.observation_layout.unflatten(rows)
+    return np.column_stack([parts["clock"], parts["place"]]).tolist()
+
+
+# pettingzoo.test imports PettingZoo's own environments in the way that PettingZoo has deprecated.
+@pytest.mark.filterwarnings("ignore:The old environment creation API:DeprecationWarning")
+def test_pettingzoo_finds_no_fault():
+    from pettingzoo.test import parallel_api_test, parallel_seed_test
+
+    parallel_api_test(PettingZooPufferEnv(Population()), num_cycles=20)
+    parallel_seed_test(lambda: PettingZooPufferEnv(Population()), num_cycles=20)
+
+
+def test_play_is_that_of_the_bare_environment():
+    flat, bare = PettingZooPufferEnv(Population()), Population()
+    observations, infos = flat.reset(seed=3)
+    expected, expected_infos = bare.reset(seed=3)
+    assert infos == expected_infos
+    for choice in range(3):
+        for agent in observations:
+            structure = flat.observation_layout.unflatten(observations[agent])
+            assert_agree(structure, expected[agent])
+        assert flat.agents == bare.agents
+        observations, *rest = flat.step(dict.fromkeys(flat.agents, choice))
+        expected, *expected_rest = bare.step(dict.fromkeys(bare.agents, choice - 2))
+        assert rest == expected_rest
+        assert list(observations) == list(expected)
+    assert flat.env.actions == bare.actions  # Discrete(5, start=-2), counted from 0 when flat
+
+
+def test_it_keeps_what_the_environment_says_of_itself():
+    inner = Population(render_mode="ansi")
+    env = PettingZooPufferEnv(inner)
+    env.reset()
+    assert env.unwrapped is inner
+    assert env.metadata == Population.metadata
+    assert (env.render_mode, env.render()) == ("ansi", "episode 1")
+    assert env.state().tolist() == [1, 0]
+    assert (env.num_agents, env.max_num_agents) == (2, 3)
+
+
+def test_returned_observations_stay_as_they_were():
+    env = PettingZooPufferEnv(Population())
+    kept, _ = env.reset()
+    before = copy.deepcopy(kept)
+    env.step(dict.fromkeys(env.agents, 0))
+    assert_agree(kept, before)
+
+
+def test_agents_that_die_or_join_late_keep_their_row():
+    env = native(Population())
+    rows, _ = env.reset(seed=0)
+    assert clocks(env, rows) == [[1, 0, 0], [1, 0, 1], [0, 0, 0]]
+    assert env.masks.tolist() == [True, True, False]
+
+    # Step 1: the first agent dies; its last observation is final, its row is empty.
+    rows, rewards, terminals, truncations, infos = env.step(ACTIONS)
+    assert clocks(env, rows) == [[0, 0, 0], [1, 1, 1], [0, 0, 0]]
+    assert clocks(env, env.final_observations)[0] == [1, 1, 0]
+    assert rewards.tolist() == [10, 11, 0]
+    assert terminals.tolist() == [True, False, False]
+    assert truncations.tolist() == [False, False, False]
+    assert env.masks.tolist() == [True, True, False]
+    assert infos == [{"left": "early"}]
+
+    # Step 2: it is absent; the third agent joins.
+    rows, rewards, terminals, truncations, infos = env.step(ACTIONS)
+    assert clocks(env, rows) == [[0, 0, 0], [1, 2, 1], [1, 2, 2]]
+    assert not rows[0].any()
+    assert rewards.tolist() == [0, 21, 22]
+    assert not (terminals | truncations).any()
+    assert env.masks.tolist() == [False, True, True]
+    assert infos == []
+
+    # Step 3: the others end, one truncated and one terminated; the next episode begins.
+    rows, rewards, terminals, truncations, infos = env.step(ACTIONS)
+    assert clocks(env, rows) == [[2, 0, 0], [2, 0, 1], [0, 0, 0]]
+    assert clocks(env, env.final_observations)[1:] == [[1, 3, 1], [1, 3, 2]]
+    assert rewards.tolist() == [0, 31, 32]
+    assert terminals.tolist() == [False, False, True]
+    assert truncations.tolist() == [False, True, False]
+    assert infos == [{"left": "through"}, {"left": "late"}]
+
+
+def test_actions_reach_only_living_agents():
+    env = native(Population())
+    env.reset()
+    for _ in range(3):
+        env.step(np.array([0, 1, 4]))
+    assert env.user_env.env.actions == [
+        {"early": -2, "through": -1},
+        {"through": -1},
+        {"through": -1, "late": 2},
+    ]
+
+
+def test_an_agent_that_vanishes_with_the_last_is_truncated():
+    env = native(Population({"a": (0, 1, "terminated"), "b": (0, 1, "vanished")}))
+    env.reset()
+    rows, _, terminals, truncations, _ = env.step(np.zeros(2, int))
+    assert (terminals.tolist(), truncations.tolist()) == ([True, False], [False, True])
+    assert clocks(env, env.final_observations) == [[1, 1, 0], [1, 1, 1]]
+    assert clocks(env, rows) == [[2, 0, 0], [2, 0, 1]]
+
+
+def test_an_aec_environment_plays_as_the_parallel_one_it_was_made_from():
+    timetable = {"a": (0, 3, "terminated"), "b": (0, 3, "truncated")}
+    aec = native(pettingzoo.utils.parallel_to_aec(Population(timetable)))
+    parallel = native(Population(timetable))
+    assert_agree(aec.reset(seed=3)[0], parallel.reset(seed=3)[0])
+    for _ in range(5):
+        for actual, expected in zip(aec.step(ACTIONS)[:4], parallel.step(ACTIONS)[:4], strict=True):
+            assert_agree(actual, expected)
+
+
+class Varied(Population):
+    """Gives the agents the spaces it is told to."""
+
+    def __init__(self, what, spaces):
+        super().__init__()
+        getattr(self, f"_{what}_spaces").update(zip(TIMETABLE, spaces, strict=True))
+
+
+@pytest.mark.parametrize("what", ["observation", "action"])
+def test_agents_of_different_spaces_are_refused(what):
+    spaces = [Discrete(2), Discrete(2), Discrete(3)]
+    said = r"'early' has Discrete\(2\), 'late' has Discrete\(3\)"
+    with pytest.raises(SpaceError, match=f"Agents differ in their {what} space: {said}"):
+        PettingZooPufferEnv(Varied(what, spaces))
+
+
+@pytest.mark.parametrize("what", ["observation", "action"])
+def test_an_unsupported_space_is_refused(what):
+    with pytest.raises(SpaceError, match="space is Text"):
+        PettingZooPufferEnv(Varied(what, [Text(3)] * 3))
+
+
+def test_a_first_observation_outside_its_space_is_refused_by_its_agent():
+    env = PettingZooPufferEnv(Varied("observation", [Box(0, 1, (2,))] * 3))
+    with pytest.raises(ObservationError, match=r"agent 'early' .* must have shape"):
+        env.reset()
+
+
+@pytest.mark.parametrize(
+    ("actions", "said"),
+    [
+        ({"early": 5}, r"agent 'early' .* action must lie within \[0, 4\], got 5"),
+        ({"early": 0, "through": -1}, "agent 'through' .* got -1"),
+        ({"early": [0]}, r"agent 'early' .* must have shape \(\), got \(1,\)"),
+        ({"stranger": 0}, "no agent 'stranger'; possible_agents are"),
+    ],
+    ids=["bounds", "not counted from 0", "shape", "agent"],
+)
+def test_a_first_action_outside_its_space_is_refused_by_its_agent(actions, said):
+    env = PettingZooPufferEnv(Population())
+    env.reset()
+    with pytest.raises(ActionError, match=said):
+        env.step(actions)
+
+
+def test_step_before_reset_is_refused():
+    with pytest.raises(CallOrderError, match="step before reset"):
+        PettingZooPufferEnv(Population()).step({})
+
+
+def test_an_environment_of_unknown_agents_is_refused():
+    env = Population()
+    env.possible_agents = []
+    with pytest.raises(ArgumentError, match="has no possible_agents"):
+        PettingZooPufferEnv(env)

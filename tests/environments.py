@@ -1,0 +1,178 @@
+"""Small environments whose every observation, reward and end can be told by hand."""
+
+import copy
+from typing import Any, Literal
+
+import gymnasium
+import numpy as np
+import pettingzoo
+from gymnasium.spaces import Box, Dict, Discrete
+
+How = Literal["terminated", "truncated", "vanished"]
+
+
+class Sampler(gymnasium.Env[Any, Any]):
+    """Observes samples of a space, and keeps the actions it was given.
+
+    Args:
+        observation_space: any.
+        action_space: any.
+    """
+
+    def __init__(self, observation_space: Any, action_space: Any = None) -> None:
+        self.observation_space = copy.deepcopy(observation_space)
+        self.action_space = Discrete(2) if action_space is None else copy.deepcopy(action_space)
+        self.actions: list[Any] = []
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        if seed is not None:
+            self.observation_space.seed(seed)
+        return self.observation_space.sample(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.actions.append(action)
+        return self.observation_space.sample(), 0.0, False, False, {}
+
+
+class Fixed(gymnasium.Env[Any, Any]):
+    """Observes one value, whether or not it belongs to its space."""
+
+    def __init__(self, observation_space: Any, observation: Any) -> None:
+        self.observation_space, self.action_space = observation_space, Discrete(2)
+        self.observation = observation
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        return self.observation, {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        return self.observation, 0.0, False, False, {}
+
+
+class Countdown(gymnasium.Env[Any, Any]):
+    """Observes [episode since seeded, step] in an array it reuses; the reward is the step.
+
+    Args:
+        length: steps of an episode.
+        how: it ends.
+        render_mode: None or "ansi".
+    """
+
+    metadata = {"render_modes": ["ansi"], "maker": "tests"}  # noqa: RUF012
+    secret = 7
+
+    def __init__(
+        self, length: int = 3, how: How = "terminated", render_mode: str | None = None
+    ) -> None:
+        self.observation_space, self.action_space = Box(0, 999, (2,), np.float32), Discrete(2)
+        self.length, self.how, self.render_mode = length, how, render_mode
+        self.observation, self.episode = np.zeros(2, np.float32), 0
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.episode = self.episode + 1 if seed is None else 1
+        self.observation[:] = self.episode, 0
+        return self.observation, {"begins": self.episode}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.observation[1] += 1
+        step = int(self.observation[1])
+        ends = step == self.length
+        info = {"ends": self.episode} if ends else {}
+        return (
+            self.observation,
+            float(step),
+            ends and self.how == "terminated",
+            ends and self.how == "truncated",
+            info,
+        )
+
+    def render(self) -> str:
+        return f"episode {self.episode}"
+
+
+Timetable = dict[str, tuple[int, int, How]]
+TIMETABLE: Timetable = {
+    "early": (0, 1, "terminated"),
+    "through": (0, 3, "truncated"),
+    "late": (2, 3, "terminated"),
+}
+
+
+class Population(pettingzoo.ParallelEnv[str, Any, Any]):
+    """Agents that come and go by a timetable.
+
+    Each observes `clock` [episode since seeded, step], its `place` in `possible_agents`, and
+    `luck`, drawn from a seeded generator. Its reward is 10 x step + place.
+
+    Args:
+        timetable: for each agent the step on which it is first observed (0 is the reset), the one
+            on which it is last observed, and how it ends then.
+    """
+
+    metadata = {"name": "population_v0", "render_modes": ["ansi"]}  # noqa: RUF012
+
+    def __init__(self, timetable: Timetable | None = None, render_mode: str | None = None) -> None:
+        self.timetable = timetable or TIMETABLE
+        self.render_mode = render_mode
+        self.possible_agents = list(self.timetable)
+        count = len(self.possible_agents)
+        clock, luck = Box(0, 999, (2,), np.int32), Box(0, 1, (), np.float32)
+        self._observation_spaces = {
+            agent: Dict(clock=clock, luck=luck, place=Discrete(count)) for agent in self.timetable
+        }
+        self._action_spaces = {agent: Discrete(5, start=-2) for agent in self.timetable}
+        self.agents: list[str] = []
+        self.actions: list[dict[str, Any]] = []
+        self.episode = self.now = 0
+        self.generator = np.random.default_rng()
+
+    def observation_space(self, agent: str) -> Any:
+        return self._observation_spaces[agent]
+
+    def action_space(self, agent: str) -> Any:
+        return self._action_spaces[agent]
+
+    def reset(self, seed: int | None = None, options: Any = None) -> tuple[dict[str, Any], ...]:
+        if seed is not None:
+            self.generator, self.episode = np.random.default_rng(seed), 0
+        self.episode, self.now = self.episode + 1, 0
+        self.agents = [agent for agent, (first, *_) in self.timetable.items() if first == 0]
+        infos: dict[str, Any] = {agent: {} for agent in self.agents}
+        return {agent: self._observe(agent) for agent in self.agents}, infos
+
+    def step(self, actions: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+        self.actions.append(actions)
+        self.now += 1
+        joining = [agent for agent, (first, *_) in self.timetable.items() if first == self.now]
+        taking_part = self.agents + joining
+        ends = {
+            agent: how
+            for agent, (_, last, how) in self.timetable.items()
+            if agent in taking_part and last == self.now
+        }
+        self.agents = [agent for agent in taking_part if agent not in ends]
+        return (
+            {agent: self._observe(agent) for agent in taking_part},
+            {agent: 10.0 * self.now + self._place(agent) for agent in taking_part},
+            {agent: ends.get(agent) == "terminated" for agent in taking_part},
+            {agent: ends.get(agent) == "truncated" for agent in taking_part},
+            {agent: {"left": agent} if agent in ends else {} for agent in taking_part},
+        )
+
+    def render(self) -> str:
+        return f"episode {self.episode}"
+
+    def state(self) -> Any:
+        return np.array([self.episode, self.now])
+
+    def _place(self, agent: str) -> int:
+        return self.possible_agents.index(agent)
+
+    def _observe(self, agent: str) -> dict[str, Any]:
+        return {
+            "clock": np.array([self.episode, self.now], np.int32),
+            "luck": np.float32(self.generator.random()),
+            "place": self._place(agent),
+        }

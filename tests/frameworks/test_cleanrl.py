@@ -1,0 +1,85 @@
+"""CleanRL's scripts get from a policy what they get from an agent of their own."""
+
+import pytest
+import torch
+from environments import Sampler
+from gymnasium.spaces import Box, Discrete, MultiDiscrete, Tuple
+from torch.distributions import Categorical
+
+from pufferlib.emulation import GymnasiumPufferEnv
+from pufferlib.frameworks.cleanrl import Policy, RecurrentPolicy
+from pufferlib.models import Default, LSTMWrapper
+
+B, T = 3, 4
+OBSERVATIONS = torch.linspace(-1, 1, B * T * 2).reshape(B, T, 2)
+over_action_spaces = pytest.mark.parametrize(
+    "space",
+    [Discrete(3), MultiDiscrete([3, 2]), Box(-1, 1, (2,)), Tuple((Discrete(3), Box(-1, 1, (2,))))],
+    ids=["discrete", "multi-discrete", "continuous", "mixed"],
+)
+
+
+def make(space, recurrent=False):
+    torch.manual_seed(0)
+    env = GymnasiumPufferEnv(Sampler(Box(-1, 1, (2,)), space))
+    policy = Default(env, hidden_size=8)
+    for parameter in policy.decoder.parameters():  # far from uniform
+        torch.nn.init.normal_(parameter)
+    return RecurrentPolicy(LSTMWrapper(env, policy)) if recurrent else Policy(policy)
+
+
+@over_action_spaces
+@torch.no_grad()
+def test_an_action_drawn_is_rated_as_it_was_drawn(space):
+    agent, x = make(space), OBSERVATIONS[:, 0]
+    action, log_probability, entropy, value = agent.get_action_and_value(x)
+    again = agent.get_action_and_value(x, action)
+    for actual, expected in zip(again, (action, log_probability, entropy, value), strict=True):
+        torch.testing.assert_close(actual, expected)
+    assert (log_probability.shape, entropy.shape, value.shape) == ((B,), (B,), (B, 1))
+    assert torch.equal(agent.get_value(x), value)
+
+
+@torch.no_grad()
+def test_an_agent_is_cleanrls_own_around_the_same_logits():
+    agent, x = make(Discrete(3)), OBSERVATIONS[:, 0]
+    logits, value = agent.policy(x)
+    reference = Categorical(logits=logits)  # as in cleanrl/ppo.py
+    for choice in range(3):
+        action = torch.full((B,), choice)
+        _, log_probability, entropy, own_value = agent(x, action)
+        torch.testing.assert_close(log_probability, reference.log_prob(action))
+        torch.testing.assert_close(entropy, reference.entropy())
+        assert torch.equal(own_value, value)
+
+
+@torch.no_grad()
+def test_stored_actions_may_be_floats_or_columns():
+    agent, x = make(Discrete(3)), OBSERVATIONS[:, 0]
+    action = torch.tensor([0, 2, 1])
+    expected = agent.get_action_and_value(x, action)[1]
+    for stored in (action.float(), action.unsqueeze(1)):
+        torch.testing.assert_close(agent.get_action_and_value(x, stored)[1], expected)
+
+
+@over_action_spaces
+@torch.no_grad()
+def test_a_sequence_is_rated_as_its_steps_were(space):
+    agent = make(space, recurrent=True)
+    state, actions, log_probabilities, values = None, [], [], []
+    for t in range(T):
+        assert agent.get_value(OBSERVATIONS[:, t], state).shape == (B, 1)
+        action, log_probability, _, value, state = agent(OBSERVATIONS[:, t], state)
+        actions.append(action)
+        log_probabilities.append(log_probability)
+        values.append(value)
+    stored = torch.stack(actions, 1).flatten(0, 1)  # (B * T, ...)
+    _, rated, _, value, last = agent(OBSERVATIONS, None, stored)
+    torch.testing.assert_close(rated, torch.stack(log_probabilities, 1).flatten())
+    torch.testing.assert_close(value, torch.stack(values, 1).flatten(0, 1))
+    torch.testing.assert_close(last, state)
+
+
+def test_the_lstm_is_where_cleanrl_looks_for_it():
+    agent = make(Discrete(3), recurrent=True)
+    assert (agent.lstm.num_layers, agent.lstm.hidden_size) == (1, 8)

@@ -1,0 +1,84 @@
+"""Evaluation plays whole episodes, each row its own, and its interval is a real one."""
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+
+from pufferlib import vector
+from pufferlib.exceptions import ArgumentError
+from pufferlib.models import Default, LSTMWrapper
+from pufferlib.ppo.evaluate import Evaluation, evaluate
+
+
+def cartpole():
+    return gymnasium.make("CartPole-v1", disable_env_checker=True)
+
+
+class AlwaysLeft(torch.nn.Module):
+    """Pushes to the left."""
+
+    def __init__(self):
+        super().__init__()
+        self.bias = torch.nn.Parameter(torch.tensor([1e9, -1e9]))
+
+    def forward(self, observations):
+        return self.bias.expand(len(observations), 2), observations[:, :1]
+
+
+def lengths_of_bare_episodes(seeds):
+    lengths = []
+    for seed in seeds:
+        env, steps, ended = cartpole(), 0, False
+        env.reset(seed=seed)
+        while not ended:
+            _, _, terminated, truncated, _ = env.step(0)
+            steps, ended = steps + 1, terminated or truncated
+        lengths.append(steps)
+    return lengths
+
+
+def test_each_row_plays_the_first_episode_of_its_seed():
+    vecenv = vector.make(cartpole, num_envs=6)
+    result = evaluate(vecenv, AlwaysLeft(), seed=100)
+    expected = lengths_of_bare_episodes(range(100, 106))
+    assert result.lengths.tolist() == expected
+    assert result.returns.tolist() == expected  # a reward of 1 a step
+
+
+def test_the_same_seed_gives_the_same_episodes():
+    vecenv = vector.make(cartpole, num_envs=4)
+    policy = LSTMWrapper(vecenv, Default(vecenv))
+    for each in (None, policy):
+        first, again, other = (evaluate(vecenv, each, seed).returns for seed in (3, 3, 4))
+        assert first.tolist() == again.tolist()
+        assert first.tolist() != other.tolist()
+
+
+def test_evaluation_leaves_torchs_generator_as_it_was():
+    vecenv = vector.make(cartpole, num_envs=2)
+    policy = Default(vecenv)
+    before = torch.get_rng_state()
+    evaluate(vecenv, policy, seed=0)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_interval_holds_the_true_mean_about_as_often_as_it_says():
+    random = np.random.default_rng(0)
+    held = 0
+    for _ in range(200):
+        sample = random.exponential(5.0, size=100)
+        low, high = Evaluation(sample, np.zeros(100, np.int64)).interval()
+        held += low <= 5.0 <= high
+    assert 180 <= held <= 199  # 95% of 200, give or take three deviations
+
+
+def test_a_pool_is_refused():
+    vecenv = vector.make(
+        cartpole, num_envs=2, num_workers=2, batch_size=1, backend="Multiprocessing"
+    )
+    try:
+        with pytest.raises(ArgumentError, match="synchronous"):
+            evaluate(vecenv, None, seed=0)
+    finally:
+        vecenv.close()

@@ -1,0 +1,58 @@
+"""Episode means, and the reward scale against Stable-Baselines3's."""
+
+import gymnasium
+import numpy as np
+import pytest
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+
+from pufferlib.ppo.statistics import EpisodeStatistics, RewardScale
+
+ROWS = 3
+
+
+class Noise(gymnasium.Env):
+    """Random rewards, episodes of seven steps."""
+
+    observation_space = gymnasium.spaces.Box(0, 1, (1,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.steps = 0
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        self.steps += 1
+        reward = float(self.np_random.normal(3, 5))
+        return np.zeros(1, np.float32), reward, self.steps == 7, False, {}
+
+
+def test_rewards_are_scaled_as_stable_baselines_scales_them():
+    reference = VecNormalize(
+        DummyVecEnv([Noise] * ROWS), norm_obs=False, clip_reward=np.inf, gamma=0.9
+    )
+    scale = RewardScale(ROWS, gamma=0.9)
+    reference.seed(0)
+    reference.reset()
+    for _ in range(50):
+        _, expected, ends, _ = reference.step(np.zeros(ROWS, np.int64))
+        assert scale(reference.get_original_reward(), ends) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_restored_scale_goes_on_as_the_first():
+    random = np.random.default_rng(0)
+    rewards = random.normal(size=(20, 4)).astype(np.float32)
+    ends = random.random((20, 4)) < 0.2
+    whole, first, second = (RewardScale(4, 0.9) for _ in range(3))
+    expected = [whole(r, e) for r, e in zip(rewards, ends, strict=True)]
+    for r, e in zip(rewards[:10], ends[:10], strict=True):
+        first(r, e)
+    second.load_state_dict(first.state_dict())
+    resumed = [second(r, e) for r, e in zip(rewards[10:], ends[10:], strict=True)]
+    np.testing.assert_array_equal(resumed, expected[10:])
+
+
+def test_episode_statistics_average_the_numbers_of_the_last_hundred_episodes():
+    statistics = EpisodeStatistics()
+    statistics.add({"episode_return": float(i), "name": "x", "won": i % 2 == 0} for i in range(150))
+    assert statistics.means() == {"episode_return": sum(range(50, 150)) / 100, "won": 0.5}

@@ -1,0 +1,231 @@
+"""The loop: what it stores, what it carries, what it learns."""
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+
+from pufferlib import vector
+from pufferlib.environment import PufferEnv
+from pufferlib.exceptions import ArgumentError, CheckpointError, SettingError
+from pufferlib.models import Default, LSTMWrapper
+from pufferlib.ppo import TrainConfig, Trainer
+from pufferlib.pytorch import sample_actions
+from pufferlib.registry.ocean import make_env as make_squared
+
+
+class Clock(PufferEnv):
+    """Counts the steps of an episode; ends by `limit`, as `kind` says; the reward is 1."""
+
+    def __init__(self, kind="truncations", limit=5, num_agents=2, absent=None, buffers=None):
+        self.single_observation_space = gymnasium.spaces.Box(0, 100, (2,), np.float32)
+        self.single_action_space = gymnasium.spaces.Discrete(2)
+        self.num_agents, self.kind, self.limit, self.absent = num_agents, kind, limit, absent
+        super().__init__(buffers)
+
+    def reset(self, seed=None):
+        self.random = np.random.default_rng(seed)
+        self.count = 0
+        self.terminals[:] = self.truncations[:] = False
+        self._fill(self.observations)
+        return self.observations, []
+
+    def step(self, actions):
+        self.count += 1
+        ended = self.count == self.limit
+        getattr(self, self.kind)[:] = ended
+        if ended:
+            self._fill(self.final_observations)
+            self.count = 0
+        self._fill(self.observations)
+        return self.observations, self.rewards, self.terminals, self.truncations, []
+
+    def _fill(self, rows):
+        rows[:] = [self.count, 1]
+        self.rewards[:], self.masks[:] = 1, True
+        if self.absent is not None:
+            rows[self.absent] = 0
+            self.rewards[self.absent], self.masks[self.absent] = 0, False
+            for flags in (self.terminals, self.truncations):
+                flags[self.absent] = False
+
+
+class CountingPolicy(torch.nn.Module):
+    """Values an observation at ten times its count."""
+
+    hidden_size = 4
+
+    def __init__(self):
+        super().__init__()
+        self.logits = torch.nn.Parameter(torch.zeros(2))
+
+    def forward(self, observations):
+        rows = len(observations)
+        return self.logits.expand(rows, 2), 10 * observations[:, :1] + 0 * self.logits.sum()
+
+
+def trainer_of(policy, recurrent=False, seed=1, num_workers=None, config=None, **env):
+    backend = {"backend": "Serial"}
+    if num_workers:
+        backend = {"backend": "Multiprocessing", "num_workers": num_workers}
+    vecenv = vector.make(Clock, env_kwargs=env, num_envs=2, **backend)
+    torch.manual_seed(seed)
+    network = policy(vecenv) if policy is not CountingPolicy else policy()
+    if recurrent:
+        network = LSTMWrapper(vecenv, network)
+    settings = {"horizon": 8, "minibatches": 2, "total_timesteps": 64, "seed": seed}
+    return Trainer(TrainConfig(**{**settings, **(config or {})}), vecenv, network)
+
+
+def test_a_rollout_holds_each_action_with_what_it_was_taken_on_and_what_followed():
+    rollout = trainer_of(CountingPolicy).collect()
+    assert rollout.observations[:, 0, 0].tolist() == [0, 1, 2, 3, 4, 0, 1, 2]
+    assert rollout.values[:, 0].tolist() == [0, 10, 20, 30, 40, 0, 10, 20, 30]
+    assert rollout.truncations[:, 0].tolist() == [False] * 4 + [True] + [False] * 3
+    assert rollout.starts[:, 0].tolist() == [True] + [False] * 4 + [True] + [False] * 2
+    assert rollout.rewards.eq(1).all()
+    assert rollout.valid.all()
+
+
+def test_a_truncated_episode_has_the_value_of_its_own_last_observation():
+    rollout = trainer_of(CountingPolicy).collect()
+    assert rollout.final_values[:, 0].tolist() == [0, 0, 0, 0, 50, 0, 0, 0]
+
+
+def test_a_terminated_episode_has_no_final_value():
+    rollout = trainer_of(CountingPolicy, kind="terminals").collect()
+    assert rollout.final_values.eq(0).all()
+    assert rollout.terminals[:, 0].tolist() == [False] * 4 + [True] + [False] * 3
+
+
+def test_absent_agents_count_for_nothing():
+    trainer = trainer_of(Default, absent=1)
+    rollout = trainer.collect()
+    assert rollout.valid[:, [0, 2]].all()
+    assert not rollout.valid[:, [1, 3]].any()
+    assert trainer.timesteps == 8 * 2  # two of four rows
+
+
+def test_what_absent_rows_hold_changes_no_weight():
+    weights = []
+    for noise in (0.0, 1e3):
+        trainer = trainer_of(Default, recurrent=True, absent=1)
+        rollout = trainer.collect()
+        for tensor in (rollout.observations, rollout.rewards, rollout.values[:-1]):
+            tensor[:, [1, 3]] = noise
+        rollout.log_probabilities[:, [1, 3]] = -noise
+        torch.manual_seed(0)
+        trainer.learn(rollout)
+        weights.append(torch.cat([w.flatten() for w in trainer.policy.parameters()]))
+    assert torch.equal(*weights)
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_the_ratio_is_one_before_the_first_gradient_step(recurrent):
+    trainer = trainer_of(Default, recurrent=recurrent, limit=3)
+    for _ in range(2):  # the second rollout begins in the middle of an episode
+        rollout = trainer.collect()
+        minibatches = rollout.minibatches(2, torch.zeros(8, 4), torch.Generator().manual_seed(0))
+        for part in minibatches:
+            if recurrent:
+                heads = trainer.policy(part.observations, part.state, part.starts)[0]
+            else:
+                heads = trainer.policy(part.observations)[0]
+            log_probabilities = sample_actions(heads, part.actions)[1]
+            torch.testing.assert_close(log_probabilities, part.log_probabilities)
+
+
+def test_memory_is_carried_across_rollouts_and_cleared_at_ends_only():
+    trainer = trainer_of(Default, recurrent=True, limit=5)
+    network = trainer.policy
+    torch.manual_seed(3)
+    observed, values = [], []
+    for _ in range(3):
+        rollout = trainer.collect()
+        observed.append(rollout.observations[:, 0].clone())
+        values.append(rollout.values[:-1, 0].clone())
+    expected, state = [], None
+    for observation in torch.cat(observed):
+        if observation[0] == 0:
+            state = None  # the first of an episode
+        with torch.no_grad():
+            _, value, state = network(observation[None], state)
+        expected.append(value.item())
+    torch.testing.assert_close(torch.cat(values).tolist(), expected)
+
+
+def test_every_sample_is_in_one_minibatch():
+    rollout = trainer_of(Default).collect()
+    marks = torch.arange(32.0).reshape(8, 4)
+    parts = rollout.minibatches(3, marks, torch.Generator().manual_seed(0))
+    assert sorted(torch.cat([part.advantages for part in parts]).tolist()) == list(range(32))
+
+
+@pytest.mark.timeout(120)
+def test_the_same_seed_trains_the_same_weights_whatever_the_number_of_workers():
+    weights = []
+    for seed, num_workers in ((1, None), (1, 1), (1, 2), (2, None)):
+        trainer = trainer_of(Default, recurrent=True, seed=seed, num_workers=num_workers)
+        while not trainer.is_done:
+            trainer.step()
+        weights.append(torch.cat([w.flatten() for w in trainer.policy.parameters()]))
+        trainer._vecenv.close()
+    assert torch.equal(weights[0], weights[1])
+    assert torch.equal(weights[0], weights[2])
+    assert not torch.equal(weights[0], weights[3])
+
+
+def test_a_checkpoint_brings_back_weights_optimizer_and_progress(tmp_path):
+    first = trainer_of(Default)
+    first.step()
+    first.save(tmp_path / "checkpoint.pt")
+    second = trainer_of(Default, seed=5)
+    second.load(tmp_path / "checkpoint.pt")
+    assert (second.timesteps, second.updates) == (32, 1)
+    rollout = first.collect()
+    for trainer in (first, second):
+        torch.manual_seed(0)
+        trainer.learn(rollout)
+    for one, other in zip(first.policy.parameters(), second.policy.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(tmp_path):
+    trainer_of(Default).save(tmp_path / "checkpoint.pt")
+    with pytest.raises(CheckpointError, match="another architecture"):
+        trainer_of(Default, recurrent=True).load(tmp_path / "checkpoint.pt")
+
+
+def test_a_pool_is_refused():
+    vecenv = vector.make(Clock, num_envs=4, num_workers=2, batch_size=2, backend="Multiprocessing")
+    try:
+        with pytest.raises(ArgumentError, match="batch_size=2 of num_envs=4"):
+            Trainer(TrainConfig(), vecenv, CountingPolicy())
+    finally:
+        vecenv.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"horizon": 0}, "train.horizon must be at least 1; got 0"),
+        ({"gamma": 1.5}, r"train.gamma must lie within \[0, 1\]; got 1.5"),
+        ({"minibatches": 33}, "at most the 32 samples of a rollout; got 33"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(settings, match):
+    with pytest.raises(SettingError, match=match):
+        trainer_of(Default, config=settings)
+
+
+@pytest.mark.learn
+def test_a_recurrent_policy_solves_squared_from_scratch():
+    # A random walk reaches the target in its three moves in about one game of fifty.
+    vecenv = vector.make(make_squared, env_kwargs={"num_agents": 64})
+    torch.manual_seed(1)
+    policy = LSTMWrapper(vecenv, Default(vecenv))
+    config = TrainConfig(total_timesteps=150_000, horizon=32, learning_rate=3e-3, gamma=0.95)
+    trainer = Trainer(config, vecenv, policy)
+    while not trainer.is_done:
+        metrics = trainer.step()
+    assert metrics["episode/score"] > 0.95

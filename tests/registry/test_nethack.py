@@ -1,0 +1,71 @@
+"""NetHack: seeds reach the game, its time limit truncates, its statistics are its own."""
+
+import numpy as np
+import pytest
+
+from pufferlib.registry import nethack
+
+
+def screens(seed, steps=60, env=None):
+    """Return the map after each step of a fixed walk, over a reset in the middle."""
+    env = env or nethack.make_env()
+    found = [env.reset(seed=seed)[0]]
+    for step in range(steps):
+        observation, _, terminated, truncated, _ = env.step(1 + step % 8)
+        if terminated or truncated or step == steps // 2:
+            observation, _ = env.reset()
+        found.append(observation)
+    return np.stack(found)
+
+
+def test_a_seed_gives_its_game_and_the_games_after_it():
+    first, again, other = screens(7), screens(7), screens(8)
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first[0], other[0])
+    assert not np.array_equal(first[0], first[31])  # the second game is another one
+
+
+def test_one_instance_seeded_again_plays_again():
+    env = nethack.make_env()
+    np.testing.assert_array_equal(screens(7, env=env), screens(7, env=env))
+
+
+def test_the_time_limit_truncates_and_does_not_terminate():
+    env = nethack.make_env(max_episode_steps=10)
+    env.reset(seed=0)
+    for step in range(1, 11):
+        _, _, terminated, truncated, info = env.step(0)
+        assert (terminated, truncated) == (False, step == 10)
+    assert info["episode_length"] == 10
+
+
+def test_an_episode_reports_the_game_and_other_steps_report_nothing():
+    env = nethack.make_env(max_episode_steps=30)
+    observation, info = env.reset(seed=3)
+    rewards = []
+    for step in range(30):
+        assert info == {}
+        last = env.observation_layout.unflatten(observation)["blstats"]
+        observation, reward, _, _, info = env.step(1 + step % 8)
+        rewards.append(reward)
+    last = env.observation_layout.unflatten(observation)["blstats"]
+    assert info["episode_return"] == pytest.approx(sum(rewards))
+    # Positions as documented by nle.nethack.
+    import nle.nethack as game
+
+    assert info["depth"] == last[game.NLE_BL_DEPTH] == 1
+    assert info["turns"] == last[game.NLE_BL_TIME] > 1
+    assert info["score"] == last[game.NLE_BL_SCORE]
+    assert info["experience_level"] == last[game.NLE_BL_XP] == 1
+
+
+def test_the_map_renders_as_text():
+    env = nethack.make_env()
+    env.reset(seed=0)
+    assert "@" in env.render()
+
+
+def test_the_default_leaves_out_what_is_a_hundred_kilobytes_a_step():
+    env = nethack.make_env()
+    assert set(env.observation_layout.structure.spaces) == set(nethack.OBSERVATION_KEYS)
+    assert env.observation_space.shape[0] < 20_000

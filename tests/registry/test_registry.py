@@ -1,0 +1,86 @@
+"""What every registry module has, and what the registry says to a wrong name."""
+
+import pickle
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import pufferlib
+from pufferlib import registry
+from pufferlib.cli.install import distribution_name
+from pufferlib.exceptions import NotInstalledError, UnknownNameError
+from pufferlib.registry import Family
+from pufferlib.testing import check_env
+
+ROOT = Path(pufferlib.__file__).parent.parent
+FAMILIES = registry.families()
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_module_has_what_every_module_has(name):
+    module = registry.load(name)
+    assert module.FAMILY.name == name
+    assert module.FAMILY.default in module.FAMILY.tasks
+    for heading in ("Source:", "Licence:", "Install:", "Deterministic"):
+        assert heading in module.__doc__
+    assert callable(module.Policy)
+    with pytest.raises(AttributeError, match="no attribute 'Polcy'"):
+        _ = module.Polcy
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_default_task_keeps_the_contract(name):
+    module = registry.load(name)
+    creator = pickle.loads(pickle.dumps(module.env_creator()))
+    check_env(creator)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_wrong_task_suggests_the_nearest(name):
+    family = registry.load(name).FAMILY
+    wrong = family.default[:-1] + "!"
+    with pytest.raises(UnknownNameError, match=f"Did you mean .*{re.escape(family.default)}"):
+        registry.load(name).make_env(wrong)
+
+
+def test_families_and_tasks_resolve_and_anything_else_suggests_the_nearest():
+    assert registry.resolve("nethack")[1] == "NetHackScore-v0"
+    module, task = registry.resolve("squared")
+    assert (module.FAMILY.name, task) == ("ocean", "squared")
+    with pytest.raises(UnknownNameError, match=r"no environment 'nethak'\. Did you mean 'nethack'"):
+        registry.resolve("nethak")
+    with pytest.raises(UnknownNameError, match=r"no environment family 'ocan'.*'ocean'"):
+        registry.load("ocan")
+
+
+def test_an_uninstalled_environment_says_how_to_install_it():
+    family = Family("crafter", package="crafter_is_not_here", default="a", tasks=("a",))
+    with pytest.raises(
+        NotInstalledError, match=r"crafter is not installed. Run: make install ENV=crafter"
+    ):
+        family.check("a")
+
+
+def test_each_task_belongs_to_one_family():
+    tasks = [task for name in FAMILIES for task in registry.load(name).FAMILY.tasks]
+    assert len(tasks) == len(set(tasks))
+    assert not set(tasks) & set(FAMILIES)
+
+
+def test_families_extras_and_constraints_agree():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = extras["optional-dependencies"]
+    pinned = {
+        line.partition("==")[0].lower().replace("_", "-")
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if "==" in line
+    }
+    for name in FAMILIES:
+        family = registry.load(name).FAMILY
+        assert (family.package is None) == (name not in extras)
+        assert set(family.stale_pins) <= {distribution_name(r) for r in extras.get(name, ())}
+    for requirements in extras.values():
+        for requirement in requirements:
+            assert distribution_name(requirement).replace("_", "-") in pinned

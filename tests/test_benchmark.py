@@ -1,0 +1,30 @@
+"""The benchmark runs every contender and says what it measured."""
+
+import pytest
+
+from pufferlib.benchmark import compare
+from pufferlib.registry import classic_control, ocean
+
+
+@pytest.mark.timeout(90)
+def test_every_contender_is_measured_against_the_bare_environment():
+    rows = compare(classic_control.env_creator(), num_envs=2, num_workers=1, rounds=1, seconds=0.05)
+    assert [row.name for row in rows] == [
+        "bare",
+        "emulated",
+        "Serial",
+        "Multiprocessing, 1 workers",
+        "gymnasium SyncVectorEnv",
+        "gymnasium AsyncVectorEnv",
+        "SB3 DummyVecEnv",
+        "SB3 SubprocVecEnv",
+    ]
+    assert rows[0].ratio == 1
+    for row in rows:
+        assert row.ratio == pytest.approx(row.steps_per_second / rows[0].steps_per_second)
+
+
+@pytest.mark.timeout(90)
+def test_a_native_environment_is_measured_alone_and_vectorized():
+    rows = compare(ocean.env_creator(), num_envs=2, num_workers=1, rounds=1, seconds=0.05)
+    assert [row.name for row in rows] == ["one environment", "Serial", "Multiprocessing, 1 workers"]

@@ -1,0 +1,96 @@
+"""Imports point one way, and importing is cheap and silent."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pufferlib
+from pufferlib import registry
+
+PACKAGE = Path(pufferlib.__file__).parent
+
+# Each layer may import itself and what stands above it.
+LAYERS = [
+    {"exceptions"},
+    {"spaces", "environment"},
+    {"emulation", "wrappers"},
+    {"vector"},
+    {"testing", "pytorch"},
+    {"models"},
+    {"policies", "frameworks", "registry"},
+    {"ppo", "benchmark"},
+    {"config"},
+    {"cli"},
+]
+FORBIDDEN = {
+    "ppo": {"registry", "policies", "frameworks", "cli", "config"},
+    "registry": {"vector", "ppo", "cli", "config", "testing"},
+    "benchmark": {"registry", "ppo"},
+}
+# Importing the emulation of torch tensors is for policies: these stay free of it.
+WITHOUT_TORCH = ["pufferlib", "pufferlib.emulation", "pufferlib.vector", "pufferlib.testing"]
+WITHOUT_TORCH += ["pufferlib.wrappers", "pufferlib.registry", "pufferlib.cli.main"]
+WITHOUT_TORCH += [f"pufferlib.registry.{name}" for name in registry.families()]
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def imported_parts(path: Path) -> set[str]:
+    """Return the first names below `pufferlib` that a module imports, anywhere in it."""
+    parts: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module == "pufferlib":
+            names = [f"pufferlib.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names = [node.module or ""]
+        else:
+            continue
+        parts |= {n.split(".")[1] for n in names if n.startswith("pufferlib.")}
+        assert "pufferlib" not in names, f"{path} imports the package's root"
+    return parts
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_one_way(path):
+    part = part_of(path)
+    if part == "__init__":
+        return
+    level = next(i for i, layer in enumerate(LAYERS) if part in layer)
+    allowed = set().union(*LAYERS[: level + 1]) - FORBIDDEN.get(part, set())
+    assert imported_parts(path) <= allowed
+
+
+def test_every_part_has_a_layer():
+    assert {part_of(path) for path in modules()} - {"__init__"} == set().union(*LAYERS)
+
+
+@pytest.mark.parametrize("name", WITHOUT_TORCH)
+def test_importing_loads_neither_torch_nor_a_game_and_prints_nothing(name):
+    games = [registry.load(family).FAMILY.package for family in registry.families()]
+    heavy = {"torch", "ray", *games} - {None, "gymnasium"}
+    code = f"import sys, {name}; sys.exit(' '.join({heavy!r} & set(sys.modules)) or 0)"
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60
+    )
+    assert (result.stdout, result.stderr, result.returncode) == ("", "", 0)
+
+
+def test_the_root_names_every_public_submodule_and_loads_it_on_use():
+    assert pufferlib.vector.make is not None
+    assert pufferlib.PufferEnv is pufferlib.environment.PufferEnv
+    public = {part_of(path) for path in modules()} - {"__init__", "cli"}
+    assert public == set(pufferlib.__all__) - {"PufferEnv", "__version__"}
+    with pytest.raises(AttributeError, match="no attribute 'vectr'"):
+        _ = pufferlib.vectr

@@ -1,0 +1,161 @@
+"""Tensors come back whole, and distributions are those of `torch.distributions`."""
+
+import numpy as np
+import pytest
+import torch
+from gymnasium.spaces import Box
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from spaces_cases import assert_agree, nested_spaces, over_spaces, samples
+from torch.distributions import Categorical, Independent, Normal
+
+from pufferlib.emulation import Layout
+from pufferlib.pytorch import layer_init, sample_actions, unflatten
+from pufferlib.spaces import value_at
+
+
+def assert_round_trip(space, seed=0):
+    """Values of a space come back from a tensor of rows as they went in."""
+    layout = Layout.of(space)
+    values = samples(space, 3, seed)
+    rows = torch.as_tensor(np.stack([layout.flatten(value) for value in values]))
+    parts = unflatten(rows, layout)
+    for field in layout.fields:
+        leaf = value_at(parts, field.leaf.path)
+        expected = np.stack([value_at(value, field.leaf.path) for value in values])
+        assert_agree(leaf.numpy(), expected)
+        assert leaf.untyped_storage().data_ptr() == rows.untyped_storage().data_ptr()
+    assert_agree(unflatten(rows[1], layout), values[1])  # one row, without a batch axis
+
+
+@over_spaces
+def test_unflatten_gives_back_every_leaf_as_a_view(space):
+    assert_round_trip(space)
+
+
+@given(space=nested_spaces, seed=st.integers(0, 999))
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_unflatten_gives_back_every_leaf_of_generated_spaces(space, seed):
+    assert_round_trip(space, seed)
+
+
+@over_spaces
+def test_sequences_unflatten_as_their_rows_do(space):
+    layout = Layout.of(space)
+    rows = torch.as_tensor(np.stack([layout.flatten(value) for value in samples(space, 6)]))
+    flat, deep = unflatten(rows, layout), unflatten(rows.unflatten(0, (2, 3)), layout)
+    for field in layout.fields:
+        leaf = value_at(deep, field.leaf.path)
+        assert leaf.shape == (2, 3, *field.leaf.shape)
+        assert_agree(leaf.flatten(0, 1).numpy(), value_at(flat, field.leaf.path).numpy())
+
+
+@pytest.mark.parametrize("layout", [None, Layout.of(Box(0, 1, (4,)))], ids=["none", "lone Box"])
+def test_flat_observations_are_returned_as_they_are(layout):
+    rows = torch.rand(2, 4)
+    assert unflatten(rows, layout) is rows
+
+
+ROWS = 5
+
+
+def logits(n):
+    return torch.randn(ROWS, n, generator=torch.Generator().manual_seed(n))
+
+
+def normal(n):
+    return Normal(logits(n), 1 + logits(n).abs())
+
+
+class Joint:
+    """Independent parts side by side, composed of torch's own distributions."""
+
+    def __init__(self, heads):
+        self.parts = [
+            Independent(head, 1)
+            if isinstance(head, Normal)
+            else Independent(Categorical(logits=head.unsqueeze(1)), 1)
+            for head in heads
+        ]
+
+    def log_prob(self, actions):
+        columns = actions.split([part.event_shape[0] for part in self.parts], 1)
+        return sum(part.log_prob(c) for part, c in zip(self.parts, columns, strict=True))
+
+    def entropy(self):
+        return sum(part.entropy() for part in self.parts)
+
+
+HEADS = {
+    "Discrete": (logits(4), Categorical(logits=logits(4))),
+    "MultiDiscrete": ([logits(4), logits(2)], Joint([logits(4), logits(2)])),
+    "Normal": (normal(3), Independent(normal(3), 1)),
+    "list of a Normal": ([normal(3)], Independent(normal(3), 1)),
+    "mixed": (
+        [logits(4), normal(2), logits(3), normal(1)],
+        Joint([logits(4), normal(2), logits(3), normal(1)]),
+    ),
+}
+over_heads = pytest.mark.parametrize(("heads", "reference"), HEADS.values(), ids=HEADS)
+
+
+@over_heads
+def test_probabilities_and_entropies_are_those_of_torch(heads, reference):
+    torch.manual_seed(0)
+    actions, log_probabilities, entropies = sample_actions(heads)
+    torch.testing.assert_close(log_probabilities, reference.log_prob(actions))
+    torch.testing.assert_close(entropies, reference.entropy())
+    assert log_probabilities.shape == entropies.shape == (ROWS,)
+
+
+@over_heads
+def test_given_actions_are_rated_and_returned(heads, reference):
+    torch.manual_seed(0)
+    given_actions = sample_actions(heads)[0]
+    actions, log_probabilities, _ = sample_actions(heads, given_actions)
+    assert torch.equal(actions, given_actions)
+    torch.testing.assert_close(log_probabilities, reference.log_prob(given_actions))
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "dtype"),
+    [
+        ("Discrete", (ROWS,), torch.int64),
+        ("MultiDiscrete", (ROWS, 2), torch.int64),
+        ("Normal", (ROWS, 3), torch.float32),
+        ("mixed", (ROWS, 5), torch.float32),
+    ],
+)
+def test_actions_have_a_column_for_each_part(name, shape, dtype):
+    actions = sample_actions(HEADS[name][0])[0]
+    assert (actions.shape, actions.dtype) == (shape, dtype)
+
+
+def test_draws_are_as_frequent_as_they_are_probable():
+    torch.manual_seed(0)
+    count, probabilities = 40_000, torch.tensor([0.1, 0.6, 0.3])
+    discrete, scale = probabilities.log().expand(count, 3), torch.full((count, 1), 2.0)
+    actions, _, _ = sample_actions([discrete, Normal(scale * 0 + 5, scale)])
+    frequencies = actions[:, 0].long().bincount() / count
+    # Five standard deviations: sqrt(0.6 * 0.4 / 40000) * 5 = 0.012, 2 / sqrt(40000) * 5 = 0.05.
+    torch.testing.assert_close(frequencies, probabilities, atol=0.012, rtol=0)
+    assert abs(actions[:, 1].mean() - 5) < 0.05
+    assert abs(actions[:, 1].std() - 2) < 0.05
+
+
+def test_an_action_that_is_masked_out_is_never_drawn_and_adds_no_entropy():
+    masked = torch.tensor([[0.0, -torch.inf, 0.0]]).expand(500, 3)
+    actions, _, entropies = sample_actions(masked)
+    assert set(actions.tolist()) == {0, 2}
+    torch.testing.assert_close(entropies, torch.full((500,), np.log(2.0), dtype=torch.float32))
+
+
+@pytest.mark.parametrize("shape", [(3, 8), (8, 3)])
+def test_layer_init_is_orthogonal(shape):
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(shape[1], shape[0])
+    assert layer_init(layer, std=2.0, bias=0.25) is layer
+    weight = layer.weight.detach()
+    smaller = weight @ weight.T if shape[0] < shape[1] else weight.T @ weight
+    torch.testing.assert_close(smaller, 4.0 * torch.eye(3), atol=1e-5, rtol=0)
+    assert layer.bias.tolist() == [0.25] * shape[0]

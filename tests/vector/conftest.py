@@ -1,0 +1,34 @@
+"""After every test here, no process and no descriptor may be left."""
+
+import pytest
+from vector_processes import children, open_descriptors, start_helpers
+
+from pufferlib import vector
+
+
+@pytest.fixture(autouse=True)
+def nothing_left():
+    start_helpers()
+    before = open_descriptors()
+    yield
+    assert children() == set()
+    assert open_descriptors() == before
+
+
+@pytest.fixture(params=["serial", "one worker", "two workers"])
+def make(request):
+    """`pufferlib.vector.make` for each backend; closes what it made."""
+    backends = {
+        "serial": {"backend": vector.Serial},
+        "one worker": {"backend": vector.Multiprocessing, "num_workers": 1},
+        "two workers": {"backend": vector.Multiprocessing, "num_workers": 2},
+    }
+    made = []
+
+    def make(*args, **kwargs):
+        made.append(vector.make(*args, **backends[request.param], **kwargs))
+        return made[-1]
+
+    yield make
+    for envs in made:
+        envs.close()

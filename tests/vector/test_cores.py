@@ -1,0 +1,41 @@
+"""How many cores may be used, from a made-up cgroup folder and the real affinity mask."""
+
+import os
+
+import pytest
+
+from pufferlib.vector import usable_cores
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({}, 8),
+        ({"cpu.max": "max 100000"}, 8),
+        ({"cpu.max": "400000 100000"}, 4),
+        ({"cpu.max": "250000 100000"}, 3),  # two and a half cores
+        ({"cpu.max": "50000 100000"}, 1),
+        ({"cpu.max": "1600000 100000"}, 8),  # more than the machine has
+        ({"cpu/cpu.cfs_quota_us": "300000", "cpu/cpu.cfs_period_us": "100000"}, 3),
+        ({"cpu/cpu.cfs_quota_us": "75000", "cpu/cpu.cfs_period_us": "50000"}, 2),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 8),
+        ({"cpu/cpu.cfs_quota_us": "300000"}, 8),  # no period: no quota
+    ],
+)
+def test_the_quota_of_the_container_limits_the_cores(files, cores, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text + "\n")
+    assert usable_cores(tmp_path) == cores
+
+
+def test_the_affinity_mask_limits_the_cores(tmp_path):
+    allowed = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(allowed)})
+        assert usable_cores(tmp_path) == 1
+    finally:
+        os.sched_setaffinity(0, allowed)
+    assert usable_cores(tmp_path) == len(allowed)

@@ -1,0 +1,215 @@
+"""An environment that raises, dies or hangs is one WorkerError, and nothing is left of the rest."""
+
+import os
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+from vector_environments import (
+    Echo,
+    Faulty,
+    be_killed,
+    crash,
+    exit_at_once,
+    hang,
+    raise_mute,
+    raise_plain,
+    raise_two_arguments,
+    raise_unpicklable,
+)
+from vector_processes import children, open_descriptors
+
+from pufferlib import vector
+from pufferlib.exceptions import CallOrderError, WorkerError
+from pufferlib.vector import Multiprocessing, Serial
+
+pytestmark = pytest.mark.timeout(30)
+
+WHERE = ["__init__", "reset", "step"]
+START_METHODS = ["fork", "forkserver", "spawn"]
+SERIAL = {"backend": Serial}
+WORKERS = {"backend": Multiprocessing, "num_workers": 2}  # with two environments each
+
+
+def failure(where, fault, seed=100, **options):
+    """Return the WorkerError when environment 2 of four fails `where`; check what it leaves."""
+    before, made = open_descriptors(), []
+    creators, env_args = [Echo, Echo, Faulty, Echo], [[0], [1], [where, fault, 2], [3]]
+    with pytest.raises(WorkerError) as raised:
+        made.append(vector.make(creators, env_args, num_envs=4, **options))
+        made[0].reset(seed=seed)
+        for _ in range(10_000):  # in a pool the others go on until the failure is known
+            made[0].step([0, 1, 2, 3][: made[0].batch_size])
+    assert children() == set()
+    assert open_descriptors() == before
+    for envs in made:
+        with pytest.raises(CallOrderError, match="after a failure. Make a new"):
+            envs.reset()
+        envs.close()
+        envs.close()
+    return raised.value
+
+
+@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("options", [SERIAL, WORKERS], ids=["serial", "workers"])
+@pytest.mark.parametrize(
+    ("fault", "original_type", "message"),
+    [
+        (raise_plain, "ValueError", "negative energy"),
+        (raise_two_arguments, "TwoArgumentsError", "energy is -1"),
+        (raise_unpicklable, "UnpicklableError", "negative energy"),
+        (raise_mute, "MuteError", "(its message could not be read)"),
+    ],
+)
+def test_an_exception_arrives_with_all_that_is_known(
+    where, options, fault, original_type, message
+):
+    error = failure(where, fault, **options)
+    assert f"nvironment 2 failed in {where}()" in str(error)
+    assert f"{original_type}: {message}" in str(error)
+    assert error.original_type == original_type
+    assert error.original_traceback.startswith("Traceback (most recent call last)")
+    assert f"in {fault.__name__}\n" in error.original_traceback
+    assert error.worker == (1 if options is WORKERS else None)
+    assert error.env_index == 2
+    assert (error.seed, error.step) == {
+        "__init__": (None, None),
+        "reset": (102, 0),
+        "step": (102, 3),
+    }[where]
+
+
+@pytest.mark.parametrize("start_method", START_METHODS)
+@pytest.mark.parametrize("where", WHERE)
+def test_the_original_exception_is_the_cause(where, start_method):
+    error = failure(where, raise_plain, start_method=start_method, **WORKERS)
+    assert type(error.__cause__) is ValueError
+    assert error.__cause__.args == ("negative energy",)
+    assert "negative energy" in str(error)
+    assert "in raise_plain" in str(error)  # the traceback is part of what is printed
+
+
+@pytest.mark.parametrize("fault", [raise_two_arguments, raise_unpicklable])
+def test_an_exception_that_cannot_travel_has_no_cause(fault):
+    assert failure("step", fault, **WORKERS).__cause__ is None
+
+
+def test_an_exception_of_a_class_that_only_the_worker_knows_still_arrives(tmp_path):
+    (tmp_path / "worker_only.py").write_text("class Hidden(Exception): pass\n")
+
+    def fault():
+        sys.path.insert(0, str(tmp_path))
+        import worker_only
+
+        raise worker_only.Hidden("who am I")
+
+    error = failure("step", fault, **WORKERS)
+    assert error.original_type == "Hidden"
+    assert "who am I" in str(error)
+    assert error.__cause__ is None
+
+
+class Unloadable:
+    """A creator that can be sent, but not received."""
+
+    def __call__(self):
+        return Echo()
+
+    def __reduce__(self):
+        return exec, ("raise ImportError('no such game')",)
+
+
+def test_a_creator_that_cannot_be_unpickled_fails_by_name():
+    with pytest.raises(WorkerError, match="Worker 0, environment 0 failed.*no such game") as raised:
+        vector.make(Unloadable(), backend=Multiprocessing)
+    assert raised.value.original_type == "ImportError"
+    assert children() == set()
+
+
+def test_infos_that_cannot_be_sent_are_an_error_that_says_so():
+    class Secretive(Echo):
+        def step(self, action):
+            *rest, _ = super().step(action)
+            return *rest, {"lock": (each for each in ())}
+
+    envs = vector.make(Secretive, num_envs=2, **WORKERS)
+    envs.reset(seed=0)
+    with pytest.raises(WorkerError, match=r"failed in step.*: TypeError: cannot pickle"):
+        envs.step([0, 1])
+    assert children() == set()
+
+
+DEATHS = [
+    (be_killed, "was killed by SIGKILL; most often the kernel, out of memory"),
+    (crash, "was killed by SIGSEGV, a crash in compiled code"),
+    (exit_at_once, "exited with code 7; an environment may have called os._exit"),
+]
+
+
+@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize(("fault", "message"), DEATHS)
+def test_a_death_is_named(fault, message, where):
+    error = failure(where, fault, **WORKERS)
+    assert str(error).startswith(f"Worker 1 (environments 2-3) {message}")
+    assert str(error).endswith(f"It was in {where}().")
+    assert error.worker == 1
+    assert error.original_type is None
+
+
+@pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
+@pytest.mark.parametrize(("fault", "message"), DEATHS)
+def test_a_death_is_named_whatever_the_start_method(fault, message, start_method):
+    error = failure("step", fault, start_method=start_method, **WORKERS)
+    assert str(error).startswith(f"Worker 1 (environments 2-3) {message}")
+
+
+@pytest.mark.parametrize("fault", [raise_plain, be_killed])
+def test_a_failure_in_a_pool_is_found(fault):
+    options = {"backend": Multiprocessing, "num_workers": 4, "batch_size": 1}
+    error = failure("reset", fault, **options)
+    assert error.worker == 2
+    assert "environment 2" in str(error)
+
+
+def test_a_worker_killed_from_outside_is_found():
+    envs = vector.make(Echo, num_envs=4, **WORKERS)
+    envs.reset(seed=0)
+    os.kill(envs.call("pid")[3], 9)
+    with pytest.raises(WorkerError, match=r"Worker 1 \(environments 2-3\) was killed by SIGKILL"):
+        for _ in range(1000):
+            envs.step([0, 1, 2, 3])
+    assert children() == set()
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_a_worker_that_hangs_is_stopped_and_named(where):
+    error = failure(where, hang, timeout_s=1, **WORKERS)
+    assert str(error).startswith(
+        f"Worker 1 (environments 2-3) has not finished {where}() within timeout_s=1."
+    )
+    assert error.worker == 1
+
+
+def test_time_between_steps_does_not_count(monkeypatch):
+    envs = vector.make(Echo, backend=Multiprocessing, timeout_s=5)
+    envs.reset(seed=0)
+    envs.send([1])
+    envs._workers._poll.poll()  # the worker has answered; now the caller takes a minute
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + 60)
+    monkeypatch.setattr(vector.multiprocess, "time", clock)
+    assert envs.recv().rewards.tolist() == [1]
+    envs.step([2])
+    envs.close()
+
+
+def test_a_failing_call_is_named_by_its_method(make):
+    envs = make(Echo, num_envs=2)
+    with pytest.raises(WorkerError, match=r"nvironment [01] failed in greet\(\): TypeError"):
+        envs.call("greet")
+
+
+def test_an_unknown_attribute_is_named(make):
+    envs = make(Echo, num_envs=2)
+    with pytest.raises(WorkerError, match=r"failed in get_attr\(\): AttributeError.*'nonsense'"):
+        envs.get_attr("nonsense")

@@ -1,0 +1,205 @@
+"""Environments that show what was done to them, and ones that fail.
+
+Imported by name in worker processes, so nothing here may load torch or pytest.
+"""
+
+import ctypes
+import faulthandler
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+import pettingzoo
+from gymnasium.spaces import Box, Discrete
+
+
+class Echo(gymnasium.Env):
+    """Observes (tag, episode, step, last action); the reward is the action.
+
+    Episodes take `length` steps; episodes 0, 2, 4 ... terminate, the others are truncated. Only the
+    last step of an episode has an info.
+
+    Args:
+        tag: who it is.
+        length: steps in an episode.
+        gate: file that a step waits for.
+        grave: file that `close` creates.
+    """
+
+    observation_space = Box(0, 2**40, (4,), np.int64)
+    action_space = Discrete(1000)
+    render_mode = "ansi"
+
+    def __init__(self, tag=0, length=2**40, gate=None, grave=None):
+        self.tag, self.length, self.gate, self.grave = tag, length, gate, grave
+        self.skill = 0
+
+    def reset(self, *, seed=None, options=None):
+        self.episode = 0 if seed is not None else self.episode + 1
+        self.steps = 0
+        return self._observe(0), {}
+
+    def step(self, action):
+        while self.gate is not None and not os.path.exists(self.gate):
+            time.sleep(0.001)
+        self.steps += 1
+        ended = self.steps == self.length
+        terminated = ended and self.episode % 2 == 0
+        info = {"episode": self.episode} if ended else {}
+        return self._observe(action), float(action), terminated, ended and not terminated, info
+
+    def _observe(self, action):
+        return np.array([self.tag, self.episode, self.steps, action], np.int64)
+
+    def render(self):
+        return f"picture of {self.tag}"
+
+    def greet(self, greeting, mark="."):
+        return f"{greeting} {self.tag}{mark}"
+
+    def pid(self):
+        return os.getpid()
+
+    def has_loaded(self, module):
+        return module in sys.modules
+
+    def close(self):
+        if self.grave is not None:
+            Path(self.grave).touch()
+
+
+class Flock(pettingzoo.ParallelEnv):
+    """Agents a, b and c; `a` dies early, `c` joins late, and the order of the dicts is reversed.
+
+    An agent observes (10 * tag + its number from 1, step) and is rewarded with its action. An
+    episode has four steps: a and b begin; at step 2 a terminates and c joins; at step 4 b
+    terminates and c is truncated.
+    """
+
+    metadata = {"name": "flock"}  # noqa: RUF012  # as PettingZoo declares it
+    possible_agents = ["a", "b", "c"]  # noqa: RUF012
+    render_mode = None
+
+    def __init__(self, tag=0):
+        self.tag = tag
+        self.skill = 0
+
+    def observation_space(self, agent):
+        return Box(0, 2**40, (2,), np.int64)
+
+    def action_space(self, agent):
+        return Discrete(1000)
+
+    def reset(self, seed=None, options=None):
+        self.steps, self.agents = 0, ["b", "a"]
+        return self._observe(self.agents), {agent: {} for agent in self.agents}
+
+    def step(self, actions):
+        self.steps += 1
+        acting = self.agents
+        seen = [*acting, "c"] if self.steps == 2 else acting
+        dies = {2: "a", 4: "b"}.get(self.steps)
+        terminations = {agent: agent == dies for agent in seen}
+        truncations = {agent: agent == "c" and self.steps == 4 for agent in seen}
+        self.agents = [agent for agent in seen if not (terminations[agent] or truncations[agent])]
+        rewards = {agent: float(actions[agent]) for agent in acting}
+        infos = {agent: {"dies": agent} if agent == dies else {} for agent in seen}
+        return self._observe(seen), rewards, terminations, truncations, infos
+
+    def _observe(self, agents):
+        number = {"a": 1, "b": 2, "c": 3}
+        return {a: np.array([10 * self.tag + number[a], self.steps]) for a in agents}
+
+    def greet(self, greeting, mark="."):
+        return f"{greeting} {self.tag}{mark}"
+
+    def render(self):
+        return f"picture of {self.tag}"
+
+
+class Faulty(Echo):
+    """Calls `fault()` in its constructor, in reset, or in step 3.
+
+    Args:
+        where: "__init__", "reset" or "step"; anything else: never.
+        fault: one of the functions below.
+        tag: as in `Echo`.
+    """
+
+    def __init__(self, where, fault, tag=0):
+        super().__init__(tag)
+        self.where, self.fault = where, fault
+        if where == "__init__":
+            fault()
+
+    def reset(self, *, seed=None, options=None):
+        if self.where == "reset":
+            self.fault()
+        return super().reset(seed=seed)
+
+    def step(self, action):
+        result = super().step(action)
+        if self.where == "step" and self.steps == 3:
+            self.fault()
+        return result
+
+
+def raise_plain():
+    raise ValueError("negative energy")
+
+
+class TwoArgumentsError(Exception):
+    """Cannot be rebuilt from its message alone, as unpickling would."""
+
+    def __init__(self, what, amount):
+        super().__init__(f"{what} is {amount}")
+
+
+def raise_two_arguments():
+    raise TwoArgumentsError("energy", -1)
+
+
+class UnpicklableError(Exception):
+    def __reduce__(self):
+        raise TypeError("not me")
+
+
+def raise_unpicklable():
+    raise UnpicklableError("negative energy")
+
+
+class MuteError(Exception):
+    def __str__(self):
+        raise RuntimeError("no comment")
+
+
+def raise_mute():
+    raise MuteError
+
+
+def be_killed():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def crash():
+    faulthandler.disable()  # pytest's would print a dump that looks like a failed test
+    ctypes.string_at(0)
+
+
+def exit_at_once():
+    os._exit(7)
+
+
+def hang():
+    while True:
+        time.sleep(60)
+
+
+def fall_asleep():
+    """Hang, having said so on standard output."""
+    print("asleep", flush=True)
+    hang()

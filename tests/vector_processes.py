@@ -1,0 +1,54 @@
+"""What the kernel says about this process's children and descriptors (Linux)."""
+
+import os
+import time
+from multiprocessing import forkserver, resource_tracker
+from pathlib import Path
+
+
+def start_helpers():
+    """Start the two processes that multiprocessing keeps for itself, once and for good."""
+    forkserver.ensure_running()
+    resource_tracker.ensure_running()
+
+
+def children():
+    """Return the ids of all descendants of this process, zombies too, save the two helpers."""
+    helpers = {forkserver._forkserver._forkserver_pid, resource_tracker._resource_tracker._pid}
+    parents = {pid: _stat(pid)[1] for pid in _all_pids()}
+    found, new = set(), {os.getpid()}
+    while new:
+        new = {pid for pid, parent in parents.items() if parent in new}
+        found |= new
+    return found - helpers
+
+
+def open_descriptors():
+    """Return how many file descriptors this process has open."""
+    return len(os.listdir("/proc/self/fd"))
+
+
+def living(pids):
+    """Return those of `pids` that run; a zombie does not."""
+    return {pid for pid in pids if _stat(pid)[0] not in "ZX"}
+
+
+def living_after(pids, deadline_s):
+    """Return those of `pids` that still run when none does, or after `deadline_s`."""
+    end_s = time.monotonic() + deadline_s
+    while living(pids) and time.monotonic() < end_s:
+        time.sleep(0.01)
+    return living(pids)
+
+
+def _all_pids():
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _stat(pid):
+    """Return (state, parent) of a process; of one that is gone, ("X", 0)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return "X", 0
+    return fields[0], int(fields[1])
