@@ -63,8 +63,8 @@ clean: ## remove the virtual environment and caches; runs/ stays
 # Torch comes first: with it in place nothing else asks for a larger build of it.
 $(VENV)/.base: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt pip setuptools wheel torch
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --editable .
+	$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt pip setuptools wheel torch
+	$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt --editable .
 	touch $@
 
 # An environment family or an extra, installed once.

@@ -71,9 +71,9 @@ class PufferEnv:
     `super().__init__(buffers)`, and implements `reset` and `step`. It owes its caller:
 
     - `reset(seed)` starts every agent's episode anew; the same seed gives the same stream.
-    - `step(actions)` fills every row of every buffer. An episode that ends starts again in the same
-      step: its last observation goes to `final_observations`, the first one of the next episode to
-      `observations`.
+    - `step(actions)` leaves every row of every buffer right; nobody else writes to them meanwhile.
+      An episode that ends starts again in the same step: its last observation goes to
+      `final_observations`, the first one of the next episode to `observations`.
     - an agent that is absent has zeros in its rows and `masks` False.
     - `infos` is a list of non-empty dicts, most usefully one at each episode's end.
 

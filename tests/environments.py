@@ -71,7 +71,7 @@ class Countdown(gymnasium.Env[Any, Any]):
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
         super().reset(seed=seed)
-        self.episode = self.episode + 1 if seed is None else 1
+        self.episode, self.options = self.episode + 1 if seed is None else 1, options
         self.observation[:] = self.episode, 0
         return self.observation, {"begins": self.episode}
 
@@ -137,9 +137,9 @@ class Population(pettingzoo.ParallelEnv[str, Any, Any]):
     def reset(self, seed: int | None = None, options: Any = None) -> tuple[dict[str, Any], ...]:
         if seed is not None:
             self.generator, self.episode = np.random.default_rng(seed), 0
-        self.episode, self.now = self.episode + 1, 0
+        self.episode, self.now, self.options = self.episode + 1, 0, options
         self.agents = [agent for agent, (first, *_) in self.timetable.items() if first == 0]
-        infos: dict[str, Any] = {agent: {} for agent in self.agents}
+        infos = {agent: {"begins": self.episode} for agent in self.agents}
         return {agent: self._observe(agent) for agent in self.agents}, infos
 
     def step(self, actions: dict[str, Any]) -> tuple[dict[str, Any], ...]:

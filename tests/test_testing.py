@@ -17,6 +17,8 @@ from pufferlib.registry.ocean.squared import Squared
 from pufferlib.testing import check_env, check_vector
 from pufferlib.vector import Serial
 
+lives = itertools.count(2)  # of all instances: chance that no seed reaches
+
 
 class Good(PufferEnv):
     """Two agents draw numbers; the second is absent on odd steps; every third step is the last."""
@@ -37,7 +39,7 @@ class Good(PufferEnv):
         self._show()
         ends = self.now % 3 == 0
         self.truncations[0] = ends
-        self.final_observations[0] = 1
+        self.final_observations[:] = 1 if ends else next(lives)  # stale rows may hold anything
         infos = [{"length": 3}] if ends else []
         return self.observations, self.rewards, self.terminals, self.truncations, infos
 
@@ -82,13 +84,11 @@ def end_while_absent(env, result):
     env.terminals[1] = ~env.masks[1]
 
 
-lives = itertools.count()  # of all instances: chance that no seed reaches
 BREACHES = {
     "observation out of bounds": ("step", write("observations", 0, 1.5), "outside its observation"),
     "first observation out of bounds": ("reset", write("observations", 0, -3), "Reset has val"),
     "final observation out of bounds": ("step", write("final_observations", 0, 2), "final observ"),
-    "reward left unwritten": ("step", write("rewards", 0, np.nan), "rewards of step 1"),
-    "reward of reset left unwritten": ("reset", write("rewards", 1, np.nan), "rewards of reset"),
+    "reward not a number": ("step", write("rewards", 0, np.nan), "rewards of step 1"),
     "absent agent observed": ("step", write("observations", 1, 0.5), "masks False that are not z"),
     "absent agent rewarded": ("step", write("rewards", 1, 0.5), "masks False that are not zero"),
     "absent agent ended": ("step", end_while_absent, "ends the episode of an agent with masks F"),
@@ -113,6 +113,22 @@ BREACHES = {
 def test_a_breach_is_found_and_named(method, breach, said):
     with pytest.raises(ContractError, match=f"(?i){re.escape(said)}"):
         check_env(broken(method, breach))
+
+
+@pytest.mark.parametrize("method", ["reset", "step"])
+def test_a_reward_left_unwritten_is_found(method):
+    class Silent(Good):
+        pass
+
+    def silent(self, argument=None):
+        before = self.rewards[0].copy()
+        result = getattr(Good, method)(self, argument)
+        self.rewards[0] = before
+        return result
+
+    setattr(Silent, method, silent)
+    with pytest.raises(ContractError, match=rf"Rewards of {method}.* are \[\s*nan"):
+        check_env(Silent)
 
 
 def test_a_difference_between_instances_is_found():

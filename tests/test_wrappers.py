@@ -78,6 +78,23 @@ def test_each_agent_is_reported_when_its_own_episode_ends():
         }
 
 
+def test_agents_cut_off_by_a_reset_are_not_counted_in_the_next():
+    env = MultiAgentEpisodeStats(Population({"a": (0, 2, "terminated")}))
+    env.reset()
+    env.step({"a": 0})
+    env.reset()
+    env.step({"a": 0})
+    assert env.step({"a": 0})[4]["a"]["episode_length"] == 2
+
+
+@pytest.mark.parametrize("env", [EpisodeStats(Countdown()), MultiAgentEpisodeStats(Population())])
+def test_seeds_and_options_reach_the_environment(env):
+    for _ in range(2):
+        env.reset(seed=0, options={"level": 3})
+        assert env.unwrapped.options == {"level": 3}
+        assert env.unwrapped.episode == 1  # counted since seeded
+
+
 class WithoutInfos(BaseParallelWrapper):
     """Tells nothing of its agents."""
 

@@ -15,10 +15,11 @@ def bench(name: str, num_envs: int, num_workers: int | None, rounds: int, second
     for each in installed_families() if name == "all" else [name]:
         module, task = registry.resolve(each)
         rows = compare(module.env_creator(task), num_envs, num_workers, rounds, seconds)
-        title = (
-            f"{task}, {num_envs} environments, {usable_cores()} cores, median of {rounds} rounds"
+        console.print(
+            f"[bold]{task}[/bold], {num_envs} environments, {usable_cores()} cores, median of "
+            f"{rounds} interleaved rounds of {seconds:g} s"
         )
-        table = Table(title=title, box=None, pad_edge=False, header_style="bold")
+        table = Table(box=None, pad_edge=False, header_style="bold")
         table.add_column("")
         table.add_column("steps/s", justify="right")
         table.add_column(f"to {rows[0].name}", justify="right")

@@ -34,7 +34,7 @@ def install(names: Sequence[str], constraint: Path | None) -> int:
         raise ArgumentError(f"There is no constraint file {constraint}.")
     pins = [] if constraint is None else ["--constraint", str(constraint)]
     for packages in plan(names):
-        status = _pip(["install", "--quiet", *pins, *packages])
+        status = _pip(["install", "-qq", *pins, *packages])
         if status:
             return status
     return 0

@@ -8,6 +8,8 @@ A flat action is one number where the space is Discrete, else a vector with a co
 | discrete ones, in any nesting | MultiDiscrete, counted from 0                                  |
 | Boxes                         | Box, of the widest dtype                                       |
 | both                          | Box; a discrete column holds whole numbers, counted from 0     |
+
+Integers beside floats lie in a float that holds them exactly, up to 2 ** 53.
 """
 
 from collections.abc import Callable

@@ -225,18 +225,19 @@ class PettingZooRows(PufferEnv):
         observations, rewards, terminations, truncations, infos = env.step_structured(chosen)
         self._clear()
         kept = _present(infos)
-        for agent, observation in observations.items():
+        present = [*chosen, *(agent for agent in env.agents if agent not in chosen)]
+        for agent in present:
             row = rows[agent]
             self.masks[row] = True
             self.rewards[row] = rewards.get(agent, 0)
             self.terminals[row] = terminations.get(agent, False)
             self.truncations[row] = truncations.get(agent, False)
             if self.terminals[row] or self.truncations[row]:
-                self._write_final[row](observation)
-            else:
-                self._write[row](observation)
+                self._finish(row, observations.get(agent))
+            elif agent in observations:
+                self._write[row](observations[agent])
         if not env.agents:
-            self._end_episode(observations)
+            self._end_episode(present, observations)
             observations, infos = env.reset_structured()
             self._begin(observations)
             kept += _present(infos)
@@ -265,13 +266,20 @@ class PettingZooRows(PufferEnv):
             self._write[self._rows[agent]](observation)
             self.masks[self._rows[agent]] = True
 
-    def _end_episode(self, observations: dict[Agent, Any]) -> None:
+    def _finish(self, row: int, observation: Any | None) -> None:
+        """Keep an agent's last observation; zeros where the environment showed it none."""
+        if observation is None:
+            self.final_observations[row] = 0
+        else:
+            self._write_final[row](observation)
+
+    def _end_episode(self, present: list[Agent], observations: dict[Agent, Any]) -> None:
         """Mark as truncated whoever took part but was told of no end: the episode is over."""
-        for agent, observation in observations.items():
+        for agent in present:
             row = self._rows[agent]
             if not (self.terminals[row] or self.truncations[row]):
                 self.truncations[row] = True
-                self._write_final[row](observation)
+                self._finish(row, observations.get(agent))
 
 
 def _shared_space(

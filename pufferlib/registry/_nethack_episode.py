@@ -12,7 +12,7 @@ _SCORE, _DEPTH, _EXPERIENCE_LEVEL, _TURNS = 9, 12, 18, 20
 _LARGEST_SEED = 2**31 - 1
 
 
-class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any]):
+class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
     """Seed NetHack's own generators, tell a time limit from an end, and sum up the game.
 
     `reset(seed=)` of NLE reaches Gymnasium's generator only; NetHack has three of its own (core,
@@ -27,7 +27,8 @@ class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any]):
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any], is_seedable: bool = True) -> None:
-        super().__init__(env)
+        gymnasium.utils.RecordConstructorArgs.__init__(self, is_seedable=is_seedable)
+        gymnasium.Wrapper.__init__(self, env)
         self._is_seedable = is_seedable
         self._generator: np.random.Generator | None = None
         self._blstats = np.zeros(27, np.int64)

@@ -15,6 +15,8 @@ from multiprocessing import parent_process, reduction
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from numpy.typing import NDArray
+
 from pufferlib.vector.batch import Infos
 from pufferlib.vector.block import Block
 from pufferlib.vector.failure import Failure
@@ -40,22 +42,23 @@ def run(connection: Connection, pickled: bytes, worker: int, first_env: int) -> 
     threading.Thread(target=_die_with_the_caller, daemon=True).start()
     block = Block(first_env)
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError), connection:
-        if _make(connection, block, pickled, worker):
-            _serve(connection, block, worker)
+        actions = _make(connection, block, pickled, worker)
+        if actions is not None:
+            _serve(connection, block, actions, worker)
         block.close()
 
 
-def _make(connection: Connection, block: Block, pickled: bytes, worker: int) -> bool:
-    """Make the environments and map their rows; tell whether to serve."""
+def _make(connection: Connection, block: Block, pickled: bytes, worker: int) -> NDArray[Any] | None:
+    """Make the environments and map their rows; return their actions, None on failure or close."""
     try:
         descriptions = block.make(pickle.loads(pickled))
     except Exception as error:
         _send(connection, Failure.of(error, block, "__init__", worker))
-        return False
+        return None
     _send(connection, (descriptions, block.num_agents))
     command, *arguments = connection.recv()
     if command == "close":
-        return False
+        return None
     rows, first_row = arguments
     fd = reduction.recv_handle(connection)
     memory = RowMemory(
@@ -65,11 +68,10 @@ def _make(connection: Connection, block: Block, pickled: bytes, worker: int) -> 
     os.close(fd)
     mine = slice(first_row, first_row + sum(block.num_agents))
     block.bind(buffers.rows(mine.start, mine.stop))
-    block.actions = actions[mine]
-    return True
+    return actions[mine]
 
 
-def _serve(connection: Connection, block: Block, worker: int) -> None:
+def _serve(connection: Connection, block: Block, actions: NDArray[Any], worker: int) -> None:
     """Answer commands until told to close."""
     methods: dict[str, Callable[..., Any]] = {
         "reset": block.reset,
@@ -82,7 +84,7 @@ def _serve(connection: Connection, block: Block, worker: int) -> None:
         name, arguments = "step", []
         try:
             if message == STEP:
-                result = block.step(block.actions)
+                result = block.step(actions)
             else:
                 name, *arguments = pickle.loads(message)
                 if name == "close":

@@ -20,14 +20,14 @@ def test_a_notice_of_anything_else_stays():
 
 
 def test_an_extra_is_read_from_the_packages_own_metadata():
-    assert requirements_of("nethack") == ["nle>=1.2"]
+    assert requirements_of("nethack") == ["nle>=1.2", "pybind11>=2.2"]
     assert requirements_of("no-such-extra") == []
 
 
 def test_stale_packages_come_last_and_without_their_requirements():
     assert plan(["nethack", "classic_control"]) == [
-        ["pygame-ce>=2.5"],
+        ["pybind11>=2.2", "pygame-ce>=2.5"],
         ["--no-deps", "nle>=1.2"],
     ]
-    assert plan(["NetHackScout-v0"]) == [["--no-deps", "nle>=1.2"]]
+    assert plan(["NetHackScout-v0"]) == [["pybind11>=2.2"], ["--no-deps", "nle>=1.2"]]
     assert plan(["ocean"]) == []

@@ -64,6 +64,12 @@ def test_it_keeps_what_the_environment_says_of_itself():
     assert (env.num_agents, env.max_num_agents) == (2, 3)
 
 
+def test_options_reach_the_environment():
+    env = PettingZooPufferEnv(Population())
+    env.reset(options={"level": 3})
+    assert env.unwrapped.options == {"level": 3}
+
+
 def test_returned_observations_stay_as_they_were():
     env = PettingZooPufferEnv(Population())
     kept, _ = env.reset()
@@ -74,7 +80,8 @@ def test_returned_observations_stay_as_they_were():
 
 def test_agents_that_die_or_join_late_keep_their_row():
     env = native(Population())
-    rows, _ = env.reset(seed=0)
+    rows, infos = env.reset(seed=0)
+    assert infos == [{"begins": 1}, {"begins": 1}]
     assert clocks(env, rows) == [[1, 0, 0], [1, 0, 1], [0, 0, 0]]
     assert env.masks.tolist() == [True, True, False]
 
@@ -104,7 +111,7 @@ def test_agents_that_die_or_join_late_keep_their_row():
     assert rewards.tolist() == [0, 31, 32]
     assert terminals.tolist() == [False, False, True]
     assert truncations.tolist() == [False, True, False]
-    assert infos == [{"left": "through"}, {"left": "late"}]
+    assert infos == [{"left": "through"}, {"left": "late"}, {"begins": 2}, {"begins": 2}]
 
 
 def test_actions_reach_only_living_agents():
@@ -126,6 +133,25 @@ def test_an_agent_that_vanishes_with_the_last_is_truncated():
     assert (terminals.tolist(), truncations.tolist()) == ([True, False], [False, True])
     assert clocks(env, env.final_observations) == [[1, 1, 0], [1, 1, 1]]
     assert clocks(env, rows) == [[2, 0, 0], [2, 0, 1]]
+
+
+class Silent(Population):
+    """Shows an agent nothing on the step on which it ends."""
+
+    def step(self, actions):
+        observations, *rest = super().step(actions)
+        return {agent: observations[agent] for agent in self.agents}, *rest
+
+
+def test_an_agent_that_ends_without_an_observation_keeps_its_reward_and_its_end():
+    rows = native(Silent())
+    rows.reset(0)
+    rows.final_observations[:] = 7
+    rows.step(ACTIONS)  # "early", place 0, terminates on step 1: its reward is 10 * 1 + 0
+    assert rows.rewards.tolist() == [10, 11, 0]
+    assert rows.terminals.tolist() == [True, False, False]
+    assert rows.masks.tolist() == [True, True, False]
+    assert not rows.final_observations[0].any()
 
 
 def test_an_aec_environment_plays_as_the_parallel_one_it_was_made_from():
@@ -181,6 +207,14 @@ def test_a_first_action_outside_its_space_is_refused_by_its_agent(actions, said)
     env.reset()
     with pytest.raises(ActionError, match=said):
         env.step(actions)
+
+
+def test_a_step_without_actions_does_not_use_up_the_check():
+    env = PettingZooPufferEnv(Population())
+    env.reset()
+    env.step({})
+    with pytest.raises(ActionError, match=r"agent 'through' .* got 9"):
+        env.step({"through": 9})
 
 
 def test_step_before_reset_is_refused():

@@ -132,6 +132,12 @@ def test_it_keeps_what_the_environment_says_of_itself():
     assert env.get_wrapper_attr("secret") == 7
 
 
+def test_options_reach_the_environment():
+    env = GymnasiumPufferEnv(Countdown())
+    env.reset(options={"level": 3})
+    assert env.unwrapped.options == {"level": 3}
+
+
 def test_its_spec_makes_it_again():
     env = GymnasiumPufferEnv(make("CartPole-v1"))
     assert env.spec.id == "CartPole-v1"

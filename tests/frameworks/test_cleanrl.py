@@ -68,8 +68,9 @@ def test_a_sequence_is_rated_as_its_steps_were(space):
     agent = make(space, recurrent=True)
     state, actions, log_probabilities, values = None, [], [], []
     for t in range(T):
-        assert agent.get_value(OBSERVATIONS[:, t], state).shape == (B, 1)
+        foreseen = agent.get_value(OBSERVATIONS[:, t], state)
         action, log_probability, _, value, state = agent(OBSERVATIONS[:, t], state)
+        assert torch.equal(value, foreseen)
         actions.append(action)
         log_probabilities.append(log_probability)
         values.append(value)

@@ -59,6 +59,14 @@ def test_an_episode_reports_the_game_and_other_steps_report_nothing():
     assert info["experience_level"] == last[game.NLE_BL_XP] == 1
 
 
+def test_an_environment_is_made_again_from_its_spec():
+    import gymnasium
+
+    env = nethack.make_env(max_episode_steps=20)
+    again = gymnasium.make(env.spec, disable_env_checker=True)
+    np.testing.assert_array_equal(again.reset(seed=4)[0], env.reset(seed=4)[0])
+
+
 def test_the_map_renders_as_text():
     env = nethack.make_env()
     env.reset(seed=0)

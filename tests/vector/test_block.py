@@ -61,6 +61,16 @@ def test_seeds_count_from_the_first_environment_of_all():
     assert [env.seeds for env in envs] == [[106, None], [107, None]]
 
 
+def test_steps_count_from_the_last_reset():
+    block, _ = block_of(Ledger(1), Ledger(5))
+    block.reset(seed=0)
+    block.step(np.zeros(4, np.int64))
+    block.step(np.zeros(4, np.int64))
+    assert block.steps == [2, 2]
+    block.reset(seed=None)
+    assert block.steps == [0, 0]
+
+
 def test_all_environments_close_even_if_one_fails_to():
     envs = Ledger(1), Ledger(2), Ledger(3)
     block, _ = block_of(*envs)

@@ -1,6 +1,7 @@
 """An environment that raises, dies or hangs is one WorkerError, and nothing is left of the rest."""
 
 import os
+import signal
 import sys
 import time
 from types import SimpleNamespace
@@ -32,19 +33,28 @@ SERIAL = {"backend": Serial}
 WORKERS = {"backend": Multiprocessing, "num_workers": 2}  # with two environments each
 
 
-def failure(where, fault, seed=100, **options):
+def play(envs):
+    """Reset and step for long; in a pool the others go on until a failure is known."""
+    envs.reset(seed=100)
+    for _ in range(10_000):
+        envs.step([0, 1, 2, 3][: envs.batch_size])
+
+
+def failure(where, fault, **options):
     """Return the WorkerError when environment 2 of four fails `where`; check what it leaves."""
     before, made = open_descriptors(), []
-    creators, env_args = [Echo, Echo, Faulty, Echo], [[0], [1], [where, fault, 2], [3]]
+
+    def make_and_play():
+        env_args = [[0], [1], [where, fault, 2], [3]]
+        made.append(vector.make([Echo, Echo, Faulty, Echo], env_args, num_envs=4, **options))
+        play(made[0])
+
     with pytest.raises(WorkerError) as raised:
-        made.append(vector.make(creators, env_args, num_envs=4, **options))
-        made[0].reset(seed=seed)
-        for _ in range(10_000):  # in a pool the others go on until the failure is known
-            made[0].step([0, 1, 2, 3][: made[0].batch_size])
+        make_and_play()
     assert children() == set()
     assert open_descriptors() == before
     for envs in made:
-        with pytest.raises(CallOrderError, match="after a failure. Make a new"):
+        with pytest.raises(CallOrderError, match=r"after a failure\. Make a new"):
             envs.reset()
         envs.close()
         envs.close()
@@ -62,9 +72,7 @@ def failure(where, fault, seed=100, **options):
         (raise_mute, "MuteError", "(its message could not be read)"),
     ],
 )
-def test_an_exception_arrives_with_all_that_is_known(
-    where, options, fault, original_type, message
-):
+def test_an_exception_arrives_with_all_that_is_known(where, options, fault, original_type, message):
     error = failure(where, fault, **options)
     assert f"nvironment 2 failed in {where}()" in str(error)
     assert f"{original_type}: {message}" in str(error)
@@ -121,7 +129,7 @@ class Unloadable:
 
 
 def test_a_creator_that_cannot_be_unpickled_fails_by_name():
-    with pytest.raises(WorkerError, match="Worker 0, environment 0 failed.*no such game") as raised:
+    with pytest.raises(WorkerError, match=r"Worker 0, environment 0 .*no such game") as raised:
         vector.make(Unloadable(), backend=Multiprocessing)
     assert raised.value.original_type == "ImportError"
     assert children() == set()
@@ -164,6 +172,22 @@ def test_a_death_is_named_whatever_the_start_method(fault, message, start_method
     assert str(error).startswith(f"Worker 1 (environments 2-3) {message}")
 
 
+def test_a_death_is_found_while_a_grandchild_holds_the_pipe(tmp_path):
+    note = tmp_path / "grandchild"
+
+    def fault():
+        grandchild = os.fork()
+        if grandchild == 0:
+            hang()
+        note.write_text(str(grandchild))
+        be_killed()
+
+    try:
+        assert "was killed by SIGKILL" in str(failure("step", fault, **WORKERS))
+    finally:
+        os.kill(int(note.read_text()), signal.SIGKILL)
+
+
 @pytest.mark.parametrize("fault", [raise_plain, be_killed])
 def test_a_failure_in_a_pool_is_found(fault):
     options = {"backend": Multiprocessing, "num_workers": 4, "batch_size": 1}
@@ -175,10 +199,9 @@ def test_a_failure_in_a_pool_is_found(fault):
 def test_a_worker_killed_from_outside_is_found():
     envs = vector.make(Echo, num_envs=4, **WORKERS)
     envs.reset(seed=0)
-    os.kill(envs.call("pid")[3], 9)
+    os.kill(envs.call("pid")[3], signal.SIGKILL)
     with pytest.raises(WorkerError, match=r"Worker 1 \(environments 2-3\) was killed by SIGKILL"):
-        for _ in range(1000):
-            envs.step([0, 1, 2, 3])
+        play(envs)
     assert children() == set()
 
 
@@ -201,6 +224,16 @@ def test_time_between_steps_does_not_count(monkeypatch):
     assert envs.recv().rewards.tolist() == [1]
     envs.step([2])
     envs.close()
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_a_failure_closes_the_other_environments_without_noise(where, make, tmp_path, capfd):
+    creators = [Echo, Echo, Faulty, Echo]
+    env_args = [*([tag, 9, None, tmp_path / str(tag)] for tag in (0, 1)), [where, raise_plain], []]
+    with pytest.raises(WorkerError, match="negative energy"):
+        play(make(creators, env_args, num_envs=4))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "1"]
+    assert capfd.readouterr().err == ""
 
 
 def test_a_failing_call_is_named_by_its_method(make):

@@ -3,6 +3,7 @@
 import itertools
 import os
 import resource
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -65,10 +66,20 @@ def test_memory_that_is_not_granted_is_an_error_that_says_how_much(memory):
     allowed = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**22, allowed[1]))
     try:
-        with pytest.raises(ArgumentError, match="8 MiB of shared memory.*does not grant"):
+        with pytest.raises(ArgumentError, match=r"8 MiB of shared memory.*does not grant"):
             huge.allocate()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, allowed)
+
+
+def test_memory_is_given_back_with_the_last_array_over_it(memory):
+    arrays = mapped(memory)
+    assert "memfd:pufferlib" in Path("/proc/self/maps").read_text()
+    del arrays[1:]
+    assert not arrays[0].any()
+    assert "memfd:pufferlib" in Path("/proc/self/maps").read_text()
+    arrays.clear()
+    assert "memfd:pufferlib" not in Path("/proc/self/maps").read_text()
 
 
 @pytest.mark.timeout(30)

@@ -10,15 +10,16 @@ import pytest
 from vector_processes import living, living_after
 
 TESTS = Path(__file__).parents[1]
+IMPORTABLE = os.pathsep.join(map(str, (TESTS, TESTS.parent)))
 
 pytestmark = pytest.mark.timeout(30)
 
 
 def start(*command):
-    """Start Python in a process group of its own, able to import the helper environments."""
+    """Start Python in a process group of its own, able to import what this can."""
     return subprocess.Popen(
         [sys.executable, *command],
-        env={**os.environ, "PYTHONPATH": str(TESTS)},
+        env={**os.environ, "PYTHONPATH": IMPORTABLE},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -37,7 +38,9 @@ def run_script(start_method, doing, ending, end=None):
             assert len(workers) == 2
             awaited = {"ready", "asleep"} if doing == "asleep" else {"ready"}
             while awaited:
-                awaited.discard(script.stdout.readline().strip())
+                line = script.stdout.readline()
+                assert line, script.communicate()
+                awaited.discard(line.strip())
             if end is not None:
                 assert living(workers) == workers
                 end(script.pid)

@@ -67,10 +67,8 @@ def gymnasium_stream():
         final_observations = np.zeros_like(observations)
         for row in np.flatnonzero(terminations | truncations):
             final_observations[row] = infos["final_obs"][row]
-        steps.append(
-            [observations, rewards.astype(np.float32), terminations, truncations]
-            + [final_observations]
-        )
+        rewards = rewards.astype(np.float32)
+        steps.append([observations, rewards, terminations, truncations, final_observations])
     envs.close()
     stream = [first, *stacked(steps)]
     assert stream[3].sum() >= NUM_ENVS  # episodes do end
