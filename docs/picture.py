@@ -18,11 +18,12 @@ from rich.text import Text
 from pufferlib.cli.evaluation import compare, load_policy, print_comparison
 from pufferlib.cli.run import make_vecenv
 from pufferlib.cli.train import CHECKPOINT, read_config
+from pufferlib.config import Config
 from pufferlib.ppo.dashboard import Dashboard
 from pufferlib.ppo.evaluate import Actor
 from pufferlib.registry import resolve
 
-SEED, EPISODES, STEPS = 1_000_000, 128, 250
+SEED, EPISODES, GAMES = 1_000_000, 128, 16
 
 
 def main(run: Path, picture: Path) -> None:
@@ -32,20 +33,29 @@ def main(run: Path, picture: Path) -> None:
     console = Console(record=True, width=80, file=io.StringIO(), force_terminal=True)
     metrics = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
     shares = {name[5:]: metrics.pop(name) for name in list(metrics) if name.startswith("time/")}
-    console.print(Dashboard(config.env.task, console).screen(metrics, shares, 1.0))
+    dashboard = Dashboard(config.env.task, console)
+    console.print(dashboard.screen(metrics, shares, 1.0, metrics["seconds"]))
     print_comparison(console, config, compare(config, checkpoint, EPISODES, SEED), SEED)
+    title = f"the busiest of {GAMES} games of the trained policy"
+    console.print(Panel(Text(busiest_map(config, checkpoint), no_wrap=True), title=title))
+    console.save_svg(str(picture), title="make demo")
+
+
+def busiest_map(config: Config, checkpoint: Path) -> str:
+    """Return the fullest map that any game shows on any of its steps."""
     module, _ = resolve(config.env.task)
-    with closing(make_vecenv(config, module, num_envs=1)) as vecenv:
+    fullest = ""
+    with closing(make_vecenv(config, module, num_envs=GAMES)) as vecenv:
         torch.manual_seed(SEED)
         act = Actor(vecenv, load_policy(config, vecenv, checkpoint), SEED)
         observations, _ = vecenv.reset(SEED)
-        starts = np.ones(1, np.bool_)
-        for _ in range(STEPS):
+        starts = np.ones(GAMES, np.bool_)
+        for _ in range(config.env.kwargs["max_episode_steps"] - 1):
             observations, _, terminals, truncations, _ = vecenv.step(act(observations, starts))
             starts = terminals | truncations
-        screen = Text(vecenv.render()[0], no_wrap=True)
-    console.print(Panel(screen, title=f"the trained policy after {STEPS} steps", padding=0))
-    console.save_svg(str(picture), title="make demo")
+            for screen in vecenv.render():
+                fullest = max(fullest, screen, key=lambda text: len(text.replace(" ", "")))
+    return fullest
 
 
 if __name__ == "__main__":

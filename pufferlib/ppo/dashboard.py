@@ -54,7 +54,8 @@ class Dashboard:
             progress: in [0, 1].
         """
         if self._is_live:
-            self._live.update(self.screen(metrics, shares, progress), refresh=True)
+            elapsed_s = time.monotonic() - self._began_s
+            self._live.update(self.screen(metrics, shares, progress, elapsed_s), refresh=True)
             return
         if time.monotonic() - self._told_s >= _PLAIN_INTERVAL_S or progress >= 1:
             self._told_s = time.monotonic()
@@ -62,9 +63,13 @@ class Dashboard:
             self._console.print(f"{progress:4.0%}  {numbers}", soft_wrap=True, highlight=False)
 
     def screen(
-        self, metrics: dict[str, float], shares: dict[str, float], progress: float
+        self,
+        metrics: dict[str, float],
+        shares: dict[str, float],
+        progress: float,
+        elapsed_s: float,
     ) -> RenderableType:
-        """Return the screen, 80 columns wide."""
+        """Return the screen, 80 columns wide; arguments as of `show`, and the seconds so far."""
         groups: dict[str, dict[str, str]] = {}
         for name, value in metrics.items():
             group, _, short = name.rpartition("/")
@@ -76,23 +81,23 @@ class Dashboard:
         columns.add_column(ratio=1)
         columns.add_row(Group(*left), Group(*right))
         return Panel(
-            Group(self._progress(progress), columns),
+            Group(_progress(progress, elapsed_s), columns),
             title=f"[bold]{self._title}",
             border_style=_ACCENT,
             width=80,
         )
 
-    def _progress(self, progress: float) -> RenderableType:
-        elapsed_s = time.monotonic() - self._began_s
-        left_s = elapsed_s * (1 - progress) / progress if progress else 0.0
-        line = Table.grid(expand=True, padding=(0, 1))
-        line.add_column(ratio=1)
-        line.add_column(justify="right")
-        line.add_row(
-            ProgressBar(total=1, completed=progress, complete_style=_ACCENT),
-            Text(f"{progress:.0%}  {_duration(elapsed_s)} gone, {_duration(left_s)} left"),
-        )
-        return line
+
+def _progress(progress: float, elapsed_s: float) -> RenderableType:
+    left_s = elapsed_s * (1 - progress) / progress if progress else 0.0
+    line = Table.grid(expand=True, padding=(0, 1))
+    line.add_column(ratio=1)
+    line.add_column(justify="right")
+    line.add_row(
+        ProgressBar(total=1, completed=progress, complete_style=_ACCENT),
+        Text(f"{progress:.0%}  {_duration(elapsed_s)} gone, {_duration(left_s)} left"),
+    )
+    return line
 
 
 def _table(group: str, rows: dict[str, str]) -> Table:

@@ -107,6 +107,7 @@ class Trainer:
         return {
             "timesteps": self.timesteps,
             "updates": self.updates,
+            "seconds": self.profile.elapsed_s,
             "steps_per_second": self.timesteps / self.profile.elapsed_s,
             "learning_rate": self._optimizer.param_groups[0]["lr"],
             **{f"loss/{name}": value for name, value in self._losses.items()},

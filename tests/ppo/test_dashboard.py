@@ -20,11 +20,20 @@ def drawn(is_terminal, width=80):
 
 def test_the_screen_shows_every_number_within_80_columns():
     console = Console(width=120, record=True, file=io.StringIO())
-    console.print(Dashboard("a run", console).screen(METRICS, SHARES, 0.25))
+    console.print(Dashboard("a run", console).screen(METRICS, SHARES, 0.25, elapsed_s=30))
     lines = console.export_text().splitlines()
     assert max(len(line.rstrip()) for line in lines) == 80
     text = "\n".join(lines)
-    for expected in ("a run", "123,456", "-0.01234", "fish caught", "25%", "environment", "50%"):
+    for expected in (
+        "a run",
+        "123,456",
+        "-0.01234",
+        "fish caught",
+        "25%",
+        "environment",
+        "50%",
+        "0:30 gone, 1:30 left",
+    ):
         assert expected in text
 
 
