@@ -37,7 +37,7 @@ bench-env: install $(VENV)/.bench ## time an environment beside the alternatives
 train: install ## train on an environment; ENV=... ARGS='--train.total-timesteps 1000000'
 	$(PUFFER) train $(ENV) $(ARGS)
 
-eval: install ## evaluate beside a random policy; ENV=... ARGS='--checkpoint runs/.../checkpoint.pt'
+eval: install ## evaluate the latest run beside a random policy; ENV=... ARGS='--checkpoint ...'
 	$(PUFFER) eval $(ENV) $(ARGS)
 
 envs: $(VENV)/.base ## list the environments, and which are installed

@@ -73,7 +73,7 @@ class WorkerError(PufferError, RuntimeError):
         worker: index of the worker, or None for the Serial backend.
         env_index: index of the environment that failed, or None where it is not known.
         seed: the last seed given to that environment, or None.
-        step: how many steps that environment had taken since its last seeded reset, or None.
+        step: how many steps that environment had taken since `reset`, or None.
         original_type: name of the original exception's class, or None if the process died or hung.
         original_traceback: the original traceback as text, or "".
     """

@@ -107,7 +107,7 @@ class Flock(pettingzoo.ParallelEnv):
         truncations = {agent: agent == "c" and self.steps == 4 for agent in seen}
         self.agents = [agent for agent in seen if not (terminations[agent] or truncations[agent])]
         rewards = {agent: float(actions[agent]) for agent in acting}
-        infos = {agent: {"dies": agent} if agent == dies else {} for agent in seen}
+        infos = {agent: {} if agent in self.agents else {"ends": agent} for agent in seen}
         return self._observe(seen), rewards, terminations, truncations, infos
 
     def _observe(self, agents):
@@ -197,6 +197,16 @@ def exit_at_once():
 def hang():
     while True:
         time.sleep(60)
+
+
+def leave_a_child():
+    """Fork a process that for twenty seconds holds open what this one has open; return its id."""
+    child = os.fork()
+    if child == 0:
+        os.closerange(0, 3)
+        signal.alarm(20)
+        hang()
+    return child
 
 
 def fall_asleep():

@@ -1,19 +1,26 @@
 """A user's script that vectorizes and then ends in the way asked for: see `test_shutdown`.
 
-Arguments: start method, "idle" or "asleep" (in a step), and how it ends.
+Arguments: start method; "idle", "asleep" (in a step) or "childbearing" (each environment has forked
+a process); and how it ends.
 """
 
 import os
 import sys
 
-from vector_environments import Echo, Faulty, fall_asleep
+from vector_environments import Echo, Faulty, fall_asleep, leave_a_child
 
 from pufferlib import vector
+
+ENVIRONMENTS = {
+    "idle": (Echo, [1]),
+    "asleep": (Faulty, ["step", fall_asleep]),
+    "childbearing": (Faulty, ["__init__", leave_a_child]),
+}
 
 
 def main(start_method, doing, ending):
     envs = vector.make(
-        *([Echo, [1]] if doing == "idle" else [Faulty, ["step", fall_asleep]]),
+        *ENVIRONMENTS[doing],
         backend=vector.Multiprocessing,
         num_envs=4,
         num_workers=2,
@@ -24,7 +31,7 @@ def main(start_method, doing, ending):
     for _ in range(2):
         envs.step([1] * 4)
     envs.send([1] * 4)  # the third step, in which an environment may fall asleep
-    if doing == "idle":
+    if doing != "asleep":
         envs.recv()
     os.write(1, b"ready\n")  # in one piece: workers write here, too
     if ending == "close":
@@ -33,7 +40,7 @@ def main(start_method, doing, ending):
         raise RuntimeError("a slip in the user's script")
     if ending == "signal":
         while True:
-            if doing == "idle":
+            if doing != "asleep":
                 envs.send([1] * 4)
             envs.recv()
 

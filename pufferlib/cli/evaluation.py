@@ -16,7 +16,7 @@ from torch import nn
 
 from pufferlib import registry
 from pufferlib.cli.run import make_policy, make_vecenv, settings
-from pufferlib.cli.train import read_config
+from pufferlib.cli.train import CHECKPOINT, read_config
 from pufferlib.config import Config, VecConfig
 from pufferlib.exceptions import ArgumentError
 from pufferlib.ppo import Evaluation, checkpoint, evaluate
@@ -32,8 +32,16 @@ def evaluation(
     seed: int,
     render: bool,
 ) -> int:
-    """Evaluate a checkpoint, beside a random policy on the same seeds; return the exit status."""
+    """Evaluate a checkpoint, beside a random policy on the same seeds; return the exit status.
+
+    Without a checkpoint it is that of the latest run of the task in runs/, if there is one.
+    """
     console = Console()
+    if checkpoint_path is None:
+        task = registry.resolve(env)[1]
+        checkpoint_path = latest_checkpoint(task, Path("runs"))
+        found = checkpoint_path or f"none of {task} in runs/, the random policy plays alone"
+        console.print(f"Checkpoint: {found}", highlight=False)
     base = None if checkpoint_path is None else read_config(checkpoint_path.parent)
     config = settings(env, flags, "eval", base)
     results = compare(config, checkpoint_path, episodes, seed)
@@ -41,6 +49,16 @@ def evaluation(
     if render:
         replay(console, config, checkpoint_path, seed)
     return 0
+
+
+def latest_checkpoint(task: str, folder: Path) -> Path | None:
+    """Return the checkpoint written last of all runs of `task` in `folder`."""
+    found = [
+        path
+        for path in folder.glob(f"*/{CHECKPOINT}")
+        if (path.parent / "config.json").is_file() and read_config(path.parent).env.task == task
+    ]
+    return max(found, key=lambda path: path.stat().st_mtime, default=None)
 
 
 def compare(

@@ -77,7 +77,9 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
 
     evaluation = add("eval", "evaluate a checkpoint, or a random policy", has_settings=True)
     evaluation.add_argument("env", help=_ENV_HELP)
-    evaluation.add_argument("--checkpoint", type=Path, default=None)
+    evaluation.add_argument(
+        "--checkpoint", type=Path, default=None, help="default: of the latest run in runs/"
+    )
     evaluation.add_argument("--episodes", type=int, default=32)
     evaluation.add_argument("--seed", type=int, default=1_000_000)
     evaluation.add_argument("--render", action="store_true")

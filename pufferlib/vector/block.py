@@ -68,7 +68,7 @@ class Block:
 
     Attributes:
         current: position in the block of the environment that was last called, to say which failed.
-        steps: how many steps each has taken since its last seeded reset.
+        steps: how many steps each has taken since `reset`.
         seeds: the last seed of each, or None.
     """
 

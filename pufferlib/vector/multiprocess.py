@@ -10,7 +10,7 @@ import time
 import weakref
 from collections.abc import Sequence
 from multiprocessing import reduction
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -280,7 +280,10 @@ class _Workers:
         self._since_s = [0.0] * num_workers
         self._answers: list[Any] = [None] * num_workers
         self._ready: list[int] = []  # in the order in which they became so
-        self._stop = weakref.finalize(self, _stop, os.getpid(), self._processes, self._connections)
+        self._exit_fds: list[int] = []
+        self._stop = weakref.finalize(
+            self, _stop, os.getpid(), self._processes, self._exit_fds, self._connections
+        )
         self._poll = select.poll()
         self._worker_of_fd: dict[int, int] = {}
         what = "env_creators, env_args and env_kwargs"
@@ -308,7 +311,8 @@ class _Workers:
         finally:
             theirs.close()
         self._processes.append(process)
-        for fd in (ours.fileno(), process.sentinel):
+        self._exit_fds.append(worker_process.exit_fd(process))
+        for fd in (ours.fileno(), self._exit_fds[-1]):
             self._worker_of_fd[fd] = worker
             self._poll.register(fd, select.POLLIN)
         self._began(worker, "__init__")
@@ -440,7 +444,8 @@ class _Workers:
 
     def _raise_death(self, worker: int) -> None:
         process = self._processes[worker]
-        process.join(_GRACE_S)
+        if process.exitcode is None:
+            process.join(_GRACE_S)
         doing = self._doing[worker] or "nothing"
         raise death_error(worker, self._envs[worker], process.exitcode, doing) from None
 
@@ -468,7 +473,9 @@ def _context(start_method: str | None) -> multiprocessing.context.BaseContext:
     return multiprocessing.get_context(start_method)
 
 
-def _stop(owner: int, processes: list[BaseProcess], connections: list[Connection]) -> None:
+def _stop(
+    owner: int, processes: list[BaseProcess], exit_fds: list[int], connections: list[Connection]
+) -> None:
     """Ask the workers to close, then stop those that do not; leave nothing of them."""
     if os.getpid() != owner:  # a forked child has a copy of this, but the workers are not its own
         return
@@ -476,15 +483,18 @@ def _stop(owner: int, processes: list[BaseProcess], connections: list[Connection
         with contextlib.suppress(OSError):
             connection.send(("close",))
     deadline_s = time.monotonic() + _GRACE_S
-    for process in processes:
-        process.join(max(0.0, deadline_s - time.monotonic()))
+    for fd in exit_fds:
+        wait([fd], max(0.0, deadline_s - time.monotonic()))
     for process in processes:
         if process.exitcode is None:
             process.kill()
     for process in processes:
         process.join()
         process.close()
+    for fd in exit_fds:
+        os.close(fd)
     for connection in connections:
         connection.close()
     processes.clear()
+    exit_fds.clear()
     connections.clear()

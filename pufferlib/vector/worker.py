@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from multiprocessing import parent_process, reduction
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from numpy.typing import NDArray
@@ -39,7 +40,9 @@ def run(connection: Connection, pickled: bytes, worker: int, first_env: int) -> 
     then one answer a command. An environment's failure is sent as a `Failure` and ends the worker.
     """
     _leave_signals_to_the_caller()
-    threading.Thread(target=_die_with_the_caller, daemon=True).start()
+    caller = parent_process()
+    assert caller is not None
+    threading.Thread(target=_die_with, args=(exit_fd(caller),), daemon=True).start()
     block = Block(first_env)
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError), connection:
         actions = _make(connection, block, pickled, worker)
@@ -113,9 +116,19 @@ def _leave_signals_to_the_caller() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _die_with_the_caller() -> None:
+def _die_with(caller_exit_fd: int) -> None:
     """End this process when the caller's is gone, even in the middle of a step."""
-    caller = parent_process()
-    assert caller is not None
-    wait([caller.sentinel])
+    wait([caller_exit_fd])
     os._exit(1)
+
+
+def exit_fd(process: BaseProcess) -> int:
+    """Return a new descriptor that can be read once `process` has ended.
+
+    A pidfd where there is one: the pipe that multiprocessing offers stays open for as long as any
+    process lives that was forked meanwhile, by an environment for example.
+    """
+    try:
+        return os.pidfd_open(process.ident or 0)
+    except (AttributeError, OSError):  # macOS has none; a container may forbid it
+        return os.dup(process.sentinel)

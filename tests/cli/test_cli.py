@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -63,6 +64,18 @@ def test_evaluation_shows_both_policies_and_replays_in_the_terminal(trained):
     assert "squared, return of 64 episodes" in result.stdout
     for word in ("random", "trained", "@", "step 3"):
         assert word in result.stdout
+
+
+def test_evaluation_finds_the_latest_run_of_the_task(trained, tmp_path):
+    assert puffer("eval", "squared", cwd=tmp_path).stdout.startswith("Checkpoint: none of squared")
+    runs = tmp_path / "runs"
+    for name, age_s in (("old", 100), ("new", 10)):
+        shutil.copytree(trained, runs / name)
+        then_s = time.time() - age_s
+        os.utime(runs / name / "checkpoint.pt", (then_s, then_s))
+    result = puffer("eval", "squared", "--episodes", "4", cwd=tmp_path)
+    assert result.stdout.startswith("Checkpoint: runs/new/checkpoint.pt")
+    assert "trained" in result.stdout
 
 
 def test_a_run_is_resumed_from_its_folder(trained):

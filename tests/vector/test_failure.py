@@ -14,12 +14,13 @@ from vector_environments import (
     crash,
     exit_at_once,
     hang,
+    leave_a_child,
     raise_mute,
     raise_plain,
     raise_two_arguments,
     raise_unpicklable,
 )
-from vector_processes import children, open_descriptors
+from vector_processes import children, living, open_descriptors
 
 from pufferlib import vector
 from pufferlib.exceptions import CallOrderError, WorkerError
@@ -172,20 +173,19 @@ def test_a_death_is_named_whatever_the_start_method(fault, message, start_method
     assert str(error).startswith(f"Worker 1 (environments 2-3) {message}")
 
 
-def test_a_death_is_found_while_a_grandchild_holds_the_pipe(tmp_path):
+@pytest.mark.parametrize("start_method", START_METHODS)
+def test_a_death_is_found_while_a_grandchild_holds_the_pipes(start_method, tmp_path):
     note = tmp_path / "grandchild"
 
     def fault():
-        grandchild = os.fork()
-        if grandchild == 0:
-            hang()
-        note.write_text(str(grandchild))
+        note.write_text(str(leave_a_child()))
         be_killed()
 
-    try:
-        assert "was killed by SIGKILL" in str(failure("step", fault, **WORKERS))
-    finally:
-        os.kill(int(note.read_text()), signal.SIGKILL)
+    error = failure("step", fault, start_method=start_method, **WORKERS)
+    assert "was killed by SIGKILL" in str(error)
+    grandchild = int(note.read_text())
+    assert living({grandchild})  # it did not have to end first
+    os.kill(grandchild, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("fault", [raise_plain, be_killed])

@@ -138,8 +138,11 @@ def test_whoever_is_left_out_of_a_batch_comes_first_in_the_next():
         envs.async_reset(seed=0)
         for connection in envs._workers._connections:
             connection.poll(None)  # until every worker is ready
-        left_out = {0, 1, 2, 3} - set(ids(envs.recv()))
+        received = set(ids(envs.recv()))
+        left_out = {0, 1, 2, 3} - received
         envs.send([1, 1, 1])
+        for worker in received:
+            envs._workers._connections[worker].poll(None)
         assert left_out < set(ids(envs.recv()))
 
 

@@ -85,6 +85,13 @@ def test_workers_end_with_a_script_that_is_killed(number, start_method, doing):
     assert exit_code == -number
 
 
+def test_workers_end_with_a_script_although_their_own_children_live_on():
+    exit_code, _ = run_script(
+        "fork", "childbearing", "signal", end=lambda pid: os.kill(pid, signal.SIGKILL)
+    )
+    assert exit_code == -signal.SIGKILL
+
+
 def test_a_spawning_script_without_a_main_guard_is_told_so(tmp_path):
     script = tmp_path / "unguarded.py"
     script.write_text(
