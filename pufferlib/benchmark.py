@@ -46,8 +46,9 @@ def compare(
 ) -> list[Row]:
     """Return the throughput of an environment's contenders, from one interleaved run.
 
-    The first is one environment in a loop: bare, or native where it is a `PufferEnv`. Gymnasium's
-    and Stable-Baselines3's vectorizers step the bare environment, where it is Gymnasium's.
+    The first is one environment in a loop: without a wrapper, or native where it is a `PufferEnv`.
+    Gymnasium's and Stable-Baselines3's vectorizers step what emulation wraps, so the same
+    environment with the same statistics as ours do.
 
     Args:
         creator: returns a PufferEnv, GymnasiumPufferEnv or PettingZooPufferEnv.
@@ -90,7 +91,7 @@ def _contenders(
     probe = creator()
     stack.callback(probe.close)
     if isinstance(probe, GymnasiumPufferEnv):
-        yield "bare", _bare(probe.env)
+        yield "bare", _bare(probe.unwrapped)
         emulated = creator()
         stack.callback(emulated.close)
         yield "emulated", _bare(emulated)

@@ -29,7 +29,8 @@ class Buffers(NamedTuple):
         rewards: float32 (rows,).
         terminals: bool (rows,), the episode ended by the rules of the environment.
         truncations: bool (rows,), the episode was cut off, by a time limit for example.
-        masks: bool (rows,), the agent took part in this step. The rows of an absent agent are zero.
+        masks: bool (rows,), the agent is there to act on this observation. Where it is not, the
+            observation is zero; reward and flags too, but on the step that ended its episode.
         final_observations: as `observations`; the last one of an episode, written where
             `terminals | truncations`, stale everywhere else.
     """
@@ -74,7 +75,8 @@ class PufferEnv:
     - `step(actions)` leaves every row of every buffer right; nobody else writes to them meanwhile.
       An episode that ends starts again in the same step: its last observation goes to
       `final_observations`, the first one of the next episode to `observations`.
-    - an agent that is absent has zeros in its rows and `masks` False.
+    - an agent that is absent has zeros in its rows and `masks` False: from the step that ends its
+      episode, if no other begins for it then.
     - `infos` is a list of non-empty dicts, most usefully one at each episode's end.
 
     The arrays that `reset` and `step` return are the rows themselves: copy what you keep.

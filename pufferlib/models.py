@@ -5,6 +5,7 @@ A policy is any `nn.Module` whose `forward(observations)` returns `(actions, val
 up to the hidden state, and `decode_actions`, from there, lets `LSTMWrapper` put memory in between.
 """
 
+import math
 from itertools import pairwise
 from typing import Any
 
@@ -68,7 +69,7 @@ class ActionHeads(nn.Module):
 def _mixed_widths(space: Any, layout: Any) -> tuple[list[int], list[bool]]:
     """Return the outputs of each head over a Box of columns, and which heads are continuous."""
     if layout is None:
-        return [int(space.shape[0])], [True]
+        return [math.prod(space.shape)], [True]
     widths: list[int] = []
     is_continuous: list[bool] = []
     for field in layout.fields:
@@ -146,8 +147,10 @@ def _features(values: Tensor, field: Field) -> Tensor:
     """Return float32 (B, features) for the values (B, size) of one leaf."""
     leaf = field.leaf
     if leaf.kind == "Discrete":
+        count = _feature_count(field)
         classes = (values - int(leaf.low)).long().squeeze(1)
-        return nn.functional.one_hot(classes, _feature_count(field)).float()
+        classes = classes.clamp(0, count - 1)  # rows of absent agents are zero, whatever `low`
+        return nn.functional.one_hot(classes, count).float()
     scaled = values.float()
     return scaled / 255 if leaf.kind == "Box" and values.dtype == torch.uint8 else scaled
 

@@ -103,11 +103,10 @@ def sample_actions(heads: Heads, actions: Tensor | None = None) -> tuple[Tensor,
         columns.append(column)
         log_probabilities.append(log_probability)
         entropies.append(entropy)
-    return torch.cat(columns, 1), sum_of(log_probabilities), sum_of(entropies)
+    return torch.cat(columns, 1), _sum(log_probabilities), _sum(entropies)
 
 
-def sum_of(tensors: list[Tensor]) -> Tensor:
-    """Return the elementwise sum of equally shaped tensors."""
+def _sum(tensors: list[Tensor]) -> Tensor:
     return torch.stack(tensors).sum(0)
 
 

@@ -138,12 +138,18 @@ def _play(env: PufferEnv, seed: int, steps: int) -> Iterator[tuple[NDArray[Any],
     yield tuple(array.copy() for array in rows)
     for step in range(1, steps + 1):
         where = f"step {step}"
+        was_acting = rows.masks.copy()
         rows.rewards[:] = np.nan
         observations, *_, infos = env.step(actions.sample())
         _check_result(observations, rows.observations, where)
         _check_infos(infos, where)
-        _check_rows(rows, space, agents, where)
         ends = rows.terminals | rows.truncations
+        _require(
+            not ends[~was_acting].any(),
+            f"{where} ends the episode of an agent whose masks were False before it",
+            "terminals and truncations False for agents that had no part in the step",
+        )
+        _check_rows(rows, space, agents, where)
         rows.final_observations[~ends] = 0
         yield tuple(array.copy() for array in rows)
 
@@ -172,27 +178,16 @@ def _check_rows(rows: Buffers, space: gymnasium.spaces.Box, count: int, where: s
         f"rewards of {where} are {rows.rewards}",
         "a number in every row, on every step; 0 for agents that are absent",
     )
+    ended = rows.terminals | rows.truncations
     absent = ~rows.masks
     _require(
-        not (rows.observations[absent].any() or rows.rewards[absent].any()),
+        not (rows.observations[absent].any() or rows.rewards[absent & ~ended].any()),
         f"{where} has rows with masks False that are not zero",
-        "zero rows for absent agents: clear them, or set masks True where an agent takes part",
+        "zero rows for absent agents, but for the reward and flags of the step that ends an "
+        "agent's episode: clear them, or set masks True where an agent is there to act",
     )
-    _require(
-        not (rows.terminals | rows.truncations)[absent].any(),
-        f"{where} ends the episode of an agent with masks False",
-        "masks True on the step on which an agent's episode ends",
-    )
-    _check_bounds(rows.observations[rows.masks & _has_observation(rows)], space, where)
-    ended = rows.terminals | rows.truncations
+    _check_bounds(rows.observations[rows.masks], space, where)
     _check_bounds(rows.final_observations[ended], space, f"the final observations of {where}")
-
-
-def _has_observation(rows: Buffers) -> NDArray[np.bool_]:
-    """Tell the rows that show something; that of an agent that has just died is zero."""
-    ended = rows.terminals | rows.truncations
-    shown = rows.observations.reshape(len(ended), -1).any(axis=1)
-    return ~ended | shown
 
 
 def _check_bounds(values: NDArray[Any], space: gymnasium.spaces.Box, where: str) -> None:

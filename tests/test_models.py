@@ -179,3 +179,9 @@ def test_the_lstm_may_be_wider_than_the_encoder():
     policy = Recurrent(env, Widening(), hidden_size=16)
     heads, value, (hidden, _) = policy(torch.zeros(B, WIDTH))
     assert (heads.shape, value.shape, hidden.shape) == ((B, 2), (B, 1), (1, B, 16))
+
+
+def test_rows_of_absent_agents_pass_through_whatever_a_discrete_observation_counts_from():
+    policy, rows, _ = policy_and_rows(Discrete(3, start=5))
+    _, value = policy(torch.zeros_like(rows))
+    assert torch.isfinite(value).all()

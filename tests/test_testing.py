@@ -81,7 +81,8 @@ def rebind_observations(env, result):
 
 
 def end_while_absent(env, result):
-    env.terminals[1] = ~env.masks[1]
+    env.terminals[1] = getattr(env, "was_absent", False)
+    env.was_absent = not env.masks[1]
 
 
 BREACHES = {
@@ -91,7 +92,7 @@ BREACHES = {
     "reward not a number": ("step", write("rewards", 0, np.nan), "rewards of step 1"),
     "absent agent observed": ("step", write("observations", 1, 0.5), "masks False that are not z"),
     "absent agent rewarded": ("step", write("rewards", 1, 0.5), "masks False that are not zero"),
-    "absent agent ended": ("step", end_while_absent, "ends the episode of an agent with masks F"),
+    "absent agent ended": ("step", end_while_absent, "ends the episode of an agent whose mas"),
     "ended at reset": ("reset", write("terminals", 0, True), "set after reset"),
     "masks left unwritten": ("reset", write("masks", slice(None), False), "masks False that are"),
     "other array at reset": ("reset", rebind_observations, "Reset returns observations that are n"),

@@ -95,7 +95,7 @@ class Layout:
         """Return rows in the structure of the original space, as views.
 
         Args:
-            rows: (*batch, *space.shape), a NumPy array or torch tensor of `space.dtype`.
+            rows: (*batch, *space.shape), a NumPy array of `space.dtype`.
 
         Returns:
             What the space describes, each leaf (*batch, *leaf.shape) in its own dtype; a Dict gives

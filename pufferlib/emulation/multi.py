@@ -189,8 +189,8 @@ class PettingZooRows(PufferEnv):
     """A `PettingZooPufferEnv` that writes a row for every possible agent, alive or not.
 
     An agent that dies has its last observation in `final_observations`, its reward and flags in
-    their rows, and `masks` still True on that step; from the next step on its rows are zero and
-    `masks` is False. When nobody is left alive the next episode starts in the same step.
+    their rows on that step, and from then on `masks` False and an observation of zeros. When nobody
+    is left alive the next episode starts in the same step.
     """
 
     def __init__(self, env: PettingZooPufferEnv) -> None:
@@ -225,19 +225,21 @@ class PettingZooRows(PufferEnv):
         observations, rewards, terminations, truncations, infos = env.step_structured(chosen)
         self._clear()
         kept = _present(infos)
-        present = [*chosen, *(agent for agent in env.agents if agent not in chosen)]
-        for agent in present:
+        alive = set(env.agents)
+        for agent in [*chosen, *(agent for agent in env.agents if agent not in chosen)]:
             row = rows[agent]
-            self.masks[row] = True
             self.rewards[row] = rewards.get(agent, 0)
             self.terminals[row] = terminations.get(agent, False)
             self.truncations[row] = truncations.get(agent, False)
+            if agent not in alive and not self.terminals[row]:
+                self.truncations[row] = True  # it is gone, whether it was told so or not
             if self.terminals[row] or self.truncations[row]:
                 self._finish(row, observations.get(agent))
-            elif agent in observations:
-                self._write[row](observations[agent])
-        if not env.agents:
-            self._end_episode(present, observations)
+            else:
+                self.masks[row] = True
+                if agent in observations:
+                    self._write[row](observations[agent])
+        if not alive:
             observations, infos = env.reset_structured()
             self._begin(observations)
             kept += _present(infos)
@@ -272,14 +274,6 @@ class PettingZooRows(PufferEnv):
             self.final_observations[row] = 0
         else:
             self._write_final[row](observation)
-
-    def _end_episode(self, present: list[Agent], observations: dict[Agent, Any]) -> None:
-        """Mark as truncated whoever took part but was told of no end: the episode is over."""
-        for agent in present:
-            row = self._rows[agent]
-            if not (self.terminals[row] or self.truncations[row]):
-                self.truncations[row] = True
-                self._finish(row, observations.get(agent))
 
 
 def _shared_space(

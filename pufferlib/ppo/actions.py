@@ -16,5 +16,6 @@ def to_numpy(actions: Tensor, space: gymnasium.Space[Any]) -> NDArray[Any]:
     """
     array: NDArray[Any] = actions.cpu().numpy()
     if isinstance(space, gymnasium.spaces.Box):
+        array = array.reshape(-1, *space.shape)
         return np.clip(array, space.low, space.high).astype(space.dtype, copy=False)
     return array

@@ -46,38 +46,48 @@ class Evaluation:
         return f"{self.mean:.2f}  [{low:.2f}, {high:.2f}]"
 
 
-def evaluate(
-    vecenv: VectorEnv, policy: nn.Module | None, seed: int, max_steps: int | None = None
-) -> Evaluation:
-    """Return the first episode of every row, played from `seed` on.
+def evaluate(vecenv: VectorEnv, policy: nn.Module | None, seed: int) -> Evaluation:
+    """Return the first episode of every agent, played from `seed` on.
 
-    Each row plays the one episode that its seed begins, however short the others are, so that long
-    episodes count as much as short ones, and two policies meet the same games.
+    Each plays the one episode that its seed begins, however short the others are, so that long
+    episodes count as much as short ones, and two policies meet the same games. An agent that joins
+    late counts from there; one that takes no part in its environment's first episode not at all.
 
     Args:
-        vecenv: synchronous; row i plays with the seed of its environment.
+        vecenv: synchronous; environment i plays with the seed `seed + i`.
         policy: draws actions as in training; None plays uniformly at random. Left in eval mode.
         seed: of the first environment, and of the draws of actions.
-        max_steps: stop here and count what is unfinished as it stands; None plays to the end.
+
+    Raises:
+        ArgumentError: a pool.
     """
     if vecenv.batch_size != vecenv.num_envs:
         raise ArgumentError("evaluate needs a synchronous vectorizer: batch_size=None.")
-    rows = vecenv.num_agents
+    env_of_row = np.repeat(np.arange(vecenv.num_envs), vecenv.agents_per_env)
+    returns, lengths = np.zeros(vecenv.num_agents), np.zeros(vecenv.num_agents, np.int64)
     generator_state = torch.get_rng_state()
     torch.manual_seed(seed)
     act = Actor(vecenv, policy, seed)
-    returns, lengths = np.zeros(rows), np.zeros(rows, np.int64)
-    playing = np.ones(rows, np.bool_)
-    observations, _ = vecenv.reset(seed)
-    ends = np.ones(rows, np.bool_)
-    while playing.any() and (max_steps is None or lengths.max() < max_steps):
-        observations, rewards, terminals, truncations, _ = vecenv.step(act(observations, ends))
-        ends = terminals | truncations
-        returns[playing] += rewards[playing]
-        lengths[playing] += 1
-        playing &= ~ends
+    vecenv.async_reset(seed)
+    batch = vecenv.recv()
+    starts = np.ones(vecenv.num_agents, np.bool_)
+    playing = starts.copy()
+    while playing.any():
+        acting = playing & batch.masks
+        was_there = batch.masks.copy()
+        vecenv.send(act(batch.observations, starts))
+        batch = vecenv.recv()
+        ends = batch.terminals | batch.truncations
+        returns[acting] += batch.rewards[acting]
+        lengths[acting] += 1
+        playing &= ~(acting & ends)
+        # Rows that wait to join do so while others of their environment play on, or not at all.
+        going_on = np.bincount(env_of_row, acting & ~ends, vecenv.num_envs) > 0
+        playing &= going_on[env_of_row]
+        starts = ends | (batch.masks & ~was_there)
     torch.set_rng_state(generator_state)
-    return Evaluation(returns, lengths)
+    took_part = lengths > 0
+    return Evaluation(returns[took_part], lengths[took_part])
 
 
 class Actor:

@@ -6,7 +6,6 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pufferlib.environment import Info
@@ -45,31 +44,44 @@ class RewardScale:
         self._count, self._mean, self._variance = 1e-4, 0.0, 1.0
 
     def __call__(
-        self, rewards: NDArray[np.float32], ends: NDArray[np.bool_]
+        self,
+        rewards: NDArray[np.float32],
+        ends: NDArray[np.bool_],
+        acting: NDArray[np.bool_],
     ) -> NDArray[np.float32]:
-        """Return scaled rewards (B,); `ends` are the rows whose episode ended with them."""
-        self._sums = self._sums * self._gamma + rewards
-        count, mean, variance = len(rewards), self._sums.mean(), self._sums.var()
+        """Return scaled rewards (B,).
+
+        Args:
+            rewards: of a step.
+            ends: the rows whose episode ended with them.
+            acting: the rows in which an agent had acted; others count for nothing.
+        """
+        self._sums[acting] = self._sums[acting] * self._gamma + rewards[acting]
+        if acting.any():
+            self._take_in(self._sums[acting])
+        self._sums[ends] = 0
+        return (rewards / np.sqrt(self._variance + 1e-8)).astype(np.float32)
+
+    def _take_in(self, sums: NDArray[np.float64]) -> None:
+        """Update the running mean and variance."""
+        count, mean, variance = len(sums), sums.mean(), sums.var()
         total, apart = self._count + count, mean - self._mean
         self._variance = (
             self._variance * self._count + variance * count + apart**2 * self._count * count / total
         ) / total
         self._mean += apart * count / total
         self._count = total
-        self._sums[ends] = 0
-        return (rewards / np.sqrt(self._variance + 1e-8)).astype(np.float32)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps."""
+        """Return what a checkpoint keeps: the scale, not the sums of episodes under way."""
         return {
-            "sums": torch.from_numpy(self._sums.copy()),
             "count": float(self._count),
             "mean": float(self._mean),
             "variance": float(self._variance),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up where `state_dict` was called."""
-        self._sums = state["sums"].numpy().copy()
+        """Take up the scale of `state_dict`, at the start of new episodes."""
+        self._sums[:] = 0
         self._count, self._mean = state["count"], state["mean"]
         self._variance = state["variance"]

@@ -93,7 +93,7 @@ class Rollout:
         is_recurrent = self.initial_state is not None
         pieces = self.rows if is_recurrent else self.rows * self.horizon
         order = torch.randperm(pieces, generator=generator).to(self.observations.device)
-        for chosen in order.chunk(count):
+        for chosen in order.tensor_split(count):
             if is_recurrent:
                 yield self._rows(chosen, advantages, returns)
             else:

@@ -1,6 +1,5 @@
 """The training loop: collect a rollout, learn from it, tell how it goes."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -64,13 +63,10 @@ class Trainer:
         self._generator = torch.Generator().manual_seed(config.seed)
         self._scale = RewardScale(vecenv.num_agents, config.gamma)
         self._losses: dict[str, float] = {}
-        self._began_s = time.monotonic()
-        vecenv.async_reset(config.seed)
-        self._take(vecenv.recv())
-        self._starts = torch.ones(vecenv.num_agents, dtype=torch.bool, device=self.device)
-        self._state: State | None = None
-        if self._recurrent is not None:
-            self._state = self._recurrent.initial_state(vecenv.num_agents, self.device)
+        self._seconds_before = 0.0  # this and the steps: of the runs that this one resumes
+        self._timesteps_before = 0
+        self._state: State | None = None  # of a recurrent policy, before the next step
+        self._begin_episodes(config.seed)
         with torch.no_grad():
             heads = self._act(self._observations, self._starts)[0]
         self._rollout = Rollout(config.horizon, self._observations, sample_actions(heads)[0])
@@ -79,16 +75,19 @@ class Trainer:
     @property
     def is_done(self) -> bool:
         """The steps, or the seconds, are used up."""
-        seconds = self.config.max_seconds
-        is_late = seconds is not None and time.monotonic() - self._began_s >= seconds
-        return is_late or self.timesteps >= self.config.total_timesteps
+        return self.progress >= 1
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of training so far, that of resumed runs counted in."""
+        return self._seconds_before + self.profile.elapsed_s
 
     @property
     def progress(self) -> float:
         """How much of the training is done, in [0, 1]."""
         done = self.timesteps / self.config.total_timesteps
         if self.config.max_seconds is not None:
-            done = max(done, (time.monotonic() - self._began_s) / self.config.max_seconds)
+            done = max(done, self.seconds / self.config.max_seconds)
         return min(1.0, done)
 
     def step(self) -> dict[str, float]:
@@ -104,11 +103,12 @@ class Trainer:
 
     def metrics(self) -> dict[str, float]:
         """Return what there is to know, by name: counts, losses, and means over episodes."""
+        new_timesteps = self.timesteps - self._timesteps_before
         return {
             "timesteps": self.timesteps,
             "updates": self.updates,
-            "seconds": self.profile.elapsed_s,
-            "steps_per_second": self.timesteps / self.profile.elapsed_s,
+            "seconds": self.seconds,
+            "steps_per_second": new_timesteps / self.profile.elapsed_s,
             "learning_rate": self._optimizer.param_groups[0]["lr"],
             **{f"loss/{name}": value for name, value in self._losses.items()},
             **{f"episode/{name}": value for name, value in self.episodes.means().items()},
@@ -132,9 +132,9 @@ class Trainer:
             with self.profile.part("environment"):
                 self._vecenv.send(chosen)
                 batch = self._vecenv.recv()
-            was_present = self._present
+            rollout.valid[t] = was_acting = self._acting
             self._take(batch)
-            self._note(rollout, t, batch, was_present)
+            self._note(rollout, t, batch, was_acting)
         with self.profile.part("forward"):
             _, value, _ = self._act(self._observations, self._starts)
             rollout.values[-1] = value.squeeze(1)
@@ -169,6 +169,7 @@ class Trainer:
             "optimizer": self._optimizer.state_dict(),
             "timesteps": self.timesteps,
             "updates": self.updates,
+            "seconds": self.seconds,
             "reward_scale": self._scale.state_dict(),
             "generator": self._generator.get_state(),
             "torch_generator": torch.get_rng_state(),
@@ -179,7 +180,7 @@ class Trainer:
         checkpoint.save(path, self.state_dict())
 
     def load(self, path: Path) -> None:
-        """Go on from a checkpoint; the environments begin new episodes.
+        """Go on from a checkpoint; the environments begin new episodes, of other seeds.
 
         Raises:
             CheckpointError: it cannot be read, or is of another architecture.
@@ -187,10 +188,22 @@ class Trainer:
         state = checkpoint.load(path)
         checkpoint.load_policy(self.policy, state, path)
         self._optimizer.load_state_dict(state["optimizer"])
-        self.timesteps, self.updates = state["timesteps"], state["updates"]
+        self.timesteps = self._timesteps_before = state["timesteps"]
+        self.updates, self._seconds_before = state["updates"], state["seconds"]
         self._scale.load_state_dict(state["reward_scale"])
         self._generator.set_state(state["generator"])
+        self._begin_episodes(self.config.seed + self.updates * self._vecenv.num_envs)
         torch.set_rng_state(state["torch_generator"])
+
+    def _begin_episodes(self, seed: int) -> None:
+        """Reset the environments, and with them what is carried from step to step."""
+        rows = self._vecenv.num_agents
+        self._vecenv.async_reset(seed)
+        self._take(self._vecenv.recv())
+        self._starts = torch.ones(rows, dtype=torch.bool, device=self.device)
+        self._state = None
+        if self._recurrent is not None:
+            self._state = self._recurrent.initial_state(rows, self.device)
 
     def _act(self, observations: Tensor, starts: Tensor) -> tuple[Heads, Tensor, State | None]:
         if self._recurrent is None:
@@ -201,23 +214,22 @@ class Trainer:
     def _take(self, batch: Batch) -> None:
         """Hold what the policy acts on next: copies, since the vectorizer writes over its rows."""
         self._observations = torch.tensor(batch.observations, device=self.device)
-        self._present = torch.tensor(batch.masks, device=self.device)
+        self._acting = torch.tensor(batch.masks, device=self.device)
 
-    def _note(self, rollout: Rollout, t: int, batch: Batch, was_present: Tensor) -> None:
+    def _note(self, rollout: Rollout, t: int, batch: Batch, was_acting: Tensor) -> None:
         """Store what followed from the actions at t."""
         ends = batch.terminals | batch.truncations
-        rewards = (
-            self._scale(batch.rewards, ends) if self.config.normalize_rewards else batch.rewards
-        )
+        rewards = batch.rewards
+        if self.config.normalize_rewards:
+            rewards = self._scale(rewards, ends, was_acting.cpu().numpy())
         rollout.rewards[t] = torch.tensor(rewards)
         rollout.terminals[t] = torch.tensor(batch.terminals)
         rollout.truncations[t] = torch.tensor(batch.truncations)
-        rollout.valid[t] = was_present & self._present
         if batch.truncations.any():
             with self.profile.part("forward"):
                 rollout.final_values[t] = self._final_values(batch.truncations)
-        self._starts = torch.tensor(ends, device=self.device) | (self._present & ~was_present)
-        self.timesteps += int(rollout.valid[t].sum())
+        self._starts = torch.tensor(ends, device=self.device) | (self._acting & ~was_acting)
+        self.timesteps += int(was_acting.sum())
         self.episodes.add(batch.infos)
 
     def _final_values(self, truncations: NDArray[np.bool_]) -> Tensor:

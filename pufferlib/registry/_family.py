@@ -20,6 +20,7 @@ class Family:
         tasks: all names that `make_env` takes.
         stale_pins: packages of the extra whose own requirements pin versions that are too old, and
             run well with newer ones: installed without their requirements.
+        unseeded_tasks: tasks that the same seed does not play again.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Family:
     default: str
     tasks: tuple[str, ...]
     stale_pins: tuple[str, ...] = ()
+    unseeded_tasks: tuple[str, ...] = ()
 
     @property
     def is_installed(self) -> bool:

@@ -19,7 +19,8 @@ class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Reco
     display, level), which are drawn here for every episode from one generator seeded once. Without
     a seed NetHack seeds itself.
 
-    NLE reports the time limit as terminated and truncated at once. It is a truncation.
+    NLE reports its own time limit as terminated; its `end_status` is then ABORTED, and it is a
+    truncation. Gymnasium's limit reports a death on the very last step as both; it is a death.
 
     Args:
         env: an NLE or MiniHack environment.
@@ -30,6 +31,8 @@ class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Reco
         gymnasium.utils.RecordConstructorArgs.__init__(self, is_seedable=is_seedable)
         gymnasium.Wrapper.__init__(self, env)
         self._is_seedable = is_seedable
+        game: Any = env.unwrapped
+        self._aborted = game.StepStatus.ABORTED
         self._generator: np.random.Generator | None = None
         self._blstats = np.zeros(27, np.int64)
         self._depth = 0
@@ -54,9 +57,11 @@ class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Reco
         observation, reward, terminated, truncated, info = self.env.step(action)
         self._note(observation)
         if terminated or truncated:
-            terminated = bool(terminated and not truncated)
+            is_aborted = info["end_status"] == self._aborted
+            terminated = bool(terminated) and not is_aborted
+            truncated = not terminated
             info = dict(info, **self._statistics())
-        return observation, reward, terminated, bool(truncated), info
+        return observation, reward, terminated, truncated, info
 
     def _note(self, observation: Any) -> None:
         blstats = observation["blstats"]

@@ -30,6 +30,7 @@ FAMILY = Family(
         "NetHackStaircase-v0",
         "NetHackStaircasePet-v0",
     ),
+    unseeded_tasks=("NetHackChallenge-v0",),
     stale_pins=("nle",),  # nle 1.3.0 asks for gymnasium == 1.2.0; it runs on 1.4.0
 )
 __getattr__ = lazily(Policy="pufferlib.policies.nethack:Policy")
@@ -67,7 +68,7 @@ def make_env(
         name: one of `FAMILY.tasks`.
         observation_keys: which of NLE's observations to include; `blstats` is needed.
         render_mode: "ansi" returns the map as text, "human" prints the terminal in colour.
-        **kwargs: passed to the NLE class: `character`, `max_episode_steps`, `penalty_step` ...
+        **kwargs: passed to `gymnasium.make` (`max_episode_steps`) and to NLE (`character` ...).
     """
     FAMILY.check(name)
     import gymnasium
@@ -84,7 +85,7 @@ def make_env(
         disable_env_checker=True,
         **kwargs,
     )
-    env = NetHackEpisode(env, is_seedable=name != "NetHackChallenge-v0")
+    env = NetHackEpisode(env, is_seedable=name not in FAMILY.unseeded_tasks)
     return GymnasiumPufferEnv(EpisodeStats(env))
 
 

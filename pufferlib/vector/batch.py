@@ -39,7 +39,7 @@ class Batch(NamedTuple):
         infos: the non-empty infos, with the indices of their environments.
         env_ids: int64 (rows,), which of the vectorizer's `num_agents` rows each one is. With one
             agent an environment it is the environment's index.
-        masks: bool (rows,), the agent took part in this step.
+        masks: bool (rows,), the agent is there to act on this observation.
     """
 
     observations: NDArray[Any]

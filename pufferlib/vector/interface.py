@@ -23,6 +23,7 @@ class VectorEnv(Protocol):
     Attributes:
         num_envs: environments.
         num_agents: rows of all environments together.
+        agents_per_env: rows of each environment.
         num_workers: processes that step them.
         batch_size: environments in a batch.
         agents_per_batch: rows in a batch.
@@ -39,6 +40,7 @@ class VectorEnv(Protocol):
 
     num_envs: int
     num_agents: int
+    agents_per_env: list[int]
     num_workers: int
     batch_size: int
     agents_per_batch: int

@@ -112,6 +112,7 @@ class Multiprocessing:
         self.observation_layout = description.observation_layout
         self.action_layout = description.action_layout
         self.render_mode = description.render_mode
+        self.agents_per_env = num_agents
         self.num_agents = sum(num_agents)
         per_worker = np.sum(np.reshape(num_agents, (self.num_workers, -1)), axis=1)
         if self.batch_size < self.num_envs and np.ptp(per_worker):

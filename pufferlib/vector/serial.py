@@ -48,7 +48,8 @@ class Serial:
             self.close()
             raise
         self.num_envs = self.batch_size = num_envs
-        self.num_agents = self.agents_per_batch = sum(self._block.num_agents)
+        self.agents_per_env = self._block.num_agents
+        self.num_agents = self.agents_per_batch = sum(self.agents_per_env)
         self.single_observation_space = description.single_observation_space
         self.single_action_space = description.single_action_space
         self.observation_space = joint_space(self.single_observation_space, self.num_agents)

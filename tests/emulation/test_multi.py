@@ -92,7 +92,7 @@ def test_agents_that_die_or_join_late_keep_their_row():
     assert rewards.tolist() == [10, 11, 0]
     assert terminals.tolist() == [True, False, False]
     assert truncations.tolist() == [False, False, False]
-    assert env.masks.tolist() == [True, True, False]
+    assert env.masks.tolist() == [False, True, False]
     assert infos == [{"left": "early"}]
 
     # Step 2: it is absent; the third agent joins.
@@ -111,6 +111,7 @@ def test_agents_that_die_or_join_late_keep_their_row():
     assert rewards.tolist() == [0, 31, 32]
     assert terminals.tolist() == [False, False, True]
     assert truncations.tolist() == [False, True, False]
+    assert env.masks.tolist() == [True, True, False]
     assert infos == [{"left": "through"}, {"left": "late"}, {"begins": 2}, {"begins": 2}]
 
 
@@ -150,7 +151,7 @@ def test_an_agent_that_ends_without_an_observation_keeps_its_reward_and_its_end(
     rows.step(ACTIONS)  # "early", place 0, terminates on step 1: its reward is 10 * 1 + 0
     assert rows.rewards.tolist() == [10, 11, 0]
     assert rows.terminals.tolist() == [True, False, False]
-    assert rows.masks.tolist() == [True, True, False]
+    assert rows.masks.tolist() == [False, True, False]
     assert not rows.final_observations[0].any()
 
 

@@ -4,6 +4,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from environments import TIMETABLE, Population
 
 from pufferlib import vector
 from pufferlib.exceptions import ArgumentError
@@ -53,6 +54,16 @@ def test_the_same_seed_gives_the_same_episodes():
         first, again, other = (evaluate(vecenv, each, seed).returns for seed in (3, 3, 4))
         assert first.tolist() == again.tolist()
         assert first.tolist() != other.tolist()
+
+
+def test_agents_count_from_when_they_join_to_when_they_end():
+    # By the timetable of Population: "early" plays step 1, "through" steps 1 to 3, "late", which
+    # joins on step 2, step 3; a reward is 10 x step + place. "never" takes no part.
+    timetable = {**TIMETABLE, "never": (99, 99, "terminated")}
+    vecenv = vector.make(Population, env_kwargs={"timetable": timetable}, num_envs=2)
+    result = evaluate(vecenv, None, seed=0)
+    assert result.lengths.tolist() == [1, 3, 1] * 2
+    assert result.returns.tolist() == [10, 11 + 21 + 31, 32] * 2
 
 
 def test_evaluation_leaves_torchs_generator_as_it_was():

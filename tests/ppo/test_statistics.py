@@ -36,20 +36,36 @@ def test_rewards_are_scaled_as_stable_baselines_scales_them():
     reference.reset()
     for _ in range(50):
         _, expected, ends, _ = reference.step(np.zeros(ROWS, np.int64))
-        assert scale(reference.get_original_reward(), ends) == pytest.approx(expected, rel=1e-5)
+        everyone = np.ones(ROWS, np.bool_)
+        assert scale(reference.get_original_reward(), ends, everyone) == pytest.approx(
+            expected, rel=1e-5
+        )
 
 
-def test_a_restored_scale_goes_on_as_the_first():
+def test_rows_without_an_agent_do_not_count():
+    random = np.random.default_rng(0)
+    alone, among_absent = RewardScale(2, 0.9), RewardScale(6, 0.9)
+    acting = np.array([True, False, False, True, False, False])
+    for _ in range(30):
+        rewards = random.normal(size=2).astype(np.float32)
+        wide = np.zeros(6, np.float32)
+        wide[acting] = rewards
+        expected = alone(rewards, np.zeros(2, np.bool_), np.ones(2, np.bool_))
+        scaled = among_absent(wide, np.zeros(6, np.bool_), acting)
+        np.testing.assert_array_equal(scaled[acting], expected)
+
+
+def test_a_restored_scale_goes_on_as_the_first_at_the_start_of_episodes():
     random = np.random.default_rng(0)
     rewards = random.normal(size=(20, 4)).astype(np.float32)
-    ends = random.random((20, 4)) < 0.2
-    whole, first, second = (RewardScale(4, 0.9) for _ in range(3))
-    expected = [whole(r, e) for r, e in zip(rewards, ends, strict=True)]
-    for r, e in zip(rewards[:10], ends[:10], strict=True):
-        first(r, e)
-    second.load_state_dict(first.state_dict())
-    resumed = [second(r, e) for r, e in zip(rewards[10:], ends[10:], strict=True)]
-    np.testing.assert_array_equal(resumed, expected[10:])
+    ends, everyone = np.zeros(4, np.bool_), np.ones(4, np.bool_)
+    whole, second = RewardScale(4, 0.9), RewardScale(4, 0.9)
+    for row in rewards[:10]:
+        whole(row, ends, everyone)
+    whole(rewards[10], everyone, everyone)  # all episodes end
+    second.load_state_dict(whole.state_dict())
+    for row in rewards[11:]:
+        np.testing.assert_array_equal(second(row, ends, everyone), whole(row, ends, everyone))
 
 
 def test_episode_statistics_average_the_numbers_of_the_last_hundred_episodes():

@@ -2,6 +2,7 @@
 
 import gymnasium
 import numpy as np
+import pettingzoo
 import pytest
 import torch
 
@@ -120,6 +121,49 @@ def test_what_absent_rows_hold_changes_no_weight():
     assert torch.equal(*weights)
 
 
+class Pair(pettingzoo.ParallelEnv):
+    """Two agents; `a` dies on step 2, `b` on step 3, with which the episode ends."""
+
+    metadata = {"name": "pair"}  # noqa: RUF012  # as PettingZoo declares it
+    possible_agents = ["a", "b"]  # noqa: RUF012
+    render_mode = None
+
+    def observation_space(self, agent):
+        return gymnasium.spaces.Box(0, 9, (2,), np.float32)
+
+    def action_space(self, agent):
+        return gymnasium.spaces.Discrete(2)
+
+    def reset(self, seed=None, options=None):
+        self.steps, self.agents = 0, ["a", "b"]
+        return self._all(np.array([1, 0], np.float32)), self._all({})
+
+    def step(self, actions):
+        self.steps += 1
+        result = [self._all(np.array([1, self.steps], np.float32)), self._all(1.0)]
+        ends = {agent: self.steps == {"a": 2, "b": 3}[agent] for agent in self.agents}
+        result += [ends, self._all(False), self._all({})]
+        self.agents = [agent for agent in self.agents if not ends[agent]]
+        return tuple(result)
+
+    def _all(self, value):
+        return dict.fromkeys(self.agents, value)
+
+
+def test_an_agent_that_dies_before_the_others_does_not_act_until_the_next_episode():
+    vecenv = vector.make(Pair)
+    config = TrainConfig(horizon=6, minibatches=1, normalize_rewards=True)
+    trainer = Trainer(config, vecenv, LSTMWrapper(vecenv, Default(vecenv)))
+    rollout = trainer.collect()
+    assert rollout.observations[:, 0].tolist() == [[1, 0], [1, 1], [0, 0]] * 2
+    assert rollout.valid[:, 0].tolist() == [True, True, False] * 2
+    assert rollout.valid[:, 1].all()
+    assert rollout.terminals[:, 0].tolist() == [False, True, False] * 2
+    assert rollout.starts[:, 0].tolist() == [True, False, True, True, False, True]
+    assert trainer.timesteps == 4 + 6
+    assert [r > 0 for r in rollout.rewards[:, 0].tolist()] == [True, True, False] * 2
+
+
 @pytest.mark.parametrize("recurrent", [False, True])
 def test_the_ratio_is_one_before_the_first_gradient_step(recurrent):
     trainer = trainer_of(Default, recurrent=recurrent, limit=3)
@@ -157,7 +201,8 @@ def test_memory_is_carried_across_rollouts_and_cleared_at_ends_only():
 def test_every_sample_is_in_one_minibatch():
     rollout = trainer_of(Default).collect()
     marks = torch.arange(32.0).reshape(8, 4)
-    parts = rollout.minibatches(3, marks, torch.Generator().manual_seed(0))
+    parts = list(rollout.minibatches(7, marks, torch.Generator().manual_seed(0)))
+    assert [len(part.advantages) for part in parts] == [5, 5, 5, 5, 4, 4, 4]
     assert sorted(torch.cat([part.advantages for part in parts]).tolist()) == list(range(32))
 
 
@@ -182,12 +227,30 @@ def test_a_checkpoint_brings_back_weights_optimizer_and_progress(tmp_path):
     second = trainer_of(Default, seed=5)
     second.load(tmp_path / "checkpoint.pt")
     assert (second.timesteps, second.updates) == (32, 1)
+    assert second.progress == 0.5
+    assert second.seconds >= first.profile.seconds["train"]
     rollout = first.collect()
     for trainer in (first, second):
         torch.manual_seed(0)
         trainer.learn(rollout)
     for one, other in zip(first.policy.parameters(), second.policy.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_a_resumed_run_plays_other_episodes_and_counts_its_own_speed(tmp_path):
+    def trainer_of_cartpole():
+        vecenv = vector.make(gymnasium.make, ["CartPole-v1"], num_envs=2)
+        config = TrainConfig(horizon=8, minibatches=1)
+        return Trainer(config, vecenv, Default(vecenv))
+
+    first, second = trainer_of_cartpole(), trainer_of_cartpole()
+    opening = first.collect().observations[0].clone()
+    first.step()
+    first.save(tmp_path / "checkpoint.pt")
+    assert torch.equal(second.collect().observations[0], opening)
+    second.load(tmp_path / "checkpoint.pt")
+    assert second.metrics()["steps_per_second"] == 0
+    assert not torch.equal(second.collect().observations[0], opening)
 
 
 def test_a_checkpoint_of_another_architecture_is_refused(tmp_path):
@@ -220,11 +283,13 @@ def test_settings_that_cannot_be_are_refused(settings, match):
 
 @pytest.mark.learn
 def test_a_recurrent_policy_solves_squared_from_scratch():
-    # A random walk reaches the target in its three moves in about one game of fifty.
+    # A random walk reaches the target in its three moves in about one game of a hundred.
     vecenv = vector.make(make_squared, env_kwargs={"num_agents": 64})
     torch.manual_seed(1)
     policy = LSTMWrapper(vecenv, Default(vecenv))
-    config = TrainConfig(total_timesteps=150_000, horizon=32, learning_rate=3e-3, gamma=0.95)
+    config = TrainConfig(
+        threads=1, total_timesteps=150_000, horizon=32, learning_rate=3e-3, gamma=0.95
+    )
     trainer = Trainer(config, vecenv, policy)
     while not trainer.is_done:
         metrics = trainer.step()

@@ -30,13 +30,34 @@ def test_one_instance_seeded_again_plays_again():
     np.testing.assert_array_equal(screens(7, env=env), screens(7, env=env))
 
 
-def test_the_time_limit_truncates_and_does_not_terminate():
-    env = nethack.make_env(max_episode_steps=10)
+@pytest.mark.parametrize("is_own", [False, True], ids=["gymnasium's", "nle's"])
+def test_the_time_limit_truncates_and_does_not_terminate(is_own):
+    env = nethack.make_env(**({} if is_own else {"max_episode_steps": 10}))
+    if is_own:
+        env.unwrapped._max_episode_steps = 10
     env.reset(seed=0)
     for step in range(1, 11):
         _, _, terminated, truncated, info = env.step(0)
         assert (terminated, truncated) == (False, step == 10)
     assert info["episode_length"] == 10
+
+
+def test_a_death_on_the_last_step_terminates():
+    env = nethack.make_env()
+    actions = np.random.default_rng(0).integers(23, size=5000)
+
+    def play(env):
+        env.reset(seed=0)
+        for step, action in enumerate(actions, 1):
+            _, _, terminated, truncated, _ = env.step(action)
+            if terminated or truncated:
+                return step, terminated, truncated
+        return None
+
+    steps, terminated, truncated = play(env)
+    assert (terminated, truncated) == (True, False)  # of its death, long before the limit
+    assert play(nethack.make_env(max_episode_steps=steps)) == (steps, True, False)
+    assert play(nethack.make_env(max_episode_steps=steps - 1)) == (steps - 1, False, True)
 
 
 def test_an_episode_reports_the_game_and_other_steps_report_nothing():

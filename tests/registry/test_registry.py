@@ -23,6 +23,7 @@ def test_a_module_has_what_every_module_has(name):
     module = registry.load(name)
     assert module.FAMILY.name == name
     assert module.FAMILY.default in module.FAMILY.tasks
+    assert set(module.FAMILY.unseeded_tasks) <= set(module.FAMILY.tasks)
     for heading in ("Source:", "Licence:", "Install:", "Deterministic"):
         assert heading in module.__doc__
     assert callable(module.Policy)

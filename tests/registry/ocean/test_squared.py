@@ -25,7 +25,7 @@ def toward(start, target):
     return signs.index((row, column))
 
 
-def test_the_keeps_the_contract():
+def test_many_games_keep_the_contract():
     check_env(Squared, num_agents=5, num_targets=2)
 
 
