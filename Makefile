@@ -28,16 +28,19 @@ check: lint types test ## format, lint, types and tests: what CI runs
 install: $(VENV)/.base ## install an environment family, or all; ENV=...
 	$(INSTALL) $(ENV)
 
-test-env: install ## smoke-test an environment; ENV=...
+# With ENV=all these take what is installed; anything else they install first.
+ENV_READY := $(if $(filter all,$(ENV)),$(VENV)/.base,install)
+
+test-env: $(ENV_READY) ## smoke-test an environment; ENV=...
 	$(PUFFER) test $(ENV) $(ARGS)
 
-bench-env: install $(VENV)/.bench ## time an environment beside the alternatives; ENV=...
+bench-env: $(ENV_READY) $(VENV)/.bench ## time an environment beside the alternatives; ENV=...
 	$(PUFFER) bench $(ENV) $(ARGS)
 
-train: install ## train on an environment; ENV=... ARGS='--train.total-timesteps 1000000'
+train: $(ENV_READY) ## train on an environment; ENV=... ARGS='--train.total-timesteps 1000000'
 	$(PUFFER) train $(ENV) $(ARGS)
 
-eval: install ## evaluate the latest run beside a random policy; ENV=... ARGS='--checkpoint ...'
+eval: $(ENV_READY) ## evaluate the latest run beside a random policy; ENV=... ARGS='--checkpoint ...'
 	$(PUFFER) eval $(ENV) $(ARGS)
 
 envs: $(VENV)/.base ## list the environments, and which are installed

@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=120, help="of training (default 120)")
     parser.add_argument("--episodes", type=int, default=128, help="of each policy (default 128)")
     parser.add_argument("--replay-steps", type=int, default=MAX_EPISODE_STEPS, help="shown")
-    parser.add_argument("--run", type=Path, default=Path("runs/demo"), help="folder of the run")
+    parser.add_argument("--run", type=Path, help="folder of the run (default: runs/TASK-TIME)")
     given = parser.parse_args()
     console = Console()
 

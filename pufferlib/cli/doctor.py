@@ -1,6 +1,5 @@
 """`puffer doctor`: what this machine has, what is wrong, how to mend it."""
 
-import mmap
 import os
 import platform
 import shutil
@@ -9,12 +8,15 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import gymnasium
 import torch
 from rich.console import Console
 from rich.table import Table
 
 from pufferlib.cli.envs import installed_families
 from pufferlib.vector import usable_cores
+from pufferlib.vector.cores import cgroup_quota
+from pufferlib.vector.memory import RowMemory
 
 _NEEDED_DRIVERS = {"12": 525, "13": 580}  # least driver of a CUDA major version (NVIDIA's notes)
 
@@ -49,7 +51,7 @@ def _facts() -> Iterator[tuple[str, str]]:
     cuda = f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPU build"
     yield "torch", f"torch {torch.__version__} ({cuda}), {torch.get_num_threads()} threads"
     yield "GPU", _gpu()
-    yield "cores", f"{usable_cores()} usable of {os.cpu_count()}"
+    yield "cores", f"{usable_cores()} usable of {os.cpu_count()} ({_core_limits()})"
     yield "memory", _memory()
     yield "shared memory", _shared_memory()
     yield "emulation", "plain Python (there is no compiled twin yet)"
@@ -96,6 +98,13 @@ def _driver() -> str:
     return next((word for word in words if word[0].isdigit() and "." in word), "unknown")
 
 
+def _core_limits() -> str:
+    """Return what limits the cores: the affinity mask, and the cgroup's quota."""
+    quota = cgroup_quota()
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"affinity {affinity}, quota {'none' if quota is None else f'{quota:g}'}"
+
+
 def _memory() -> str:
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     limit = _cgroup_limit()
@@ -112,8 +121,10 @@ def _cgroup_limit() -> int | None:
 
 
 def _shared_memory() -> str:
-    with mmap.mmap(-1, mmap.PAGESIZE):
-        works = "anonymous, works"
+    memory = RowMemory(gymnasium.spaces.Box(0, 1), gymnasium.spaces.Discrete(2), rows=1)
+    with os.fdopen(memory.allocate(), "rb") as file:
+        memory.map(file.fileno())
+        works = "works"
     if not Path("/dev/shm").is_dir():
         return works
     return f"{works}; /dev/shm {shutil.disk_usage('/dev/shm').total / 2**20:.0f} MiB (not used)"

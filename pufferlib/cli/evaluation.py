@@ -1,5 +1,6 @@
 """`puffer eval`."""
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Sequence
@@ -15,10 +16,10 @@ from rich.text import Text
 from torch import nn
 
 from pufferlib import registry
-from pufferlib.cli.run import make_policy, make_vecenv, settings
+from pufferlib.cli.run import check_checkpoint, make_policy, make_vecenv, settings
 from pufferlib.cli.train import CHECKPOINT, read_config
 from pufferlib.config import Config, VecConfig
-from pufferlib.exceptions import ArgumentError
+from pufferlib.exceptions import ArgumentError, CheckpointError, SettingError
 from pufferlib.ppo import Evaluation, checkpoint, evaluate
 from pufferlib.ppo.evaluate import Actor
 from pufferlib.vector import VectorEnv
@@ -26,17 +27,17 @@ from pufferlib.vector import VectorEnv
 
 def evaluation(
     env: str,
+    console: Console,
     flags: Sequence[str],
     checkpoint_path: Path | None,
     episodes: int,
     seed: int,
     render: bool,
-) -> int:
-    """Evaluate a checkpoint, beside a random policy on the same seeds; return the exit status.
+) -> dict[str, str]:
+    """Evaluate a checkpoint, beside a random policy on the same seeds; return the table's cells.
 
     Without a checkpoint it is that of the latest run of the task in runs/, if there is one.
     """
-    console = Console()
     if checkpoint_path is None:
         task = registry.resolve(env)[1]
         checkpoint_path = latest_checkpoint(task, Path("runs"))
@@ -48,16 +49,16 @@ def evaluation(
     print_comparison(console, config, results, seed)
     if render:
         replay(console, config, checkpoint_path, seed)
-    return 0
+    return {name: str(result) for name, result in results.items()}
 
 
 def latest_checkpoint(task: str, folder: Path) -> Path | None:
     """Return the checkpoint written last of all runs of `task` in `folder`."""
-    found = [
-        path
-        for path in folder.glob(f"*/{CHECKPOINT}")
-        if (path.parent / "config.json").is_file() and read_config(path.parent).env.task == task
-    ]
+    found = []
+    for path in folder.glob(f"*/{CHECKPOINT}"):
+        with contextlib.suppress(CheckpointError, SettingError):  # damaged, or of another version
+            if read_config(path.parent).env.task == task:
+                found.append(path)
     return max(found, key=lambda path: path.stat().st_mtime, default=None)
 
 
@@ -65,6 +66,8 @@ def compare(
     config: Config, checkpoint_path: Path | None, episodes: int, seed: int
 ) -> dict[str, Evaluation]:
     """Return the evaluations of a random policy and of the checkpoint, on the same seeds.
+
+    The checkpoint is checked before any process starts.
 
     Args:
         config: of the run that made the checkpoint.
@@ -74,6 +77,9 @@ def compare(
     """
     if episodes < 2:
         raise ArgumentError(f"--episodes must be at least 2, to tell an interval; got {episodes}.")
+    config.check()
+    if checkpoint_path is not None:
+        check_checkpoint(config, checkpoint_path)
     with closing(_make_rows(config, episodes)) as vecenv:
         results = {"random": evaluate(vecenv, None, seed)}
         if checkpoint_path is not None:

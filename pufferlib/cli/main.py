@@ -15,6 +15,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status. A user's mistake is one line, without traceback."""
     parser, commands = _parser()
     given = sys.argv[1:] if arguments is None else list(arguments)
+    if given[:1] in (["train"], ["eval"]) and {"-h", "--help"} & set(given):
+        commands[given[0]].print_help()  # our own options; the settings follow from tyro
+        if given[1].startswith("-"):
+            return 0
     known, flags = parser.parse_known_args(given)
     if flags and known.command not in ("train", "eval"):
         commands[known.command].error(f"unrecognized arguments: {' '.join(flags)}")
@@ -41,21 +45,25 @@ def _dispatch(known: argparse.Namespace, flags: list[str]) -> int:
         from pufferlib.cli.doctor import doctor
 
         return doctor(brief=known.brief)
+    from pufferlib.cli.all import for_each
+
     if known.command == "test":
         from pufferlib.cli.smoke import smoke_test
 
-        return smoke_test(known.env)
+        return for_each(known.env, smoke_test)
     if known.command == "bench":
         from pufferlib.cli.bench import bench
 
-        return bench(known.env, known.num_envs, known.num_workers, known.rounds, known.seconds)
+        sizes = (known.num_envs, known.num_workers, known.rounds, known.seconds)
+        return for_each(known.env, lambda env, console: bench(env, console, *sizes))
     if known.command == "train":
         from pufferlib.cli.train import train
 
-        return train(known.env, flags, known.resume)
+        return for_each(known.env, lambda env, console: train(env, console, flags, known.resume))
     from pufferlib.cli.evaluation import evaluation
 
-    return evaluation(known.env, flags, known.checkpoint, known.episodes, known.seed, known.render)
+    options = (flags, known.checkpoint, known.episodes, known.seed, known.render)
+    return for_each(known.env, lambda env, console: evaluation(env, console, *options))
 
 
 def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
@@ -71,18 +79,22 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
         )
         return commands[name]
 
-    train = add("train", "train a policy; --help lists every setting", has_settings=True)
-    train.add_argument("env", help=_ENV_HELP)
-    train.add_argument("--resume", type=Path, default=None, metavar="RUN")
+    train = add("train", "train a policy; ENV --help lists every setting", has_settings=True)
+    train.add_argument("env", help=f"{_ENV_HELP}; or: all")
+    train.add_argument(
+        "--resume", type=Path, default=None, metavar="RUN", help="folder of a run to go on with"
+    )
 
     evaluation = add("eval", "evaluate a checkpoint, or a random policy", has_settings=True)
-    evaluation.add_argument("env", help=_ENV_HELP)
+    evaluation.add_argument("env", help=f"{_ENV_HELP}; or: all")
     evaluation.add_argument(
         "--checkpoint", type=Path, default=None, help="default: of the latest run in runs/"
     )
-    evaluation.add_argument("--episodes", type=int, default=32)
-    evaluation.add_argument("--seed", type=int, default=1_000_000)
-    evaluation.add_argument("--render", action="store_true")
+    evaluation.add_argument("--episodes", type=int, default=32, help="default 32")
+    evaluation.add_argument(
+        "--seed", type=int, default=1_000_000, help="of the first episode (default 1000000)"
+    )
+    evaluation.add_argument("--render", action="store_true", help="replay one in the terminal")
 
     bench = add("bench", "measure throughput beside the alternatives")
     bench.add_argument("env", help=f"{_ENV_HELP}; or: all")

@@ -2,6 +2,8 @@
 
 import dataclasses
 from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -11,8 +13,10 @@ from torch import nn
 
 from pufferlib import config as presets
 from pufferlib import registry
-from pufferlib.config import Config
+from pufferlib.config import Config, VecConfig
+from pufferlib.exceptions import ArgumentError
 from pufferlib.models import LSTMWrapper
+from pufferlib.ppo import checkpoint
 from pufferlib.vector import VectorEnv, make
 
 
@@ -22,6 +26,11 @@ def settings(env: str, flags: Sequence[str], command: str, base: Config | None =
     A flag that does not exist ends the program, with the nearest that do.
     """
     module, task = registry.resolve(env)
+    if base is not None and base.env.task != task:
+        raise ArgumentError(
+            f"The run was made with {base.env.task}, the environment given is {task}. Give "
+            f"{base.env.task}, or another run."
+        )
     config = base or presets.load([module.FAMILY.name, task])
     if base is None:
         config = dataclasses.replace(config, env=dataclasses.replace(config.env, task=task))
@@ -47,6 +56,19 @@ def make_vecenv(config: Config, module: ModuleType, num_envs: int | None = None)
         num_envs=num_envs or config.vec.num_envs,
         **arguments,
     )
+
+
+def check_checkpoint(config: Config, path: Path) -> None:
+    """Refuse a checkpoint that does not fit the run's network, before any process starts.
+
+    Raises:
+        CheckpointError: it cannot be read, or is of another architecture.
+    """
+    state = checkpoint.load(path)
+    module, _ = registry.resolve(config.env.task)
+    serial = dataclasses.replace(config, vec=VecConfig(backend="Serial", num_envs=1))
+    with closing(make_vecenv(serial, module)) as one:
+        checkpoint.load_policy(make_policy(config, module, one), state, path)
 
 
 def make_policy(config: Config, module: ModuleType, vecenv: Any) -> nn.Module:

@@ -14,22 +14,29 @@ from rich.console import Console
 
 from pufferlib import config as presets
 from pufferlib import registry
-from pufferlib.cli.run import make_policy, make_vecenv, settings
+from pufferlib.cli.run import check_checkpoint, make_policy, make_vecenv, settings
 from pufferlib.config import Config
-from pufferlib.exceptions import CheckpointError
+from pufferlib.exceptions import ArgumentError, CheckpointError
 from pufferlib.ppo import Trainer
 from pufferlib.ppo.dashboard import Dashboard
-from pufferlib.ppo.logger import RunLog
+from pufferlib.ppo.logger import METRICS, RunLog
 
 CHECKPOINT = "checkpoint.pt"
 
 
-def train(env: str, flags: Sequence[str], resume: Path | None = None) -> int:
-    """Train `env` with the settings that `flags` override; return the exit status."""
+def train(env: str, console: Console, flags: Sequence[str], resume: Path | None) -> dict[str, str]:
+    """Train `env` with the settings that `flags` override; return what to put in the table."""
     base = None if resume is None else read_config(resume)
     config = settings(env, flags, "train", base)
-    run_training(config, resume=resume)
-    return 0
+    path = run_training(config, resume=resume, console=console)
+    last = json.loads((path.parent / METRICS).read_text().splitlines()[-1])
+    returned = last.get("episode/episode_return")
+    return {
+        "timesteps": f"{last['timesteps']:,}",
+        "steps/s": f"{last['steps_per_second']:,.0f}",
+        "return": "" if returned is None else f"{returned:.2f}",
+        "checkpoint": str(path),
+    }
 
 
 def run_training(
@@ -48,6 +55,14 @@ def run_training(
     console = console or Console()
     folder = resume or config.run or Path("runs") / f"{task}-{time.strftime('%Y%m%d-%H%M%S')}"
     path = folder / CHECKPOINT
+    config.check()
+    if resume is not None:
+        check_checkpoint(config, path)
+    elif (folder / "config.json").exists():
+        raise ArgumentError(
+            f"{folder} already holds a run. Go on with it by --resume {folder}, or name another "
+            f"folder with --run."
+        )
     with closing(make_vecenv(config, module)) as vecenv:
         trainer = Trainer(config.train, vecenv, make_policy(config, module, vecenv))
         if resume is not None:
@@ -73,7 +88,10 @@ def read_config(folder: Path) -> Config:
     path = folder / "config.json"
     if not path.is_file():
         raise CheckpointError(f"{folder} is not the folder of a run: it has no config.json.")
-    values: dict[str, Any] = json.loads(path.read_text())
+    try:
+        values: dict[str, Any] = json.loads(path.read_text())
+    except ValueError as error:
+        raise CheckpointError(f"{path} cannot be read as settings: {error}.") from error
     return presets.from_json(values, str(path))
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, TypeVar
 
+import tyro
+
 from pufferlib.exceptions import SettingError, suggestion
 from pufferlib.ppo.config import TrainConfig
 
@@ -25,8 +27,8 @@ _Settings = TypeVar("_Settings")
 class EnvConfig:
     """Which environment."""
 
-    task: str = ""
-    """Of the family; empty for the family's default."""
+    task: tyro.conf.Suppress[str] = ""
+    """Named on the command line by ENV, not by a flag."""
 
     kwargs: dict[str, Any] = field(default_factory=dict)
     """Arguments of the family's `make_env`."""
@@ -49,9 +51,9 @@ class VecConfig:
     """Give up on a worker that takes longer than this for one step of its environments."""
 
     def backend_arguments(self) -> dict[str, Any]:
-        """Return the arguments that only this backend takes."""
+        """Return the arguments beyond those that say what to make."""
         if self.backend == "Serial":
-            return {}
+            return {}  # they would have no effect, and need not divide
         return {"num_workers": self.num_workers, "timeout_s": self.timeout_s}
 
 
@@ -76,7 +78,21 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
 
     run: Path | None = None
-    """Folder of the run; None makes runs/<task>-<time>."""
+    """Folder of the run; None makes runs/<task>-<time>. A flag only."""
+
+    def check(self) -> None:
+        """Refuse settings that cannot be, whatever the environment.
+
+        Raises:
+            SettingError: says which would.
+        """
+        if self.policy.hidden_size < 1:
+            raise SettingError(
+                f"policy.hidden_size must be at least 1; got {self.policy.hidden_size}."
+            )
+        if self.run is not None and self.run.exists() and not self.run.is_dir():
+            raise SettingError(f"run must be a folder; {self.run} is a file. Name another.")
+        self.train.check()
 
 
 def load(names: Sequence[str], folder: Path = PRESETS) -> Config:

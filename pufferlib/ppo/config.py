@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import torch
+
 from pufferlib.exceptions import SettingError
 
 
@@ -69,23 +71,57 @@ class TrainConfig:
     threads: int | None = None
     """Threads that torch computes with on the CPU; None leaves torch's choice."""
 
-    def check(self, rows: int, is_recurrent: bool) -> None:
-        """Refuse settings that cannot be, given the rows of a batch.
+    def check(self) -> None:
+        """Refuse settings that cannot be, whatever the environment.
 
         Raises:
             SettingError: says which would.
         """
-        for name in ("total_timesteps", "horizon", "minibatches", "update_epochs"):
-            if getattr(self, name) < 1:
-                raise SettingError(f"train.{name} must be at least 1; got {getattr(self, name)}.")
+        for name in (
+            *("total_timesteps", "horizon", "minibatches", "update_epochs"),
+            *("checkpoint_interval", "threads"),
+        ):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise SettingError(f"train.{name} must be at least 1; got {value}.")
+        for name in ("learning_rate", "max_seconds", "max_gradient_norm"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise SettingError(f"train.{name} must be above 0; got {value}.")
+        for name in ("clip_coefficient", "value_coefficient", "entropy_coefficient"):
+            if not getattr(self, name) >= 0:
+                raise SettingError(f"train.{name} must be at least 0; got {getattr(self, name)}.")
         for name in ("gamma", "gae_lambda"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SettingError(
                     f"train.{name} must lie within [0, 1]; got {getattr(self, name)}."
                 )
+        choose_device(self.device)
+
+    def check_rows(self, rows: int, is_recurrent: bool) -> None:
+        """Refuse settings that the rows of a batch do not allow.
+
+        Raises:
+            SettingError: says which would.
+        """
         pieces, what = (rows, "rows") if is_recurrent else (rows * self.horizon, "samples")
         if self.minibatches > pieces:
             raise SettingError(
                 f"train.minibatches must be at most the {pieces} {what} of a rollout; got "
                 f"{self.minibatches}. Use fewer, or more environments (vec.num_envs)."
             )
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device meant by `name`; "auto" is the GPU if there is one.
+
+    Raises:
+        SettingError: there is no such device here; names those that there are.
+    """
+    there = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+    allowed = ["auto", *there, *(["cuda"] if len(there) > 1 else [])]
+    if name not in allowed:
+        raise SettingError(f"train.device must be one of {', '.join(allowed)}; got {name!r}.")
+    if name == "auto":
+        name = "cuda" if len(there) > 1 else "cpu"
+    return torch.device(name)

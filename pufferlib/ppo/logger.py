@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+METRICS = "metrics.jsonl"
+
 
 class RunLog:
     """Writes `config.json` once and a line of `metrics.jsonl` at each call.
@@ -15,8 +17,10 @@ class RunLog:
 
     def __init__(self, folder: Path, config: dict[str, Any]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-        self._file = (folder / "metrics.jsonl").open("a")
+        beside = folder / ".config.json"  # renamed when whole, so that a kill leaves the earlier
+        beside.write_text(json.dumps(config, indent=2) + "\n")
+        beside.replace(folder / "config.json")
+        self._file = (folder / METRICS).open("a")
 
     def write(self, metrics: dict[str, float]) -> None:
         """Append one line, and hand it to the operating system."""

@@ -13,7 +13,7 @@ from pufferlib.models import LSTMWrapper, State
 from pufferlib.ppo import checkpoint
 from pufferlib.ppo.actions import to_numpy
 from pufferlib.ppo.advantage import advantages
-from pufferlib.ppo.config import TrainConfig
+from pufferlib.ppo.config import TrainConfig, choose_device
 from pufferlib.ppo.loss import normalized, ppo_loss
 from pufferlib.ppo.profile import Profile
 from pufferlib.ppo.statistics import EpisodeStatistics, RewardScale
@@ -49,7 +49,8 @@ class Trainer:
                 f"of num_envs={vecenv.num_envs}. Use batch_size=None."
             )
         self._recurrent = policy if isinstance(policy, LSTMWrapper) else None
-        config.check(vecenv.num_agents, self._recurrent is not None)
+        config.check()
+        config.check_rows(vecenv.num_agents, self._recurrent is not None)
         if config.threads is not None:
             torch.set_num_threads(config.threads)
         self.config = config
@@ -276,10 +277,3 @@ class Trainer:
         nn.utils.clip_grad_norm_(self.policy.parameters(), config.max_gradient_norm)
         self._optimizer.step()
         return {name: value.item() for name, value in loss._asdict().items()}
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the device meant by `name`; "auto" is the GPU if there is one."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)

@@ -9,6 +9,7 @@
 share, `batch` is what `recv` returns.
 """
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -45,7 +46,7 @@ def make(
         backend: `Serial`, `Multiprocessing`, or the name of one.
         num_envs: how many environments.
         **kwargs: the backend's own arguments: `num_workers`, `batch_size`, `zero_copy`,
-            `start_method`, `timeout_s` of `Multiprocessing`.
+            `start_method`, `timeout_s`; Serial takes them too, to no effect.
 
     Raises:
         ArgumentError: an argument that cannot be; says which would.
@@ -63,4 +64,13 @@ def make(
             f"backend must be a class such as pufferlib.vector.Serial, got an instance of "
             f"{type(backend).__name__}. Leave out the parentheses."
         )
+    if backend not in BACKENDS.values():
+        raise ArgumentError(f"{backend.__name__} is no backend. Backends: {', '.join(BACKENDS)}.")
+    allowed = inspect.signature(backend).parameters
+    for name in kwargs:
+        if name not in allowed:
+            raise ArgumentError(
+                f"{backend.__name__} takes no argument {name!r}.{suggestion(name, allowed)} "
+                f"Arguments: {', '.join(allowed)}."
+            )
     return backend(env_creator_or_creators, env_args, env_kwargs, num_envs, **kwargs)

@@ -4,8 +4,10 @@ import math
 import os
 from pathlib import Path
 
+CGROUP_ROOT = Path("/sys/fs/cgroup")
 
-def usable_cores(cgroup_root: Path = Path("/sys/fs/cgroup")) -> int:
+
+def usable_cores(cgroup_root: Path = CGROUP_ROOT) -> int:
     """Return how many cores this process may keep busy, at least 1.
 
     The least of the affinity mask and the cgroup CPU quota, rounded up: inside a container
@@ -15,11 +17,11 @@ def usable_cores(cgroup_root: Path = Path("/sys/fs/cgroup")) -> int:
         cores = len(os.sched_getaffinity(0))
     else:  # macOS
         cores = os.cpu_count() or 1
-    quota = _cgroup_quota(cgroup_root)
+    quota = cgroup_quota(cgroup_root)
     return max(1, cores if quota is None else min(cores, math.ceil(quota)))
 
 
-def _cgroup_quota(root: Path) -> float | None:
+def cgroup_quota(root: Path = CGROUP_ROOT) -> float | None:
     """Return the quota in cores (cgroup v2's cpu.max, or v1's cfs files), None if unlimited."""
     try:
         quota, period = (root / "cpu.max").read_text().split()

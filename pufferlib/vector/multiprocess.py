@@ -188,7 +188,7 @@ class Multiprocessing:
         """Return the rows of the workers received: views where they lie together."""
         rows, env_ids = self._buffers, self._env_ids
         first, last = self._received[0], self._received[-1]
-        if self._received == list(range(first, last + 1)):
+        if self._zero_copy:  # the workers received are neighbours
             start, stop = self._starts[first], self._stops[last]
             rows, env_ids = rows.rows(start, stop), env_ids[start:stop]
         else:

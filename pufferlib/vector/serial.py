@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pufferlib.environment import Buffers, StepResult
 from pufferlib.exceptions import ArgumentError
 from pufferlib.spaces import joint_space
-from pufferlib.vector.arguments import creations
+from pufferlib.vector.arguments import check_timeout, creations, worker_count
 from pufferlib.vector.batch import Batch, Infos
 from pufferlib.vector.block import Block, common_description
 from pufferlib.vector.failure import Failure
@@ -26,6 +26,12 @@ class Serial:
         env_args: see there.
         env_kwargs: see there.
         num_envs: how many environments.
+        num_workers: this and what follows has no effect here; it is taken so that the same call
+            works on either backend.
+        batch_size: None, "auto" or `num_envs`: there is no pool.
+        zero_copy: no effect.
+        start_method: no effect.
+        timeout_s: no effect.
 
     Raises:
         ArgumentError: an argument that cannot be.
@@ -36,11 +42,27 @@ class Serial:
     num_workers = 1
 
     def __init__(
-        self, env_creators: Any, env_args: Any = None, env_kwargs: Any = None, num_envs: int = 1
+        self,
+        env_creators: Any,
+        env_args: Any = None,
+        env_kwargs: Any = None,
+        num_envs: int = 1,
+        num_workers: int | str | None = None,
+        batch_size: int | str | None = None,
+        zero_copy: bool = True,
+        start_method: str | None = None,
+        timeout_s: float | None = None,
     ) -> None:
         self._turns = Turns()
         self._block = Block(first_env=0)
         made = creations(env_creators, env_args, env_kwargs, num_envs)
+        worker_count(num_envs, num_workers)
+        check_timeout(timeout_s)
+        if batch_size not in (None, "auto", num_envs):
+            raise ArgumentError(
+                f"Serial steps all environments together; got batch_size={batch_size} of "
+                f"num_envs={num_envs}. Use batch_size=None, or the Multiprocessing backend."
+            )
         descriptions = self._guarded("__init__", self._block.make, made)
         try:
             description = common_description(descriptions)

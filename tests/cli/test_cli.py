@@ -130,6 +130,10 @@ def test_a_signal_saves_a_checkpoint_before_it_ends_the_run(tmp_path, number):
         (["eval", "squared", "--episodes", "1"], "--episodes must be at least 2"),
         (["eval", "squared", "--checkpoint", "none/c.pt"], "none is not the folder of a run"),
         (["train", "squared", "--train.horizon", "0"], "train.horizon must be at least 1; got 0"),
+        (["train", "squared", "--train.device", "tpu"], "must be one of auto, cpu"),
+        (["train", "squared", "--policy.hidden-size", "0"], "hidden_size must be at least 1; got"),
+        (["train", "squared", "--run", __file__], "run must be a folder"),
+        (["bench", "squared", "--rounds", "0"], "--rounds must be at least 1"),
         (
             ["train", "CartPole-v1", "--vec.num-envs", "10", "--vec.num-workers", "4"],
             "num_envs must be a multiple of num_workers; got num_envs=10, num_workers=4",
@@ -153,11 +157,46 @@ def test_an_unknown_flag_suggests_the_nearest(capsys):
     assert "unrecognized arguments: --wrong" in capsys.readouterr().err
 
 
-def test_a_checkpoint_of_another_network_is_refused(trained, capsys):
+def test_a_checkpoint_of_another_network_is_refused_before_any_process(
+    trained, capsys, monkeypatch
+):
+    monkeypatch.setattr("pufferlib.vector.multiprocess._Workers", None)  # would be a TypeError
     checkpoint = str(trained / "checkpoint.pt")
-    flags = ["--checkpoint", checkpoint, "--policy.hidden-size", "8"]
-    assert main(["eval", "squared", *flags]) == 2
-    assert "another architecture" in capsys.readouterr().err
+    other = ["--policy.hidden-size", "8", "--vec.backend", "Multiprocessing"]
+    for arguments in (
+        ["eval", "squared", "--checkpoint", checkpoint, *other],
+        ["train", "squared", "--resume", str(trained), *other],
+    ):
+        assert main(arguments) == 2
+        captured = capsys.readouterr()
+        assert "another architecture" in captured.err
+        assert "random" not in captured.out
+
+
+def test_a_run_of_another_environment_is_refused(trained, capsys):
+    for arguments in (
+        ["eval", "CartPole-v1", "--checkpoint", str(trained / "checkpoint.pt")],
+        ["train", "CartPole-v1", "--resume", str(trained)],
+    ):
+        assert main(arguments) == 2
+        assert "made with squared, the environment given is CartPole-v1" in capsys.readouterr().err
+
+
+def test_a_folder_in_use_by_a_run_is_refused(trained, capsys):
+    assert main(["train", "squared", "--run", str(trained)]) == 2
+    assert f"already holds a run. Go on with it by --resume {trained}" in capsys.readouterr().err
+
+
+def test_damaged_settings_are_refused_and_passed_over(tmp_path, monkeypatch, capsys):
+    run = tmp_path / "runs" / "damaged"
+    run.mkdir(parents=True)
+    (run / "config.json").write_text("{")
+    (run / "checkpoint.pt").touch()
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "squared", "--resume", str(run)]) == 2
+    assert "cannot be read as settings" in capsys.readouterr().err
+    assert main(["eval", "squared", "--episodes", "2"]) == 0
+    assert "none of squared in runs/" in capsys.readouterr().out
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
@@ -175,14 +214,50 @@ def test_envs_lists_every_family_and_the_tasks_of_one(capsys):
 
 
 def test_the_smoke_test_passes_and_fails_where_it_should(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     assert main(["test", "Acrobot-v1"]) == 0
     assert "passed" in capsys.readouterr().out
     from pufferlib.registry.ocean.squared import Squared
 
     monkeypatch.setattr(Squared, "step", lambda self, actions: 1 / 0)
-    monkeypatch.setattr("pufferlib.cli.smoke.installed_families", lambda: ["ocean"])
+    monkeypatch.setattr("pufferlib.cli.all.installed_families", lambda: ["ocean", "Acrobot-v1"])
     assert main(["test", "all"]) == 1
-    assert "failed: ZeroDivisionError" in capsys.readouterr().out
+    table = capsys.readouterr().out.splitlines()[-2:]
+    assert "failed: ZeroDivisionError" in table[0]
+    assert "passed" in table[1]  # a failure does not end the loop
+
+
+def test_every_command_takes_all_and_ends_with_one_table(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("pufferlib.cli.all.installed_families", lambda: ["squared", "Acrobot-v1"])
+    small = ["--vec.num-envs", "2", "--vec.backend", "Serial", "--train.horizon", "8"]
+    for arguments in (
+        ["bench", "all", "--rounds", "1", "--seconds", "0.02", "--num-envs", "2"],
+        ["train", "all", *small, "--train.total-timesteps", "64"],
+        ["eval", "all", "--episodes", "2"],
+    ):
+        assert main(arguments) == 0
+        heading, *rows = capsys.readouterr().out.splitlines()[-3:]
+        assert heading.startswith("environment")
+        assert [row.split()[0] for row in rows] == ["squared", "Acrobot-v1"]
+        assert all("passed" in row for row in rows)
+
+
+def test_a_task_that_no_seed_plays_again_is_tested_for_the_rest(capsys):
+    assert main(["test", "NetHackChallenge-v0"]) == 0
+    assert "passed" in capsys.readouterr().out
+
+
+def test_help_shows_our_own_options_and_every_setting(capsys):
+    assert main(["eval", "--help"]) == 0
+    assert "--checkpoint" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="0"):
+        main(["train", "squared", "--help"])
+    text = capsys.readouterr().out
+    for option in ("--resume", "--train.learning-rate", "--vec.num-envs", "--policy.hidden-size"):
+        assert option in text
+    assert "--env.task" not in text
 
 
 def test_the_doctor_is_well(capsys):

@@ -272,6 +272,11 @@ def test_a_pool_is_refused():
     ("settings", "match"),
     [
         ({"horizon": 0}, "train.horizon must be at least 1; got 0"),
+        ({"checkpoint_interval": 0}, "train.checkpoint_interval must be at least 1; got 0"),
+        ({"threads": 0}, "train.threads must be at least 1; got 0"),
+        ({"learning_rate": -1.0}, "train.learning_rate must be above 0; got -1.0"),
+        ({"entropy_coefficient": -0.1}, "train.entropy_coefficient must be at least 0"),
+        ({"device": "tpu"}, "train.device must be one of auto, cpu.*; got 'tpu'"),
         ({"gamma": 1.5}, r"train.gamma must lie within \[0, 1\]; got 1.5"),
         ({"minibatches": 33}, "at most the 32 samples of a rollout; got 33"),
     ],

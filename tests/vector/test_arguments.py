@@ -191,3 +191,29 @@ def test_an_auto_batch_holds_at_most_half_of_the_workers(num_envs, num_workers, 
 
 def test_without_a_batch_size_a_batch_is_all_environments():
     assert batch_envs(12, 3, None) == 12
+
+
+@pytest.mark.parametrize("backend", [Serial, Multiprocessing])
+def test_a_misspelt_argument_suggests_the_nearest(backend, no_process):
+    with pytest.raises(
+        ArgumentError, match=r"no argument 'num_worker'\. Did you mean 'num_workers'"
+    ):
+        vector.make(creator, backend=backend, num_worker=2)
+
+
+def test_a_class_that_is_no_backend_is_refused():
+    with pytest.raises(ArgumentError, match=r"int is no backend\. Backends: Serial, Multiproc"):
+        vector.make(creator, backend=int)
+
+
+def test_serial_takes_what_multiprocessing_takes():
+    options = {"num_workers": 2, "zero_copy": False, "start_method": "spawn", "timeout_s": 5.0}
+    envs = vector.make(Echo, [0], num_envs=4, batch_size=4, **options)
+    assert envs.num_envs == envs.batch_size == 4
+    envs.close()
+    with pytest.raises(
+        ArgumentError, match=r"got batch_size=2 of num_envs=4\. Use batch_size=None"
+    ):
+        vector.make(creator, num_envs=4, batch_size=2)
+    with pytest.raises(ArgumentError, match="num_envs must be a multiple of num_workers"):
+        vector.make(creator, num_envs=4, num_workers=3)

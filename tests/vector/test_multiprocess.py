@@ -235,3 +235,15 @@ def test_two_vectorizers_live_side_by_side():
         with pool([Echo], [[2]]) as other:
             assert one.get_attr("tag") + other.get_attr("tag") == [1, 2]
         assert one.get_attr("tag") == [1]
+
+
+@pytest.mark.parametrize("zero_copy", [True, False])
+def test_a_batch_is_a_view_with_zero_copy_and_stays_as_it_was_without(zero_copy):
+    with pool([Echo] * 2, [[0], [1]], num_workers=2, zero_copy=zero_copy) as envs:
+        envs.async_reset(0)
+        first = envs.recv()
+        kept = first.observations.copy()
+        envs.send(np.ones_like(envs.action_space.sample()))
+        second = envs.recv()
+        assert np.shares_memory(first.observations, second.observations) == zero_copy
+        assert np.array_equal(first.observations, kept) != zero_copy

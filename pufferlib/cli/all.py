@@ -1,0 +1,40 @@
+"""`ENV=all`: the same command for every environment that is installed, and one table at the end."""
+
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pufferlib.cli.envs import installed_families
+
+
+def for_each(name: str, command: Callable[[str, Console], dict[str, str]]) -> int:
+    """Run a command for one environment, or for all that are installed; return the exit status.
+
+    With "all" a failure does not end the loop; the table at its end says what failed, and why.
+
+    Args:
+        name: an environment, or "all".
+        command: takes an environment and where to print; returns cells of the table by heading.
+    """
+    console = Console(highlight=False)
+    if name != "all":
+        command(name, console)
+        return 0
+    results: dict[str, dict[str, str]] = {}
+    for family in installed_families():
+        try:
+            results[family] = {**command(family, console), "result": "[green]passed"}
+        except Exception as error:  # whatever one environment raises, the others have their turn
+            text = escape(f"{type(error).__name__}: {error}".splitlines()[0])
+            results[family] = {"result": f"[red]failed: {text}"}
+    headings = dict.fromkeys(heading for cells in results.values() for heading in cells)
+    headings["result"] = headings.pop("result")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("environment", *headings):
+        table.add_column(heading)
+    for family, cells in results.items():
+        table.add_row(family, *(cells.get(heading, "") for heading in headings))
+    console.print(table)
+    return int(any("failed" in cells["result"] for cells in results.values()))
