@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from pufferlib.exceptions import ArgumentError
 from pufferlib.vector.cores import usable_cores
 
@@ -25,7 +27,7 @@ def creations(
     env_creators: Any, env_args: Any, env_kwargs: Any, num_envs: int
 ) -> tuple[Creation, ...]:
     """Return how to make each of `num_envs` environments."""
-    _check_count("num_envs", num_envs)
+    check_count("num_envs", num_envs)
     if isinstance(env_creators, Sequence) and not isinstance(env_creators, str):
         creators = list(env_creators)
         args = _one_each("env_args", env_args, num_envs, ())
@@ -41,6 +43,10 @@ def creations(
                 f"env_kwargs is a list of {len(env_kwargs)}, but there is one env_creator. Give a "
                 f"dict for all environments, or a list of {num_envs} creators."
             )
+        if env_kwargs is not None and not isinstance(env_kwargs, Mapping):
+            raise ArgumentError(
+                f"env_kwargs must be a dict of keyword arguments, got {env_kwargs!r}."
+            )
         creators = [env_creators] * num_envs
         args = [env_args or ()] * num_envs
         kwargs = [env_kwargs or {}] * num_envs
@@ -52,10 +58,10 @@ def creations(
                 f"is stepped: pass a function that returns it."
             )
     for arg in args:
-        if isinstance(arg, str):
+        if isinstance(arg, str) or not isinstance(arg, Sequence):
             raise ArgumentError(
-                f"The env_args of an environment must be a list of arguments, got the string "
-                f"{arg!r}. Use [{arg!r}]."
+                f"The env_args of an environment must be a list of arguments, got {arg!r}. "
+                f"Use [{arg!r}]."
             )
     return tuple(
         Creation(creator, tuple(arg), dict(kwarg))
@@ -68,8 +74,8 @@ def worker_count(num_envs: int, num_workers: int | str | None) -> int:
     if num_workers is None or num_workers == "auto":
         cores = usable_cores()
         return max(n for n in range(1, min(cores, num_envs) + 1) if num_envs % n == 0)
-    _check_count("num_workers", num_workers)
-    assert isinstance(num_workers, int)
+    check_count("num_workers", num_workers)
+    num_workers = int(num_workers)
     if num_envs % num_workers:
         _raise_not_a_multiple("num_envs", num_envs, "num_workers", num_workers)
     return num_workers
@@ -83,8 +89,8 @@ def batch_envs(num_envs: int, num_workers: int, batch_size: int | str | None) ->
     if batch_size == "auto":
         half = max(1, num_workers // 2)
         return max(n for n in range(1, half + 1) if num_workers % n == 0) * envs_per_worker
-    _check_count("batch_size", batch_size)
-    assert isinstance(batch_size, int)
+    check_count("batch_size", batch_size)
+    batch_size = int(batch_size)
     if batch_size > num_envs:
         raise ArgumentError(
             f"batch_size must be at most num_envs; got batch_size={batch_size}, "
@@ -105,8 +111,21 @@ def check_timeout(timeout_s: float | None) -> None:
         )
 
 
-def _check_count(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+def one_value_each(name: str, values: Any, num_envs: int) -> list[Any]:
+    """Return a list with a value for each environment: `values`, or that many of it."""
+    if not isinstance(values, (list, tuple)):
+        return [values] * num_envs
+    if len(values) != num_envs:
+        raise ArgumentError(
+            f"{name} has {len(values)} values for num_envs={num_envs}. Give one an environment; if "
+            f"each is to have the whole list, [values] * {num_envs}."
+        )
+    return list(values)
+
+
+def check_count(name: str, value: Any) -> None:
+    """Refuse what is not a whole number of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
         raise ArgumentError(f"{name} must be a whole number of at least 1; got {value!r}.")
 
 

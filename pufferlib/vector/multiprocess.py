@@ -27,6 +27,7 @@ from pufferlib.vector.arguments import (
     batch_envs,
     check_timeout,
     creations,
+    one_value_each,
     worker_count,
 )
 from pufferlib.vector.batch import Batch, Infos
@@ -34,7 +35,6 @@ from pufferlib.vector.block import Description, common_description
 from pufferlib.vector.failure import Failure, death_error, stuck_error
 from pufferlib.vector.interface import METADATA, ActionCheck, Turns
 from pufferlib.vector.memory import RowMemory
-from pufferlib.vector.serial import one_each
 
 _GRACE_S = 1.0  # for workers to close their environments before they are stopped
 
@@ -217,7 +217,7 @@ class Multiprocessing:
 
     def set_attr(self, name: str, values: Any) -> None:
         """Set an attribute of every environment: a list has a value for each, else one for all."""
-        each = one_each(values, self.num_envs)
+        each = one_value_each(name, values, self.num_envs)
         n = self.envs_per_worker
         self._ask_all(
             "set_attr", [(name, each[w * n : (w + 1) * n]) for w in range(self.num_workers)]

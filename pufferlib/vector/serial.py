@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pufferlib.environment import Buffers, StepResult
 from pufferlib.exceptions import ArgumentError
 from pufferlib.spaces import joint_space
-from pufferlib.vector.arguments import check_timeout, creations, worker_count
+from pufferlib.vector.arguments import check_timeout, creations, one_value_each, worker_count
 from pufferlib.vector.batch import Batch, Infos
 from pufferlib.vector.block import Block, common_description
 from pufferlib.vector.failure import Failure
@@ -143,7 +143,9 @@ class Serial:
     def set_attr(self, name: str, values: Any) -> None:
         """Set an attribute of every environment: a list has a value for each, else one for all."""
         self._turns.check_idle("set_attr")
-        self._guarded("set_attr", self._block.set_attr, name, one_each(values, self.num_envs))
+        self._guarded(
+            "set_attr", self._block.set_attr, name, one_value_each(name, values, self.num_envs)
+        )
 
     def render(self) -> list[Any]:
         """Return what each environment's `render` returns."""
@@ -164,10 +166,3 @@ class Serial:
             with contextlib.suppress(Exception):  # the first failure is the one to tell
                 self._block.close()
             raise failure.to_error(cause=error) from error
-
-
-def one_each(values: Any, num_envs: int) -> list[Any]:
-    """Return `values` if it is a list with one for each environment, else that many of it."""
-    if isinstance(values, (list, tuple)) and len(values) == num_envs:
-        return list(values)
-    return [values] * num_envs

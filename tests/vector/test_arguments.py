@@ -3,6 +3,7 @@
 import threading
 from multiprocessing.process import BaseProcess
 
+import numpy as np
 import pytest
 from gymnasium.spaces import Box, Discrete
 from vector_environments import Echo
@@ -61,7 +62,7 @@ FOR_EVERY_BACKEND = {
     ),
     "a name as env_args": (
         {"env_args": "CartPole-v1"},
-        r"must be a list of arguments, got the string 'CartPole-v1'. Use \['CartPole-v1'\]",
+        r"must be a list of arguments, got 'CartPole-v1'. Use \['CartPole-v1'\]",
     ),
 }
 
@@ -217,3 +218,27 @@ def test_serial_takes_what_multiprocessing_takes():
         vector.make(creator, num_envs=4, batch_size=2)
     with pytest.raises(ArgumentError, match="num_envs must be a multiple of num_workers"):
         vector.make(creator, num_envs=4, num_workers=3)
+
+
+@pytest.mark.parametrize("given", [5, {"id": 1}, "CartPole-v1"])
+def test_arguments_that_are_no_list_are_refused(given):
+    with pytest.raises(ArgumentError, match=r"env_args of an environment must be a list .* Use \["):
+        vector.make(creator, env_args=given)
+
+
+def test_keyword_arguments_that_are_no_dict_are_refused():
+    with pytest.raises(ArgumentError, match="env_kwargs must be a dict .* got 5"):
+        vector.make(creator, env_kwargs=5)
+
+
+def test_a_numpy_integer_is_a_count():
+    envs = vector.make(Echo, [0], num_envs=np.int64(2), num_workers=np.int64(1))
+    assert envs.num_envs == 2
+    envs.close()
+
+
+def test_values_for_another_number_of_environments_are_refused():
+    envs = vector.make(Echo, [0], num_envs=2)
+    with pytest.raises(ArgumentError, match="skill has 3 values for num_envs=2"):
+        envs.set_attr("skill", [1, 2, 3])
+    envs.close()
