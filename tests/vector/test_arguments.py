@@ -227,7 +227,7 @@ def test_arguments_that_are_no_list_are_refused(given):
 
 
 def test_keyword_arguments_that_are_no_dict_are_refused():
-    with pytest.raises(ArgumentError, match="env_kwargs must be a dict .* got 5"):
+    with pytest.raises(ArgumentError, match=r"env_kwargs must be a dict .* got 5"):
         vector.make(creator, env_kwargs=5)
 
 
