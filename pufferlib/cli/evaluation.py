@@ -77,7 +77,7 @@ def compare(
     """
     if episodes < 2:
         raise ArgumentError(f"--episodes must be at least 2, to tell an interval; got {episodes}.")
-    config.check()
+    config.policy.check()
     if checkpoint_path is not None:
         check_checkpoint(config, checkpoint_path)
     with closing(_make_rows(config, episodes)) as vecenv:

@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pufferlib import registry
-from pufferlib.exceptions import PufferError
+from pufferlib.exceptions import ArgumentError, PufferError
 
 _ENV_HELP = "an environment family or task; list them with: puffer envs"
+_HELP = frozenset({"-h", "--help"})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status. A user's mistake is one line, without traceback."""
     parser, commands = _parser()
     given = sys.argv[1:] if arguments is None else list(arguments)
-    if given[:1] in (["train"], ["eval"]) and {"-h", "--help"} & set(given):
+    asks_help = given[:1] in (["train"], ["eval"]) and not _HELP.isdisjoint(given)
+    if asks_help:
         commands[given[0]].print_help()  # our own options; the settings follow from tyro
         if given[1].startswith("-"):
             return 0
@@ -23,12 +25,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if flags and known.command not in ("train", "eval"):
         commands[known.command].error(f"unrecognized arguments: {' '.join(flags)}")
     try:
+        if asks_help:
+            return _settings_help(known.env, known.command)
+        _check_one_run(known, flags)
         return _dispatch(known, flags)
     except PufferError as error:
         print(f"puffer {known.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def _settings_help(env: str, command: str) -> int:
+    """Print every setting with its default for `env`; of the first family if that is "all"."""
+    from pufferlib.cli.run import settings
+
+    print(flush=True)
+    settings(registry.families()[0] if env == "all" else env, ["--help"], command)
+    return 0
+
+
+def _check_one_run(known: argparse.Namespace, flags: Sequence[str]) -> None:
+    """Refuse options that are of one run where all environments are meant.
+
+    Raises:
+        ArgumentError: says which.
+    """
+    given = [name for name in ("resume", "checkpoint") if getattr(known, name, None) is not None]
+    given += ["run" for flag in flags if flag.partition("=")[0] == "--run"]
+    if getattr(known, "env", None) == "all" and given:
+        raise ArgumentError(
+            f"--{given[0]} is of one run; got it for all environments. Name the one it is of, or "
+            f"leave it out."
+        )
 
 
 def _dispatch(known: argparse.Namespace, flags: list[str]) -> int:

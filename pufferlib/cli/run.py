@@ -13,6 +13,7 @@ from torch import nn
 
 from pufferlib import config as presets
 from pufferlib import registry
+from pufferlib.cli.env_flags import take_env_kwargs
 from pufferlib.config import Config, VecConfig
 from pufferlib.exceptions import ArgumentError
 from pufferlib.models import LSTMWrapper
@@ -24,6 +25,10 @@ def settings(env: str, flags: Sequence[str], command: str, base: Config | None =
     """Return the settings of a run: the presets of `env`, or `base`, with `flags` on top.
 
     A flag that does not exist ends the program, with the nearest that do.
+
+    Raises:
+        ArgumentError: `base` is of another task.
+        SettingError: an `--env.kwargs.KEY` without a value.
     """
     module, task = registry.resolve(env)
     if base is not None and base.env.task != task:
@@ -34,9 +39,12 @@ def settings(env: str, flags: Sequence[str], command: str, base: Config | None =
     config = base or presets.load([module.FAMILY.name, task])
     if base is None:
         config = dataclasses.replace(config, env=dataclasses.replace(config.env, task=task))
-    return tyro.cli(
-        Config, prog=f"puffer {command} {env}", default=config, args=list(flags), compact_help=False
+    left, kwargs = take_env_kwargs(flags, config.env.kwargs)
+    config = tyro.cli(
+        Config, prog=f"puffer {command} {env}", default=config, args=left, compact_help=False
     )
+    kwargs = {**config.env.kwargs, **kwargs}
+    return dataclasses.replace(config, env=dataclasses.replace(config.env, kwargs=kwargs))
 
 
 def make_vecenv(config: Config, module: ModuleType, num_envs: int | None = None) -> VectorEnv:

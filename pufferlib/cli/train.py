@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from rich.console import Console
 
@@ -28,6 +27,10 @@ def train(env: str, console: Console, flags: Sequence[str], resume: Path | None)
     """Train `env` with the settings that `flags` override; return what to put in the table."""
     base = None if resume is None else read_config(resume)
     config = settings(env, flags, "train", base)
+    if base is not None and config.run != base.run:
+        raise ArgumentError(
+            f"--resume {resume} goes on in its own folder; got --run {config.run}. Leave out --run."
+        )
     path = run_training(config, resume=resume, console=console)
     last = json.loads((path.parent / METRICS).read_text().splitlines()[-1])
     returned = last.get("episode/episode_return")
@@ -82,16 +85,20 @@ def read_config(folder: Path) -> Config:
     """Return the settings that a run was made with.
 
     Raises:
-        CheckpointError: `folder` is not that of a run.
+        CheckpointError: `folder` is not that of a run, or its settings are damaged.
         SettingError: another version wrote it.
     """
     path = folder / "config.json"
     if not path.is_file():
         raise CheckpointError(f"{folder} is not the folder of a run: it has no config.json.")
     try:
-        values: dict[str, Any] = json.loads(path.read_text())
-    except ValueError as error:
+        values = json.loads(path.read_text())
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or not JSON
         raise CheckpointError(f"{path} cannot be read as settings: {error}.") from error
+    if not isinstance(values, dict):
+        raise CheckpointError(
+            f"{path} cannot be read as settings: it holds no object but {type(values).__name__}."
+        )
     return presets.from_json(values, str(path))
 
 

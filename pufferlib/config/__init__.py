@@ -2,7 +2,8 @@
 
 A preset `config/<family>.toml`, then `config/<task>.toml`, overrides the defaults; the command line
 overrides both. In a preset, as in flags, a setting has the name of its dataclass and field:
-`[train] learning_rate = 1e-3` and `--train.learning-rate 1e-3` are the same.
+`[train] learning_rate = 1e-3` and `--train.learning-rate 1e-3` are the same. Two are not in both:
+`run` is a flag alone, since a folder holds one run, and `env.task` is what ENV names.
 """
 
 import dataclasses
@@ -31,7 +32,7 @@ class EnvConfig:
     """Named on the command line by ENV, not by a flag."""
 
     kwargs: dict[str, Any] = field(default_factory=dict)
-    """Arguments of the family's `make_env`."""
+    """Arguments of the family's `make_env`; --env.kwargs.KEY VALUE gives more of them."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,15 @@ class PolicyConfig:
     recurrent: bool = False
     """Put an LSTM between encoder and decoder."""
 
+    def check(self) -> None:
+        """Refuse settings that cannot be.
+
+        Raises:
+            SettingError: says which would.
+        """
+        if self.hidden_size < 1:
+            raise SettingError(f"policy.hidden_size must be at least 1; got {self.hidden_size}.")
+
 
 @dataclass(frozen=True)
 class Config:
@@ -86,12 +96,12 @@ class Config:
         Raises:
             SettingError: says which would.
         """
-        if self.policy.hidden_size < 1:
-            raise SettingError(
-                f"policy.hidden_size must be at least 1; got {self.policy.hidden_size}."
-            )
-        if self.run is not None and self.run.exists() and not self.run.is_dir():
-            raise SettingError(f"run must be a folder; {self.run} is a file. Name another.")
+        self.policy.check()
+        for folder in () if self.run is None else (self.run, *self.run.parents):
+            if folder.is_file():
+                raise SettingError(
+                    f"run must be a folder; got {self.run}, where {folder} is a file. Name another."
+                )
         self.train.check()
 
 

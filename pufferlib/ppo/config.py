@@ -118,10 +118,12 @@ def choose_device(name: str) -> torch.device:
     Raises:
         SettingError: there is no such device here; names those that there are.
     """
-    there = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
-    allowed = ["auto", *there, *(["cuda"] if len(there) > 1 else [])]
+    # Drivers too old for this torch still count their GPUs.
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    there = ["cpu", *(f"cuda:{index}" for index in range(gpus))]
+    allowed = ["auto", *there, *(["cuda"] if gpus else [])]
     if name not in allowed:
         raise SettingError(f"train.device must be one of {', '.join(allowed)}; got {name!r}.")
     if name == "auto":
-        name = "cuda" if len(there) > 1 else "cpu"
+        name = "cuda" if gpus else "cpu"
     return torch.device(name)

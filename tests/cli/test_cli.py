@@ -1,6 +1,7 @@
 """The command line, as a user runs it."""
 
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -133,7 +134,19 @@ def test_a_signal_saves_a_checkpoint_before_it_ends_the_run(tmp_path, number):
         (["train", "squared", "--train.device", "tpu"], "must be one of auto, cpu"),
         (["train", "squared", "--policy.hidden-size", "0"], "hidden_size must be at least 1; got"),
         (["train", "squared", "--run", __file__], "run must be a folder"),
+        (["train", "squared", "--run", f"{__file__}/a/b"], "run must be a folder"),
+        (["train", "squared", "--policy.recurrent", "--train.device", "cuda:99"], "got 'cuda:99'"),
         (["bench", "squared", "--rounds", "0"], "--rounds must be at least 1"),
+        (["bench", "squared", "--seconds", "0"], "--seconds above 0; got 5 and 0"),
+        (["bench", "squared", "--num-envs", "0"], "num_envs must be"),
+        (["train", "all", "--run", "here"], "--run is of one run; got it for all environments"),
+        (["train", "all", "--resume", "here"], "--resume is of one run; got it for all"),
+        (["eval", "all", "--checkpoint", "c.pt"], "--checkpoint is of one run; got it for all"),
+        (
+            ["train", "squared", "--env.kwargs.num-agnts", "3"],
+            "unexpected keyword argument 'num_agnts'",
+        ),
+        (["train", "CartPole-v1", "--env.kwargs.max-episode-steps"], "has no value. Use --env.kw"),
         (
             ["train", "CartPole-v1", "--vec.num-envs", "10", "--vec.num-workers", "4"],
             "num_envs must be a multiple of num_workers; got num_envs=10, num_workers=4",
@@ -160,7 +173,7 @@ def test_an_unknown_flag_suggests_the_nearest(capsys):
 def test_a_checkpoint_of_another_network_is_refused_before_any_process(
     trained, capsys, monkeypatch
 ):
-    monkeypatch.setattr("pufferlib.vector.multiprocess._Workers", None)  # would be a TypeError
+    monkeypatch.setattr("pufferlib.vector.multiprocess.Workers", None)  # would be a TypeError
     checkpoint = str(trained / "checkpoint.pt")
     other = ["--policy.hidden-size", "8", "--vec.backend", "Multiprocessing"]
     for arguments in (
@@ -197,6 +210,57 @@ def test_damaged_settings_are_refused_and_passed_over(tmp_path, monkeypatch, cap
     assert "cannot be read as settings" in capsys.readouterr().err
     assert main(["eval", "squared", "--episodes", "2"]) == 0
     assert "none of squared in runs/" in capsys.readouterr().out
+
+
+def test_a_missing_or_damaged_checkpoint_is_refused_before_any_process(trained, tmp_path, capsys):
+    run = tmp_path / "run"
+    run.mkdir()
+    shutil.copy(trained / "config.json", run)
+    for content, expected in ((None, "There is no checkpoint"), (b"no", "cannot be read as")):
+        if content is not None:
+            (run / "checkpoint.pt").write_bytes(content)
+        for arguments in (
+            ["eval", "squared", "--checkpoint", str(run / "checkpoint.pt")],
+            ["train", "squared", "--resume", str(run)],
+        ):
+            assert main([*arguments, "--vec.backend", "Multiprocessing"]) == 2
+            captured = capsys.readouterr()
+            assert expected in captured.err
+            assert "random" not in captured.out
+            assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "{", "\xff"])
+def test_settings_that_are_no_json_object_are_refused(tmp_path, text):
+    (tmp_path / "config.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(CheckpointError, match="cannot be read as settings"):
+        read_config(tmp_path)
+
+
+def test_a_run_is_resumed_in_its_own_folder_only(trained, tmp_path, capsys):
+    assert main(["train", "squared", "--resume", str(trained), "--run", str(tmp_path)]) == 2
+    assert "goes on in its own folder" in capsys.readouterr().err
+
+
+def test_a_run_is_evaluated_where_its_device_is_not(trained, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    config = json.loads((run / "config.json").read_text())
+    config["train"]["device"] = "cuda:99"
+    (run / "config.json").write_text(json.dumps(config))
+    flags = ["--checkpoint", str(run / "checkpoint.pt"), "--episodes", "2"]
+    assert main(["eval", "squared", *flags]) == 0
+    assert "trained" in capsys.readouterr().out
+
+
+def test_an_environment_takes_arguments_that_no_preset_lists(tmp_path):
+    flags = ["--vec.backend", "Serial", "--vec.num-envs", "2", "--train.horizon", "64"]
+    flags += ["--train.total-timesteps", "128", "--env.kwargs.max-episode-steps", "5"]
+    assert main(["train", "CartPole-v1", *flags, "--run", str(tmp_path / "run")]) == 0
+    metrics = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
+    # CartPole falls after 8 steps at the earliest, so all are cut off at the fifth.
+    assert metrics["episode/episode_length"] == 5
+    assert read_config(tmp_path / "run").env.kwargs == {"max_episode_steps": 5}
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
@@ -258,6 +322,14 @@ def test_help_shows_our_own_options_and_every_setting(capsys):
     for option in ("--resume", "--train.learning-rate", "--vec.num-envs", "--policy.hidden-size"):
         assert option in text
     assert "--env.task" not in text
+    with pytest.raises(SystemExit, match="0"):
+        main(["eval", "squared", "--help"])
+    text = capsys.readouterr().out
+    for option in ("--checkpoint", "--episodes", "--seed", "--render", "--policy.hidden-size"):
+        assert option in text
+    assert "Checkpoint:" not in text  # nothing is looked for
+    assert main(["train", "--help"]) == 0
+    assert "usage: puffer train" in capsys.readouterr().out
 
 
 def test_the_doctor_is_well(capsys):
@@ -276,3 +348,21 @@ def test_the_makefile_helps_with_every_target():
     )
     for target in ("demo", "test", "install", "test-env", "bench-env", "train", "eval", "check"):
         assert f"make {target} " in result.stdout
+
+
+@pytest.mark.parametrize("target", ["test-env", "bench-env", "train", "eval"])
+def test_make_installs_an_environment_that_is_named_and_none_for_all(target, tmp_path):
+    def commands(env, target):
+        result = subprocess.run(
+            ["make", "-n", target, f"ENV={env}", f"VENV={tmp_path}"],
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=True,
+        )
+        return result.stdout
+
+    assert "constraints.txt nethack" in commands("nethack", target)
+    assert "constraints.txt all" not in commands("all", target)
+    assert "constraints.txt all" in commands("all", "install")

@@ -30,6 +30,7 @@ def test_a_preset_overrides_defaults_and_a_later_one_the_earlier(tmp_path):
         ("[train]\nseed = true", "train.seed must be int; got True"),
         ("[train]\ndevice = 3", "train.device must be str; got 3"),
         ("[vec]\nbackend = 'Thread'", "vec.backend must be .*Serial.*; got 'Thread'"),
+        ("run = 'here'", "run must be .*Path.*; got 'here'"),
         ("train = 3", "train must be TrainConfig; got 3"),
     ],
 )

@@ -1,0 +1,37 @@
+"""Flags for arguments of the environment that no preset lists."""
+
+import pytest
+
+from pufferlib.cli.env_flags import take_env_kwargs
+from pufferlib.exceptions import SettingError
+
+
+@pytest.mark.parametrize(
+    ("flags", "left", "kwargs"),
+    [
+        (["--env.kwargs.max-steps", "20"], [], {"max_steps": 20}),
+        (["--env.kwargs.max_steps=-3"], [], {"max_steps": -3}),
+        (["--env.kwargs.low", "-0.5", "--run", "a"], ["--run", "a"], {"low": -0.5}),
+        (["--env.kwargs.keys", "('a', 1)"], [], {"keys": ("a", 1)}),
+        (["--env.kwargs.fast", "True", "--env.kwargs.map", "maze"], [], {"fast": 1, "map": "maze"}),
+        (["--env.kwargs.known", "3"], ["--env.kwargs.known", "3"], {}),
+        (["--env.kwargs.known.part", "3"], ["--env.kwargs.known.part", "3"], {}),
+        (["--train.seed", "2"], ["--train.seed", "2"], {}),
+    ],
+)
+def test_flags_of_unlisted_keys_are_taken_and_others_left(flags, left, kwargs):
+    assert take_env_kwargs(flags, {"known"}) == (left, kwargs)
+
+
+@pytest.mark.parametrize(
+    ("flags", "match"),
+    [
+        (["--env.kwargs.a"], "--env.kwargs.a has no value. Use --env.kwargs.KEY VALUE"),
+        (["--env.kwargs.a", "--run", "b"], "--env.kwargs.a has no value"),
+        (["--env.kwargs.", "3"], "'' is no Python name"),
+        (["--env.kwargs.a.b", "3"], "'a.b' is no Python name"),
+    ],
+)
+def test_a_flag_that_cannot_be_says_how_it_can(flags, match):
+    with pytest.raises(SettingError, match=match):
+        take_env_kwargs(flags, {})

@@ -1,0 +1,55 @@
+"""Settings of the trainer that cannot be are refused without an environment."""
+
+import dataclasses
+import math
+
+import pytest
+import torch
+
+from pufferlib.exceptions import SettingError
+from pufferlib.ppo import TrainConfig
+from pufferlib.ppo.config import choose_device
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "match"),
+    [
+        ("checkpoint_interval", 0, "must be at least 1; got 0"),
+        ("threads", 0, "must be at least 1; got 0"),
+        ("learning_rate", 0.0, "must be above 0; got 0.0"),
+        ("learning_rate", math.nan, "must be above 0; got nan"),
+        ("max_seconds", 0.0, "must be above 0; got 0.0"),
+        ("max_gradient_norm", -1.0, "must be above 0; got -1.0"),
+        ("clip_coefficient", -0.1, "must be at least 0; got -0.1"),
+        ("value_coefficient", -0.1, "must be at least 0; got -0.1"),
+        ("entropy_coefficient", -0.1, "must be at least 0; got -0.1"),
+        ("gae_lambda", 1.1, r"must lie within \[0, 1\]; got 1.1"),
+        ("device", "foo", "must be one of auto, cpu.*; got 'foo'"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_named_with_what_can(name, value, match):
+    with pytest.raises(SettingError, match=f"train.{name} {match}"):
+        dataclasses.replace(TrainConfig(), **{name: value}).check()
+
+
+def test_nothing_set_is_fine():
+    dataclasses.replace(TrainConfig(), threads=None, max_seconds=None).check()
+
+
+def test_minibatches_are_pieces_of_rows_where_recurrent_and_of_samples_elsewhere():
+    config = TrainConfig(horizon=8, minibatches=4)
+    config.check_rows(2, is_recurrent=False)
+    with pytest.raises(SettingError, match="at most the 2 rows of a rollout; got 4"):
+        config.check_rows(2, is_recurrent=True)
+
+
+def test_gpus_count_only_where_torch_can_use_them(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("auto") == torch.device("cpu")
+    with pytest.raises(SettingError, match="must be one of auto, cpu; got 'cuda'"):
+        choose_device("cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_device("auto") == torch.device("cuda")
+    with pytest.raises(SettingError, match="one of auto, cpu, cuda:0, cuda:1, cuda; got 'cuda:2'"):
+        choose_device("cuda:2")
