@@ -5,8 +5,8 @@
     observations, rewards, terminals, truncations, infos = envs.step(actions)
 
 `arguments` checks what the caller gave, `block` steps the environments of one worker, `serial` and
-`multiprocess` are the backends, `worker` is what runs in another process, `memory` is what they
-share, `batch` is what `recv` returns.
+`multiprocess` are the backends, `workers` starts and watches the processes of the latter, `worker`
+is what runs in one, `memory` is what they share, `batch` is what `recv` returns.
 """
 
 import inspect
@@ -64,13 +64,25 @@ def make(
             f"backend must be a class such as pufferlib.vector.Serial, got an instance of "
             f"{type(backend).__name__}. Leave out the parentheses."
         )
-    if backend not in BACKENDS.values():
+    if not all(hasattr(backend, method) for method in ("async_reset", "send", "recv", "close")):
         raise ArgumentError(f"{backend.__name__} is no backend. Backends: {', '.join(BACKENDS)}.")
-    allowed = inspect.signature(backend).parameters
+    _check_options(backend, kwargs)
+    return backend(env_creator_or_creators, env_args, env_kwargs, num_envs, **kwargs)
+
+
+def _check_options(backend: type[VectorEnv], kwargs: Mapping[str, Any]) -> None:
+    """Refuse an argument that neither `make` nor the backend has a name for."""
+    parameters = inspect.signature(backend).parameters.values()
+    if any(each.kind == each.VAR_KEYWORD for each in parameters):
+        return  # it checks them itself
+    own = list(inspect.signature(make).parameters)[:-1]
+    positional = [each.name for each in parameters if each.kind == each.POSITIONAL_OR_KEYWORD]
+    given = positional[: len(own) - 1]  # all but the backend
+    allowed = [each.name for each in parameters if each.name not in given]
+    known = [*own, *allowed]
     for name in kwargs:
         if name not in allowed:
             raise ArgumentError(
-                f"{backend.__name__} takes no argument {name!r}.{suggestion(name, allowed)} "
-                f"Arguments: {', '.join(allowed)}."
+                f"{backend.__name__} takes no argument {name!r}.{suggestion(name, known)} "
+                f"Arguments: {', '.join(known)}."
             )
-    return backend(env_creator_or_creators, env_args, env_kwargs, num_envs, **kwargs)

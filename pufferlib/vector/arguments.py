@@ -1,11 +1,15 @@
 """Check what the caller of a backend gave, before any process starts."""
 
+import multiprocessing
+import operator
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from pufferlib.emulation.creation import creator_arguments
 from pufferlib.exceptions import ArgumentError
 from pufferlib.vector.cores import usable_cores
 
@@ -27,29 +31,23 @@ def creations(
     env_creators: Any, env_args: Any, env_kwargs: Any, num_envs: int
 ) -> tuple[Creation, ...]:
     """Return how to make each of `num_envs` environments."""
-    check_count("num_envs", num_envs)
     if isinstance(env_creators, Sequence) and not isinstance(env_creators, str):
         creators = list(env_creators)
-        args = _one_each("env_args", env_args, num_envs, ())
-        kwargs = _one_each("env_kwargs", env_kwargs, num_envs, {})
+        args = _entry_each("env_args", env_args, num_envs)
+        kwargs = _entry_each("env_kwargs", env_kwargs, num_envs)
         if len(creators) != num_envs:
             raise ArgumentError(
                 f"env_creators has {len(creators)} entries for num_envs={num_envs}. Give one "
                 f"creator an environment, or a single one for all."
             )
     else:
-        if isinstance(env_kwargs, Sequence):
+        if isinstance(env_kwargs, Sequence) and not isinstance(env_kwargs, str):
             raise ArgumentError(
                 f"env_kwargs is a list of {len(env_kwargs)}, but there is one env_creator. Give a "
                 f"dict for all environments, or a list of {num_envs} creators."
             )
-        if env_kwargs is not None and not isinstance(env_kwargs, Mapping):
-            raise ArgumentError(
-                f"env_kwargs must be a dict of keyword arguments, got {env_kwargs!r}."
-            )
         creators = [env_creators] * num_envs
-        args = [env_args or ()] * num_envs
-        kwargs = [env_kwargs or {}] * num_envs
+        args, kwargs = [env_args] * num_envs, [env_kwargs] * num_envs
     for creator in creators:
         if not callable(creator):
             raise ArgumentError(
@@ -57,15 +55,9 @@ def creations(
                 f"instance of {type(creator).__name__}. Every environment must be made where it "
                 f"is stepped: pass a function that returns it."
             )
-    for arg in args:
-        if isinstance(arg, str) or not isinstance(arg, Sequence):
-            raise ArgumentError(
-                f"The env_args of an environment must be a list of arguments, got {arg!r}. "
-                f"Use [{arg!r}]."
-            )
     return tuple(
-        Creation(creator, tuple(arg), dict(kwarg))
-        for creator, arg, kwarg in zip(creators, args, kwargs, strict=True)
+        Creation(creator, *creator_arguments(own_args, own_kwargs))
+        for creator, own_args, own_kwargs in zip(creators, args, kwargs, strict=True)
     )
 
 
@@ -74,8 +66,7 @@ def worker_count(num_envs: int, num_workers: int | str | None) -> int:
     if num_workers is None or num_workers == "auto":
         cores = usable_cores()
         return max(n for n in range(1, min(cores, num_envs) + 1) if num_envs % n == 0)
-    check_count("num_workers", num_workers)
-    num_workers = int(num_workers)
+    num_workers = count("num_workers", num_workers)
     if num_envs % num_workers:
         _raise_not_a_multiple("num_envs", num_envs, "num_workers", num_workers)
     return num_workers
@@ -89,8 +80,7 @@ def batch_envs(num_envs: int, num_workers: int, batch_size: int | str | None) ->
     if batch_size == "auto":
         half = max(1, num_workers // 2)
         return max(n for n in range(1, half + 1) if num_workers % n == 0) * envs_per_worker
-    check_count("batch_size", batch_size)
-    batch_size = int(batch_size)
+    batch_size = count("batch_size", batch_size)
     if batch_size > num_envs:
         raise ArgumentError(
             f"batch_size must be at most num_envs; got batch_size={batch_size}, "
@@ -103,11 +93,31 @@ def batch_envs(num_envs: int, num_workers: int, batch_size: int | str | None) ->
     return batch_size
 
 
+def check_zero_copy(zero_copy: bool) -> None:
+    """Refuse a word: "no" would mean yes."""
+    if not isinstance(zero_copy, (bool, np.bool_)):
+        raise ArgumentError(f"zero_copy must be True or False; got {zero_copy!r}.")
+
+
+def start_context(start_method: str | None) -> multiprocessing.context.BaseContext:
+    """Return what starts processes in the way named; None is fork on Linux, else spawn."""
+    allowed = multiprocessing.get_all_start_methods()
+    if start_method is None:
+        start_method = "fork" if sys.platform == "linux" else "spawn"
+    if start_method not in allowed:
+        raise ArgumentError(
+            f"start_method must be one of {', '.join(allowed)}; got {start_method!r}."
+        )
+    return multiprocessing.get_context(start_method)
+
+
 def check_timeout(timeout_s: float | None) -> None:
     """Refuse a timeout that could never be met."""
-    if timeout_s is not None and not timeout_s > 0:
+    if timeout_s is None:
+        return
+    if not isinstance(timeout_s, (int, float, np.number)) or not timeout_s > 0:
         raise ArgumentError(
-            f"timeout_s must be above 0 seconds, or None to wait for ever; got {timeout_s}."
+            f"timeout_s must be above 0 seconds, or None to wait for ever; got {timeout_s!r}."
         )
 
 
@@ -117,21 +127,27 @@ def one_value_each(name: str, values: Any, num_envs: int) -> list[Any]:
         return [values] * num_envs
     if len(values) != num_envs:
         raise ArgumentError(
-            f"{name} has {len(values)} values for num_envs={num_envs}. Give one an environment; if "
-            f"each is to have the whole list, [values] * {num_envs}."
+            f"{name} has {len(values)} values for num_envs={num_envs}. Give a value for each "
+            f"environment or, if every one is to have this whole list, [{values!r}] * {num_envs}."
         )
     return list(values)
 
 
-def check_count(name: str, value: Any) -> None:
-    """Refuse what is not a whole number of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+def count(name: str, value: Any) -> int:
+    """Return `value` as an int, whichever integer type it has; refuse all but 1 and above."""
+    try:
+        whole = 0 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        whole = 0
+    if whole < 1:
         raise ArgumentError(f"{name} must be a whole number of at least 1; got {value!r}.")
+    return whole
 
 
-def _one_each(name: str, values: Any, num_envs: int, nothing: Any) -> list[Any]:
+def _entry_each(name: str, values: Any, num_envs: int) -> list[Any]:
+    """Return a list with an entry for each creator: `values`, or that many None."""
     if values is None:
-        return [nothing] * num_envs
+        return [None] * num_envs
     if isinstance(values, Mapping) or not isinstance(values, Sequence):
         raise ArgumentError(
             f"{name} must be a list with an entry for each of the {num_envs} creators, got "

@@ -28,7 +28,8 @@ class Infos(list[Info]):
 class Batch(NamedTuple):
     """One step of a batch of rows; a row is an agent of an environment.
 
-    The arrays are views that the next `send` overwrites: copy what you keep.
+    The arrays are views that the next `send` overwrites: copy what you keep. With
+    `Multiprocessing(zero_copy=False)` they are copies already.
 
     Attributes:
         observations: (rows, *single_observation_space.shape); where an episode ended, already the

@@ -9,7 +9,16 @@ from numpy.typing import NDArray
 from pufferlib.environment import Buffers, StepResult
 from pufferlib.exceptions import ArgumentError
 from pufferlib.spaces import joint_space
-from pufferlib.vector.arguments import check_timeout, creations, one_value_each, worker_count
+from pufferlib.vector.arguments import (
+    batch_envs,
+    check_timeout,
+    check_zero_copy,
+    count,
+    creations,
+    one_value_each,
+    start_context,
+    worker_count,
+)
 from pufferlib.vector.batch import Batch, Infos
 from pufferlib.vector.block import Block, common_description
 from pufferlib.vector.failure import Failure
@@ -26,10 +35,10 @@ class Serial:
         env_args: see there.
         env_kwargs: see there.
         num_envs: how many environments.
-        num_workers: this and what follows has no effect here; it is taken so that the same call
-            works on either backend.
+        num_workers: this and what follows is what `Multiprocessing` takes, so that the same call
+            works on either backend; checked in the same way, to no effect.
         batch_size: None, "auto" or `num_envs`: there is no pool.
-        zero_copy: no effect.
+        zero_copy: no effect; batches are views.
         start_method: no effect.
         timeout_s: no effect.
 
@@ -55,10 +64,14 @@ class Serial:
     ) -> None:
         self._turns = Turns()
         self._block = Block(first_env=0)
+        num_envs = count("num_envs", num_envs)
         made = creations(env_creators, env_args, env_kwargs, num_envs)
         worker_count(num_envs, num_workers)
+        check_zero_copy(zero_copy)
+        start_context(start_method)
         check_timeout(timeout_s)
-        if batch_size not in (None, "auto", num_envs):
+        # As if each had a worker of its own: then no size is refused for splitting one.
+        if batch_size != "auto" and batch_envs(num_envs, num_envs, batch_size) < num_envs:
             raise ArgumentError(
                 f"Serial steps all environments together; got batch_size={batch_size} of "
                 f"num_envs={num_envs}. Use batch_size=None, or the Multiprocessing backend."

@@ -40,10 +40,34 @@ def test_a_creator_gets_its_arguments(wrapper, inner):
         (lambda inner: {"env_creator": inner()}, r"got an instance of \w+\. Pass it as env="),
         (lambda inner: {"env": inner(), "env_args": [1]}, "env_args and env_kwargs go with env_cr"),
         (lambda inner: {"env": inner(), "env_kwargs": {"a": 1}}, "env is already made"),
+        (
+            lambda inner: {"env_creator": inner, "env_args": "CartPole-v1"},
+            r"must be a list of arguments, got 'CartPole-v1'\. Use \['CartPole-v1'\]",
+        ),
+        (
+            lambda inner: {"env_creator": inner, "env_args": 5},
+            r"must be a list of arguments, got 5\. Use \[5\]",
+        ),
+        (
+            lambda inner: {"env_creator": inner, "env_args": {"id": 1}},
+            r"must be a list of arguments, got \{'id': 1\}\. Pass a dict as env_kwargs",
+        ),
+        (
+            lambda inner: {"env_creator": inner, "env_kwargs": [1]},
+            r"must be a dict of keyword arguments, got \[1\]",
+        ),
+        (
+            lambda inner: {"env_creator": inner, "env_kwargs": 0},
+            r"must be a dict of keyword arguments, got 0",
+        ),
         (lambda inner: {"env": object()}, "got builtins.object"),
         (lambda inner: {"env_creator": lambda: None}, "got builtins.NoneType"),
     ],
-    ids=["neither", "both", "class", "function", "instance", "args", "kwargs", "other", "nothing"],
+    ids=[
+        *("neither", "both", "class", "function", "instance", "args", "kwargs"),
+        *("name as args", "number as args", "dict as args", "list as kwargs", "number as kwargs"),
+        *("other", "nothing"),
+    ],
 )
 def test_arguments_that_no_environment_comes_of_are_refused(wrapper, inner, arguments, said):
     with pytest.raises(ArgumentError, match=said):

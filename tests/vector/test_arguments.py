@@ -64,9 +64,26 @@ FOR_EVERY_BACKEND = {
         {"env_args": "CartPole-v1"},
         r"must be a list of arguments, got 'CartPole-v1'. Use \['CartPole-v1'\]",
     ),
-}
-
-FOR_MULTIPROCESSING = {
+    "no name as env_args": ({"env_args": ""}, r"must be a list of arguments, got ''"),
+    "a number as env_args": ({"env_args": 5}, r"must be a list of arguments, got 5. Use \[5\]"),
+    "zero as env_args": ({"env_args": 0}, r"must be a list of arguments, got 0. Use \[0\]"),
+    "a dict as env_args": (
+        {"env_args": {"id": 1}},
+        r"must be a list of arguments, got \{'id': 1\}. Pass a dict as env_kwargs.",
+    ),
+    "a number among env_args": (
+        {"env_creator_or_creators": [creator] * 2, "env_args": [[1], 2], "num_envs": 2},
+        r"must be a list of arguments, got 2. Use \[2\]",
+    ),
+    "a number as env_kwargs": ({"env_kwargs": 5}, "env_kwargs must be a dict .* got 5"),
+    "a number among env_kwargs": (
+        {"env_creator_or_creators": [creator] * 2, "env_kwargs": [{}, 5], "num_envs": 2},
+        "env_kwargs must be a dict .* got 5",
+    ),
+    "a number as a name in env_kwargs": (
+        {"env_kwargs": {1: 2}},
+        r"env_kwargs must be a dict .* got \{1: 2\}",
+    ),
     "num_envs not a multiple of num_workers": (
         {"num_envs": 10, "num_workers": 4},
         "num_envs must be a multiple of num_workers; got num_envs=10, num_workers=4. "
@@ -83,6 +100,29 @@ FOR_MULTIPROCESSING = {
         {"num_envs": 4, "num_workers": 2, "batch_size": 8},
         "batch_size must be at most num_envs; got batch_size=8, num_envs=4. Use batch_size=4",
     ),
+    "a bool for a batch": ({"batch_size": True}, "batch_size must be .* got True"),
+    "a fraction of a batch": ({"batch_size": 1.0}, "batch_size must be .* got 1.0"),
+    "a word for a batch": ({"batch_size": "half"}, "batch_size must be .* got 'half'"),
+    "neither copies nor views": ({"zero_copy": "no"}, "zero_copy must be True or False; got 'no'"),
+    "an unknown start method": (
+        {"start_method": "thread"},
+        "start_method must be one of fork, spawn, forkserver; got 'thread'",
+    ),
+    "no time": ({"timeout_s": 0}, "timeout_s must be above 0 seconds, or None .* got 0"),
+    "less than no time": ({"timeout_s": -1.5}, "timeout_s must be above 0 seconds.*got -1.5"),
+    "a word for a time": ({"timeout_s": "1"}, "timeout_s must be .* seconds.* got '1'"),
+    "a misspelt argument": (
+        {"num_worker": 2},
+        r"takes no argument 'num_worker'\. Did you mean 'num_workers'",
+    ),
+    "a misspelt argument of make": ({"num_env": 2}, r"'num_env'\. Did you mean 'num_envs'"),
+    "creators given twice": (
+        {"env_creators": [creator]},
+        r"'env_creators'\. Did you mean .*'env_creator_or_creators'",
+    ),
+}
+
+FOR_MULTIPROCESSING = {
     "a batch of parts of workers": (
         {"num_envs": 12, "num_workers": 4, "batch_size": 4},
         "batch_size=4, the environments of one worker=3. Use batch_size=3 or 6.",
@@ -92,12 +132,6 @@ FOR_MULTIPROCESSING = {
         "zero_copy needs batches that split the workers evenly; got num_workers=3, of which "
         "batch_size=4 takes 2. .* or zero_copy=False",
     ),
-    "an unknown start method": (
-        {"start_method": "thread"},
-        "start_method must be one of fork, spawn, forkserver; got 'thread'",
-    ),
-    "no time": ({"timeout_s": 0}, "timeout_s must be above 0 seconds, or None .* got 0"),
-    "less than no time": ({"timeout_s": -1.5}, "timeout_s must be above 0 seconds.*got -1.5"),
 }
 
 
@@ -194,14 +228,6 @@ def test_without_a_batch_size_a_batch_is_all_environments():
     assert batch_envs(12, 3, None) == 12
 
 
-@pytest.mark.parametrize("backend", [Serial, Multiprocessing])
-def test_a_misspelt_argument_suggests_the_nearest(backend, no_process):
-    with pytest.raises(
-        ArgumentError, match=r"no argument 'num_worker'\. Did you mean 'num_workers'"
-    ):
-        vector.make(creator, backend=backend, num_worker=2)
-
-
 def test_a_class_that_is_no_backend_is_refused():
     with pytest.raises(ArgumentError, match=r"int is no backend\. Backends: Serial, Multiproc"):
         vector.make(creator, backend=int)
@@ -216,29 +242,44 @@ def test_serial_takes_what_multiprocessing_takes():
         ArgumentError, match=r"got batch_size=2 of num_envs=4\. Use batch_size=None"
     ):
         vector.make(creator, num_envs=4, batch_size=2)
-    with pytest.raises(ArgumentError, match="num_envs must be a multiple of num_workers"):
-        vector.make(creator, num_envs=4, num_workers=3)
 
 
-@pytest.mark.parametrize("given", [5, {"id": 1}, "CartPole-v1"])
-def test_arguments_that_are_no_list_are_refused(given):
-    with pytest.raises(ArgumentError, match=r"env_args of an environment must be a list .* Use \["):
-        vector.make(creator, env_args=given)
+class Backend(Serial):
+    """A backend of the user's own."""
+
+    def __init__(self, *args, color, **options):
+        super().__init__(*args, **options)
+        self.color = color
 
 
-def test_keyword_arguments_that_are_no_dict_are_refused():
-    with pytest.raises(ArgumentError, match=r"env_kwargs must be a dict .* got 5"):
-        vector.make(creator, env_kwargs=5)
-
-
-def test_a_numpy_integer_is_a_count():
-    envs = vector.make(Echo, [0], num_envs=np.int64(2), num_workers=np.int64(1))
-    assert envs.num_envs == 2
+def test_a_backend_of_ones_own_gets_its_own_arguments():
+    envs = vector.make(Echo, backend=Backend, num_envs=2, color="red", num_workers=2)
+    assert (envs.color, envs.num_envs) == ("red", 2)
     envs.close()
 
 
-def test_values_for_another_number_of_environments_are_refused():
-    envs = vector.make(Echo, [0], num_envs=2)
-    with pytest.raises(ArgumentError, match="skill has 3 values for num_envs=2"):
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("backend", [Serial, Multiprocessing])
+def test_numpy_integers_are_counts(backend):
+    two = np.int64(2)
+    envs = vector.make(Echo, backend=backend, num_envs=two, num_workers=two, batch_size=two)
+    assert [type(n) for n in (envs.num_envs, envs.num_workers, envs.batch_size)] == [int] * 3
+    assert envs.num_envs == envs.batch_size == 2
+    envs.close()
+
+
+@pytest.mark.parametrize("given", [np.float64(2), np.bool_(True), np.array([2])])
+def test_other_numpy_values_are_no_counts(given):
+    with pytest.raises(ArgumentError, match="num_envs must be a whole number of at least 1; got "):
+        vector.make(creator, num_envs=given)
+
+
+@pytest.mark.timeout(30)
+def test_values_for_another_number_of_environments_are_refused(make):
+    envs = make(Echo, num_envs=2)
+    with pytest.raises(
+        ArgumentError, match=r"skill has 3 values for num_envs=2\..*\[\[1, 2, 3\]\] \* 2"
+    ):
         envs.set_attr("skill", [1, 2, 3])
-    envs.close()
+    envs.set_attr("skill", [[1, 2, 3]] * 2)
+    assert envs.get_attr("skill") == [[1, 2, 3]] * 2

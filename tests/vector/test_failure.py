@@ -220,7 +220,7 @@ def test_time_between_steps_does_not_count(monkeypatch):
     envs.send([1])
     envs._workers._poll.poll()  # the worker has answered; now the caller takes a minute
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + 60)
-    monkeypatch.setattr(vector.multiprocess, "time", clock)
+    monkeypatch.setattr(vector.workers, "time", clock)
     assert envs.recv().rewards.tolist() == [1]
     envs.step([2])
     envs.close()

@@ -237,13 +237,31 @@ def test_two_vectorizers_live_side_by_side():
         assert one.get_attr("tag") == [1]
 
 
+@pytest.mark.parametrize("num_workers", [1, 2, 4])
 @pytest.mark.parametrize("zero_copy", [True, False])
-def test_a_batch_is_a_view_with_zero_copy_and_stays_as_it_was_without(zero_copy):
-    with pool([Echo] * 2, [[0], [1]], num_workers=2, zero_copy=zero_copy) as envs:
-        envs.async_reset(0)
-        first = envs.recv()
-        kept = first.observations.copy()
-        envs.send(np.ones_like(envs.action_space.sample()))
-        second = envs.recv()
-        assert np.shares_memory(first.observations, second.observations) == zero_copy
-        assert np.array_equal(first.observations, kept) != zero_copy
+def test_a_batch_is_a_view_with_zero_copy_and_stays_as_it_was_without(zero_copy, num_workers):
+    options = {"num_workers": num_workers, "zero_copy": zero_copy}
+    with pool([Echo] * 4, None, **options) as envs:
+        envs.async_reset(seed=0)
+        first, first_final = envs.recv(), envs.final_observations
+        kept = [array.copy() for array in first[:4]]
+        for action in (1, 2):  # the rows change
+            envs.send([action] * 4)
+            last, last_final = envs.recv(), envs.final_observations
+            assert np.shares_memory(first_final, last_final) == zero_copy
+            for one, two in zip(first[:4], last[:4], strict=True):
+                assert np.shares_memory(one, two) == zero_copy
+        is_kept = [np.array_equal(one, two) for one, two in zip(first[:4], kept, strict=True)]
+        assert all(is_kept) != zero_copy
+
+
+def test_neighbours_that_happen_to_be_ready_are_copied_too():
+    options = {"num_workers": 4, "batch_size": 2, "zero_copy": False}
+    with pool([Echo] * 4, [[tag] for tag in range(4)], **options) as envs:
+        envs.async_reset(seed=0)
+        for _ in range(40):
+            batch = envs.recv()
+            memory = envs._buffers.observations
+            assert not np.shares_memory(batch.observations, memory), ids(batch)
+            assert not np.shares_memory(batch.env_ids, envs._env_ids), ids(batch)
+            envs.send([1, 1])
