@@ -1,0 +1,87 @@
+"""Statistics of an episode, reported in `info` when it ends."""
+
+from collections.abc import Callable
+from typing import Any, SupportsFloat
+
+import gymnasium
+import pettingzoo
+
+from pufferlib.environment import Info
+
+Statistics = Callable[[Any], Info]
+
+
+class EpisodeStats(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
+    """Report an episode in `info` when it ends, and nothing on any other step.
+
+    The last step's info holds `episode_return` (sum of rewards, as given), `episode_length`
+    (steps), whatever `statistics` returns, and what the environment itself put there.
+
+    Args:
+        env: the environment to wrap.
+        statistics: called with the unwrapped environment when an episode has ended; returns more
+            numbers to report.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any], statistics: Statistics | None = None) -> None:
+        gymnasium.utils.RecordConstructorArgs.__init__(
+            self, _disable_deepcopy=True, statistics=statistics
+        )
+        gymnasium.Wrapper.__init__(self, env)
+        self._statistics = statistics
+        self._return, self._length = 0.0, 0
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, Info]:
+        """Start an episode; return (observation, {})."""
+        self._return, self._length = 0.0, 0
+        observation, _ = self.env.reset(seed=seed, options=options)
+        return observation, {}
+
+    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, Info]:
+        """Take one step; return (observation, reward, terminated, truncated, info)."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        self._return += float(reward)
+        self._length += 1
+        if not (terminated or truncated):
+            return observation, reward, terminated, truncated, {}
+        info = dict(info, episode_return=self._return, episode_length=self._length)
+        if self._statistics is not None:
+            info.update(self._statistics(self.env.unwrapped))
+        return observation, reward, terminated, truncated, info
+
+
+class MultiAgentEpisodeStats(pettingzoo.utils.BaseParallelWrapper):
+    """Report each agent's episode in its `info` when it ends, and nothing on any other step.
+
+    As `EpisodeStats`, agent by agent: an agent's episode ends when it terminates or is truncated.
+    """
+
+    def __init__(self, env: pettingzoo.ParallelEnv[Any, Any, Any]) -> None:
+        super().__init__(env)
+        self._returns: dict[Any, float] = {}
+        self._lengths: dict[Any, int] = {}
+
+    def reset(
+        self, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[Any, Any], dict[Any, Info]]:
+        """Start an episode; return (observations, an empty info for each agent)."""
+        self._returns, self._lengths = {}, {}
+        observations, infos = super().reset(seed=seed, options=options)
+        return observations, {agent: {} for agent in infos}
+
+    def step(self, actions: dict[Any, Any]) -> tuple[dict[Any, Any], ...]:
+        """Take one step; return (observations, rewards, terminations, truncations, infos)."""
+        observations, rewards, terminations, truncations, infos = super().step(actions)
+        reported: dict[Any, Info] = {agent: {} for agent in infos}
+        for agent, reward in rewards.items():
+            self._returns[agent] = self._returns.get(agent, 0.0) + float(reward)
+            self._lengths[agent] = self._lengths.get(agent, 0) + 1
+            if terminations.get(agent) or truncations.get(agent):
+                reported[agent] = dict(
+                    infos.get(agent, {}),
+                    episode_return=self._returns.pop(agent),
+                    episode_length=self._lengths.pop(agent),
+                )
+        return observations, rewards, terminations, truncations, reported
