@@ -10,7 +10,7 @@ PUFFER := $(BIN)/puffer
 INSTALL := $(PUFFER) install --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check install test-env bench-env train eval envs doctor format lint types clean
+.PHONY: help demo test check install test-env bench-env bench train eval envs doctor format lint types clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ test-env: $(ENV_READY) ## smoke-test an environment; ENV=...
 bench-env: $(ENV_READY) $(VENV)/.bench ## time an environment beside the alternatives; ENV=...
 	$(PUFFER) bench $(ENV) $(ARGS)
 
+bench: $(VENV)/.nethack $(VENV)/.bench ## time the library's parts beside the alternatives, a few minutes
+	$(BIN)/python benchmarks/emulation.py $(ARGS)
+
 train: $(ENV_READY) ## train on an environment; ENV=... ARGS='--train.total-timesteps 1000000'
 	$(PUFFER) train $(ENV) $(ARGS)
 
@@ -61,10 +64,10 @@ types: $(VENV)/.dev ## check types
 	$(BIN)/mypy
 
 clean: ## remove the virtual environment and caches; runs/ stays
-	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build *.egg-info pufferlib/*/*.so .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # Torch comes first: with it in place nothing else asks for a larger build of it.
-$(VENV)/.base: pyproject.toml constraints.txt
+$(VENV)/.base: pyproject.toml constraints.txt setup.py pufferlib/emulation/_compiled.pyx
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt pip setuptools wheel torch
 	$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt --editable .

@@ -50,6 +50,12 @@ class Leaf:
         return self.size * self.dtype.itemsize
 
     @property
+    def filler(self) -> NDArray[Any]:
+        """What stands for no value, an array: 0, or what is nearest to it within the bounds."""
+        zeros = np.zeros(self.shape, self.dtype)
+        return np.array(np.minimum(np.maximum(zeros, self.low), self.high), self.dtype)
+
+    @property
     def is_continuous(self) -> bool:
         return self.kind == "Box"
 
@@ -107,11 +113,73 @@ def _leaf(space: Any, path: Path) -> Leaf:
         raise SpaceError(
             f"{name_of(path)} is the class {space.__name__}; a space must be an instance."
         )
+    if varies(space):
+        raise SpaceError(
+            f"{name_of(path)} is {space!r}, which varies in size and so has no fixed-size layout "
+            f"of its own. pufferlib.emulation.bounded.fixed turns it into a space that has."
+        )
     raise SpaceError(
         f"{name_of(path)} is {space!r}, which has no fixed-size layout. Supported are Dict, Tuple, "
-        f"{', '.join(LEAF_KINDS)}, in any nesting. Wrap the environment so that this part is one "
-        f"of those, or is left out."
+        f"{', '.join(LEAF_KINDS)}, Text, and Sequence and Graph with a declared bound, in any "
+        f"nesting. Wrap the environment so that this part is one of those, or is left out."
     )
+
+
+def varies(space: Any) -> bool:
+    """Tell whether values of `space` vary in size: it is or holds a Text, Sequence or Graph."""
+    parts = children(space)
+    if parts is not None:
+        return any(varies(part) for _, part in parts)
+    return any(is_space(space, kind) for kind in ("Text", "Sequence", "Graph"))
+
+
+def max_items(space: Any) -> int | None:
+    """Return the most items of a Sequence: its attribute `max_length`, None where not declared.
+
+    Raises:
+        SpaceError: the attribute is not a whole number of at least 1.
+    """
+    return _declared(space, "max_length", least=1)
+
+
+def max_nodes_and_edges(space: Any) -> tuple[int, int] | None:
+    """Return the most nodes and edges of a Graph, None where it does not declare `max_nodes`.
+
+    Where `max_edges` is not declared, each node may have an edge to every other: n * (n - 1).
+
+    Raises:
+        SpaceError: an attribute is not a whole number of at least 1, of at least 0 for edges.
+    """
+    nodes = _declared(space, "max_nodes", least=1)
+    edges = _declared(space, "max_edges", least=0)
+    if nodes is None:
+        return None
+    if space.edge_space is None:
+        return nodes, 0
+    return nodes, nodes * (nodes - 1) if edges is None else edges
+
+
+def _declared(space: Any, name: str, least: int) -> int | None:
+    bound = getattr(space, name, None)
+    if bound is None:
+        return None
+    is_whole = isinstance(bound, (int, np.integer)) and not isinstance(bound, bool)
+    if not is_whole or bound < least:
+        raise SpaceError(
+            f"{name} of {space!r} must be a whole number of at least {least}; got {bound!r}."
+        )
+    return int(bound)
+
+
+def stacked_length(stacked: Any, space: Any) -> int:
+    """Return how many values of `space` are stacked: on the first axis of arrays, in its nesting.
+
+    So lie the items of a stacked Sequence, and the nodes and edges of a Graph.
+    """
+    parts = children(space)
+    if parts is None:
+        return len(stacked)
+    return max((stacked_length(stacked[key], part) for key, part in parts), default=0)
 
 
 def name_of(path: Path) -> str:
@@ -134,13 +202,26 @@ def joint_space(space: gymnasium.Space[Any], rows: int) -> gymnasium.Space[Any]:
 def difference(given: Any, space: Any, path: Path = ()) -> str | None:
     """Return a sentence on the first way in which `given` does not belong to `space`, else None.
 
-    Says more than `space.contains`: the path, and whether nesting, keys, shape, dtype or bounds
-    are at fault. A NaN in a Box is not a fault.
+    Says more than `space.contains`: the path, and whether nesting, keys, number of items, shape,
+    dtype or bounds are at fault. A NaN in a Box is not a fault.
     """
-    where = name_of(path).replace("space", "value", 1)
+    where = _value_name(path)
     parts = children(space)
-    if parts is None:
-        return _leaf_difference(given, _leaf(space, path), where)
+    if parts is not None:
+        fault = _nesting_difference(given, space, parts, where)
+        return fault or _first(difference(given[key], part, (*path, key)) for key, part in parts)
+    if is_space(space, "Text"):
+        return _text_difference(given, space, where)
+    if is_space(space, "Sequence"):
+        return _sequence_difference(given, space, path)
+    if is_space(space, "Graph"):
+        return _graph_difference(given, space, path)
+    return _leaf_difference(given, _leaf(space, path), where)
+
+
+def _nesting_difference(
+    given: Any, space: Any, parts: list[tuple[str | int, Any]], where: str
+) -> str | None:
     if is_space(space, "Dict"):
         if not hasattr(given, "keys"):
             return f"{where} must be a dict, got {type(given).__name__}"
@@ -151,11 +232,93 @@ def difference(given: Any, space: Any, path: Path = ()) -> str | None:
             return f"{where} has the extra keys {sorted(map(str, present - expected))}"
     elif not isinstance(given, (tuple, list)) or len(given) != len(parts):
         return f"{where} must be a tuple of {len(parts)}, got {_brief(given)}"
-    for key, part in parts:
-        found = difference(given[key], part, (*path, key))
-        if found:
-            return found
     return None
+
+
+def _text_difference(given: Any, space: Any, where: str) -> str | None:
+    least, most = space.min_length, space.max_length
+    if not isinstance(given, str) or not least <= len(given) <= most:
+        return f"{where} must be a text of {least} to {most} characters, got {_brief(given)}"
+    foreign = sorted(set(given) - space.character_set)
+    if foreign:
+        return f"{where} holds the characters {foreign} that its charset lacks"
+    return None
+
+
+def _sequence_difference(given: Any, space: Any, path: Path) -> str | None:
+    if getattr(space, "stack", False):
+        return _stack_difference(given, space.feature_space, path, max_items(space))
+    where = _value_name(path)
+    if not isinstance(given, (tuple, list)):
+        return f"{where} must be a tuple of items, got {_brief(given)}"
+    return _excess(len(given), max_items(space), where) or _first(
+        difference(item, space.feature_space, (*path, i)) for i, item in enumerate(given)
+    )
+
+
+def _graph_difference(given: Any, space: Any, path: Path) -> str | None:
+    where = _value_name(path)
+    if not all(hasattr(given, part) for part in ("nodes", "edges", "edge_links")):
+        return f"{where} must be a GraphInstance, got {_brief(given)}"
+    max_nodes, max_edges = max_nodes_and_edges(space) or (None, None)
+    fault = _stack_difference(given.nodes, space.node_space, (*path, "nodes"), max_nodes)
+    if fault or (given.edges is None and given.edge_links is None):
+        return fault
+    if given.edges is None or given.edge_links is None:
+        return f"{where} must have edges and edge_links, or None for both"
+    if space.edge_space is None:
+        return f"{where}['edges'] must be None where the space has no edge_space"
+    fault = _stack_difference(given.edges, space.edge_space, (*path, "edges"), max_edges)
+    if fault:
+        return fault
+    links, due = given.edge_links, (stacked_length(given.edges, space.edge_space), 2)
+    if not isinstance(links, np.ndarray) or links.shape != due or links.dtype.kind not in "iu":
+        return f"{where}['edge_links'] must be whole numbers of shape {due}, got {_brief(links)}"
+    num_nodes = stacked_length(given.nodes, space.node_space)
+    outside = links[(links < 0) | (links >= num_nodes)]
+    if outside.size:
+        return f"{where}['edge_links'] must link {num_nodes} nodes, from 0; got {outside[0]}"
+    return None
+
+
+def _stack_difference(given: Any, space: Any, path: Path, most: int | None) -> str | None:
+    """As `difference`, for any number of values of `space` stacked; checked one by one."""
+    lengths: set[int] = set()
+    fault = _column_difference(given, space, path, lengths)
+    if fault:
+        return fault
+    if len(lengths) > 1:
+        return f"{_value_name(path)} must be as long in each part, got {sorted(lengths)} items"
+    return _excess(max(lengths, default=0), most, _value_name(path))
+
+
+def _column_difference(given: Any, space: Any, path: Path, lengths: set[int]) -> str | None:
+    where = _value_name(path)
+    parts = children(space)
+    if parts is not None:
+        return _nesting_difference(given, space, parts, where) or _first(
+            _column_difference(given[key], part, (*path, key), lengths) for key, part in parts
+        )
+    try:
+        items = list(given)
+    except TypeError:
+        return f"{where} must have items on its first axis, got {_brief(given)}"
+    lengths.add(len(items))
+    return _first(difference(item, space, (*path, i)) for i, item in enumerate(items))
+
+
+def _excess(count: int, most: int | None, where: str) -> str | None:
+    if most is not None and count > most:
+        return f"{where} must have at most {most} items, got {count}"
+    return None
+
+
+def _first(faults: Iterator[str | None]) -> str | None:
+    return next(filter(None, faults), None)
+
+
+def _value_name(path: Path) -> str:
+    return name_of(path).replace("space", "value", 1)
 
 
 def _leaf_difference(given: Any, leaf: Leaf, where: str) -> str | None:

@@ -1,12 +1,15 @@
 """Small environments whose every observation, reward and end can be told by hand."""
 
 import copy
+import ctypes
+import os
+import sys
 from typing import Any, Literal
 
 import gymnasium
 import numpy as np
 import pettingzoo
-from gymnasium.spaces import Box, Dict, Discrete
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
 
 How = Literal["terminated", "truncated", "vanished"]
 
@@ -176,3 +179,93 @@ class Population(pettingzoo.ParallelEnv[str, Any, Any]):
             "luck": np.float32(self.generator.random()),
             "place": self._place(agent),
         }
+
+
+MIXED: Timetable = {
+    "ant_0": (0, 1, "terminated"),
+    "bee_0": (0, 3, "truncated"),
+    "ant_1": (2, 3, "terminated"),
+    "cow_0": (0, 2, "terminated"),
+}
+
+
+class Mixed(Population):
+    """Agents that come and go by a timetable, and whose spaces differ with their kind.
+
+    Ants observe and act as in `Population`. Bees observe [episode, step, place] as numbers of at
+    least 5, in a Tuple beside a bit that is always 1, and act with MultiDiscrete([2, 3]). Cows
+    observe as ants do and act with a Box. The kind is what stands before "_" in an agent's name.
+    """
+
+    metadata = {"name": "mixed_v0", "render_modes": ["ansi"]}  # noqa: RUF012
+
+    def __init__(self, timetable: Timetable | None = None, render_mode: str | None = None) -> None:
+        super().__init__(timetable or MIXED, render_mode)
+        for agent in self.possible_agents:
+            if agent.startswith("bee"):
+                counts = Box(5, 999, (3,), np.float32)
+                self._observation_spaces[agent] = Tuple((counts, MultiBinary(1)))
+                self._action_spaces[agent] = MultiDiscrete([2, 3])
+            elif agent.startswith("cow"):
+                self._action_spaces[agent] = Box(-1, 1, (2,), np.float32)
+
+    def _observe(self, agent: str) -> Any:
+        if not agent.startswith("bee"):
+            return super()._observe(agent)
+        counts = np.array([self.episode, self.now, self._place(agent)], np.float32)
+        return counts + 5, np.ones(1, np.int8)
+
+
+def make_noise(word: str) -> None:
+    """Write `word` to stdout and stderr in each way there is; nothing is flushed."""
+    print(word)
+    print(word, file=sys.stderr)
+    for descriptor in (1, 2):
+        os.write(descriptor, word.encode())
+    ctypes.CDLL(None).printf(word.encode())
+
+
+class Noisy(Countdown):
+    """Writes what it does to stdout and stderr, from C too."""
+
+    def __init__(self, length: int = 3) -> None:
+        super().__init__(length, render_mode="ansi")
+        make_noise("made")
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        make_noise("reset")
+        return super().reset(seed=seed, options=options)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        make_noise("stepped")
+        return super().step(action)
+
+    def render(self) -> str:
+        make_noise("rendered")
+        return super().render()
+
+    def close(self) -> None:
+        make_noise("closed")
+
+
+class NoisyPopulation(Population):
+    """Writes what it does to stdout and stderr, from C too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        make_noise("made")
+
+    def reset(self, seed: int | None = None, options: Any = None) -> tuple[dict[str, Any], ...]:
+        make_noise("reset")
+        return super().reset(seed, options)
+
+    def step(self, actions: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+        make_noise("stepped")
+        return super().step(actions)
+
+    def render(self) -> str:
+        make_noise("rendered")
+        return super().render()
+
+    def close(self) -> None:
+        make_noise("closed")

@@ -6,8 +6,11 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Text, Tuple
 from hypothesis import strategies as st
+
+from pufferlib.bounded_spaces import BoundedGraph, BoundedSequence
+from pufferlib.spaces import varies
 
 
 def _bytes(*shape: int, high: int = 255) -> Box:
@@ -119,3 +122,51 @@ nested_spaces = st.recursive(
     ),
     max_leaves=8,
 )
+
+# Spaces whose values vary in size, within a bound.
+BOUNDED: dict[str, gymnasium.Space[Any]] = {
+    "text": Text(5),
+    "text, perhaps empty": Text(3, min_length=0, charset="no"),
+    "text of one length": Text(4, min_length=4, charset="\U0001f40d é"),
+    "text of 300 characters": Text(2, charset="".join(map(chr, range(300, 600)))),
+    "sequence of boxes": BoundedSequence(Box(-1, 1, (2, 3)), 4),
+    "sequence of 0-d boxes": BoundedSequence(Box(3, 9, (), np.float64), 2),
+    "sequence of discrete": BoundedSequence(Discrete(3, start=5), 3),
+    "sequence of multi-discrete": BoundedSequence(MultiDiscrete([3, 4], start=[-1, 10]), 3),
+    "sequence of multi-binary": BoundedSequence(MultiBinary((2, 2)), 1),
+    "sequence of texts": BoundedSequence(Text(3), 2),
+    "sequence of sequences": BoundedSequence(BoundedSequence(Discrete(2), 3), 2),
+    "sequence of dicts": BoundedSequence(
+        Dict(b=Discrete(3), a=Tuple((Box(0, 1, (2,)), Text(2)))), 3
+    ),
+    "stacked boxes": BoundedSequence(Box(-1, 1, (2,)), 3, stacked=True),
+    "stacked discrete": BoundedSequence(Discrete(3, start=5), 3, stacked=True),
+    "stacked texts": BoundedSequence(Text(3), 3, stacked=True),
+    "stacked dicts": BoundedSequence(
+        Dict(a=Box(-1, 1, (2,)), b=Tuple((MultiBinary(2), Text(2)))), 3, stacked=True
+    ),
+    "graph": BoundedGraph(Box(-1, 1, (3,)), Discrete(3), 4, 5),
+    "graph of one node": BoundedGraph(Discrete(3, start=1), Discrete(2), 1),
+    "graph without edges": BoundedGraph(MultiBinary(3), None, 3),
+    "graph of dicts": BoundedGraph(Dict(a=Box(-1, 1, (1,)), b=Text(2)), Text(3), 3),
+    "nested": Dict(
+        z=Tuple((Discrete(2), Text(3))),
+        a=BoundedSequence(BoundedGraph(Discrete(3), Box(2, 3, (2,)), 2, 3), 2),
+        plain=Box(-1, 1, (2,), np.float64),
+    ),
+}
+over_bounded_spaces = pytest.mark.parametrize("space", list(BOUNDED.values()), ids=list(BOUNDED))
+
+_TEXTS = st.tuples(st.integers(0, 3), st.integers(0, 3), st.text(min_size=1, max_size=5)).map(
+    lambda drawn: Text(drawn[0] + drawn[1] + 1, min_length=drawn[0], charset=drawn[2])
+)
+bounded_spaces = st.recursive(
+    st.one_of(_TEXTS, _LEAVES),
+    lambda inner: st.one_of(
+        st.builds(BoundedSequence, inner, st.integers(1, 3), stacked=st.booleans()),
+        st.builds(BoundedGraph, inner, inner, st.integers(1, 3), st.none() | st.integers(0, 4)),
+        st.dictionaries(st.text(max_size=4), inner, min_size=1, max_size=3).map(Dict),
+        st.lists(inner, min_size=1, max_size=3).map(Tuple),
+    ),
+    max_leaves=5,
+).filter(varies)

@@ -15,7 +15,7 @@ PACKAGE = Path(pufferlib.__file__).parent
 # Each layer may import itself and what stands above it.
 LAYERS = [
     {"exceptions"},
-    {"spaces", "environment"},
+    {"spaces", "bounded_spaces", "environment"},
     {"emulation", "wrappers"},
     {"vector"},
     {"testing", "pytorch"},

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pufferlib.cli.envs import installed_families
+from pufferlib.emulation.twin import IS_COMPILED
 from pufferlib.vector import usable_cores
 from pufferlib.vector.cores import cgroup_quota
 from pufferlib.vector.memory import RowMemory
@@ -54,7 +55,7 @@ def _facts() -> Iterator[tuple[str, str]]:
     yield "cores", f"{usable_cores()} usable of {os.cpu_count()} ({_core_limits()})"
     yield "memory", _memory()
     yield "shared memory", _shared_memory()
-    yield "emulation", "plain Python (there is no compiled twin yet)"
+    yield "emulation", _emulation()
     libraries = ("numpy", "gymnasium", "pettingzoo")
     yield "libraries", ", ".join(f"{name} {_version(name)}" for name in libraries)
     yield "environments", ", ".join(installed_families())
@@ -76,6 +77,11 @@ def _problems() -> Iterator[tuple[str, str]]:
         yield (
             f"torch computes with {torch.get_num_threads()} threads on {usable_cores()} cores",
             f"Set OMP_NUM_THREADS={usable_cores()}",
+        )
+    if not IS_COMPILED and "PUFFERLIB_NO_EXTENSIONS" not in os.environ:
+        yield (
+            "Emulation runs in plain Python, several times slower than compiled",
+            "Install a C compiler (gcc), then pufferlib again",
         )
     if not hasattr(os, "memfd_create") and sys.platform == "linux":
         yield "This kernel has no memfd", "Use Linux 3.17 or later"
@@ -128,6 +134,13 @@ def _shared_memory() -> str:
     if not Path("/dev/shm").is_dir():
         return works
     return f"{works}; /dev/shm {shutil.disk_usage('/dev/shm').total / 2**20:.0f} MiB (not used)"
+
+
+def _emulation() -> str:
+    if IS_COMPILED:
+        return "compiled"
+    is_asked = os.environ.get("PUFFERLIB_NO_EXTENSIONS", "") not in ("", "0")
+    return f"plain Python ({'PUFFERLIB_NO_EXTENSIONS is set' if is_asked else 'not compiled'})"
 
 
 def _version(name: str) -> str:

@@ -20,8 +20,10 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from pufferlib.emulation.bounded import fixed
 from pufferlib.emulation.layout import Field
-from pufferlib.exceptions import SpaceError
+from pufferlib.emulation.packing import packer, unpacker
+from pufferlib.exceptions import ActionError, SpaceError
 from pufferlib.spaces import Leaf, children, is_space, leaves, value_at
 
 
@@ -30,11 +32,13 @@ class ActionLayout:
     """How the actions of one space lie in a flat row.
 
     Attributes:
-        structure: the original space.
+        original: the environment's own space.
+        structure: the same, or `bounded.fixed(original)` where a leaf varies in size.
         space: the flat one.
-        fields: the leaves in order; `start` and `stop` count columns.
+        fields: the leaves of `structure` in order; `start` and `stop` count columns.
     """
 
+    original: gymnasium.Space[Any]
     structure: gymnasium.Space[Any]
     space: gymnasium.Space[Any]
     fields: tuple[Field, ...]
@@ -47,36 +51,61 @@ class ActionLayout:
             SpaceError: where a leaf has no fixed size; names the path to it.
         """
         fields, position = [], 0
-        for leaf in leaves(space):
+        structure = fixed(space)
+        for leaf in leaves(structure):
             fields.append(Field(leaf, position, position + leaf.size))
             position += leaf.size
         if not fields:
             raise SpaceError(f"{space} has no leaves: there is nothing to act with.")
-        return cls(space, _flat_space(space, [field.leaf for field in fields]), tuple(fields))
+        flat = _flat_space([field.leaf for field in fields])
+        return cls(space, structure, flat, tuple(fields))
 
-    def rebuilder(self) -> Callable[[NDArray[Any]], Any]:
+    def rebuilder(self) -> Callable[[Any], Any]:
         """Return a function from a flat action to one of the original space.
 
         The function is generated: it takes a row of `space` (a scalar where that is Discrete) and
         returns ints for Discrete leaves, new arrays of the leaf's dtype and shape for all others.
         """
-        namespace: dict[str, Any] = {"asarray": np.asarray, "add": np.add}
         if is_space(self.space, "Discrete"):
-            lines, parts = [], [f"int(row) + {int(self.fields[0].leaf.low)}"]
-        else:
-            lines = ["row = asarray(row)"]
-            parts = [self._expression(field, namespace) for field in self.fields]
-        body = _nested_expression(self.structure, iter(parts), namespace)
-        if "column[" in body:
-            lines.append("column = row.tolist()")
-        source = "def rebuild(row):\n    " + "\n    ".join([*lines, f"return {body}\n"])
+            return self._generated("row", ["return {action}"], number="int(row)")
+        lines = ["row = asarray(row)", "column = row.tolist()", "return {action}"]
+        return self._generated("row", lines)
+
+    def rows_rebuilder(self) -> Callable[[NDArray[Any]], list[Any]]:
+        """Return a function from flat actions, (rows, *space.shape), to a list of rebuilt ones."""
+        if is_space(self.space, "Discrete"):
+            lines = ["return [{action} for number in rows.tolist()]"]
+            return self._generated("rows", lines, number="number")
+        lines = ["return [{action} for row, column in zip(rows, rows.tolist())]"]
+        return self._generated("rows", lines)
+
+    def _generated(
+        self, argument: str, lines: list[str], number: str | None = None
+    ) -> Callable[[Any], Any]:
+        """Return a function of `argument` whose body is `lines`, the rebuilt action filled in.
+
+        Args:
+            argument: its name.
+            lines: make of it a `row` and the `column`s of that row, a list.
+            number: the source of the number that a lone Discrete action is; None for all others.
+        """
+        namespace: dict[str, Any] = {"asarray": np.asarray, "add": np.add}
+        namespace["unpack"] = unpack = unpacker(self.original)
+        parts = (self._expression(field, namespace, number) for field in self.fields)
+        action = _nested_expression(self.structure, parts, namespace)
+        if "column[" not in action:
+            lines = [line for line in lines if not line.startswith("column =")]
+        action = action if unpack is None else f"unpack({action})"
+        body = "".join(f"    {line.replace('{action}', action)}\n" for line in lines)
+        source = f"def rebuild({argument}):\n{body}"
         exec(compile(source, "<pufferlib actions>", "exec"), namespace)  # our own text only
-        rebuild: Callable[[NDArray[Any]], Any] = namespace["rebuild"]
+        rebuild: Callable[[Any], Any] = namespace["rebuild"]
         return rebuild
 
     def flatten(self, action: Any) -> NDArray[Any]:
         """Return an action of the original space as a flat one, a new array."""
-        dtype = self.space.dtype
+        pack, dtype = packer(self.original, ActionError), self.space.dtype
+        action = action if pack is None else pack(action)
         columns = []
         for field in self.fields:
             value = np.asarray(value_at(action, field.leaf.path))
@@ -86,23 +115,22 @@ class ActionLayout:
         flat = np.concatenate(columns)
         return flat[0] if is_space(self.space, "Discrete") else flat
 
-    def _expression(self, field: Field, namespace: dict[str, Any]) -> str:
+    def _expression(self, field: Field, namespace: dict[str, Any], number: str | None) -> str:
         """Return the source of one leaf's value."""
-        leaf, number = field.leaf, field.start
+        leaf, at = field.leaf, field.start
         if leaf.kind == "Discrete":
-            whole = (
-                f"column[{number}]" if self.space.dtype == np.int64 else f"int(column[{number}])"
-            )
-            return f"{whole} + {int(leaf.low)}" if leaf.low else whole
-        namespace[f"dtype{number}"], namespace[f"shape{number}"] = leaf.dtype, leaf.shape
-        piece = f"row[{field.start}:{field.stop}].astype(dtype{number}).reshape(shape{number})"
+            column = f"column[{at}]" if self.space.dtype == np.int64 else f"int(column[{at}])"
+            number = number or column
+            return f"{number} + {int(leaf.low)}" if leaf.low else number
+        namespace[f"dtype{at}"], namespace[f"shape{at}"] = leaf.dtype, leaf.shape
+        piece = f"row[{at}:{field.stop}].astype(dtype{at}).reshape(shape{at})"
         if not leaf.is_continuous and np.any(leaf.low):
-            namespace[f"low{number}"] = leaf.low
-            return f"add({piece}, low{number})"
+            namespace[f"low{at}"] = leaf.low
+            return f"add({piece}, low{at})"
         return piece
 
 
-def _flat_space(space: Any, found: list[Leaf]) -> gymnasium.Space[Any]:
+def _flat_space(found: list[Leaf]) -> gymnasium.Space[Any]:
     discrete = [leaf for leaf in found if not leaf.is_continuous]
     counts = [np.ravel(leaf.high.astype(np.int64) - leaf.low + 1) for leaf in discrete]
     if len(found) == 1 and found[0].kind == "Discrete":

@@ -5,7 +5,7 @@ itself). Mixed dtypes share a row of bytes, each leaf aligned to its own dtype a
 the widest, so that every leaf can be viewed in place, in one row or in a batch, by NumPy and torch.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
@@ -15,6 +15,10 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from pufferlib.emulation._plain import Tree
+from pufferlib.emulation.bounded import fixed
+from pufferlib.emulation.packing import packer, unpacker
+from pufferlib.emulation.twin import Plan
 from pufferlib.exceptions import SpaceError
 from pufferlib.spaces import Leaf, children, is_space, leaves
 
@@ -33,11 +37,14 @@ class Layout:
     """How the observations of one space lie in a flat row.
 
     Attributes:
-        structure: the original space.
+        original: the environment's own space.
+        structure: the same where no leaf varies in size; else `bounded.fixed(original)`, in which a
+            Text, Sequence or Graph has become arrays of fixed size. What `unflatten` returns.
         space: the flat one, a Box whose value is one row.
-        fields: the leaves in order, with their places.
+        fields: the leaves of `structure` in order, with their places.
     """
 
+    original: gymnasium.Space[Any]
     structure: gymnasium.Space[Any]
     space: gymnasium.spaces.Box
     fields: tuple[Field, ...]
@@ -49,17 +56,18 @@ class Layout:
         Raises:
             SpaceError: where a leaf has no fixed size; names the path to it.
         """
-        found = list(leaves(space))
+        structure = fixed(space)
+        found = list(leaves(structure))
         if not found:
             raise SpaceError(f"{space} has no leaves: there is nothing to observe.")
         dtypes = {leaf.dtype for leaf in found}
         if len(found) == 1 and found[0].path == () and found[0].kind == "Box":
             leaf = found[0]
             flat = gymnasium.spaces.Box(leaf.low, leaf.high, leaf.shape, leaf.dtype.type)
-            return cls(space, flat, (Field(leaf, 0, leaf.size),))
+            return cls(space, structure, flat, (Field(leaf, 0, leaf.size),))
         if len(dtypes) == 1:
-            return cls(space, *_of_one_dtype(found, dtypes.pop()))
-        return cls(space, *_of_bytes(found))
+            return cls(space, structure, *_of_one_dtype(found, dtypes.pop()))
+        return cls(space, structure, *_of_bytes(found))
 
     @property
     def is_bytes(self) -> bool:
@@ -71,25 +79,31 @@ class Layout:
         """The row is the observation itself."""
         return len(self.fields) == 1 and self.fields[0].leaf.path == ()
 
-    def writer(self, row: NDArray[Any]) -> Callable[[Any], None]:
-        """Return a function that flattens an observation into `row`.
+    def plan(self) -> Plan:
+        """Return a new plan for finding the leaves of an observation, made for this process."""
+        return Plan(self.tree(), packer(self.original))
+
+    def tree(self) -> Tree:
+        """Return the keys that lead to each leaf, and the leaves' numbers in `fields`."""
+        return _tree(self.structure, count())
+
+    def views(self, row: NDArray[Any]) -> Sequence[NDArray[Any]]:
+        """Return the leaves of one row in place, in the order of `fields`.
 
         Args:
-            row: C-contiguous, of `space.shape` and `space.dtype`; written in place on every call.
-
-        The function is generated: one assignment a leaf into a view made here, nothing allocated.
+            row: C-contiguous, of `space.shape` and `space.dtype`.
         """
-        namespace: dict[str, Any] = {
-            f"view{i}": self._view(row, field) for i, field in enumerate(self.fields)
-        }
-        lines: list[str] = []
-        if self.is_identity:
-            lines.append("view0[...] = value")
-        _assign(self.structure, "value", lines, namespace, count())
-        source = "def write(value):\n" + "".join(f"    {line}\n" for line in lines)
-        exec(compile(source, "<pufferlib layout>", "exec"), namespace)  # our own text only
-        write: Callable[[Any], None] = namespace["write"]
-        return write
+        if self.is_identity and self.fields[0].leaf.kind == "Box":
+            return [row]
+        return [self._cut(row, field) for field in self.fields]
+
+    def writer(self, row: NDArray[Any]) -> Callable[[Any], None]:
+        """Return a function that flattens an observation into `row`, in place, on every call.
+
+        Args:
+            row: C-contiguous, of `space.shape` and `space.dtype`.
+        """
+        return self.plan().writer(self.views(row))
 
     def unflatten(self, rows: Any) -> Any:
         """Return rows in the structure of the original space, as views.
@@ -112,13 +126,14 @@ class Layout:
         self.writer(row)(value)
         return row
 
-    def _view(self, row: NDArray[Any], field: Field) -> NDArray[Any]:
-        if self.is_identity and field.leaf.kind == "Box":
-            return row
-        piece = row[field.start : field.stop]
-        if self.is_bytes:
-            piece = piece.view(field.leaf.dtype)
-        return piece.reshape(field.leaf.shape)
+    def restore(self, row: NDArray[Any]) -> Any:
+        """Return the observation that one row holds, a value of `original`.
+
+        Differs from `unflatten` where a leaf varies in size: a Text is a str again.
+        """
+        value = self.unflatten(row)
+        unpack = unpacker(self.original)
+        return value if unpack is None else unpack(value)
 
     def _cut(self, rows: Any, field: Field) -> Any:
         piece = rows[..., field.start : field.stop]
@@ -163,15 +178,8 @@ def _round_up(value: int, multiple: int) -> int:
     return -(-value // multiple) * multiple
 
 
-def _assign(
-    space: Any, source: str, lines: list[str], namespace: dict[str, Any], views: Iterator[int]
-) -> None:
-    """Append lines that copy each leaf of `source` into its view; look inner dicts up once."""
-    for key, part in children(space) or ():
-        name = f"key{len(namespace)}"
-        namespace[name] = key
-        if children(part) is None:
-            lines.append(f"view{next(views)}[...] = {source}[{name}]")
-        else:
-            lines.append(f"part_{name} = {source}[{name}]")
-            _assign(part, f"part_{name}", lines, namespace, views)
+def _tree(space: Any, numbers: Iterator[int]) -> Tree:
+    parts = children(space)
+    if parts is None:
+        return next(numbers)
+    return [(key, _tree(part, numbers)) for key, part in parts]

@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gymnasium
+import numpy as np
 import pettingzoo
 from numpy.typing import NDArray
 
 from pufferlib.emulation.actions import ActionLayout
 from pufferlib.emulation.creation import create
 from pufferlib.emulation.layout import Layout
+from pufferlib.emulation.twin import AgentRows, present
 from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
 from pufferlib.exceptions import (
     ActionError,
@@ -27,14 +29,17 @@ class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, NDArray[Any], Any]):
     """A PettingZoo parallel environment with flat observations and actions; itself one.
 
     An AEC environment is converted with `pettingzoo.utils.aec_to_parallel`. Rows of agents that
-    have died, or not yet joined, appear only when vectorized (`PettingZooRows`); used alone, the
-    dicts hold the agents that take part, as PettingZoo has it.
+    have died, or not yet joined, appear only when vectorized (`PettingZooRows`) or with
+    `to_puffer`; used alone, the dicts hold the agents that take part, as PettingZoo has it.
 
     Args:
         env: the environment to wrap, or
         env_creator: a function or class that returns it,
         env_args: positional arguments for `env_creator`,
         env_kwargs: keyword arguments for `env_creator`.
+        to_puffer: `reset` and `step` exchange arrays with a row for every possible agent, as
+            `PufferEnv` does, and start the next episode in the step that ends one; `masks` and
+            `final_observations` are those of `PufferEnv`.
 
     Attributes:
         observation_layout: how an agent's observation lies in its row.
@@ -54,6 +59,7 @@ class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, NDArray[Any], Any]):
         env_creator: Callable[..., Any] | None = None,
         env_args: Sequence[Any] = (),
         env_kwargs: Mapping[str, Any] | None = None,
+        to_puffer: bool = False,
     ) -> None:
         env = create(env, env_creator, env_args, env_kwargs)
         if isinstance(env, pettingzoo.AECEnv):
@@ -80,13 +86,45 @@ class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, NDArray[Any], Any]):
         self.single_observation_space = self.observation_layout.space
         self.single_action_space = self.action_layout.space
         self._action_spaces = {first: self.single_action_space}  # seeded apart, so one an agent
+        self.is_action_checked = self._observation_checked = self._was_reset = False
+        self.to_puffer = to_puffer
+        self._compile()
+
+    def _compile(self) -> None:
         self._rebuild_action = self.action_layout.rebuilder()
-        self._was_reset = self._action_checked = self._observation_checked = False
+        flat = self.single_observation_space
+        self._row = np.zeros(flat.shape, flat.dtype)
+        self._write = self.observation_layout.writer(self._row)
+        self._rows = PettingZooRows(self) if self.to_puffer else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is generated: a copy must write into rows of its own."""
+        generated = {"_rebuild_action", "_row", "_write", "_rows"}
+        return {name: value for name, value in self.__dict__.items() if name not in generated}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._compile()
 
     @property
     def agents(self) -> list[Agent]:
         """The agents now alive."""
         return self.env.agents
+
+    @property
+    def done(self) -> bool:
+        """Nobody is left: the episode has ended, or none has begun."""
+        return not self.env.agents
+
+    @property
+    def masks(self) -> NDArray[np.bool_]:
+        """With `to_puffer`: bool (possible agents,), see `PufferEnv`."""
+        return self._puffer_rows().masks
+
+    @property
+    def final_observations(self) -> NDArray[Any]:
+        """With `to_puffer`: an agent's last observation where its episode ended."""
+        return self._puffer_rows().final_observations
 
     @property
     def unwrapped(self) -> Any:
@@ -108,21 +146,29 @@ class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, NDArray[Any], Any]):
 
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[Agent, NDArray[Any]], dict[Agent, Info]]:
-        """Start an episode; return (observations, infos) of the agents that take part."""
+    ) -> tuple[Any, Any]:
+        """Start an episode; return (observations, infos) of the agents that take part.
+
+        Observations are new arrays. With `to_puffer`: rows, and a list of the non-empty infos.
+        """
+        if self._rows is not None:
+            return self._rows.reset(seed)
         observations, infos = self.reset_structured(seed, options)
         return self._flat(observations), infos
 
-    def step(self, actions: dict[Agent, Any]) -> tuple[dict[Agent, Any], ...]:
+    def step(self, actions: Any) -> tuple[Any, ...]:
         """Take one step; return (observations, rewards, terminations, truncations, infos).
 
         Args:
-            actions: a flat action for each living agent.
+            actions: a flat action for each living agent; with `to_puffer` a row for every possible
+                one.
 
         Raises:
             ActionError: a first action is outside its space.
             CallOrderError: before the first reset.
         """
+        if self._rows is not None:
+            return self._rows.step(actions)
         observations, *rest = self.step_structured(actions)
         return self._flat(observations), *rest
 
@@ -150,25 +196,18 @@ class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, NDArray[Any], Any]):
 
     def step_structured(self, actions: dict[Agent, Any]) -> tuple[dict[Agent, Any], ...]:
         """Take one step with flat actions; return what the environment itself returns."""
-        if not self._action_checked:
-            self._check_actions(actions)
+        if not self.is_action_checked:
+            self.check_actions(actions)
         rebuild = self._rebuild_action
         return self.env.step({agent: rebuild(action) for agent, action in actions.items()})
 
-    def _flat(self, observations: dict[Agent, Any]) -> dict[Agent, NDArray[Any]]:
-        flatten = self.observation_layout.flatten
-        return {agent: flatten(observation) for agent, observation in observations.items()}
+    def check_actions(self, actions: Mapping[Agent, Any]) -> None:
+        """Check the first flat actions against their space.
 
-    def _check_observation(self, agent: Agent, observation: Any) -> None:
-        fault = difference(observation, self.observation_layout.structure)
-        if fault:
-            raise ObservationError(
-                f"The first observation of agent {agent!r} of {self.env} does not belong to its "
-                f"observation space: {fault}. Mend the environment's space or what it returns."
-            )
-        self._observation_checked = True
-
-    def _check_actions(self, actions: dict[Agent, Any]) -> None:
+        Raises:
+            ActionError: an action is outside its space, or its agent unknown.
+            CallOrderError: before the first reset.
+        """
         if not self._was_reset:
             raise CallOrderError("step before reset. Call reset first.")
         for agent, action in actions.items():
@@ -182,7 +221,31 @@ class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, NDArray[Any], Any]):
                     f"The first action of agent {agent!r} does not belong to the flat action space "
                     f"{self.single_action_space}: {fault.replace('value', 'action', 1)}."
                 )
-        self._action_checked = bool(actions)
+        self.is_action_checked = bool(actions)
+
+    def _flat(self, observations: dict[Agent, Any]) -> dict[Agent, NDArray[Any]]:
+        flat = {}
+        for agent, observation in observations.items():
+            self._write(observation)
+            flat[agent] = self._row.copy()
+        return flat
+
+    def _puffer_rows(self) -> "PettingZooRows":
+        if self._rows is None:
+            raise ArgumentError(
+                "There are rows only with to_puffer=True; without it, dicts hold the agents that "
+                "take part."
+            )
+        return self._rows
+
+    def _check_observation(self, agent: Agent, observation: Any) -> None:
+        fault = difference(observation, self.observation_layout.original)
+        if fault:
+            raise ObservationError(
+                f"The first observation of agent {agent!r} of {self.env} does not belong to its "
+                f"observation space: {fault}. Mend the environment's space or what it returns."
+            )
+        self._observation_checked = True
 
 
 class PettingZooRows(PufferEnv):
@@ -200,49 +263,37 @@ class PettingZooRows(PufferEnv):
         self.observation_layout, self.action_layout = env.observation_layout, env.action_layout
         self.num_agents = len(env.possible_agents)
         self.render_mode = env.render_mode
-        self._rows = {agent: row for row, agent in enumerate(env.possible_agents)}
+        self._rebuild_rows = env.action_layout.rows_rebuilder()
         super().__init__()
 
     def bind(self, buffers: Buffers) -> None:
         """Write into these rows from now on."""
         super().bind(buffers)
-        writer = self.env.observation_layout.writer
-        rows = range(self.num_agents)  # indexed with ..., which views a row of no axes too
-        self._write = [writer(buffers.observations[row, ...]) for row in rows]
-        self._write_final = [writer(buffers.final_observations[row, ...]) for row in rows]
+        layout, rows = self.observation_layout, range(self.num_agents)
+        self._agent_rows = AgentRows(
+            self.env.possible_agents,
+            layout.plan(),
+            # Indexed with ..., which views a row of no axes too.
+            [layout.views(buffers.observations[row, ...]) for row in rows],
+            [layout.views(buffers.final_observations[row, ...]) for row in rows],
+            buffers,
+        )
 
     def reset(self, seed: int | None = None) -> tuple[NDArray[Any], list[Info]]:
         """Start an episode; return (observations, infos)."""
-        self._clear()
-        observations, infos = self.env.reset_structured(seed)
-        self._begin(observations)
-        return self.observations, _present(infos)
+        self.rewards[:] = 0
+        self.terminals[:] = self.truncations[:] = False
+        return self.observations, self._begin(seed)
 
     def step(self, actions: NDArray[Any]) -> StepResult:
         """Step all living agents; where nobody is left, start the next episode."""
-        env, rows = self.env, self._rows
-        chosen = {agent: actions[rows[agent]] for agent in env.agents}
-        observations, rewards, terminations, truncations, infos = env.step_structured(chosen)
-        self._clear()
-        kept = _present(infos)
-        alive = set(env.agents)
-        for agent in [*chosen, *(agent for agent in env.agents if agent not in chosen)]:
-            row = rows[agent]
-            self.rewards[row] = rewards.get(agent, 0)
-            self.terminals[row] = terminations.get(agent, False)
-            self.truncations[row] = truncations.get(agent, False)
-            if agent not in alive and not self.terminals[row]:
-                self.truncations[row] = True  # it is gone, whether it was told so or not
-            if self.terminals[row] or self.truncations[row]:
-                self._finish(row, observations.get(agent))
-            else:
-                self.masks[row] = True
-                if agent in observations:
-                    self._write[row](observations[agent])
-        if not alive:
-            observations, infos = env.reset_structured()
-            self._begin(observations)
-            kept += _present(infos)
+        env = self.env.env
+        *result, infos = env.step(self._chosen(actions))
+        living = env.agents
+        self._agent_rows.step(living, *result)
+        kept = present(infos)
+        if not living:
+            kept += self._begin()
         return self.observations, self.rewards, self.terminals, self.truncations, kept
 
     @property
@@ -258,22 +309,19 @@ class PettingZooRows(PufferEnv):
         """Close the environment."""
         self.env.close()
 
-    def _clear(self) -> None:
-        self.observations[:] = 0
-        self.rewards[:] = 0
-        self.terminals[:] = self.truncations[:] = self.masks[:] = False
+    def _begin(self, seed: int | None = None) -> list[Info]:
+        observations, infos = self.env.reset_structured(seed)
+        self._agent_rows.reset(observations, self.env.agents)
+        return present(infos)
 
-    def _begin(self, observations: dict[Agent, Any]) -> None:
-        for agent, observation in observations.items():
-            self._write[self._rows[agent]](observation)
-            self.masks[self._rows[agent]] = True
-
-    def _finish(self, row: int, observation: Any | None) -> None:
-        """Keep an agent's last observation; zeros where the environment showed it none."""
-        if observation is None:
-            self.final_observations[row] = 0
-        else:
-            self._write_final[row](observation)
+    def _chosen(self, actions: NDArray[Any]) -> dict[Agent, Any]:
+        """Return the structured actions of the living agents. Rows of others may hold anything."""
+        rows = self._agent_rows
+        if len(rows.living) < self.num_agents:
+            actions = actions[rows.living_rows]
+        if not self.env.is_action_checked:
+            self.env.check_actions(dict(zip(rows.living, actions, strict=True)))
+        return dict(zip(rows.living, self._rebuild_rows(actions), strict=True))
 
 
 def _shared_space(
@@ -284,11 +332,8 @@ def _shared_space(
         if space_of(agent) != first:
             raise SpaceError(
                 f"Agents differ in their {what} space: {agents[0]!r} has {first}, {agent!r} has "
-                f"{space_of(agent)}. Rows must be alike: group agents into teams of equal spaces, "
-                f"or pad the smaller space, before wrapping."
+                f"{space_of(agent)}. Rows must be alike: wrap the environment first with "
+                f"pufferlib.wrappers.EqualSpaceTeams, which gives every agent a part for each kind "
+                f"of agent, or with pufferlib.wrappers.Teams, if teams of them are alike."
             )
     return first
-
-
-def _present(infos: Mapping[Agent, Info]) -> list[Info]:
-    return [info for info in infos.values() if info]

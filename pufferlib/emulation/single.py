@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pufferlib.emulation.actions import ActionLayout
 from pufferlib.emulation.creation import create
 from pufferlib.emulation.layout import Layout
+from pufferlib.emulation.twin import StepRow
 from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
 from pufferlib.exceptions import (
     ActionError,
@@ -67,20 +68,21 @@ class GymnasiumPufferEnv(
             )
         gymnasium.utils.RecordConstructorArgs.__init__(self)  # so that `spec` can make it again
         gymnasium.Wrapper.__init__(self, env)
-        self.observation_layout = Layout.of(env.observation_space)
-        self.action_layout = ActionLayout.of(env.action_space)
-        self.observation_space = self.observation_layout.space
-        self.action_space = self.action_layout.space
-        self.single_observation_space = self.observation_layout.space
-        self.single_action_space = self.action_layout.space
+        self._layout = Layout.of(env.observation_space)
+        self._action_layout = ActionLayout.of(env.action_space)
+        self.observation_layout = _inner(env, "observation_layout", self._layout)
+        self.action_layout = _inner(env, "action_layout", self._action_layout)
+        self.observation_space = self.single_observation_space = self._layout.space
+        self.action_space = self.single_action_space = self._action_layout.space
+        self._seed: int | None = None
         self._was_reset = self._action_checked = self._observation_checked = False
         self._compile()
 
     def _compile(self) -> None:
-        self._rebuild_action = self.action_layout.rebuilder()
-        flat = self.observation_layout.space
+        self._rebuild_action = self._action_layout.rebuilder()
+        flat = self._layout.space
         self._row = np.zeros(flat.shape, flat.dtype)
-        self._write = self.observation_layout.writer(self._row)
+        self._write = self._layout.writer(self._row)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is generated: a copy must write into a row of its own."""
@@ -113,10 +115,26 @@ class GymnasiumPufferEnv(
         self._write(observation)
         return self._row.copy(), reward, terminated, truncated, info
 
+    def seed(self, seed: int | None) -> None:
+        """Give the next `reset` this seed, where it is given none itself."""
+        self._seed = seed
+
+    def bind(self, buffers: Buffers) -> tuple[StepRow, Callable[[Any], None]]:
+        """Return what writes steps into one row of `buffers`, and what writes final observations.
+
+        Args:
+            buffers: one row.
+        """
+        plan, layout = self._layout.plan(), self._layout
+        step_row = StepRow(plan, layout.views(buffers.observations[0, ...]), buffers)
+        return step_row, plan.writer(layout.views(buffers.final_observations[0, ...]))
+
     def reset_structured(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, Info]:
         """Start an episode; return the environment's own observation, and info."""
+        if seed is None:
+            seed, self._seed = self._seed, None
         observation, info = self.env.reset(seed=seed, options=options)
         self._was_reset = True
         if not self._observation_checked:
@@ -165,14 +183,12 @@ class GymnasiumRows(PufferEnv):
     def bind(self, buffers: Buffers) -> None:
         """Write into these rows from now on."""
         super().bind(buffers)
-        self._write = self.env.observation_layout.writer(buffers.observations[0, ...])
-        self._write_final = self.env.observation_layout.writer(buffers.final_observations[0, ...])
+        self._step_row, self._write_final = self.env.bind(buffers)
 
     def reset(self, seed: int | None = None) -> tuple[NDArray[Any], list[Info]]:
         """Start an episode; return (observations, infos)."""
         observation, info = self.env.reset_structured(seed)
-        self._write(observation)
-        self.rewards[0], self.terminals[0], self.truncations[0] = 0, False, False
+        self._step_row.write(observation, 0.0, False, False)
         self.masks[0] = True
         return self.observations, [info] if info else []
 
@@ -186,10 +202,7 @@ class GymnasiumRows(PufferEnv):
             observation, info = env.reset_structured()
             if info:
                 infos.append(info)
-        self._write(observation)
-        self.rewards[0] = reward
-        self.terminals[0] = terminated
-        self.truncations[0] = truncated
+        self._step_row.write(observation, reward, terminated, truncated)
         return self.observations, self.rewards, self.terminals, self.truncations, infos
 
     @property
@@ -204,3 +217,16 @@ class GymnasiumRows(PufferEnv):
     def close(self) -> None:
         """Close the environment."""
         self.env.close()
+
+
+def _inner(env: gymnasium.Env[Any, Any], name: str, layout: Any) -> Any:
+    """Return the layout of an emulated environment that `env` wraps, if its rows are still those.
+
+    Gymnasium's own wrappers may stand between two emulated environments: flattening what is flat
+    already must not lose the structure that a policy needs.
+    """
+    if env.has_wrapper_attr(name):
+        inner = env.get_wrapper_attr(name)
+        if inner.space == layout.original:
+            return inner
+    return layout

@@ -1,12 +1,13 @@
 """Agents come and go; a wrapped PettingZoo environment keeps a row for each of them."""
 
 import copy
+import pickle
 
 import numpy as np
 import pettingzoo
 import pytest
 from environments import TIMETABLE, Population
-from gymnasium.spaces import Box, Discrete, Text
+from gymnasium.spaces import Box, Discrete, Sequence
 from spaces_cases import assert_agree
 
 from pufferlib.emulation import PettingZooPufferEnv, native
@@ -14,11 +15,20 @@ from pufferlib.exceptions import (
     ActionError,
     ArgumentError,
     CallOrderError,
+    ContractError,
     ObservationError,
     SpaceError,
 )
 
 ACTIONS = np.zeros(3, np.int64)
+
+
+@pytest.fixture(autouse=True, params=["compiled", "plain"])
+def twin(request, monkeypatch):
+    """Each test runs on both twins."""
+    module = pytest.importorskip(f"pufferlib.emulation._{request.param}")
+    monkeypatch.setattr("pufferlib.emulation.multi.AgentRows", module.AgentRows)
+    monkeypatch.setattr("pufferlib.emulation.layout.Plan", module.Plan)
 
 
 def clocks(env, rows):
@@ -157,11 +167,12 @@ def test_an_agent_that_ends_without_an_observation_keeps_its_reward_and_its_end(
 
 def test_an_aec_environment_plays_as_the_parallel_one_it_was_made_from():
     timetable = {"a": (0, 3, "terminated"), "b": (0, 3, "truncated")}
+    both = np.zeros(2, np.int64)
     aec = native(pettingzoo.utils.parallel_to_aec(Population(timetable)))
     parallel = native(Population(timetable))
     assert_agree(aec.reset(seed=3)[0], parallel.reset(seed=3)[0])
     for _ in range(5):
-        for actual, expected in zip(aec.step(ACTIONS)[:4], parallel.step(ACTIONS)[:4], strict=True):
+        for actual, expected in zip(aec.step(both)[:4], parallel.step(both)[:4], strict=True):
             assert_agree(actual, expected)
 
 
@@ -183,8 +194,8 @@ def test_agents_of_different_spaces_are_refused(what):
 
 @pytest.mark.parametrize("what", ["observation", "action"])
 def test_an_unsupported_space_is_refused(what):
-    with pytest.raises(SpaceError, match="space is Text"):
-        PettingZooPufferEnv(Varied(what, [Text(3)] * 3))
+    with pytest.raises(SpaceError, match="space is Sequence"):
+        PettingZooPufferEnv(Varied(what, [Sequence(Discrete(2))] * 3))
 
 
 def test_a_first_observation_outside_its_space_is_refused_by_its_agent():
@@ -216,6 +227,84 @@ def test_a_step_without_actions_does_not_use_up_the_check():
     env.step({})
     with pytest.raises(ActionError, match=r"agent 'through' .* got 9"):
         env.step({"through": 9})
+
+
+def test_the_order_in_which_living_agents_are_listed_does_not_matter():
+    class Backwards(Population):
+        def step(self, actions):
+            result = super().step(actions)
+            self.agents.reverse()
+            return result
+
+    env, usual = native(Backwards()), native(Population())
+    assert_agree(env.reset(1)[0].copy(), usual.reset(1)[0])
+    for _ in range(7):
+        for actual, expected in zip(env.step(ACTIONS)[:4], usual.step(ACTIONS)[:4], strict=True):
+            assert_agree(actual, expected)
+        assert_agree(env.masks, usual.masks)
+
+
+def test_rows_of_absent_agents_may_hold_any_action():
+    env = native(Varied("action", [Box(-1, 1, (2,), np.float64)] * 3))
+    env.reset(0)
+    actions = np.array([[0.5, 0], [0.25, 1], [np.nan, np.inf]])
+    env.step(actions)
+    (taken,) = env.user_env.env.actions
+    assert_agree(taken, {"early": actions[0], "through": actions[1]})
+
+
+class Intruded(Population):
+    """Lets somebody take part whom it has not announced."""
+
+    def step(self, actions):
+        result = super().step(actions)
+        self.agents.append("stranger")
+        return result
+
+
+def test_an_agent_that_was_not_announced_is_refused():
+    env = native(Intruded())
+    env.reset(0)
+    with pytest.raises(
+        ContractError, match=r"'stranger' took part, but possible_agents are \['early'"
+    ):
+        env.step(ACTIONS)
+
+
+def test_with_to_puffer_it_gives_rows():
+    env = PettingZooPufferEnv(Population(), to_puffer=True)
+    rows = native(Population())
+    assert env.done
+    assert_agree(env.reset(seed=3)[0], rows.reset(3)[0])
+    assert not env.done
+    for _ in range(5):
+        *result, infos = env.step(ACTIONS)
+        *expected, expected_infos = rows.step(ACTIONS)
+        for actual, due in zip(result, expected, strict=True):
+            assert_agree(actual, due)
+        assert infos == expected_infos
+        assert_agree(env.masks, rows.masks)
+    with pytest.raises(ArgumentError, match="rows only with to_puffer=True"):
+        _ = PettingZooPufferEnv(Population()).masks
+
+
+def test_used_alone_it_is_done_when_nobody_is_left():
+    env = PettingZooPufferEnv(Population())
+    env.reset()
+    was_done = []
+    for _ in range(3):
+        env.step(dict.fromkeys(env.agents, 0))
+        was_done.append(env.done)
+    assert was_done == [False, False, True]
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
+@pytest.mark.parametrize("to_puffer", [False, True])
+def test_a_copy_plays_on_by_itself(copied, to_puffer):
+    env = PettingZooPufferEnv(Population(), to_puffer=to_puffer)
+    first, _ = copy.deepcopy(env.reset(seed=1))
+    other, _ = copied(env).reset(seed=1)
+    assert_agree(other, first)
 
 
 def test_step_before_reset_is_refused():

@@ -7,10 +7,10 @@ import gymnasium
 import numpy as np
 import pytest
 from environments import Countdown, Fixed, Sampler
-from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Text, Tuple
+from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Sequence, Tuple
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import SyncVectorEnv
-from spaces_cases import assert_agree, over_spaces, samples
+from spaces_cases import assert_agree, over_bounded_spaces, over_spaces, samples
 
 from pufferlib.emulation import GymnasiumPufferEnv, native
 from pufferlib.exceptions import ActionError, CallOrderError, ObservationError, SpaceError
@@ -22,6 +22,7 @@ ignore_advice = pytest.mark.filterwarnings(
     "ignore:.*different from the unwrapped version:UserWarning",
     "ignore:.*environment not having a spec:UserWarning",
     "ignore:.*we recommend using a symmetric and normalized space:UserWarning",
+    "ignore:.*support for the `seed` function is dropped:UserWarning",  # PufferLib 1.0 has it
     "ignore:.*(minimum|maximum) value is -?infinity:UserWarning",
 )
 
@@ -97,6 +98,44 @@ def test_gymnasium_finds_no_fault(space):
 @pytest.mark.parametrize("name", CLASSIC)
 def test_gymnasium_finds_no_fault_with_a_registered_environment(name):
     check_env(GymnasiumPufferEnv(make(name)), skip_render_check=True)
+
+
+def test_the_seed_method_seeds_the_next_reset_only():
+    env = GymnasiumPufferEnv(make("CartPole-v1"))
+    env.seed(5)
+    seeded, unseeded = env.reset()[0], env.reset()[0]
+    expected = make("CartPole-v1").reset(seed=5)[0]
+    assert_agree(seeded, expected)
+    assert not np.array_equal(unseeded, expected)
+    env.seed(5)
+    assert_agree(env.reset(seed=6)[0], make("CartPole-v1").reset(seed=6)[0])
+
+
+@pytest.mark.parametrize("what", ["observation", "action"])
+def test_the_structure_is_kept_through_gymnasium_wrappers_and_emulation_again(what):
+    space = Dict(a=Discrete(3), b=Box(0, 9, (2,)))
+    inner = GymnasiumPufferEnv(Sampler(space, space))
+    outer = native(gymnasium.wrappers.TimeLimit(inner, 5))
+    layout = getattr(outer, f"{what}_layout")
+    assert layout.structure == space
+    assert layout.space == getattr(inner, f"{what}_space")
+    outer.reset(0)
+    outer.step(np.zeros((1, 3)))
+    assert inner.env.actions[0]["a"] == 0
+
+
+@over_bounded_spaces
+def test_values_that_vary_in_size_pass_without_loss(space):
+    env = GymnasiumPufferEnv(Sampler(space, space))
+    given = samples(space, 4, seed=3)
+    env.env.observation_space.sample = iter(given).__next__
+    rows = [env.reset()[0]]
+    actions = samples(space, 3)
+    rows += [env.step(env.action_layout.flatten(action))[0] for action in actions]
+    for row, value in zip(rows, given, strict=True):
+        assert_agree(env.observation_layout.restore(row), value)
+    for taken, action in zip(env.env.actions, actions, strict=True):
+        assert_agree(taken, action)
 
 
 def wrappers_around(env):
@@ -214,8 +253,8 @@ def test_step_before_reset_is_refused():
 
 @pytest.mark.parametrize("what", ["observation_space", "action_space"])
 def test_an_unsupported_space_is_refused_by_its_path(what):
-    spaces = {"observation_space": FLOATS} | {what: Dict(a=Tuple((FLOATS, Text(3))))}
-    with pytest.raises(SpaceError, match=r"space\['a'\]\[1\] is Text"):
+    spaces = {"observation_space": FLOATS} | {what: Dict(a=Tuple((FLOATS, Sequence(FLOATS))))}
+    with pytest.raises(SpaceError, match=r"space\['a'\]\[1\] is .*Sequence"):
         GymnasiumPufferEnv(Sampler(**spaces))
 
 

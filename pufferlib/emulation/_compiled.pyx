@@ -1,0 +1,293 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""Writing observations into rows, compiled: the twin of `_plain.py`, which documents both.
+
+An observation whose leaf is a C-contiguous array of the row's own dtype and shape is copied with
+one memcpy; Python's and NumPy's numbers are stored; whatever else is there is left to NumPy's
+assignment, as in the plain twin.
+"""
+
+from cpython.dict cimport PyDict_CheckExact, PyDict_GetItemWithError
+from cpython.float cimport PyFloat_AsDouble, PyFloat_CheckExact
+from cpython.long cimport PyLong_CheckExact
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t
+from libc.string cimport memcmp, memcpy, memset
+
+import numpy as np
+
+from pufferlib.emulation import _plain
+from pufferlib.exceptions import ContractError
+
+cimport numpy as cnp
+
+cnp.import_array()
+
+
+cdef class Node:
+    """One dict or tuple of an observation: where to look for what."""
+
+    cdef tuple keys
+    cdef list parts  # of each key a Node, or the number of a leaf
+
+    def __init__(self, tree):
+        self.keys = tuple(key for key, _ in tree)
+        self.parts = [part if isinstance(part, int) else Node(part) for _, part in tree]
+
+
+cdef class Plan:
+    """See the plain twin."""
+
+    cdef Node root  # None: the observation is a lone leaf
+    cdef object pack
+
+    def __init__(self, tree, pack=None):
+        self.root = None if isinstance(tree, int) else Node(tree)
+        self.pack = pack
+
+    def writer(self, views):
+        """See the plain twin."""
+        return Writer(self, views).write
+
+
+cdef class Writer:
+    """Writes observations into the leaves of one row."""
+
+    cdef Plan plan
+    cdef tuple views
+
+    def __init__(self, Plan plan, views):
+        self.plan = plan
+        self.views = tuple(views)
+        for view in views:
+            if not (cnp.PyArray_IS_C_CONTIGUOUS(view) and view.flags.writeable):
+                raise ValueError("a row's leaves must be C-contiguous and writeable")
+
+    def write(self, value):
+        self.store(value)
+
+    cdef int store(self, object value) except -1:
+        if self.plan.pack is not None:
+            value = self.plan.pack(value)
+        if self.plan.root is None:
+            return _assign(<cnp.ndarray>self.views[0], value)
+        return self.descend(self.plan.root, value)
+
+    cdef int descend(self, Node node, object value) except -1:
+        cdef Py_ssize_t i
+        cdef object part, item
+        for i in range(len(node.keys)):
+            part = node.parts[i]
+            item = _item(value, node.keys[i])
+            if isinstance(part, Node):
+                self.descend(<Node>part, item)
+            else:
+                _assign(<cnp.ndarray>self.views[<Py_ssize_t>part], item)
+        return 0
+
+
+cdef class StepRow:
+    """See the plain twin."""
+
+    cdef Writer writer
+    cdef object buffers  # keeps what the pointers point to
+    cdef float* reward
+    cdef char* terminal
+    cdef char* truncation
+
+    def __init__(self, Plan plan, views, buffers):
+        self.writer = Writer(plan, views)
+        self.buffers = buffers
+        self.reward = <float*>_numbers(buffers.rewards, cnp.NPY_FLOAT32, 1)
+        self.terminal = _numbers(buffers.terminals, cnp.NPY_BOOL, 1)
+        self.truncation = _numbers(buffers.truncations, cnp.NPY_BOOL, 1)
+
+    def write(self, observation, reward, terminated, truncated):
+        """See the plain twin."""
+        self.writer.store(observation)
+        self.reward[0] = <float>PyFloat_AsDouble(reward)
+        self.terminal[0] = bool(terminated)
+        self.truncation[0] = bool(truncated)
+
+
+cdef class AgentRows:
+    """See the plain twin."""
+
+    cdef tuple agents
+    cdef object buffers  # keeps what the pointers point to
+    cdef list writers, final_writers
+    cdef readonly list living
+    cdef cnp.ndarray rows  # of the living
+    cdef cnp.ndarray lives, lived  # bool (agents,): in the population now, and before
+    cdef char* observations
+    cdef char* final_observations
+    cdef Py_ssize_t row_bytes
+    cdef float* rewards
+    cdef char* terminals
+    cdef char* truncations
+    cdef char* masks
+
+    def __init__(self, agents, Plan plan, views, final_views, buffers):
+        cdef Py_ssize_t count = len(agents)
+        self.agents, self.buffers = tuple(agents), buffers
+        self.living, self.rows = [], np.zeros(count, np.intp)
+        self.lives, self.lived = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
+        self.writers = [Writer(plan, row) for row in views]
+        self.final_writers = [Writer(plan, row) for row in final_views]
+        if len(self.writers) != count or len(self.final_writers) != count:
+            raise ValueError("there must be a row for every agent")
+        self.observations = _rows(buffers.observations, count)
+        self.final_observations = _rows(buffers.final_observations, count)
+        self.row_bytes = buffers.observations.nbytes // count
+        self.rewards = <float*>_numbers(buffers.rewards, cnp.NPY_FLOAT32, count)
+        self.terminals = _numbers(buffers.terminals, cnp.NPY_BOOL, count)
+        self.truncations = _numbers(buffers.truncations, cnp.NPY_BOOL, count)
+        self.masks = _numbers(buffers.masks, cnp.NPY_BOOL, count)
+
+    def reset(self, dict observations, living):
+        """See the plain twin."""
+        cdef Py_ssize_t row
+        self.count(list(living))
+        for row in range(len(self.agents)):
+            agent = self.agents[row]
+            self.masks[row] = agent in observations
+            if self.masks[row]:
+                (<Writer>self.writers[row]).store(observations[agent])
+            else:
+                memset(self.observations + row * self.row_bytes, 0, self.row_bytes)
+
+    @property
+    def living_rows(self):
+        """See the plain twin."""
+        return self.rows[: len(self.living)]
+
+    def step(self, living, dict observations, dict rewards, dict terminations, dict truncations):
+        """See the plain twin."""
+        cdef Py_ssize_t row
+        cdef bint ends, cut
+        cdef PyObject* found
+        cdef Writer writer
+        cdef char* out
+        self.count(list(living))
+        cdef char* lives = <char*>cnp.PyArray_DATA(self.lives)
+        cdef char* lived = <char*>cnp.PyArray_DATA(self.lived)
+        for row in range(len(self.agents)):
+            agent = self.agents[row]
+            if not (lives[row] or lived[row]):
+                self.rewards[row] = 0
+                self.terminals[row] = self.truncations[row] = self.masks[row] = False
+                continue
+            ends, cut = _flag(terminations, agent), _flag(truncations, agent)
+            if not (lives[row] or ends):
+                cut = True
+            found = PyDict_GetItemWithError(rewards, agent)
+            self.rewards[row] = 0 if found is NULL else <float>PyFloat_AsDouble(<object>found)
+            self.terminals[row], self.truncations[row] = ends, cut
+            self.masks[row] = not (ends or cut)
+            out, writer = self.observations, <Writer>self.writers[row]
+            if ends or cut:
+                memset(out + row * self.row_bytes, 0, self.row_bytes)
+                out, writer = self.final_observations, <Writer>self.final_writers[row]
+            found = PyDict_GetItemWithError(observations, agent)
+            if found is NULL:
+                memset(out + row * self.row_bytes, 0, self.row_bytes)
+            else:
+                writer.store(<object>found)
+
+    cdef int count(self, list living) except -1:
+        """Take `living` for the population; the one before is the one that lived."""
+        cdef Py_ssize_t row, found = 0, due = len(living)
+        cdef char* lives
+        cdef cnp.npy_intp* rows = <cnp.npy_intp*>cnp.PyArray_DATA(self.rows)
+        cdef set unordered
+        self.lives, self.lived = self.lived, self.lives
+        lives = <char*>cnp.PyArray_DATA(self.lives)
+        for row in range(len(self.agents)):  # in the order of the rows, as nearly all are?
+            lives[row] = found < due and living[found] is self.agents[row]
+            if lives[row]:
+                rows[found] = row
+                found += 1
+        if found < due:
+            unordered, found = set(living), 0
+            living = [agent for agent in self.agents if agent in unordered]
+            if len(living) < len(unordered):
+                raise ContractError(_plain.strangers(self.agents, unordered))
+            for row in range(len(self.agents)):
+                lives[row] = self.agents[row] in unordered
+                if lives[row]:
+                    rows[found] = row
+                    found += 1
+        self.living = living
+        return 0
+
+
+def present(dict infos):
+    """See the plain twin."""
+    return [info for info in infos.values() if info]
+
+
+cdef inline object _item(object container, object key):
+    cdef PyObject* found
+    if not PyDict_CheckExact(container):
+        return container[key]
+    found = PyDict_GetItemWithError(container, key)
+    if found is NULL:
+        raise KeyError(key)
+    return <object>found
+
+
+cdef inline bint _flag(dict flags, object agent) except -1:
+    cdef PyObject* found = PyDict_GetItemWithError(flags, agent)
+    return False if found is NULL else bool(<object>found)
+
+
+cdef inline int _assign(cnp.ndarray view, object value) except -1:
+    """Assign as `view[...] = value` does; `view` is contiguous and in native byte order."""
+    cdef cnp.ndarray array
+    cdef int axes = cnp.PyArray_NDIM(view)
+    cdef int kind = cnp.PyArray_TYPE(view)
+    if cnp.PyArray_CheckExact(value):
+        array = <cnp.ndarray>value
+        if (
+            cnp.PyArray_DESCR(array) is cnp.PyArray_DESCR(view)
+            and cnp.PyArray_NDIM(array) == axes
+            and cnp.PyArray_IS_C_CONTIGUOUS(array)
+            and not memcmp(
+                cnp.PyArray_DIMS(array), cnp.PyArray_DIMS(view), axes * sizeof(cnp.npy_intp)
+            )
+        ):
+            memcpy(cnp.PyArray_DATA(view), cnp.PyArray_DATA(array), cnp.PyArray_NBYTES(view))
+            return 0
+    elif axes == 0:
+        if PyLong_CheckExact(value) and kind == cnp.NPY_INT64:
+            (<int64_t*>cnp.PyArray_DATA(view))[0] = value
+            return 0
+        if PyFloat_CheckExact(value):
+            if kind == cnp.NPY_FLOAT64:
+                (<double*>cnp.PyArray_DATA(view))[0] = value
+                return 0
+            if kind == cnp.NPY_FLOAT32:
+                (<float*>cnp.PyArray_DATA(view))[0] = <float>PyFloat_AsDouble(value)
+                return 0
+    view[...] = value
+    return 0
+
+
+cdef char* _rows(object array, Py_ssize_t count) except NULL:
+    """Return where rows lie, once there are as many as there should be."""
+    if not (
+        cnp.PyArray_CheckExact(array)
+        and cnp.PyArray_NDIM(array) > 0
+        and len(array) == count
+        and cnp.PyArray_IS_C_CONTIGUOUS(array)
+        and array.flags.writeable
+    ):
+        raise ValueError(f"{count} contiguous, writeable rows are due, got {array!r}")
+    return <char*>cnp.PyArray_DATA(array)
+
+
+cdef char* _numbers(object array, int kind, Py_ssize_t count) except NULL:
+    """Return where the numbers of a vector lie, once it is what it should be."""
+    cdef char* data = _rows(array, count)
+    if cnp.PyArray_TYPE(array) != kind or cnp.PyArray_NDIM(array) != 1:
+        raise ValueError(f"a vector of another dtype is due, got {array!r}")
+    return data

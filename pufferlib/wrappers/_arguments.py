@@ -1,0 +1,71 @@
+"""Arguments of wrappers, checked at the door."""
+
+import inspect
+from typing import Any
+
+import gymnasium
+import pettingzoo
+
+from pufferlib.exceptions import ArgumentError
+
+
+def is_parallel_env(env: Any, wrapper: str) -> bool:
+    """Tell whether `env` is a PettingZoo parallel environment, True, or a Gymnasium one, False.
+
+    Raises:
+        ArgumentError: it is neither.
+    """
+    if isinstance(env, pettingzoo.ParallelEnv):
+        return True
+    if isinstance(env, gymnasium.Env):
+        return False
+    if isinstance(env, pettingzoo.AECEnv):
+        advice = "Convert it with pettingzoo.utils.aec_to_parallel first."
+    elif callable(env):
+        advice = f"Make the environment first: {wrapper}({_name(env)}(...))."
+    else:
+        advice = "Wrap the environment before emulation does, or write its interface first."
+    raise ArgumentError(
+        f"{wrapper} takes a gymnasium.Env or a pettingzoo.ParallelEnv, got {described(env)}. "
+        f"{advice}"
+    )
+
+
+def parallel_env(env: Any, wrapper: str) -> Any:
+    """Return `env`, a PettingZoo environment, as a parallel one.
+
+    Raises:
+        ArgumentError: it is none, or has no `possible_agents`.
+    """
+    if isinstance(env, pettingzoo.AECEnv):
+        env = pettingzoo.utils.aec_to_parallel(env)
+    if not isinstance(env, pettingzoo.ParallelEnv):
+        raise ArgumentError(
+            f"{wrapper} takes a pettingzoo.ParallelEnv or AECEnv, got {described(env)}. A single "
+            f"agent needs no team."
+        )
+    if not getattr(env, "possible_agents", None):
+        raise ArgumentError(
+            f"{env} has no possible_agents, so its teams are not known. Set it to every agent that "
+            f"may ever take part, in a fixed order."
+        )
+    return env
+
+
+def check_callable(given: Any, name: str, due: str) -> None:
+    """Raise ArgumentError unless `given` can be called."""
+    if not callable(given):
+        raise ArgumentError(f"{name} must be {due}, got {described(given)}. Pass the function.")
+
+
+def described(given: Any) -> str:
+    """Return what `given` is, in the words of an error message."""
+    if inspect.isclass(given):
+        return f"the class {_name(given)}"
+    if inspect.isroutine(given):
+        return f"the function {_name(given)}"
+    return f"an instance of {type(given).__module__}.{type(given).__qualname__}"
+
+
+def _name(given: Any) -> str:
+    return str(getattr(given, "__name__", type(given).__name__))

@@ -1,0 +1,149 @@
+"""Spaces of the real `gym` package, 0.26, are taken just as Gymnasium's equal ones."""
+
+import contextlib
+import io
+import warnings
+from types import ModuleType
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from spaces_cases import assert_agree, samples
+
+from pufferlib.emulation import ActionLayout, Layout
+from pufferlib.emulation.bounded import fixed
+from pufferlib.emulation.packing import packer, unpacker
+from pufferlib.exceptions import ObservationError, SpaceError
+from pufferlib.spaces import difference, leaves
+
+# What is imported is the package itself: where it is missing these tests fail. It prints that it is
+# unmaintained, and not all of it is ready for NumPy 2.
+with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import gym
+
+
+def _declare(space: Any, **bounds: int) -> Any:
+    """Declare bounds as the user of another package's space does."""
+    for name, bound in bounds.items():
+        setattr(space, name, bound)
+    return space
+
+
+def _nested(of: ModuleType) -> Any:
+    inner = of.Tuple((of.Discrete(3, start=1), of.Box(-1, 1, (1, 2), np.float64)))
+    return of.Dict(inner=of.Dict(pair=inner), flags=of.MultiBinary((2, 2)))
+
+
+# Of a package's `spaces` module, the space to make.
+FIXED = {
+    "box": lambda of: of.Box(np.float32([-1, 0]), np.float32([2, 9])),
+    "box of bytes": lambda of: of.Box(0, 255, (4, 3, 2), np.uint8),
+    "discrete": lambda of: of.Discrete(4),
+    "discrete with start": lambda of: of.Discrete(5, start=-2),
+    "multi-discrete": lambda of: of.MultiDiscrete([[3, 2], [4, 6]]),
+    "multi-binary": lambda of: of.MultiBinary((3, 2)),
+    "dict": lambda of: of.Dict(z=of.Discrete(2), a=of.Box(0, 1, (2,))),
+    "tuple": lambda of: of.Tuple((of.Discrete(3, start=7), of.MultiBinary(2))),
+    "nested": _nested,
+}
+VARYING = {
+    "text": lambda of: of.Text(3),
+    "text of a charset": lambda of: of.Text(4, min_length=2, charset="zab"),
+    "sequence": lambda of: _declare(of.Sequence(of.Discrete(3, start=1)), max_length=50),
+    "sequence of dicts": lambda of: _declare(
+        of.Sequence(of.Dict(a=of.Box(0, 1, (2,)), b=of.Text(2))), max_length=50
+    ),
+    "graph": lambda of: _declare(
+        of.Graph(of.Box(0, 1, (2,)), of.Discrete(3)), max_nodes=10, max_edges=90
+    ),
+    "nested text": lambda of: of.Dict(
+        z=of.Tuple((of.Discrete(3, start=2), of.Text(2))),
+        a=of.MultiDiscrete([3, 4]),
+        m=of.MultiBinary(2),
+    ),
+}
+over_fixed = pytest.mark.parametrize("make", FIXED.values(), ids=FIXED)
+over_varying = pytest.mark.parametrize("make", VARYING.values(), ids=VARYING)
+over_all = pytest.mark.parametrize(
+    "make", [*FIXED.values(), *VARYING.values()], ids=[*FIXED, *VARYING]
+)
+
+
+def described(found: Any) -> list[tuple[Any, ...]]:
+    """Return what a leaf is made of, for each."""
+    return [
+        (leaf.path, leaf.kind, leaf.dtype, leaf.shape, leaf.low.tolist(), leaf.high.tolist())
+        for leaf in found
+    ]
+
+
+def fields_of(layout: Any) -> list[tuple[Any, ...]]:
+    places = [(field.start, field.stop) for field in layout.fields]
+    return list(zip(described(field.leaf for field in layout.fields), places, strict=True))
+
+
+def with_links_as_gymnasium_has_them(sample: Any) -> Any:
+    """Return a sample with int32 in the edge links of a graph: no space says what they have."""
+    if getattr(sample, "edge_links", None) is None:
+        return sample
+    return sample._replace(edge_links=sample.edge_links.astype(np.int32))
+
+
+def test_the_old_classes_are_not_those_of_gymnasium():
+    assert gym.__version__ == "0.26.2"
+    assert not isinstance(gym.spaces.Discrete(2), gymnasium.Space)
+
+
+@over_fixed
+def test_leaves_are_those_of_the_equal_space(make):
+    assert described(leaves(make(gym.spaces))) == described(leaves(make(gymnasium.spaces)))
+
+
+@over_varying
+def test_the_fixed_space_is_that_of_the_equal_space(make):
+    old, new = fixed(make(gym.spaces)), fixed(make(gymnasium.spaces))
+    assert isinstance(old, gymnasium.Space)
+    assert described(leaves(old)) == described(leaves(new))
+
+
+@over_all
+@pytest.mark.parametrize("compiled", [Layout, ActionLayout])
+def test_layouts_are_those_of_the_equal_space(make, compiled):
+    old, new = compiled.of(make(gym.spaces)), compiled.of(make(gymnasium.spaces))
+    assert fields_of(old) == fields_of(new)
+    assert old.space == new.space
+
+
+@over_all
+def test_samples_belong_and_pass_through_layouts_unchanged(make):
+    space = make(gym.spaces)
+    observations, actions = Layout.of(space), ActionLayout.of(space)
+    rebuild = actions.rebuilder()
+    for sample in map(with_links_as_gymnasium_has_them, samples(space, 5)):
+        assert difference(sample, space) is None
+        assert_agree(observations.restore(observations.flatten(sample)), sample)
+        assert_agree(rebuild(actions.flatten(sample)), sample)
+
+
+@over_varying
+def test_any_fixed_value_unpacks_to_one_that_the_old_space_contains(make):
+    space = make(gym.spaces)
+    unpack = unpacker(space)
+    assert all(space.contains(unpack(packed)) for packed in samples(fixed(space), 5))
+
+
+def test_a_fault_is_told_with_its_path():
+    space = gym.spaces.Dict(a=gym.spaces.Tuple((gym.spaces.Discrete(3), gym.spaces.Text(2))))
+    assert difference({"a": (3, "x")}, space) == "value['a'][0] must lie within [0, 2], got 3"
+    said = "value['a'][1] must be a text of 1 to 2 characters, got str 'xyz'"
+    assert difference({"a": (0, "xyz")}, space) == said
+    with pytest.raises(ObservationError, match=r"value\['a'\]\[1\] must be a text of 1 to 2 char"):
+        packer(space)({"a": (0, "xyz")})
+
+
+def test_an_old_sequence_without_a_bound_is_refused_by_its_path():
+    space = gym.spaces.Dict(a=gym.spaces.Sequence(gym.spaces.Discrete(3)))
+    with pytest.raises(SpaceError, match=r"space\['a'\] is Sequence.*set the attribute max_length"):
+        Layout.of(space)
