@@ -99,7 +99,11 @@ class Default(nn.Module):
             env.single_observation_space
         )
         self._layout = layout
-        features = sum(_feature_count(field) for field in layout.fields)
+        self._choices = [_choices(field) for field in layout.fields]
+        features = sum(
+            choices[1] if choices else field.leaf.size
+            for field, choices in zip(layout.fields, self._choices, strict=True)
+        )
         self.hidden_size = hidden_size
         self.encoder = nn.Sequential(
             layer_init(nn.Linear(features, hidden_size)),
@@ -120,8 +124,8 @@ class Default(nn.Module):
         batch = observations.shape[0]
         found = _leaves_of(unflatten(observations, self._layout))
         features = [
-            _features(leaf.reshape(batch, -1), field)
-            for leaf, field in zip(found, self._layout.fields, strict=True)
+            _features(leaf.reshape(batch, -1), field, choices)
+            for leaf, field, choices in zip(found, self._layout.fields, self._choices, strict=True)
         ]
         return self.encoder(torch.cat(features, 1)), None
 
@@ -138,21 +142,24 @@ def _leaves_of(structure: Any) -> list[Tensor]:
     return [structure]
 
 
-def _feature_count(field: Field) -> int:
+def _choices(field: Field) -> tuple[int, int] | None:
+    """Return the lowest value of a Discrete leaf and how many it has; None for other leaves.
+
+    As plain numbers, which torch.compile takes as constants; it would trace NumPy's.
+    """
     leaf = field.leaf
-    return int(leaf.high - leaf.low) + 1 if leaf.kind == "Discrete" else leaf.size
+    return (int(leaf.low), int(leaf.high - leaf.low) + 1) if leaf.kind == "Discrete" else None
 
 
-def _features(values: Tensor, field: Field) -> Tensor:
+def _features(values: Tensor, field: Field, choices: tuple[int, int] | None) -> Tensor:
     """Return float32 (B, features) for the values (B, size) of one leaf."""
-    leaf = field.leaf
-    if leaf.kind == "Discrete":
-        count = _feature_count(field)
-        classes = (values - int(leaf.low)).long().squeeze(1)
+    if choices is not None:
+        low, count = choices
+        classes = (values - low).long().squeeze(1)
         classes = classes.clamp(0, count - 1)  # rows of absent agents are zero, whatever `low`
         return nn.functional.one_hot(classes, count).float()
     scaled = values.float()
-    return scaled / 255 if leaf.kind == "Box" and values.dtype == torch.uint8 else scaled
+    return scaled / 255 if field.leaf.kind == "Box" and values.dtype == torch.uint8 else scaled
 
 
 class LSTMWrapper(nn.Module):

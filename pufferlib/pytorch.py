@@ -44,17 +44,33 @@ def unflatten(observations: Tensor, layout: Layout | None) -> Any:
 
     Returns:
         A tensor, or dicts and tuples of tensors, each (*batch, *leaf.shape) in the leaf's dtype.
+
+    `torch.compile` traces it without a graph break. Leaves that a compiled function returns, rather
+    than uses, are copies where their dtype is not the row's.
     """
     if layout is None or (layout.is_identity and layout.fields[0].leaf.kind == "Box"):
         return observations
-    batch = observations.shape[:-1]
+    batch, row_dtype = observations.shape[:-1], _DTYPES[np.dtype(layout.space.dtype)]
     values = []
     for field in layout.fields:
         piece = observations[..., field.start : field.stop]
-        if layout.is_bytes:
-            piece = piece.view(_DTYPES[field.leaf.dtype])
+        dtype = _DTYPES[field.leaf.dtype]
+        if dtype != row_dtype:  # torch's dtypes: torch.compile cannot compare NumPy's
+            piece = _bitcast(piece, dtype)
         values.append(piece.reshape((*batch, *field.leaf.shape)))
     return nest(layout.structure, iter(values))
+
+
+def _bitcast(piece: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return bytes (..., n) as `dtype`: a view; new values while `torch.compile` traces.
+
+    Torch 2.13 gets the shape of such a view wrong where a compiled function returns it and was
+    compiled for any batch size, and its C++ backend cannot view bytes as bool. What is used inside
+    of the function is fused with its use: no copy is made of it.
+    """
+    if not torch.compiler.is_compiling():
+        return piece.view(dtype)
+    return piece != 0 if dtype == torch.bool else piece.view(dtype).clone()
 
 
 def layer_init(layer: Any, std: float = math.sqrt(2), bias: float = 0.0) -> Any:

@@ -1,17 +1,27 @@
 """Tensors come back whole, and distributions are those of `torch.distributions`."""
 
+import os
+import shutil
+
 import numpy as np
 import pytest
 import torch
-from gymnasium.spaces import Box
+from environments import Sampler
+from gymnasium.spaces import Box, Dict
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from spaces_cases import assert_agree, nested_spaces, over_spaces, samples
+from spaces_cases import SPACES, assert_agree, nested_spaces, over_spaces, samples
 from torch.distributions import Categorical, Independent, Normal
 
-from pufferlib.emulation import Layout
+from pufferlib.emulation import GymnasiumPufferEnv, Layout
+from pufferlib.models import Default
+from pufferlib.policies.nethack import Policy as NetHackPolicy
 from pufferlib.pytorch import layer_init, sample_actions, unflatten
 from pufferlib.spaces import value_at
+
+DTYPES = ["bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"]
+DTYPES += ["float16", "float32", "float64"]
+EVERY_DTYPE = Dict({name: Box(0, 1, (2, 3), np.dtype(name).type) for name in DTYPES})
 
 
 def assert_round_trip(space, seed=0):
@@ -31,6 +41,10 @@ def assert_round_trip(space, seed=0):
 @over_spaces
 def test_unflatten_gives_back_every_leaf_as_a_view(space):
     assert_round_trip(space)
+
+
+def test_unflatten_gives_back_every_dtype_as_a_view():
+    assert_round_trip(EVERY_DTYPE)
 
 
 @given(space=nested_spaces, seed=st.integers(0, 999))
@@ -54,6 +68,76 @@ def test_sequences_unflatten_as_their_rows_do(space):
 def test_flat_observations_are_returned_as_they_are(layout):
     rows = torch.rand(2, 4)
     assert unflatten(rows, layout) is rows
+
+
+@pytest.fixture
+def compile_whole():
+    """`torch.compile` without graph breaks, from a clean state to a clean state."""
+    torch._dynamo.reset()
+    yield lambda function, backend: torch.compile(function, fullgraph=True, backend=backend)
+    torch._dynamo.reset()
+
+
+def rows_of(layout, count):
+    values = samples(layout.structure, count)
+    return torch.as_tensor(np.stack([layout.flatten(value) for value in values]))
+
+
+def assert_compiles(compile_whole, space, backend, counts):
+    """Leaves, and what is computed of them, are the same compiled, bit for bit."""
+    layout = Layout.of(space)
+
+    def leaves_and_uses(rows):
+        parts = unflatten(rows, layout)
+        uses = [value_at(parts, field.leaf.path).double() * 2 + 1 for field in layout.fields]
+        return parts, *uses
+
+    compiled = compile_whole(leaves_and_uses, backend)
+    for count in counts:
+        rows = rows_of(layout, count)
+        assert_agree(compiled(rows), leaves_and_uses(rows))
+
+
+@over_spaces
+def test_unflatten_compiles_without_a_break(space, compile_whole):
+    counts = (3, 5, 7)  # at the second batch size it is compiled again, for any
+    assert_compiles(compile_whole, space, "aot_eager", counts)
+
+
+@pytest.mark.parametrize("space", [EVERY_DTYPE, SPACES["like NetHack"]], ids=["dtypes", "NetHack"])
+@pytest.mark.skipif(
+    shutil.which(os.environ.get("CXX", "g++")) is None, reason="inductor needs a C++ compiler"
+)
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")
+def test_unflatten_compiles_to_code_of_its_own(space, compile_whole):
+    with torch._inductor.config.patch(compile_threads=1):  # more would stay behind as processes
+        assert_compiles(compile_whole, space, "inductor", counts=(3,))
+
+
+# The policy, what it observes and how it acts.
+POLICIES = {
+    "discrete": (Default, SPACES["discrete int8"], None),
+    "nested": (Default, SPACES["nested"], None),
+    "image": (Default, SPACES["box 3-d bytes"], None),
+    "every dtype": (Default, EVERY_DTYPE, None),
+    "mixed actions": (Default, SPACES["tuple"], SPACES["tuple"]),
+    "NetHack": (NetHackPolicy, SPACES["like NetHack"], None),
+}
+
+
+@pytest.mark.parametrize(("policy", "space", "actions"), POLICIES.values(), ids=POLICIES)
+def test_policies_compile_without_a_break(policy, space, actions, compile_whole):
+    torch.manual_seed(0)
+    env = GymnasiumPufferEnv(Sampler(space, actions))
+    policy = policy(env)
+    compiled = compile_whole(policy, "aot_eager")
+    for count in (1, 8):
+        rows = rows_of(env.observation_layout, count)
+        (heads, value), (expected_heads, expected_value) = compiled(rows), policy(rows)
+        torch.testing.assert_close(value, expected_value)
+        actions = sample_actions(expected_heads)[0]
+        rated, expected = sample_actions(heads, actions), sample_actions(expected_heads, actions)
+        torch.testing.assert_close(rated, expected)
 
 
 ROWS = 5

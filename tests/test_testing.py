@@ -8,14 +8,15 @@ import gymnasium
 import numpy as np
 import pytest
 from environments import Countdown, Population, Sampler
-from gymnasium.spaces import Box, Dict, Discrete
+from gymnasium.spaces import Box, Dict, Discrete, Tuple
 from spaces_cases import over_spaces
 
+from pufferlib.emulation import GymnasiumPufferEnv, Layout, PettingZooPufferEnv
 from pufferlib.environment import PufferEnv
 from pufferlib.exceptions import CallOrderError, ContractError
 from pufferlib.registry.ocean.squared import Squared
 from pufferlib.testing import check_env, check_vector
-from pufferlib.vector import Serial
+from pufferlib.vector import Infos, Multiprocessing, Serial
 
 lives = itertools.count(2)  # of all instances: chance that no seed reaches
 
@@ -85,6 +86,17 @@ def end_while_absent(env, result):
     env.was_absent = not env.masks[1]
 
 
+def count_in_one_info(env, result):
+    if not hasattr(env, "report"):
+        env.report = {"seen": [0, np.zeros(1)], "name": "good"}
+    env.report["seen"][1] += 1
+    return (*result[:-1], [env.report])
+
+
+def view_in_info(name):
+    return lambda env, result: (*result[:-1], [{"seen": [(0, getattr(env, name)[:1])]}])
+
+
 BREACHES = {
     "observation out of bounds": ("step", write("observations", 0, 1.5), "outside its observation"),
     "first observation out of bounds": ("reset", write("observations", 0, -3), "Reset has val"),
@@ -102,6 +114,14 @@ BREACHES = {
     "empty info": ("step", infos([{}]), "infos of step 1 are [{}]"),
     "info not a dict": ("reset", infos(["text"]), "infos of reset are"),
     "unpicklable info": ("step", infos([{"f": lambda: 0}]), "An info of step 1 cannot be pickled"),
+    "observations in an info": ("step", view_in_info("observations"), "info['seen'][0][1]"),
+    "rewards in an info": ("step", view_in_info("rewards"), "holds a view of the rows or actions"),
+    "final observations in an info": ("reset", view_in_info("final_observations"), "info of reset"),
+    "info that changes": (
+        "step",
+        count_in_one_info,
+        "An info of step 1 has changed after step 2: info['seen'][1] was array([1.]), is array([2",
+    ),
     "unseeded chance": (
         "step",
         lambda env, result: env.rewards.__setitem__(0, next(lives)),
@@ -114,6 +134,52 @@ BREACHES = {
 def test_a_breach_is_found_and_named(method, breach, said):
     with pytest.raises(ContractError, match=f"(?i){re.escape(said)}"):
         check_env(broken(method, breach))
+
+
+class Meddler(Good):
+    """Changes the actions it is given."""
+
+    def step(self, actions):
+        actions[:] = 1 - actions
+        return super().step(actions)
+
+
+class Holder(Good):
+    """Reports the very array of actions that it was given."""
+
+    def step(self, actions):
+        return (*super().step(actions)[:-1], [{"actions": actions}])
+
+
+@pytest.mark.parametrize(
+    ("creator", "said"),
+    [
+        (Meddler, "Step 1 changes the actions it is given"),
+        (Holder, r"An info of step 1 holds a view of the rows or actions, info\['actions'\]"),
+    ],
+)
+def test_actions_belong_to_the_caller(creator, said):
+    with pytest.raises(ContractError, match=said):
+        check_env(creator)
+
+
+@pytest.mark.parametrize(
+    ("name", "index", "said"),
+    [
+        ("observations", (0, 0), "Step 1 has NaN"),
+        ("final_observations", (0, 0), "The final observations of step 3 has NaN"),
+    ],
+)
+def test_a_nan_is_found_where_none_is_allowed(name, index, said):
+    creator = broken("step", write(name, index, np.nan))
+    check_env(creator)
+    with pytest.raises(ContractError, match=said):
+        check_env(creator, allow_nan=False)
+
+
+@pytest.mark.parametrize("creator", [Good, Countdown, Population])
+def test_numbers_pass_where_no_nan_is_allowed(creator):
+    check_env(creator, allow_nan=False)
 
 
 @pytest.mark.parametrize("method", ["reset", "step"])
@@ -171,6 +237,158 @@ def test_attributes_that_do_not_describe_rows_are_found(name, value):
         check_env(make)
 
 
+def test_a_layout_of_other_rows_is_found():
+    class Misled(Good):
+        observation_layout = Layout.of(Dict(a=Discrete(2), b=Box(0, 1, (2,))))
+
+    with pytest.raises(ContractError, match="Observation_layout describes rows of Box"):
+        check_env(Misled)
+
+
+class Tale(gymnasium.Env):
+    """Observes the same thing in new arrays; every fourth step is the last.
+
+    Args:
+        twist: the step on which one part of the observation is another.
+        **parts: that part.
+    """
+
+    observation_space = Dict(
+        image=Box(0, 9, (2,), np.uint8),
+        pair=Tuple((Discrete(3, start=1), Box(-1, 1, (2,)))),
+        sky=Box(0, 1, (), np.bool_),
+    )
+    action_space = Discrete(2)
+
+    def __init__(self, twist=0, **parts):
+        self.twist, self.parts = twist, parts
+
+    def reset(self, *, seed=None, options=None):
+        self.now = 0
+        return self._observe(), {}
+
+    def step(self, action):
+        self.now += 1
+        return self._observe(), 0.0, self.now == 4, False, {}
+
+    def _observe(self):
+        pair = (3, np.array([-1, 1], np.float32))
+        observation = {"image": np.array([0, 9], np.uint8), "pair": pair, "sky": np.True_}
+        return observation | (self.parts if self.now == self.twist else {})
+
+
+WITH_NAN = np.array([np.nan, 0], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("twist", "parts", "said"),
+    [
+        (
+            3,
+            {"image": np.array([10, 9], np.uint8)},
+            "Step 3 has .* 10 in space['image']. Due is: 0 to 9",
+        ),
+        (3, {"pair": (0, np.zeros(2))}, "Step 3 has .* such as 0 in space['pair'][0]"),
+        (2, {"pair": (1, -2 * np.ones(2))}, "Step 2 has .* as -2.0 in space['pair'][1]"),
+        (
+            4,
+            {"image": np.array([0, 11], np.uint8)},
+            "The final .* step 4 has .* as 11 in space['im",
+        ),
+        (3, {"pair": (1, WITH_NAN)}, "Step 3 has NaN in space['pair'][1]"),
+        (4, {"pair": (1, WITH_NAN)}, "The final .* step 4 has NaN in space['pair'][1]"),
+        (2, {"image": np.array([0.5, 1])}, "Step 2 of .* value['image'] must have dtype uint8, go"),
+        (4, {"image": np.array([256, 0])}, "Step 4 of .* value['image'] must lie within [0, 9], g"),
+        (1, {"sky": 1.0}, "Step 1 of .* value['sky'] must have dtype bool, got float64"),
+    ],
+)
+def test_a_breach_in_a_part_of_an_observation_is_found_by_its_path(twist, parts, said):
+    with pytest.raises(ContractError, match=re.escape(said).replace(r"\.\*", ".*")):
+        check_env(Tale, twist, **parts, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ({"place": 3}, r"Step 2 has values .* as 3 in space\['place'\]"),
+        (
+            {"clock": np.zeros(2)},
+            r"Step 2 of .* value\['clock'\] must have dtype int32, got float64",
+        ),
+        ({"luck": np.float32(np.nan)}, r"Step 2 has NaN in space\['luck'\]"),
+    ],
+)
+def test_a_breach_in_an_agents_observation_is_found_by_its_path(part, said):
+    class Spoilt(Population):
+        def _observe(self, agent):
+            is_odd = self.now == 2 and agent == "through"
+            return super()._observe(agent) | (part if is_odd else {})
+
+    with pytest.raises(ContractError, match=said):
+        check_env(Spoilt, allow_nan=False)
+
+
+class Bytes(PufferEnv):
+    """Counts its steps in the byte of a bool."""
+
+    observation_layout = Layout.of(Dict(a=Box(0, 1, (1,), np.bool_), b=Box(-1, 1, (1,), np.int8)))
+    single_observation_space, single_action_space = observation_layout.space, Discrete(2)
+    num_agents = 1
+
+    def reset(self, seed=None):
+        self.rewards[0], self.masks[0], self.observations[0, 0] = 0, True, 0
+        return self.observations, []
+
+    def step(self, actions):
+        self.rewards[0] = 0
+        self.observations[0, 0] += 1
+        return self.observations, self.rewards, self.terminals, self.truncations, []
+
+
+def test_a_byte_that_is_no_bool_is_found():
+    check_env(Bytes, steps=1)
+    with pytest.raises(ContractError, match=r"Step 2 has .* such as 2 in space\['a'\]"):
+        check_env(Bytes, steps=2)
+
+
+class Reusing(GymnasiumPufferEnv):
+    """Returns one array again and again."""
+
+    def step(self, action):
+        observation, *rest = super().step(action)
+        self.only = getattr(self, "only", observation)
+        self.only[...] = observation
+        return self.only, *rest
+
+
+class ReusingParallel(PettingZooPufferEnv):
+    """Returns the same array for an agent again and again."""
+
+    def reset(self, seed=None, options=None):
+        observations, infos = super().reset(seed, options)
+        self.only = observations
+        return dict(observations), infos
+
+    def step(self, actions):
+        observations, *rest = super().step(actions)
+        for agent, observation in observations.items():
+            self.only.setdefault(agent, observation)[...] = observation
+        return {agent: self.only[agent] for agent in observations}, *rest
+
+
+@pytest.mark.parametrize(
+    ("creator", "said"),
+    [
+        (lambda: Reusing(Countdown()), "observation that step 1 of the emulated .* after step 2"),
+        (lambda: ReusingParallel(Population()), "that reset of the emulated .* after step 1"),
+    ],
+    ids=["gymnasium", "pettingzoo"],
+)
+def test_an_emulated_environment_that_writes_over_what_it_returned_is_found(creator, said):
+    with pytest.raises(ContractError, match=said):
+        check_env(creator)
+
+
 def test_an_environment_is_closed_even_where_it_breaks_its_contract():
     closed = []
 
@@ -195,6 +413,24 @@ def test_an_environment_that_keeps_its_contract_passes(creator):
 @over_spaces
 def test_emulation_keeps_the_contract_over_any_space(space):
     check_env(Sampler, space, space, steps=3)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("is_copied", [False, True])
+@pytest.mark.parametrize("batch_size", [None, 2])
+def test_views_and_copies_and_pools_keep_the_contract(is_copied, batch_size):
+    vecenv = Multiprocessing(
+        Population, num_envs=4, num_workers=2, batch_size=batch_size, zero_copy=not is_copied
+    )
+    with contextlib.closing(vecenv):
+        check_vector(vecenv, steps=20, is_copied=is_copied)
+
+
+def test_views_that_are_promised_as_copies_are_found():
+    said = "Observations of batch 0 changed before batch 1 was received.* copies"
+    vecenv = Serial(Population, num_envs=2)
+    with contextlib.closing(vecenv), pytest.raises(ContractError, match=said):
+        check_vector(vecenv, steps=5, is_copied=True)
 
 
 def test_a_vectorizer_that_keeps_its_contract_passes_and_stays_open():
@@ -223,9 +459,42 @@ def spoilt_batch(**changes):
     return Spoilt
 
 
+class Restless(Serial):
+    """Writes into a batch that is not yet answered: when actions for it are drawn."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.batch, sample = None, self.action_space.sample
+
+        def sample_and_write():
+            if self.batch is not None:
+                self.batch.rewards[:] += 1
+            return sample()
+
+        self.action_space.sample = sample_and_write
+
+    def recv(self):
+        self.batch = super().recv()
+        return self.batch
+
+
+def infos_of(*env_indices, extra=()):
+    infos = Infos()
+    for env_index in env_indices:
+        infos.extend_from(env_index, [{"from": env_index}])
+    infos.extend(extra)
+    return lambda batch: infos
+
+
 @pytest.mark.parametrize(
     ("backend", "said"),
     [
+        (Restless, "Rewards of batch 0 changed before it was answered"),
+        (spoilt_batch(infos=lambda batch: [{"a": 1}]), "Infos of batch 0.* env_indices None"),
+        (spoilt_batch(infos=infos_of(0, 2)), r"env_indices \[0, 2\].* of the batch, \[0, 1\]"),
+        (spoilt_batch(infos=infos_of(-1)), r"env_indices \[-1\]"),
+        (spoilt_batch(infos=infos_of(1, 0)), r"env_indices \[1, 0\].* in order"),
+        (spoilt_batch(infos=infos_of(1, extra=[{"a": 1}])), r", 2 of them, have env_indices \[1\]"),
         (Eager, "send before reset was accepted"),
         (spoilt_batch(env_ids=lambda batch: batch.env_ids * 0), "(?i)env_ids of batch 0 are"),
         (spoilt_batch(env_ids=lambda batch: batch.env_ids + 1), "different rows out of 6"),
@@ -242,3 +511,24 @@ def test_a_vectorizer_that_breaks_its_contract_is_found(backend, said):
     with pytest.raises(ContractError, match=said):
         check_vector(vecenv, steps=5)
     vecenv.close()
+
+
+@pytest.mark.parametrize(
+    ("creator", "said"),
+    [
+        (Meddler, "The step after batch 0 changes the actions"),
+        (broken("step", count_in_one_info), "An info of batch 1 has changed after batch 2"),
+        (broken("step", view_in_info("rewards")), "An info of batch 1 holds a view of the rows"),
+    ],
+)
+def test_what_environments_do_to_a_vectorizers_caller_is_found(creator, said):
+    vecenv = Serial(creator, num_envs=2)
+    with contextlib.closing(vecenv), pytest.raises(ContractError, match=said):
+        check_vector(vecenv, steps=5)
+
+
+def test_a_vectorizers_observations_are_checked_part_by_part():
+    vecenv = Serial(Tale, [3], {"image": np.array([10, 9], np.uint8)}, num_envs=2)
+    said = r"Batch 3 has .* as 10 in space\['image'\]"
+    with contextlib.closing(vecenv), pytest.raises(ContractError, match=said):
+        check_vector(vecenv, steps=5)
