@@ -67,7 +67,7 @@ clean: ## remove the virtual environment and caches; runs/ stays
 	rm -rf $(VENV) build *.egg-info pufferlib/*/*.so .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # Torch comes first: with it in place nothing else asks for a larger build of it.
-$(VENV)/.base: pyproject.toml constraints.txt setup.py pufferlib/emulation/_compiled.pyx
+$(VENV)/.base: pyproject.toml constraints.txt setup.py $(wildcard pufferlib/*/*.pyx)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt pip setuptools wheel torch
 	$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt --editable .

@@ -1,9 +1,10 @@
-"""Builds the compiled twin of the emulation where there is a compiler; pyproject.toml has the rest.
+"""Builds the compiled twins where there is a compiler; pyproject.toml has the rest.
 
-Without Cython, NumPy or a compiler, or with PUFFERLIB_NO_EXTENSIONS=1, the plain twin is used.
+Without Cython, NumPy or a compiler, or with PUFFERLIB_NO_EXTENSIONS=1, the plain twins are used.
 """
 
 import os
+import sys
 
 from setuptools import Extension, setup
 
@@ -17,15 +18,21 @@ def extensions() -> list[Extension]:
         from Cython.Build import cythonize
     except ImportError:
         return []
-    compiled = Extension(
-        "pufferlib.emulation._compiled",
-        ["pufferlib/emulation/_compiled.pyx"],
-        include_dirs=[numpy.get_include()],
-        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
-        extra_compile_args=["-O3"],
-        optional=True,  # a failing compiler is a warning
-    )
-    return cythonize([compiled], build_dir="build/cython")
+    modules = ["pufferlib.emulation._compiled"]
+    if sys.platform == "linux":  # it waits by futex
+        modules.append("pufferlib.vector._gate")
+    compiled = [
+        Extension(
+            module,
+            [f"{module.replace('.', '/')}.pyx"],
+            include_dirs=[numpy.get_include()],
+            define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
+            extra_compile_args=["-O3", "-fwrapv"],
+            optional=True,  # a failing compiler is a warning
+        )
+        for module in modules
+    ]
+    return cythonize(compiled, build_dir="build/cython")
 
 
 setup(ext_modules=extensions())

@@ -6,6 +6,7 @@ a process); and how it ends.
 
 import os
 import sys
+import time
 
 from vector_environments import Echo, Faulty, fall_asleep, leave_a_child
 
@@ -31,7 +32,9 @@ def main(start_method, doing, ending):
     for _ in range(2):
         envs.step([1] * 4)
     envs.send([1] * 4)  # the third step, in which an environment may fall asleep
-    if doing != "asleep":
+    if doing == "asleep":
+        time.sleep(0.5)  # an order to close that comes before this step has begun replaces it
+    else:
         envs.recv()
     os.write(1, b"ready\n")  # in one piece: workers write here, too
     if ending == "close":

@@ -88,25 +88,70 @@ cdef class Writer:
 cdef class StepRow:
     """See the plain twin."""
 
-    cdef Writer writer
+    cdef Writer writer, final_writer
+    cdef object take, restart
     cdef object buffers  # keeps what the pointers point to
     cdef float* reward
     cdef char* terminal
     cdef char* truncation
+    cdef char* mask
 
-    def __init__(self, Plan plan, views, buffers):
-        self.writer = Writer(plan, views)
+    def __init__(self, take, restart, Plan plan, views, final_views, buffers):
+        self.take, self.restart = take, restart
+        self.writer, self.final_writer = Writer(plan, views), Writer(plan, final_views)
         self.buffers = buffers
         self.reward = <float*>_numbers(buffers.rewards, cnp.NPY_FLOAT32, 1)
         self.terminal = _numbers(buffers.terminals, cnp.NPY_BOOL, 1)
         self.truncation = _numbers(buffers.truncations, cnp.NPY_BOOL, 1)
+        self.mask = _numbers(buffers.masks, cnp.NPY_BOOL, 1)
 
-    def write(self, observation, reward, terminated, truncated):
+    def begin(self, observation):
         """See the plain twin."""
         self.writer.store(observation)
+        self.reward[0], self.mask[0] = 0, True
+        self.terminal[0] = self.truncation[0] = False
+
+    def step(self, action):
+        """See the plain twin."""
+        return self.advance(action)
+
+    cdef list advance(self, object action):
+        observation, reward, terminated, truncated, info = self.take(action)
+        cdef bint ends = terminated, cut = truncated
+        cdef list infos = [info] if info else None
+        if ends or cut:
+            self.final_writer.store(observation)
+            observation, first = self.restart()
+            if first:
+                infos = [info, first] if info else [first]
+        self.writer.store(observation)
         self.reward[0] = <float>PyFloat_AsDouble(reward)
-        self.terminal[0] = bool(terminated)
-        self.truncation[0] = bool(truncated)
+        self.terminal[0], self.truncation[0] = ends, cut
+        return infos
+
+
+cdef class StepRows:
+    """See the plain twin."""
+
+    cdef list rows
+    cdef readonly Py_ssize_t current
+
+    def __init__(self, rows):
+        self.rows = list(rows)
+        self.current = 0
+
+    def step(self, list actions):
+        """See the plain twin."""
+        cdef Py_ssize_t number
+        cdef list infos, news = []
+        if len(actions) != len(self.rows):
+            raise ValueError("there must be an action for every row")
+        for number in range(len(self.rows)):
+            self.current = number
+            infos = (<StepRow>self.rows[number]).advance(actions[number])
+            if infos is not None:
+                news.append((number, infos))
+        return news
 
 
 cdef class AgentRows:

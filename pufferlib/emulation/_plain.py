@@ -48,22 +48,70 @@ class StepRow:
     """The row of an environment's only agent.
 
     Args:
+        take: the environment's `step`.
+        restart: called where an episode ends; returns (observation, info) of the next one.
         plan: of its observations.
         views: the leaves in `buffers.observations`.
+        final_views: the leaves in `buffers.final_observations`.
         buffers: one row.
     """
 
-    def __init__(self, plan: Plan, views: Sequence[NDArray[Any]], buffers: Buffers) -> None:
-        self._write = plan.writer(views)
-        self._buffers = buffers
+    def __init__(
+        self,
+        take: Callable[[Any], tuple[Any, Any, Any, Any, Info]],
+        restart: Callable[[], tuple[Any, Info]],
+        plan: Plan,
+        views: Sequence[NDArray[Any]],
+        final_views: Sequence[NDArray[Any]],
+        buffers: Buffers,
+    ) -> None:
+        self._take, self._restart, self._buffers = take, restart, buffers
+        self._write, self._write_final = plan.writer(views), plan.writer(final_views)
 
-    def write(self, observation: Any, reward: Any, terminated: Any, truncated: Any) -> None:
-        """Write what a step, or a reset, has brought."""
+    def begin(self, observation: Any) -> None:
+        """Write the first observation of an episode that no step has begun."""
+        self._write(observation)
+        buffers = self._buffers
+        buffers.rewards[0], buffers.masks[0] = 0, True
+        buffers.terminals[0] = buffers.truncations[0] = False
+
+    def step(self, action: Any) -> list[Info] | None:
+        """Take a step with an action of the environment's own and write it; return its infos."""
+        observation, reward, terminated, truncated, info = self._take(action)
+        infos = [info] if info else None
+        if terminated or truncated:
+            self._write_final(observation)
+            observation, first = self._restart()
+            if first:
+                infos = [*(infos or ()), first]
         self._write(observation)
         buffers = self._buffers
         buffers.rewards[0] = reward
         buffers.terminals[0] = terminated
         buffers.truncations[0] = truncated
+        return infos
+
+
+class StepRows:
+    """Rows that are stepped one after the other.
+
+    Attributes:
+        current: number of the row that was last stepped, to say which failed.
+    """
+
+    def __init__(self, rows: Sequence[StepRow]) -> None:
+        self._rows = list(rows)
+        self.current = 0
+
+    def step(self, actions: list[Any]) -> list[tuple[int, list[Info]]]:
+        """Step each row with its action; return the numbers of those with infos, and these."""
+        news = []
+        for number, (row, action) in enumerate(zip(self._rows, actions, strict=True)):
+            self.current = number
+            infos = row.step(action)
+            if infos:
+                news.append((number, infos))
+        return news
 
 
 class AgentRows:

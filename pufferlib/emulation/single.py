@@ -75,7 +75,7 @@ class GymnasiumPufferEnv(
         self.observation_space = self.single_observation_space = self._layout.space
         self.action_space = self.single_action_space = self._action_layout.space
         self._seed: int | None = None
-        self._was_reset = self._action_checked = self._observation_checked = False
+        self._was_reset = self.is_action_checked = self._observation_checked = False
         self._compile()
 
     def _compile(self) -> None:
@@ -119,15 +119,18 @@ class GymnasiumPufferEnv(
         """Give the next `reset` this seed, where it is given none itself."""
         self._seed = seed
 
-    def bind(self, buffers: Buffers) -> tuple[StepRow, Callable[[Any], None]]:
-        """Return what writes steps into one row of `buffers`, and what writes final observations.
+    def rows_rebuilder(self) -> Callable[[NDArray[Any]], list[Any]]:
+        """Return a function from rows of flat actions to the environment's own."""
+        return self._action_layout.rows_rebuilder()
 
-        Args:
-            buffers: one row.
-        """
-        plan, layout = self._layout.plan(), self._layout
-        step_row = StepRow(plan, layout.views(buffers.observations[0, ...]), buffers)
-        return step_row, plan.writer(layout.views(buffers.final_observations[0, ...]))
+    def bind(self, buffers: Buffers) -> StepRow:
+        """Return what steps the environment into one row of `buffers`."""
+        layout = self._layout
+        views = layout.views(buffers.observations[0, ...])
+        final_views = layout.views(buffers.final_observations[0, ...])
+        return StepRow(
+            self.env.step, self.reset_structured, layout.plan(), views, final_views, buffers
+        )
 
     def reset_structured(
         self, seed: int | None = None, options: dict[str, Any] | None = None
@@ -143,8 +146,8 @@ class GymnasiumPufferEnv(
 
     def step_structured(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, Info]:
         """Take one step with a flat action; return what the environment itself returns."""
-        if not self._action_checked:
-            self._check_action(action)
+        if not self.is_action_checked:
+            self.check_action(action)
         return self.env.step(self._rebuild_action(action))
 
     def _check_observation(self, observation: Any) -> None:
@@ -156,7 +159,13 @@ class GymnasiumPufferEnv(
             )
         self._observation_checked = True
 
-    def _check_action(self, action: Any) -> None:
+    def check_action(self, action: Any) -> None:
+        """Check the first flat action.
+
+        Raises:
+            ActionError: it is outside `action_space`.
+            CallOrderError: before the first reset.
+        """
         if not self._was_reset:
             raise CallOrderError("step before reset. Call reset first.")
         fault = difference(action, self.action_space)
@@ -165,11 +174,17 @@ class GymnasiumPufferEnv(
                 f"The first action does not belong to the flat action space {self.action_space}: "
                 f"{fault.replace('value', 'action', 1)}."
             )
-        self._action_checked = True
+        self.is_action_checked = True
 
 
 class GymnasiumRows(PufferEnv):
-    """A `GymnasiumPufferEnv` that writes rows and starts the next episode in the same step."""
+    """A `GymnasiumPufferEnv` that writes rows and starts the next episode in the same step.
+
+    Attributes:
+        own_action_space: of the environment itself.
+        rebuild_rows: returns the environment's own actions for rows of flat ones.
+        step_row: takes a step with one of those.
+    """
 
     def __init__(self, env: GymnasiumPufferEnv) -> None:
         self.env = env
@@ -178,31 +193,27 @@ class GymnasiumRows(PufferEnv):
         self.observation_layout, self.action_layout = env.observation_layout, env.action_layout
         self.num_agents = 1
         self.render_mode = env.render_mode
+        self.own_action_space = env.env.action_space
+        self.rebuild_rows = env.rows_rebuilder()
         super().__init__()
 
     def bind(self, buffers: Buffers) -> None:
         """Write into these rows from now on."""
         super().bind(buffers)
-        self._step_row, self._write_final = self.env.bind(buffers)
+        self.step_row = self.env.bind(buffers)
 
     def reset(self, seed: int | None = None) -> tuple[NDArray[Any], list[Info]]:
         """Start an episode; return (observations, infos)."""
         observation, info = self.env.reset_structured(seed)
-        self._step_row.write(observation, 0.0, False, False)
-        self.masks[0] = True
+        self.step_row.begin(observation)
         return self.observations, [info] if info else []
 
     def step(self, actions: NDArray[Any]) -> StepResult:
         """Take one step; where it ends the episode, start the next."""
-        env = self.env
-        observation, reward, terminated, truncated, info = env.step_structured(actions[0])
-        infos = [info] if info else []
-        if terminated or truncated:
-            self._write_final(observation)
-            observation, info = env.reset_structured()
-            if info:
-                infos.append(info)
-        self._step_row.write(observation, reward, terminated, truncated)
+        if not self.env.is_action_checked:
+            self.env.check_action(actions[0])
+        (action,) = self.rebuild_rows(actions)
+        infos = self.step_row.step(action) or []
         return self.observations, self.rewards, self.terminals, self.truncations, infos
 
     @property

@@ -93,10 +93,10 @@ def batch_envs(num_envs: int, num_workers: int, batch_size: int | str | None) ->
     return batch_size
 
 
-def check_zero_copy(zero_copy: bool) -> None:
+def check_flag(name: str, value: bool) -> None:
     """Refuse a word: "no" would mean yes."""
-    if not isinstance(zero_copy, (bool, np.bool_)):
-        raise ArgumentError(f"zero_copy must be True or False; got {zero_copy!r}.")
+    if not isinstance(value, (bool, np.bool_)):
+        raise ArgumentError(f"{name} must be True or False; got {value!r}.")
 
 
 def start_context(start_method: str | None) -> multiprocessing.context.BaseContext:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from pufferlib.emulation import native
 from pufferlib.emulation.actions import ActionLayout
 from pufferlib.emulation.layout import Layout
+from pufferlib.emulation.single import GymnasiumRows
+from pufferlib.emulation.twin import StepRows
 from pufferlib.environment import Buffers, PufferEnv
 from pufferlib.exceptions import ArgumentError
 from pufferlib.vector.arguments import Creation
@@ -68,7 +70,7 @@ class Block:
 
     Attributes:
         current: position in the block of the environment that was last called, to say which failed.
-        steps: how many steps each has taken since `reset`.
+        steps: how many steps they have taken since `reset`.
         seeds: the last seed of each, or None.
     """
 
@@ -77,7 +79,8 @@ class Block:
         self.current = 0
         self.envs: list[PufferEnv] = []
         self.seeds: list[int | None] = []
-        self.steps: list[int] = []
+        self.steps = 0
+        self._together: StepRows | None = None
 
     def make(self, creations: Sequence[Creation]) -> list[Description]:
         """Make the environments; return what the rows of each look like."""
@@ -85,7 +88,6 @@ class Block:
             self.current = position
             self.envs.append(native(creation.make()))
             self.seeds.append(None)
-            self.steps.append(0)
         return [Description.of(env) for env in self.envs]
 
     @property
@@ -101,12 +103,19 @@ class Block:
             env.bind(buffers.rows(start, stop))
             self._row_slices.append(slice(start, stop))
             start = stop
+        rows = [env for env in self.envs if isinstance(env, GymnasiumRows)]
+        # Environments of equal flat actions may still rebuild them to different ones.
+        acts_alike = all(row.own_action_space == rows[0].own_action_space for row in rows)
+        if len(rows) == len(self.envs) and acts_alike:
+            self._together = StepRows([row.step_row for row in rows])
+            self._rebuild_rows = rows[0].rebuild_rows
 
     def reset(self, seed: int | None) -> Infos:
         """Reset every environment; environment i, of all, gets the seed `seed + i`."""
         infos = Infos()
+        self.steps = 0
         for position, env in enumerate(self.envs):
-            self.current, self.steps[position] = position, 0
+            self.current = position
             env_seed = None if seed is None else seed + self.first_env + position
             self.seeds[position] = env_seed
             infos.extend_from(self.first_env + position, env.reset(env_seed)[1])
@@ -115,13 +124,24 @@ class Block:
     def step(self, actions: NDArray[Any]) -> Infos:
         """Step every environment with its rows of `actions`."""
         infos = Infos()
+        self.steps += 1
+        if self._together is not None:
+            self._step_together(self._together, actions, infos)
+            return infos
         for position, env in enumerate(self.envs):
             self.current = position
-            self.steps[position] += 1
             new = env.step(actions[self._row_slices[position]])[4]
             if new:
                 infos.extend_from(self.first_env + position, new)
         return infos
+
+    def _step_together(self, rows: StepRows, actions: NDArray[Any], infos: Infos) -> None:
+        """Step single-agent environments that share a way to rebuild actions, in one call."""
+        try:
+            for position, new in rows.step(self._rebuild_rows(actions)):
+                infos.extend_from(self.first_env + position, new)
+        finally:
+            self.current = rows.current
 
     def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
         """Call the method `name` of each environment; return the results."""

@@ -34,7 +34,7 @@ class Failure:
             worker=worker,
             env_index=block.first_env + block.current,
             seed=block.seeds[block.current] if known else None,
-            step=block.steps[block.current] if known else None,
+            step=block.steps if known else None,
             method=method,
             original_type=type(error).__name__,
             original_message=_text(error),

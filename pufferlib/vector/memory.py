@@ -1,4 +1,4 @@
-"""Memory that the caller and its workers share: the rows of all environments, and their actions.
+"""Memory that the caller and its workers share: all rows, their actions, and the words of the gate.
 
 A memfd, mapped by each process: it needs no name, leaves nothing behind whoever is killed, and does
 not depend on the size of /dev/shm.
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pufferlib.environment import Buffers
 from pufferlib.exceptions import ArgumentError
+from pufferlib.vector.gate import LINE
 
 _ALIGNMENT = 64  # a cache line, so that no two workers write to one where rows are large
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -39,6 +40,7 @@ class RowMemory:
         single_observation_space: of one row.
         single_action_space: of one row.
         rows: of all environments.
+        workers: how many processes write them.
     """
 
     def __init__(
@@ -46,15 +48,18 @@ class RowMemory:
         single_observation_space: gymnasium.spaces.Box,
         single_action_space: gymnasium.Space[Any],
         rows: int,
+        workers: int = 1,
     ) -> None:
         observation = (single_observation_space.shape, single_observation_space.dtype)
         action = (single_action_space.shape, single_action_space.dtype)
         flag: Any = ((), np.bool_)
         parts = [observation, ((), np.float32), flag, flag, flag, observation, action]
+        counts = [rows] * len(parts) + [workers + 1]
+        parts.append(((LINE,), np.int32))
         self._arrays: list[tuple[tuple[int, ...], np.dtype[Any], int]] = []
         self.nbytes = 0
-        for shape, kind in parts:
-            dtype, full = np.dtype(kind), (rows, *shape)
+        for count, (shape, kind) in zip(counts, parts, strict=True):
+            dtype, full = np.dtype(kind), (count, *shape)
             self._arrays.append((full, dtype, self.nbytes))
             length = int(np.prod(full)) * dtype.itemsize
             self.nbytes += -(-length // _ALIGNMENT) * _ALIGNMENT
@@ -82,14 +87,17 @@ class RowMemory:
             ) from error
         return fd
 
-    def map(self, fd: int) -> tuple[Buffers, NDArray[Any]]:
-        """Map the memory behind `fd`, which stays the caller's; return (buffers, actions)."""
+    def map(self, fd: int) -> tuple[Buffers, NDArray[Any], NDArray[np.int32]]:
+        """Map the memory behind `fd`, which stays the caller's; return (buffers, actions, words).
+
+        `words`, int32 (workers + 1, gate.LINE), are those of a `Gate`.
+        """
         memory = _map(fd, self.nbytes)
         arrays = [
             np.frombuffer(memory, dtype, int(np.prod(shape)), offset).reshape(shape)
             for shape, dtype, offset in self._arrays
         ]
-        return Buffers(*arrays[:6]), arrays[6]
+        return Buffers(*arrays[:6]), arrays[6], arrays[7]
 
 
 def _map(fd: int, nbytes: int) -> Any:

@@ -12,8 +12,8 @@ from pufferlib.exceptions import ArgumentError, WorkerError
 from pufferlib.spaces import joint_space
 from pufferlib.vector.arguments import (
     batch_envs,
+    check_flag,
     check_timeout,
-    check_zero_copy,
     count,
     creations,
     one_value_each,
@@ -24,7 +24,8 @@ from pufferlib.vector.batch import Batch, Infos
 from pufferlib.vector.block import Description
 from pufferlib.vector.interface import METADATA, ActionCheck, Turns
 from pufferlib.vector.memory import RowMemory
-from pufferlib.vector.workers import Workers
+from pufferlib.vector.restart import RestartPolicy
+from pufferlib.vector.workers import Lost, Workers
 
 
 class Multiprocessing:
@@ -48,8 +49,23 @@ class Multiprocessing:
         zero_copy: return views of rows that lie together, so that a batch of a pool is always the
             same neighbouring workers. If False, any workers that are ready, always copied.
         start_method: "fork", "forkserver" or "spawn". None: fork on Linux, else spawn.
-        timeout_s: seconds that a worker may take to make its environments, to reset or to step
-            them. None: for ever.
+        timeout_s: seconds that a worker process may take to make its environments, to reset or to
+            step them. None: for ever.
+        caller_steps: the last of the `num_workers` is the caller itself, which steps its share in
+            `recv`: one process less, and faster where the caller has nothing else to do meanwhile.
+            Its environments live in this process: a crash in one is a crash here, and `timeout_s`
+            and `on_failure` do not reach them. Not for a pool.
+        on_failure: "raise", or "restart": a worker whose environment raises, that dies or exceeds
+            `timeout_s` is replaced by a new process with new environments. In the batch that
+            reports it, `lost` is True in its rows: reward 0, `terminals` False, `truncations` True
+            with the observation that was last handed out as the final one, and `masks` False. The
+            batch after that has the first observations of new episodes. An info of its first
+            environment says {"restarted": reason, "worker": its index}.
+        max_restarts: after so many the next failure is raised; None: no limit.
+
+    Attributes:
+        lost: bool (rows,) of the last batch, the outcome of the step was lost.
+        num_restarts: how many workers have been replaced.
 
     Raises:
         ArgumentError: an argument that cannot be, before any process starts.
@@ -69,6 +85,9 @@ class Multiprocessing:
         zero_copy: bool = True,
         start_method: str | None = None,
         timeout_s: float | None = None,
+        caller_steps: bool = False,
+        on_failure: str = "raise",
+        max_restarts: int | None = 10,
     ) -> None:
         self._turns = Turns()
         self.num_envs = num_envs = count("num_envs", num_envs)
@@ -77,7 +96,7 @@ class Multiprocessing:
         self.batch_size = batch_envs(num_envs, self.num_workers, batch_size)
         self.envs_per_worker = num_envs // self.num_workers
         self._workers_per_batch = self.batch_size // self.envs_per_worker
-        check_zero_copy(zero_copy)
+        check_flag("zero_copy", zero_copy)
         self._zero_copy = zero_copy
         if zero_copy and self.num_workers % self._workers_per_batch:
             raise ArgumentError(
@@ -87,8 +106,18 @@ class Multiprocessing:
                 f"zero_copy=False."
             )
         check_timeout(timeout_s)
+        check_flag("caller_steps", caller_steps)
+        if caller_steps and (self.num_workers < 2 or self.batch_size < num_envs):
+            raise ArgumentError(
+                f"caller_steps needs num_workers of at least 2, of which the caller is one, and no "
+                f"pool; got num_workers={self.num_workers}, batch_size={self.batch_size} of "
+                f"num_envs={num_envs}. Use the Serial backend for one worker, or batch_size=None."
+            )
+        self._policy = RestartPolicy(on_failure, max_restarts)
         context = start_context(start_method)
-        self._workers = Workers(made, self.num_workers, timeout_s, context)
+        self._workers = Workers(
+            made, self.num_workers, timeout_s, context, bool(caller_steps), self._policy
+        )
         try:
             self._share_rows(*self._workers.descriptions())
         except BaseException:
@@ -116,11 +145,24 @@ class Multiprocessing:
         self.observation_space = joint_space(self.single_observation_space, self.agents_per_batch)
         self.action_space = joint_space(self.single_action_space, self.agents_per_batch)
         self._check_actions = ActionCheck(self.single_action_space, self.agents_per_batch)
-        memory = RowMemory(self.single_observation_space, self.single_action_space, self.num_agents)
+        memory = RowMemory(
+            self.single_observation_space,
+            self.single_action_space,
+            self.num_agents,
+            self.num_workers,
+        )
         self._buffers, self._actions = self._workers.share(memory, self.num_agents, self._starts)
         self._env_ids = np.arange(self.num_agents)
         self._received: list[int] = []
         self._final_observations = self._buffers.final_observations
+        self._lost = np.zeros(self.num_agents, np.bool_)
+        self.lost = self._lost
+        # A process that fails may have spoilt its rows: keep what was handed out of them.
+        self._handed_out = self._buffers.observations.copy() if self._policy.restarts else None
+
+    @property
+    def num_restarts(self) -> int:
+        return self._policy.num_restarts
 
     @property
     def final_observations(self) -> NDArray[Any]:
@@ -169,23 +211,41 @@ class Multiprocessing:
         infos = Infos()
         for worker in self._received:
             answer = self._workers.take_answer(worker)
-            if answer is not None:
+            self._lost[self._starts[worker] : self._stops[worker]] = isinstance(answer, Lost)
+            if isinstance(answer, Lost):
+                self._write_lost(worker)
+                infos.extend_from(worker * self.envs_per_worker, [answer.info])
+            elif answer is not None:
                 infos.extend(answer)
                 infos.env_indices.extend(answer.env_indices)
         return self._batch(infos)
 
+    def _write_lost(self, worker: int) -> None:
+        """Cut off the episodes of a worker that is being replaced."""
+        assert self._handed_out is not None
+        mine = slice(self._starts[worker], self._stops[worker])
+        rows = self._buffers.rows(mine.start, mine.stop)
+        rows.final_observations[:] = self._handed_out[mine]
+        rows.observations[:] = 0
+        rows.rewards[:] = 0
+        rows.terminals[:] = rows.masks[:] = False
+        rows.truncations[:] = True
+
     def _batch(self, infos: Infos) -> Batch:
         """Return the rows of the workers received: copied unless `zero_copy`."""
-        rows, env_ids = self._buffers, self._env_ids
+        rows, env_ids, lost = self._buffers, self._env_ids, self._lost
         first, last = self._received[0], self._received[-1]
         if self._zero_copy:  # the workers received are neighbours
             start, stop = self._starts[first], self._stops[last]
-            rows, env_ids = rows.rows(start, stop), env_ids[start:stop]
+            rows, env_ids, lost = rows.rows(start, stop), env_ids[start:stop], lost[start:stop]
         else:
             env_ids = np.concatenate(
                 [env_ids[self._starts[w] : self._stops[w]] for w in self._received]
             )
-            rows = Buffers._make(array[env_ids] for array in rows)
+            rows, lost = Buffers._make(array[env_ids] for array in rows), lost[env_ids]
+        if self._handed_out is not None:
+            self._handed_out[env_ids] = rows.observations
+        self.lost = lost
         self._final_observations = rows.final_observations
         return Batch(
             rows.observations,

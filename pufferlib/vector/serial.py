@@ -11,8 +11,8 @@ from pufferlib.exceptions import ArgumentError
 from pufferlib.spaces import joint_space
 from pufferlib.vector.arguments import (
     batch_envs,
+    check_flag,
     check_timeout,
-    check_zero_copy,
     count,
     creations,
     one_value_each,
@@ -23,6 +23,7 @@ from pufferlib.vector.batch import Batch, Infos
 from pufferlib.vector.block import Block, common_description
 from pufferlib.vector.failure import Failure
 from pufferlib.vector.interface import METADATA, ActionCheck, Turns
+from pufferlib.vector.restart import RestartPolicy
 
 
 class Serial:
@@ -41,6 +42,9 @@ class Serial:
         zero_copy: no effect; batches are views.
         start_method: no effect.
         timeout_s: no effect.
+        caller_steps: no effect; it always does.
+        on_failure: no effect; a failure is raised.
+        max_restarts: no effect.
 
     Raises:
         ArgumentError: an argument that cannot be.
@@ -61,13 +65,18 @@ class Serial:
         zero_copy: bool = True,
         start_method: str | None = None,
         timeout_s: float | None = None,
+        caller_steps: bool = False,
+        on_failure: str = "raise",
+        max_restarts: int | None = 10,
     ) -> None:
         self._turns = Turns()
         self._block = Block(first_env=0)
         num_envs = count("num_envs", num_envs)
         made = creations(env_creators, env_args, env_kwargs, num_envs)
         worker_count(num_envs, num_workers)
-        check_zero_copy(zero_copy)
+        check_flag("zero_copy", zero_copy)
+        check_flag("caller_steps", caller_steps)
+        RestartPolicy(on_failure, max_restarts)
         start_context(start_method)
         check_timeout(timeout_s)
         # As if each had a worker of its own: then no size is refused for splitting one.

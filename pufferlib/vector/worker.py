@@ -1,8 +1,9 @@
 """What runs in a worker process: make a block of environments, then do as told until told to stop.
 
-Caller to worker: one byte that says STEP, or a pickled (command, *arguments). Worker to caller, one
-message each: one byte that says DONE, or a pickled result. The rows and actions themselves lie in
-shared memory.
+First the two talk through a pipe: the worker says what its environments look like, the caller hands
+over the shared memory. From then on each waits for the other at the `Gate`: the caller orders STEP,
+or COMMAND and sends (command, *arguments) through the pipe; the worker answers DONE, or MESSAGE and
+sends it through the pipe. Rows and actions lie in the shared memory.
 """
 
 import contextlib
@@ -11,20 +12,43 @@ import pickle
 import signal
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing import parent_process, reduction
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+import threadpoolctl
 from numpy.typing import NDArray
 
 from pufferlib.vector.batch import Infos
 from pufferlib.vector.block import Block
 from pufferlib.vector.failure import Failure
+from pufferlib.vector.gate import Gate
 from pufferlib.vector.memory import RowMemory
 
-STEP = b"s"
-DONE = b"d"
+STEP, COMMAND = 1, 2  # orders
+DONE, MESSAGE = 1, 2  # answers
+# What the numeric libraries read when they are loaded.
+ONE_THREAD = dict.fromkeys(
+    (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "NUMEXPR_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
+    ),
+    "1",
+)
+
+
+@dataclass(frozen=True)
+class Share:
+    """What the caller hands a worker: the size of the memory, and which part is the worker's."""
+
+    rows: int
+    first_row: int
+    workers: int
 
 
 def run(connection: Connection, pickled: bytes, worker: int, first_env: int) -> None:
@@ -43,16 +67,28 @@ def run(connection: Connection, pickled: bytes, worker: int, first_env: int) -> 
     caller = parent_process()
     assert caller is not None
     threading.Thread(target=_die_with, args=(exit_fd(caller),), daemon=True).start()
+    for name, value in ONE_THREAD.items():
+        os.environ.setdefault(name, value)
+    threads = int(os.environ["OMP_NUM_THREADS"]) if os.environ["OMP_NUM_THREADS"].isdigit() else 1
     block = Block(first_env)
-    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError), connection:
-        actions = _make(connection, block, pickled, worker)
-        if actions is not None:
-            _serve(connection, block, actions, worker)
+    with (
+        contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError),
+        threadpoolctl.threadpool_limits(threads),
+        connection,
+    ):
+        shared = _make(connection, block, pickled, worker)
+        if shared is not None:
+            _serve(connection, block, *shared, worker)
         block.close()
 
 
-def _make(connection: Connection, block: Block, pickled: bytes, worker: int) -> NDArray[Any] | None:
-    """Make the environments and map their rows; return their actions, None on failure or close."""
+def _make(
+    connection: Connection, block: Block, pickled: bytes, worker: int
+) -> tuple[Gate, NDArray[Any]] | None:
+    """Make the environments and map their rows; return the gate and their actions.
+
+    None where one could not be made, or the caller has no use for them any more.
+    """
     try:
         descriptions = block.make(pickle.loads(pickled))
     except Exception as error:
@@ -62,20 +98,20 @@ def _make(connection: Connection, block: Block, pickled: bytes, worker: int) -> 
     command, *arguments = connection.recv()
     if command == "close":
         return None
-    rows, first_row = arguments
+    (share,) = arguments
     fd = reduction.recv_handle(connection)
-    memory = RowMemory(
-        descriptions[0].single_observation_space, descriptions[0].single_action_space, rows
-    )
-    buffers, actions = memory.map(fd)
+    spaces = descriptions[0].single_observation_space, descriptions[0].single_action_space
+    buffers, actions, words = RowMemory(*spaces, share.rows, share.workers).map(fd)
     os.close(fd)
-    mine = slice(first_row, first_row + sum(block.num_agents))
+    mine = slice(share.first_row, share.first_row + sum(block.num_agents))
     block.bind(buffers.rows(mine.start, mine.stop))
-    return actions[mine]
+    return Gate(words), actions[mine]
 
 
-def _serve(connection: Connection, block: Block, actions: NDArray[Any], worker: int) -> None:
-    """Answer commands until told to close."""
+def _serve(
+    connection: Connection, block: Block, gate: Gate, actions: NDArray[Any], worker: int
+) -> None:
+    """Obey orders until told to close."""
     methods: dict[str, Callable[..., Any]] = {
         "reset": block.reset,
         "call": block.call,
@@ -83,22 +119,27 @@ def _serve(connection: Connection, block: Block, actions: NDArray[Any], worker: 
         "set_attr": block.set_attr,
     }
     while True:
-        message = connection.recv_bytes()
+        order = gate.next_order(worker)
         name, arguments = "step", []
         try:
-            if message == STEP:
-                result = block.step(actions)
+            if order == STEP:
+                result: Any = block.step(actions)
             else:
-                name, *arguments = pickle.loads(message)
+                name, *arguments = connection.recv()
                 if name == "close":
                     return
                 result = methods[name](*arguments)
             is_silent = result is None or (isinstance(result, Infos) and not result)
-            answer = DONE if is_silent else reduction.ForkingPickler.dumps(result)
+            message = None if is_silent else reduction.ForkingPickler.dumps(result)
         except Exception as error:
+            gate.answer(worker, MESSAGE)
             _send(connection, Failure.of(error, block, _method(name, arguments), worker))
             return
-        connection.send_bytes(answer)
+        if message is None:
+            gate.answer(worker, DONE)
+        else:  # answered first: the caller must read while a long message is sent
+            gate.answer(worker, MESSAGE)
+            connection.send_bytes(message)
 
 
 def _method(name: str, arguments: list[Any]) -> str:

@@ -1,36 +1,66 @@
-"""The worker processes as the caller sees them: start, order, wait, find out how one died, stop."""
+"""The workers as the caller sees them: order, wait, find out how one died, replace it, stop.
 
-import contextlib
+A worker is a process, or, last of all, the caller itself. `first_ready` waits at the `Gate`, and
+now and then looks whether a process has ended or takes too long.
+"""
+
 import multiprocessing
 import os
 import pickle
-import select
 import time
 import weakref
-from collections.abc import Sequence
-from multiprocessing import reduction
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import wait
 from typing import Any
 
 import cloudpickle
 from numpy.typing import NDArray
 
-from pufferlib.environment import Buffers
-from pufferlib.exceptions import ArgumentError
-from pufferlib.vector import worker as worker_process
+from pufferlib.environment import Buffers, Info
+from pufferlib.exceptions import ArgumentError, WorkerError
 from pufferlib.vector.arguments import Creation
-from pufferlib.vector.block import Description, common_description
+from pufferlib.vector.block import Block, Description, common_description
 from pufferlib.vector.failure import Failure, death_error, stuck_error
+from pufferlib.vector.gate import Gate
 from pufferlib.vector.memory import RowMemory
+from pufferlib.vector.process import WorkerProcess, stop
+from pufferlib.vector.restart import RestartPolicy
+from pufferlib.vector.worker import COMMAND, DONE, STEP, Share
 
-_GRACE_S = 1.0  # for workers to close their environments before they are stopped
+_LOOK_S = 0.05  # between two looks at whether every process still lives
+_LOOK_AT_NEW_S = 0.005  # while one is being started
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The answer of a worker that failed and is being replaced; `info` tells why."""
+
+    info: Info
+
+
+@dataclass
+class Replacement:
+    """A process that takes the place of one that failed, until its first batch is taken."""
+
+    is_back: bool = False  # its episodes have begun
+    is_asked: bool = False  # for a batch
+    infos: Any = None
 
 
 class Workers:
-    """The processes, what each was told to do, and what it has answered.
+    """What each worker was told to do, and what it has answered.
 
-    Nothing is left of them once this object is closed, collected, or the interpreter exits.
+    Nothing is left of the processes once this object is closed, collected, or the interpreter
+    exits.
+
+    Args:
+        made: how to make each environment.
+        num_workers: among which they are divided evenly.
+        timeout_s: that a process may take for an order; None: for ever.
+        context: how processes are started.
+        caller_steps: the last worker is the caller.
+        policy: what to do when a process fails.
     """
 
     def __init__(
@@ -39,88 +69,125 @@ class Workers:
         num_workers: int,
         timeout_s: float | None,
         context: multiprocessing.context.BaseContext,
+        caller_steps: bool,
+        policy: RestartPolicy,
     ) -> None:
-        self._timeout_s = timeout_s
+        self._timeout_s, self._context, self._policy = timeout_s, context, policy
         self._envs = [
             range(w * len(made) // num_workers, (w + 1) * len(made) // num_workers)
             for w in range(num_workers)
         ]
-        self._connections: list[Connection] = []
-        self._processes: list[BaseProcess] = []
         self._doing: list[str | None] = [None] * num_workers
         self._since_s = [0.0] * num_workers
         self._answers: list[Any] = [None] * num_workers
         self._ready: list[int] = []  # in the order in which they became so
-        self._exit_fds: list[int] = []
+        self._new: set[int] = set()  # processes that have not said what their environments are
+        self._replacements: dict[int, Replacement] = {}
+        self._seed: int | None = None
+        self._looked_s = 0.0  # when it was last seen that every process lives
+        self._processes: list[WorkerProcess] = []
+        self._gates: list[Gate] = []  # the one there is, once the memory is shared
+        self._memory_fds: list[int] = []
         self._stop = weakref.finalize(
-            self, _stop, os.getpid(), self._processes, self._exit_fds, self._connections
+            self, stop, os.getpid(), self._processes, self._gates, self._memory_fds
         )
-        self._poll = select.poll()
-        self._worker_of_fd: dict[int, int] = {}
+        self._block = Block(self._envs[-1].start) if caller_steps else None
         what = "env_creators, env_args and env_kwargs"
-        pickled = [_pickled(what, made[envs.start : envs.stop]) for envs in self._envs]
+        num_processes = num_workers - caller_steps
+        self._pickled = [
+            _pickled(what, made[envs.start : envs.stop]) for envs in self._envs[:num_processes]
+        ]
+        self._own = made[self._envs[-1].start :] if caller_steps else ()
         try:
-            for worker in range(num_workers):
-                self._start(context, worker, pickled[worker])
+            for worker in range(num_processes):
+                self._start(worker)
         except BaseException:
             self.close()
             raise
 
-    def _start(
-        self, context: multiprocessing.context.BaseContext, worker: int, pickled: bytes
-    ) -> None:
-        ours, theirs = context.Pipe()
-        process = context.Process(  # type: ignore[attr-defined]  # every concrete context has it
-            target=worker_process.run,
-            args=(theirs, pickled, worker, self._envs[worker].start),
-            name=f"pufferlib worker {worker}",
-            daemon=True,
+    def _start(self, worker: int) -> None:
+        process = WorkerProcess(
+            self._context, self._pickled[worker], worker, self._envs[worker].start
         )
-        self._connections.append(ours)
-        try:
-            process.start()
-        finally:
-            theirs.close()
-        self._processes.append(process)
-        self._exit_fds.append(worker_process.exit_fd(process))
-        for fd in (ours.fileno(), self._exit_fds[-1]):
-            self._worker_of_fd[fd] = worker
-            self._poll.register(fd, select.POLLIN)
+        self._processes[worker : worker + 1] = [process]
+        self._new.add(worker)
         self._began(worker, "__init__")
 
     def descriptions(self) -> tuple[Description, list[int]]:
         """Wait until every environment is made; return how all look, and the rows of each."""
-        descriptions, num_agents = [], []
-        for worker in sorted(self.first_ready(len(self._processes), None)):
+        descriptions: list[Description] = []
+        num_agents: list[int] = []
+        if self._block is not None:  # while the processes make theirs
+            self._run_own("__init__", lambda block: (block.make(self._own), block.num_agents))
+            self._ready.append(len(self._processes))
+        for worker in sorted(self.first_ready(len(self._envs), None)):
             new, counts = self.take_answer(worker)
             descriptions += new
             num_agents += counts
-        return common_description(descriptions), num_agents
+        self._description, self._num_agents = common_description(descriptions), num_agents
+        return self._description, num_agents
 
     def share(
         self, memory: RowMemory, rows: int, starts: NDArray[Any]
     ) -> tuple[Buffers, NDArray[Any]]:
         """Allocate the rows and hand them to every worker; return (buffers, actions)."""
+        self._memory, self._starts, self._rows = memory, [int(start) for start in starts], rows
         fd = memory.allocate()
         try:
-            for worker, connection in enumerate(self._connections):
-                connection.send(("share", rows, int(starts[worker])))
-                reduction.send_handle(connection, fd, self._processes[worker].pid)
-            return memory.map(fd)
+            for worker in range(len(self._processes)):
+                self._hand_over(worker, fd)
+            buffers, actions, words = memory.map(fd)
+            if self._policy.restarts:  # a process that takes another's place needs it as well
+                self._memory_fd = os.dup(fd)
+                self._memory_fds.append(self._memory_fd)
         finally:
             os.close(fd)
+        self._gates.append(Gate(words))
+        if self._block is not None:
+            first = self._starts[-1]
+            self._block.bind(buffers.rows(first, rows))
+            self._own_actions = actions[first:rows]
+        return buffers, actions
+
+    def _hand_over(self, worker: int, fd: int) -> None:
+        share = Share(self._rows, self._starts[worker], len(self._processes))
+        process = self._processes[worker]
+        try:
+            process.connection.send(("share", share))
+            process.send_handle(fd)
+        except (BrokenPipeError, ConnectionResetError):
+            self._fail(worker, self._death(worker))
 
     def order_step(self, worker: int) -> None:
         """Tell a worker to step its environments."""
+        replacement = self._replacements.get(worker)
+        if replacement is not None:  # what it is told was meant for the one before
+            replacement.is_asked = True
+            self._finish_replacing(worker)
+            return
         self._began(worker, "step")
-        self._tell(worker, worker_process.STEP)
+        if worker < len(self._processes):
+            self._gates[0].order(worker, STEP)
 
     def order_all(self, command: str, arguments: Sequence[tuple[Any, ...]]) -> None:
         """Tell every worker to do something else; tell none unless all of it can be sent."""
         messages = [_pickled(f"The arguments of {command}", (command, *own)) for own in arguments]
-        for worker, (message, own) in enumerate(zip(messages, arguments, strict=True)):
+        while any(self._doing):  # one that is being replaced
+            self._wait(1)
+        if command == "reset":
+            self._seed = arguments[0][0]
+        for worker, own in enumerate(arguments):
             self._began(worker, own[0] if command == "call" else command)
-            self._tell(worker, message)
+        self._own_command = (command, *arguments[-1])
+        for worker in range(len(self._processes)):
+            self._command(worker, messages[worker])
+
+    def _command(self, worker: int, message: bytes) -> None:
+        self._gates[0].order(worker, COMMAND)  # first: the worker must read while much is sent
+        try:
+            self._processes[worker].connection.send_bytes(message)
+        except (BrokenPipeError, ConnectionResetError):
+            self._fail(worker, self._death(worker))
 
     def first_ready(self, count: int, group_size: int | None) -> list[int]:
         """Wait until `count` workers are ready; return them, no longer counted as ready.
@@ -130,13 +197,15 @@ class Workers:
             group_size: if given, only whole groups of that many neighbours, with `count` one group.
 
         Raises:
-            WorkerError: a worker failed, died, or exceeded the timeout.
+            WorkerError: a worker failed, died, or exceeded the timeout, and is not replaced.
         """
+        if self._block is not None and self._doing[-1] is not None:
+            self._obey_own()
         while True:
             taken = self._take(count, group_size)
             if taken is not None:
                 return taken
-            self._wait()
+            self._wait(count - len(self._ready) if group_size in (None, len(self._envs)) else 1)
 
     def take_answer(self, worker: int) -> Any:
         """Return what a worker answered, None if only that it is done."""
@@ -145,14 +214,19 @@ class Workers:
 
     def drain(self) -> None:
         """Wait for all workers that are busy, and forget what they answered."""
-        while any(doing is not None for doing in self._doing):
-            self._wait()
+        if self._block is not None:
+            self._doing[-1] = None  # what the caller has not begun it need not do
+        while any(self._doing):
+            self._wait(1)
         self._ready.clear()
+        self._replacements.clear()
         self._answers = [None] * len(self._answers)
 
     def close(self) -> None:
         """End every process and close every connection. May be called again."""
         self._stop()
+        if self._block is not None:
+            self._block.close()
 
     def _take(self, count: int, group_size: int | None) -> list[int] | None:
         if len(self._ready) < count:
@@ -170,55 +244,172 @@ class Workers:
         self._ready = [worker for worker in self._ready if worker not in taken]
         return taken
 
-    def _wait(self) -> None:
-        """Wait for news of any worker and note it."""
-        events = self._poll.poll(self._poll_timeout_ms())
-        for fd, _ in events:
-            self._read(self._worker_of_fd[fd])
-        if self._timeout_s is not None:
-            now_s = time.monotonic()
-            for worker, doing in enumerate(self._doing):
-                if doing is not None and now_s - self._since_s[worker] > self._timeout_s:
-                    raise stuck_error(worker, self._envs[worker], self._timeout_s, doing)
+    def _wait(self, wanted: int) -> None:
+        """Wait until `wanted` more are ready, or there is other news, or a short while."""
+        if not self._gates:
+            self._hear_new(self._left_s(None))
+        else:
+            if self._new:
+                self._hear_new(0.0)
+            look_s = _LOOK_AT_NEW_S if self._new else _LOOK_S
+            answered = self._gates[0].answers(wanted, self._left_s(look_s) or 0.0)
+            if time.monotonic() - self._looked_s > _LOOK_S:
+                self._looked_s = time.monotonic()
+                ended = [worker for worker, p in enumerate(self._processes) if p.has_ended]
+                answered += self._gates[0].answers(1, 0.0)  # the last words of one that ended
+                said = {worker for worker, _ in answered}
+                for worker in ended:
+                    if worker not in said and self._doing[worker] is not None:
+                        self._fail(worker, self._death(worker))
+            answered.sort(key=lambda each: self._since_s[each[0]])  # told first, heard first
+            for worker, answer in answered:
+                self._hear(worker, answer)
+        self._look_for_the_late()
 
-    def _poll_timeout_ms(self) -> float | None:
+    def _left_s(self, most_s: float | None) -> float | None:
+        """Return how long to wait before some worker may be late, at most `most_s`."""
         if self._timeout_s is None:
-            return None
-        since_s = [self._since_s[w] for w, doing in enumerate(self._doing) if doing is not None]
+            return most_s
+        since_s = [since for since, doing in zip(self._since_s, self._doing, strict=True) if doing]
         left_s = min(since_s, default=time.monotonic()) + self._timeout_s - time.monotonic()
-        return max(0.0, left_s * 1000) + 1
+        left_s = max(0.0, left_s) + 0.001
+        return left_s if most_s is None else min(left_s, most_s)
 
-    def _read(self, worker: int) -> None:
-        """Read an answer of a worker, or find out how it died."""
-        connection = self._connections[worker]
-        if not connection.poll():  # the process ended; a grandchild may hold its pipe open
-            self._raise_death(worker)
+    def _look_for_the_late(self) -> None:
+        if self._timeout_s is None:
+            return
+        now_s = time.monotonic()
+        for worker, doing in enumerate(self._doing[: len(self._processes)]):
+            if doing is not None and now_s - self._since_s[worker] > self._timeout_s:
+                error = stuck_error(worker, self._envs[worker], self._timeout_s, doing)
+                self._fail(worker, error)
+
+    def _hear_new(self, timeout_s: float | None) -> None:
+        """Wait for processes that have made their environments, and note what they are."""
+        fds = [fd for worker in self._new for fd in self._processes[worker].fds]
+        readable = set(wait(fds, timeout_s))
+        for worker in sorted(self._new):
+            if not readable.isdisjoint(self._processes[worker].fds):
+                self._hear_description(worker)
+
+    def _hear_description(self, worker: int) -> None:
         try:
-            message = connection.recv_bytes()
+            answer = self._read(worker)
+        except WorkerError as error:
+            self._fail(worker, error)
+            return
+        self._new.discard(worker)
+        if not self._gates:
+            self._finish(worker, answer)
+            return
+        descriptions, num_agents = answer
+        envs = self._envs[worker]
+        if num_agents != self._num_agents[envs.start : envs.stop]:
+            raise ArgumentError(
+                f"Worker {worker} was replaced, and its environments now have {num_agents} agents; "
+                f"before, {self._num_agents[envs.start : envs.stop]}. The number of agents must "
+                f"not depend on when an environment is made."
+            )
+        common_description([self._description, *descriptions])
+        self._hand_over(worker, self._memory_fd)
+        self._began(worker, "reset")
+        seed = self._policy.new_seed(self._seed, worker)
+        self._command(worker, _pickled("seed", ("reset", seed)))
+
+    def _hear(self, worker: int, answer: int) -> None:
+        try:
+            message = None if answer == DONE else self._read(worker)
+        except WorkerError as error:
+            self._fail(worker, error)
+        else:
+            self._finish(worker, message)
+
+    def _read(self, worker: int) -> Any:
+        """Return the message that a worker is sending.
+
+        Raises:
+            WorkerError: it says that an environment failed, or has died.
+        """
+        process = self._processes[worker]
+        while not process.connection.poll(_LOOK_S):
+            if process.has_ended and not process.connection.poll():
+                raise self._death(worker)  # something it started may hold its pipe open
+        try:
+            message = pickle.loads(process.connection.recv_bytes())
         except (EOFError, ConnectionResetError):
-            self._raise_death(worker)
-        answer = None if message == worker_process.DONE else pickle.loads(message)
-        if isinstance(answer, Failure):
-            raise answer.to_error()
-        if self._doing[worker] is not None:
-            self._doing[worker], self._answers[worker] = None, answer
+            raise self._death(worker) from None
+        if isinstance(message, Failure):
+            raise message.to_error()
+        return message
+
+    def _finish(self, worker: int, answer: Any) -> None:
+        """Note that a worker has done what it was told."""
+        self._doing[worker] = None
+        replacement = self._replacements.get(worker)
+        if replacement is not None and not replacement.is_back:
+            replacement.is_back, replacement.infos = True, answer
+            self._finish_replacing(worker)
+        else:
+            self._answers[worker] = answer
             self._ready.append(worker)
 
-    def _tell(self, worker: int, message: bytes) -> None:
+    def _finish_replacing(self, worker: int) -> None:
+        """Let a worker that is back be ready, once it is asked for a batch."""
+        replacement = self._replacements[worker]
+        if replacement.is_back and replacement.is_asked:
+            del self._replacements[worker]
+            self._answers[worker] = replacement.infos
+            self._ready.append(worker)
+
+    def _obey_own(self) -> None:
+        """Do in the caller what its own share of the environments was told."""
+        assert self._block is not None
+        worker, doing = len(self._processes), self._doing[-1]
+        if doing == "step":
+            self._run_own("step", lambda block: block.step(self._own_actions))
+        else:
+            command, *arguments = self._own_command
+            assert doing is not None
+            self._run_own(doing, lambda block: getattr(block, command)(*arguments))
+        self._doing[worker] = None
+        self._ready.append(worker)
+
+    def _run_own(self, method: str, run: Callable[[Block], Any]) -> None:
+        """Keep what the caller's own environments answer; raise what they raise as WorkerError."""
+        assert self._block is not None
         try:
-            self._connections[worker].send_bytes(message)
-        except (BrokenPipeError, ConnectionResetError):
-            self._raise_death(worker)
+            self._answers[-1] = run(self._block)
+        except Exception as error:
+            failure = Failure.of(error, self._block, method, len(self._processes))
+            raise failure.to_error(cause=error) from error
+
+    def _fail(self, worker: int, error: WorkerError) -> None:
+        """Replace a worker where that is the policy and its environments were made once.
+
+        Raises:
+            WorkerError: else.
+        """
+        if not self._gates:
+            raise error
+        info = self._policy.record(error)
+        self._processes[worker].kill()
+        self._gates[0].forget(worker)
+        self._new.discard(worker)
+        if worker in self._replacements:  # the one that failed was a replacement itself
+            self._replacements[worker].is_back = False
+        else:
+            self._replacements[worker] = Replacement()
+            self._answers[worker] = Lost(info)
+            if worker not in self._ready:
+                self._ready.append(worker)
+        self._start(worker)
+
+    def _death(self, worker: int) -> WorkerError:
+        exit_code, doing = self._processes[worker].exit_code(), self._doing[worker] or "nothing"
+        return death_error(worker, self._envs[worker], exit_code, doing)
 
     def _began(self, worker: int, what: str) -> None:
         self._doing[worker], self._since_s[worker] = what, time.monotonic()
-
-    def _raise_death(self, worker: int) -> None:
-        process = self._processes[worker]
-        if process.exitcode is None:
-            process.join(_GRACE_S)
-        doing = self._doing[worker] or "nothing"
-        raise death_error(worker, self._envs[worker], process.exitcode, doing) from None
 
 
 def _pickled(what: str, value: Any) -> bytes:
@@ -231,30 +422,3 @@ def _pickled(what: str, value: Any) -> bytes:
             f"Serial backend."
         ) from error
     return data
-
-
-def _stop(
-    owner: int, processes: list[BaseProcess], exit_fds: list[int], connections: list[Connection]
-) -> None:
-    """Ask the workers to close, then stop those that do not; leave nothing of them."""
-    if os.getpid() != owner:  # a forked child has a copy of this, but the workers are not its own
-        return
-    for connection in connections:
-        with contextlib.suppress(OSError):
-            connection.send(("close",))
-    deadline_s = time.monotonic() + _GRACE_S
-    for fd in exit_fds:
-        wait([fd], max(0.0, deadline_s - time.monotonic()))
-    for process in processes:
-        if process.exitcode is None:
-            process.kill()
-    for process in processes:
-        process.join()
-        process.close()
-    for fd in exit_fds:
-        os.close(fd)
-    for connection in connections:
-        connection.close()
-    processes.clear()
-    exit_fds.clear()
-    connections.clear()

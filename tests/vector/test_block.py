@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from environments import Sampler
 from gymnasium.spaces import Box, Discrete
 from vector_environments import Echo, Flock
 
+from pufferlib.emulation import native
 from pufferlib.environment import Buffers, PufferEnv
 from pufferlib.vector.arguments import Creation
 from pufferlib.vector.block import Block
@@ -66,9 +68,9 @@ def test_steps_count_from_the_last_reset():
     block.reset(seed=0)
     block.step(np.zeros(4, np.int64))
     block.step(np.zeros(4, np.int64))
-    assert block.steps == [2, 2]
+    assert block.steps == 2
     block.reset(seed=None)
-    assert block.steps == [0, 0]
+    assert block.steps == 0
 
 
 def test_all_environments_close_even_if_one_fails_to():
@@ -88,3 +90,11 @@ def test_a_new_attribute_is_set_on_the_users_own_environment():
     assert (pettingzoo_env.skill, gymnasium_env.skill) == (3, 4)
     block.set_attr("brand_new", [5, 6])
     assert block.get_attr("brand_new") == [5, 6]
+
+
+def test_environments_that_count_their_actions_from_different_numbers_each_get_their_own():
+    envs = [Sampler(Box(0, 1, (2,)), Discrete(3, start=start)) for start in (0, 5)]
+    block, _ = block_of(*(native(env) for env in envs))
+    block.reset(seed=0)
+    block.step(np.array([1, 2]))
+    assert [env.actions for env in envs] == [[1], [7]]

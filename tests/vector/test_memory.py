@@ -32,16 +32,18 @@ def mapped(memory):
     """Return all arrays over newly allocated memory."""
     fd = memory.allocate()
     try:
-        buffers, actions = memory.map(fd)
+        buffers, actions, words = memory.map(fd)
     finally:
         os.close(fd)
-    return [*buffers, actions]
+    return [*buffers, actions, words]
 
 
 def test_arrays_are_zero_and_aligned_to_cache_lines(memory):
-    for array in mapped(memory):
+    *arrays, words = mapped(memory)
+    assert [len(array) for array in arrays] == [3] * 7
+    assert words.shape == (2, 16)  # a line for the worker, one for the caller
+    for array in (*arrays, words):
         assert array.ctypes.data % 64 == 0
-        assert len(array) == 3
         assert not array.any()
 
 
@@ -52,10 +54,10 @@ def test_arrays_are_disjoint(memory):
 
 def test_two_mappings_show_each_other_what_is_written(memory):
     fd = memory.allocate()
-    (buffers, actions), (twin_buffers, twin_actions) = memory.map(fd), memory.map(fd)
+    (buffers, *more), (twin_buffers, *twin_more) = memory.map(fd), memory.map(fd)
     os.close(fd)
     for position, (array, twin) in enumerate(
-        zip((*buffers, actions), (*twin_buffers, twin_actions), strict=True)
+        zip((*buffers, *more), (*twin_buffers, *twin_more), strict=True)
     ):
         array[...] = position
         np.testing.assert_array_equal(twin, np.full(array.shape, position, array.dtype))

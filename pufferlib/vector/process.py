@@ -1,0 +1,110 @@
+"""One worker process as the caller sees it, and how all of them are stopped."""
+
+import contextlib
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator, Sequence
+from multiprocessing import reduction
+from multiprocessing.connection import wait
+
+from pufferlib.vector.gate import Gate
+from pufferlib.vector.worker import COMMAND, ONE_THREAD, exit_fd, run
+
+GRACE_S = 1.0  # for workers to close their environments before they are stopped
+
+
+class WorkerProcess:
+    """A process that was started, and the caller's end of its pipe.
+
+    Attributes:
+        connection: to it.
+        fds: of the connection, and one that can be read once the process has ended.
+    """
+
+    def __init__(
+        self,
+        context: multiprocessing.context.BaseContext,
+        pickled: bytes,
+        worker: int,
+        first_env: int,
+    ) -> None:
+        self.connection, theirs = context.Pipe()
+        self._process = context.Process(  # type: ignore[attr-defined]  # all contexts have it
+            target=run,
+            args=(theirs, pickled, worker, first_env),
+            name=f"pufferlib worker {worker}",
+            daemon=True,
+        )
+        try:
+            with _one_thread_each():
+                self._process.start()
+            self._exit_fd = exit_fd(self._process)
+        except BaseException:
+            self.connection.close()
+            raise
+        finally:
+            theirs.close()
+        self.fds = self.connection.fileno(), self._exit_fd
+
+    @property
+    def has_ended(self) -> bool:
+        return bool(wait([self._exit_fd], 0))
+
+    def send_handle(self, fd: int) -> None:
+        """Give the process a descriptor of its own for what is behind `fd`."""
+        reduction.send_handle(self.connection, fd, self._process.pid)
+
+    def exit_code(self) -> int | None:
+        """Return it once the process has ended, None if it does not within the grace."""
+        if self._process.exitcode is None:
+            self._process.join(GRACE_S)
+        code: int | None = self._process.exitcode
+        return code
+
+    def ask_to_close(self) -> None:
+        """Ask it to close its environments and end."""
+        with contextlib.suppress(OSError):
+            self.connection.send(("close",))
+
+    def kill(self) -> None:
+        """Stop the process at once; leave nothing of it."""
+        self._process.kill()
+        self.end(time.monotonic())
+
+    def end(self, deadline_s: float) -> None:
+        """Stop the process, at a time of the monotonic clock at the latest; leave nothing of it."""
+        wait([self._exit_fd], max(0.0, deadline_s - time.monotonic()))
+        if self._process.exitcode is None:
+            self._process.kill()
+        self._process.join()
+        self._process.close()
+        os.close(self._exit_fd)
+        self.connection.close()
+
+
+def stop(owner: int, processes: list[WorkerProcess], gates: Sequence[Gate], fds: list[int]) -> None:
+    """Ask the workers to close, then stop those that do not; leave nothing of them."""
+    if os.getpid() != owner:  # a forked child has a copy of this, but the workers are not its own
+        return
+    for worker, process in enumerate(processes):
+        for gate in gates:
+            gate.order(worker, COMMAND)
+        process.ask_to_close()
+    deadline_s = time.monotonic() + GRACE_S
+    while processes:
+        processes.pop(0).end(deadline_s)
+    while fds:
+        os.close(fds.pop())
+
+
+@contextlib.contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Let a process that is started meanwhile load its numeric libraries with one thread each."""
+    added = {name: value for name, value in ONE_THREAD.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]

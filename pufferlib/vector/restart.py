@@ -1,0 +1,83 @@
+"""What to do when a worker fails: raise, or replace it, so many times."""
+
+import logging
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pufferlib.environment import Info
+from pufferlib.exceptions import ArgumentError, WorkerError
+from pufferlib.vector.arguments import count
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class RestartPolicy:
+    """Whether workers that fail are replaced, and how often that has happened.
+
+    A worker fails when one of its environments raises, when its process or its node is lost, and
+    when it exceeds the timeout.
+
+    >>> policy = RestartPolicy("restart", max_restarts=1)
+    >>> policy.record(WorkerError("Worker 3 was lost.", worker=3))
+    {'restarted': 'Worker 3 was lost.', 'worker': 3}
+    >>> policy.num_restarts
+    1
+
+    Args:
+        on_failure: "raise" or "restart".
+        max_restarts: of all workers together, from first to last; None: no limit.
+
+    Raises:
+        ArgumentError: an argument that cannot be.
+    """
+
+    on_failure: str = "raise"
+    max_restarts: int | None = 10
+    num_restarts: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        if self.on_failure not in ("raise", "restart"):
+            raise ArgumentError(
+                f"on_failure must be 'raise' or 'restart'; got {self.on_failure!r}."
+            )
+        if self.max_restarts is not None:
+            self.max_restarts = count("max_restarts", self.max_restarts)
+
+    @property
+    def restarts(self) -> bool:
+        """Whether workers are replaced at all."""
+        return self.on_failure == "restart"
+
+    def record(self, error: WorkerError) -> Info:
+        """Count one more restart; return the info that tells of it. The error itself is logged.
+
+        Raises:
+            WorkerError: `error`, if the worker is not to be replaced.
+        """
+        if not self.restarts:
+            raise error
+        if self.num_restarts == self.max_restarts:
+            error.add_note(f"It was not replaced: max_restarts={self.max_restarts} are used up.")
+            raise error
+        self.num_restarts += 1
+        limit = "" if self.max_restarts is None else f" of at most {self.max_restarts}"
+        _log.warning("Restart %d%s: %s", self.num_restarts, limit, error)
+        return {"restarted": str(error).partition("\n")[0], "worker": error.worker}
+
+    def new_seed(self, seed: int | None, worker: int) -> int | None:
+        """Return the seed to reset a replaced worker with: another after each restart.
+
+        Args:
+            seed: that of the last reset of all; None gives None.
+            worker: the one that was replaced.
+
+        Returns:
+            In [0, 2**30), so that an environment's index can be added. A function of the arguments
+            and of `num_restarts`.
+        """
+        if seed is None:
+            return None
+        entropy = [int(seed) % 2**64, worker, self.num_restarts]
+        return int(np.random.SeedSequence(entropy).generate_state(1)[0]) % 2**30
