@@ -16,11 +16,21 @@ from typing import Any
 from pufferlib.exceptions import ArgumentError, UnknownNameError, suggestion
 from pufferlib.vector.batch import Batch, Infos
 from pufferlib.vector.cores import usable_cores
+from pufferlib.vector.gymnasium_env import to_gymnasium
 from pufferlib.vector.interface import VectorEnv
 from pufferlib.vector.multiprocess import Multiprocessing
 from pufferlib.vector.serial import Serial
 
-__all__ = ["Batch", "Infos", "Multiprocessing", "Serial", "VectorEnv", "make", "usable_cores"]
+__all__ = [
+    "Batch",
+    "Infos",
+    "Multiprocessing",
+    "Serial",
+    "VectorEnv",
+    "make",
+    "to_gymnasium",
+    "usable_cores",
+]
 
 BACKENDS: dict[str, type[VectorEnv]] = {"Serial": Serial, "Multiprocessing": Multiprocessing}
 

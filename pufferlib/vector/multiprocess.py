@@ -139,8 +139,8 @@ class Multiprocessing:
                 f"A pool needs workers with equally many agents, to have batches of one size; got "
                 f"{per_worker.tolist()}. Use batch_size=None, or environments that are alike."
             )
-        self._stops = np.cumsum(per_worker)
-        self._starts = self._stops - per_worker
+        stops = np.cumsum(per_worker)
+        self._stops, self._starts = stops.tolist(), (stops - per_worker).tolist()
         self.agents_per_batch = self.num_agents * self.batch_size // self.num_envs
         self.observation_space = joint_space(self.single_observation_space, self.agents_per_batch)
         self.action_space = joint_space(self.single_action_space, self.agents_per_batch)
@@ -157,6 +157,8 @@ class Multiprocessing:
         self._final_observations = self._buffers.final_observations
         self._lost = np.zeros(self.num_agents, np.bool_)
         self.lost = self._lost
+        # What batches are made of: of the neighbours that a worker is the first of.
+        self._views: dict[int, tuple[Buffers, NDArray[np.int64], NDArray[np.bool_]]] = {}
         # A process that fails may have spoilt its rows: keep what was handed out of them.
         self._handed_out = self._buffers.observations.copy() if self._policy.restarts else None
 
@@ -183,6 +185,7 @@ class Multiprocessing:
     def async_reset(self, seed: int | None = 42) -> None:
         """Begin to reset all environments, also those that are still stepping."""
         self._turns.reset()
+        self._lost[:] = False
         with self._closing_on_failure():
             self._workers.drain()
             self._workers.order_all("reset", [(seed,)] * self.num_workers)
@@ -192,33 +195,54 @@ class Multiprocessing:
         self._turns.check_send()
         actions = self._check_actions(actions)
         self._turns.sent()
-        start = 0
-        with self._closing_on_failure():
+        if self._policy.num_restarts:
+            for worker in self._received:
+                self._lost[self._starts[worker] : self._stops[worker]] = False
+        if self._zero_copy:  # the workers received are neighbours
+            first, last = self._received[0], self._received[-1]
+            self._actions[self._starts[first] : self._stops[last]] = actions
+        else:
+            start = 0
             for worker in self._received:
                 rows = slice(self._starts[worker], self._stops[worker])
                 stop = start + rows.stop - rows.start
                 self._actions[rows] = actions[start:stop]
                 start = stop
+        try:
+            for worker in self._received:
                 self._workers.order_step(worker)
+        except WorkerError:
+            self.close()
+            raise
 
     def recv(self) -> Batch:
         """Wait for a batch and return it."""
         self._turns.check_recv()
-        with self._closing_on_failure():
+        try:
             groups = self._workers_per_batch if self._zero_copy else None
             self._received = self._workers.first_ready(self._workers_per_batch, groups)
+        except WorkerError:
+            self.close()
+            raise
         self._turns.received()
         infos = Infos()
         for worker in self._received:
             answer = self._workers.take_answer(worker)
-            self._lost[self._starts[worker] : self._stops[worker]] = isinstance(answer, Lost)
-            if isinstance(answer, Lost):
-                self._write_lost(worker)
-                infos.extend_from(worker * self.envs_per_worker, [answer.info])
-            elif answer is not None:
-                infos.extend(answer)
-                infos.env_indices.extend(answer.env_indices)
-        return self._batch(infos)
+            if answer is not None:
+                self._note(worker, answer, infos)
+        batch = self._batch(infos)
+        if self._handed_out is not None:
+            self._handed_out[batch.env_ids] = batch.observations
+        return batch
+
+    def _note(self, worker: int, answer: Any, infos: Infos) -> None:
+        """Take the infos of a worker, or what there is to say of one that was lost."""
+        if isinstance(answer, Lost):
+            self._write_lost(worker)
+            infos.extend_from(worker * self.envs_per_worker, [answer.info])
+        else:
+            infos.extend(answer)
+            infos.env_indices.extend(answer.env_indices)
 
     def _write_lost(self, worker: int) -> None:
         """Cut off the episodes of a worker that is being replaced."""
@@ -230,22 +254,23 @@ class Multiprocessing:
         rows.rewards[:] = 0
         rows.terminals[:] = rows.masks[:] = False
         rows.truncations[:] = True
+        self._lost[mine] = True
 
     def _batch(self, infos: Infos) -> Batch:
         """Return the rows of the workers received: copied unless `zero_copy`."""
-        rows, env_ids, lost = self._buffers, self._env_ids, self._lost
-        first, last = self._received[0], self._received[-1]
-        if self._zero_copy:  # the workers received are neighbours
-            start, stop = self._starts[first], self._stops[last]
-            rows, env_ids, lost = rows.rows(start, stop), env_ids[start:stop], lost[start:stop]
+        if self._zero_copy:
+            first = self._received[0]
+            if first not in self._views:
+                start, stop = self._starts[first], self._stops[self._received[-1]]
+                mine = self._buffers.rows(start, stop)
+                self._views[first] = mine, self._env_ids[start:stop], self._lost[start:stop]
+            rows, env_ids, self.lost = self._views[first]
         else:
             env_ids = np.concatenate(
-                [env_ids[self._starts[w] : self._stops[w]] for w in self._received]
+                [self._env_ids[self._starts[w] : self._stops[w]] for w in self._received]
             )
-            rows, lost = Buffers._make(array[env_ids] for array in rows), lost[env_ids]
-        if self._handed_out is not None:
-            self._handed_out[env_ids] = rows.observations
-        self.lost = lost
+            rows = Buffers._make(array[env_ids] for array in self._buffers)
+            self.lost = self._lost[env_ids]
         self._final_observations = rows.final_observations
         return Batch(
             rows.observations,

@@ -128,10 +128,10 @@ class Workers:
         return self._description, num_agents
 
     def share(
-        self, memory: RowMemory, rows: int, starts: NDArray[Any]
+        self, memory: RowMemory, rows: int, starts: list[int]
     ) -> tuple[Buffers, NDArray[Any]]:
         """Allocate the rows and hand them to every worker; return (buffers, actions)."""
-        self._memory, self._starts, self._rows = memory, [int(start) for start in starts], rows
+        self._starts, self._rows = starts, rows
         fd = memory.allocate()
         try:
             for worker in range(len(self._processes)):
@@ -150,7 +150,7 @@ class Workers:
         return buffers, actions
 
     def _hand_over(self, worker: int, fd: int) -> None:
-        share = Share(self._rows, self._starts[worker], len(self._processes))
+        share = Share(self._rows, self._starts[worker], len(self._envs))
         process = self._processes[worker]
         try:
             process.connection.send(("share", share))
