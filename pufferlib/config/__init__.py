@@ -51,11 +51,22 @@ class VecConfig:
     timeout_s: float | None = 300.0
     """Give up on a worker that takes longer than this for one step of its environments."""
 
+    on_failure: Literal["raise", "restart"] = "raise"
+    """Of a worker: end the run, or replace the worker and leave the lost steps out of training."""
+
+    caller_steps: bool = False
+    """Let the trainer's own process be one of the workers: one process less."""
+
     def backend_arguments(self) -> dict[str, Any]:
         """Return the arguments beyond those that say what to make."""
         if self.backend == "Serial":
             return {}  # they would have no effect, and need not divide
-        return {"num_workers": self.num_workers, "timeout_s": self.timeout_s}
+        return {
+            "num_workers": self.num_workers,
+            "timeout_s": self.timeout_s,
+            "on_failure": self.on_failure,
+            "caller_steps": self.caller_steps,
+        }
 
 
 @dataclass(frozen=True)

@@ -133,7 +133,8 @@ class Trainer:
             with self.profile.part("environment"):
                 self._vecenv.send(chosen)
                 batch = self._vecenv.recv()
-            rollout.valid[t] = was_acting = self._acting
+            lost = torch.tensor(self._vecenv.lost, device=self.device)
+            rollout.valid[t] = was_acting = self._acting & ~lost
             self._take(batch)
             self._note(rollout, t, batch, was_acting)
         with self.profile.part("forward"):

@@ -36,6 +36,9 @@ class VectorEnv(Protocol):
         metadata: `autoreset_mode` is SAME_STEP: an episode that ends starts anew in that step.
         final_observations: (rows, *single_observation_space.shape) of the last batch; the true
             last observation of a row's episode where `terminals | truncations`, stale elsewhere.
+        lost: bool (rows,) of the last batch: what the step brought was lost with the worker, which
+            is being replaced. Leave such a step out of training. Always False where failures are
+            raised.
     """
 
     num_envs: int
@@ -51,6 +54,7 @@ class VectorEnv(Protocol):
     observation_layout: Layout | None
     action_layout: ActionLayout | None
     metadata: dict[str, Any]
+    lost: NDArray[np.bool_]
 
     def __init__(
         self, env_creators: Any, env_args: Any, env_kwargs: Any, num_envs: int, **kwargs: Any

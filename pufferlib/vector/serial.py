@@ -104,6 +104,7 @@ class Serial:
         self._check_actions = ActionCheck(self.single_action_space, self.num_agents)
         self._buffers = Buffers.allocate(self.single_observation_space, self.num_agents)
         self._env_ids = np.arange(self.num_agents)
+        self.lost = np.zeros(self.num_agents, np.bool_)
         self._infos = Infos()
         self._block.bind(self._buffers)
 

@@ -121,6 +121,39 @@ def test_what_absent_rows_hold_changes_no_weight():
     assert torch.equal(*weights)
 
 
+class Fragile(Clock):
+    """Breaks on its third step, once."""
+
+    def __init__(self, broken, **kwargs):
+        super().__init__(**kwargs)
+        self.broken, self.steps = broken, 0
+
+    def step(self, actions):
+        self.steps += 1
+        if self.steps == 3 and not self.broken.exists():
+            self.broken.touch()
+            raise ValueError("broken")
+        return super().step(actions)
+
+
+def test_a_step_that_was_lost_with_its_worker_is_not_trained_on(tmp_path):
+    vecenv = vector.make(
+        [Fragile, Clock],
+        env_kwargs=[{"broken": tmp_path / "broken"}, {}],
+        backend=vector.Multiprocessing,
+        num_envs=2,
+        num_workers=2,
+        on_failure="restart",
+    )
+    rows = vecenv.agents_per_env[0]
+    trainer = Trainer(TrainConfig(horizon=6, minibatches=1, seed=1), vecenv, CountingPolicy())
+    valid = trainer.collect().valid
+    vecenv.close()
+    # Lost on its third step; on the fourth its rows are empty; the fifth acts in a new episode.
+    assert valid[:, 0].tolist() == [True, True, False, False, True, True]
+    assert valid[:, rows].tolist() == [True] * 6
+
+
 class Pair(pettingzoo.ParallelEnv):
     """Two agents; `a` dies on step 2, `b` on step 3, with which the episode ends."""
 
