@@ -1,5 +1,6 @@
 """What NLE and MiniHack environments need around them: seeds, time limits, statistics."""
 
+from pathlib import Path
 from typing import Any, SupportsFloat
 
 import gymnasium
@@ -18,6 +19,9 @@ class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Reco
     `reset(seed=)` of NLE reaches Gymnasium's generator only; NetHack has three of its own (core,
     display, level), which are drawn here for every episode from one generator seeded once. Without
     a seed NetHack seeds itself.
+
+    The last screen of a game ranks it among those that the same instance has played; the list is
+    emptied before each, so that an observation depends on the seed alone.
 
     NLE reports its own time limit as terminated; its `end_status` is then ABORTED, and it is a
     truncation. Gymnasium's limit reports a death on the very last step as both; it is a death.
@@ -43,9 +47,10 @@ class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Reco
         """Start a game; return (observation, info)."""
         if seed is not None and self._is_seedable:
             self._generator = np.random.default_rng(seed)
+        game: Any = self.env.unwrapped
+        Path(game.nethack._vardir, "record").write_bytes(b"")
         if self._generator is not None:
             core, display, level = self._generator.integers(_LARGEST_SEED, size=3).tolist()
-            game: Any = self.env.unwrapped
             game.seed(core=core, disp=display, reseed=False, lgen=level)
         observation, info = self.env.reset(seed=seed, options=options)
         self._depth = 0

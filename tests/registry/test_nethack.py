@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pufferlib.registry import nethack
+from pufferlib.testing import check_env
 
 
 def screens(seed, steps=60, env=None):
@@ -28,6 +29,10 @@ def test_a_seed_gives_its_game_and_the_games_after_it():
 def test_one_instance_seeded_again_plays_again():
     env = nethack.make_env()
     np.testing.assert_array_equal(screens(7, env=env), screens(7, env=env))
+
+
+def test_the_last_screen_of_a_game_does_not_tell_of_games_before_it():
+    check_env(nethack.env_creator(), steps=500)  # several games; the last screen ranks them
 
 
 @pytest.mark.parametrize("is_own", [False, True], ids=["gymnasium's", "nle's"])
