@@ -37,8 +37,8 @@ test-env: $(ENV_READY) ## smoke-test an environment; ENV=...
 bench-env: $(ENV_READY) $(VENV)/.bench ## time an environment beside the alternatives; ENV=...
 	$(PUFFER) bench $(ENV) $(ARGS)
 
-bench: $(VENV)/.nethack $(VENV)/.bench ## time the library's parts beside the alternatives, a few minutes
-	$(BIN)/python benchmarks/emulation.py $(ARGS)
+bench: $(VENV)/.nethack $(VENV)/.bench ## time the library's parts beside the alternatives, a quarter of an hour
+	$(BIN)/python benchmarks/emulation.py $(ARGS) && $(BIN)/python benchmarks/vector.py $(ARGS)
 
 train: $(ENV_READY) ## train on an environment; ENV=... ARGS='--train.total-timesteps 1000000'
 	$(PUFFER) train $(ENV) $(ARGS)

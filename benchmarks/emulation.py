@@ -12,12 +12,14 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import gymnasium
 import numpy as np
 import pettingzoo
 from gymnasium.spaces import Box, Dict, Discrete, Tuple
+from turns import median_ratio, take_turns
 
 import pufferlib.emulation.layout
 import pufferlib.emulation.multi
@@ -50,21 +52,17 @@ def main() -> None:
         ("A step of 128 agents with Dict observations and deaths", populations(), 100),
     ):
         lines = [f"**{title}**", "", "| | us | adds us | ratio |", "|---|---|---|---|"]
-        lines += table(turns(contenders, calls, rounds))
+        turns = {name: partial(us_a_call, call, calls) for name, call in contenders.items()}
+        lines += table(take_turns(turns, rounds))
         print("\n".join(lines), end="\n\n")
 
 
-def turns(contenders: dict[str, Call], calls: int, rounds: int) -> dict[str, list[float]]:
-    """Return the microseconds a call of each contender, one number a round."""
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for round_ in range(rounds + 1):
-        for name, call in contenders.items():
-            began_s = time.perf_counter()
-            for _ in range(calls):
-                call()
-            if round_:  # the first one warms up
-                times[name].append((time.perf_counter() - began_s) / calls * 1e6)
-    return times
+def us_a_call(call: Call, calls: int) -> float:
+    """Return the microseconds that each of so many calls takes."""
+    began_s = time.perf_counter()
+    for _ in range(calls):
+        call()
+    return (time.perf_counter() - began_s) / calls * 1e6
 
 
 def table(times: dict[str, list[float]]) -> Iterator[str]:
@@ -73,8 +71,7 @@ def table(times: dict[str, list[float]]) -> Iterator[str]:
     for name, own in times.items():
         us = statistics.median(own)
         added = statistics.median(a - b for a, b in zip(own, first, strict=True))
-        ratio = statistics.median(a / b for a, b in zip(own, first, strict=True))
-        yield f"| {name} | {us:.3g} | {added:.2f} | {ratio:.3f} |"
+        yield f"| {name} | {us:.3g} | {added:.2f} | {median_ratio(own, first):.3f} |"
 
 
 @contextmanager

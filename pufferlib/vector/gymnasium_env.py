@@ -55,8 +55,8 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[Any], 
 
     Of several agents of an environment nobody says whose an info is: `infos["agent_infos"]` has
     them all in a list, at the environment's first agent, and `final_info` is empty. A dead agent's
-    row is zeros until a new episode begins for all, and `masks` says so: a wrapper that counts
-    steps counts these too.
+    row is zeros until a new episode begins for all; `masks` is False there, as in rows lost with
+    their worker. A wrapper that counts steps counts these too.
 
     Gymnasium's vector wrappers of observations (`NormalizeObservation`, `FlattenObservation` ...)
     refuse same-step autoreset, its own `SyncVectorEnv`'s too: use those of single environments.

@@ -1,0 +1,75 @@
+"""The scripts of benchmarks/ run from end to end and print every row."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+pytestmark = pytest.mark.timeout(60)
+
+
+def rows(script, *arguments):
+    """Run a script; return the rows of its tables, by table and by contender, as numbers."""
+    result = subprocess.run(
+        [sys.executable, str(BENCHMARKS / script), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "do not rest" not in result.stderr
+    tables = {}
+    for title, table in re.findall(r"^\*\*(.+?)\*\*.*?\n\n(.+?)\n\n", result.stdout, re.M | re.S):
+        head, _, *lines = (
+            [cell.strip() for cell in line.split("|")[1:-1]] for line in table.split("\n")
+        )
+        tables[title] = {name: dict(zip(head[1:], cells, strict=True)) for name, *cells in lines}
+    return tables
+
+
+def test_emulation_compares_each_contender_with_the_first():
+    tables = rows("emulation.py", "--rounds", "1")
+    assert len(tables) == 6
+    for table in tables.values():
+        first, *others = table.values()
+        assert (first["adds us"], first["ratio"]) == ("0.00", "1.000")
+        assert others
+        for row in others:
+            assert float(row["us"]) / float(first["us"]) == pytest.approx(float(row["ratio"]), 0.02)
+
+
+@pytest.mark.parametrize(("cell", "alternatives"), [("cartpole-2", 4), ("agents-16-8", 1)])
+def test_vectorizers_are_compared_with_the_bound_and_the_best_alternative(cell, alternatives):
+    (table,) = rows("vector.py", "--only", cell, "--rounds", "1", "--seconds", "0.05").values()
+    assert list(table)[:2] == ["bound", "one bare"]
+    assert len(table) == 6 + alternatives
+    rates = {name: float(row["steps/s"].replace(",", "")) for name, row in table.items()}
+    best = max(list(table)[6:], key=rates.__getitem__)
+    for name, row in table.items():
+        assert float(row["of the bound"]) == pytest.approx(rates[name] / rates["bound"], abs=0.006)
+        to_best = float(row["of the best alternative"])
+        assert to_best == pytest.approx(rates[name] / rates[best], abs=0.006)
+        assert 0 < float(row["CPU s/s"]) < 1.1 * os.cpu_count()
+        assert float(row["CPU a step"]) > 0
+
+
+def test_processes_for_each_of_many_environments_are_left_out():
+    (table,) = rows(
+        "vector.py", "--only", "nested-actions-64", "--rounds", "1", "--seconds", "0.05"
+    ).values()
+    left_out = [name for name, row in table.items() if set(row.values()) == {"-"}]
+    assert left_out == ["Gymnasium Async", "SB3 Dummy", "SB3 Subproc"]
+
+
+def test_the_names_of_the_cells_are_listed_and_others_refused():
+    command = [sys.executable, str(BENCHMARKS / "vector.py")]
+    listed = subprocess.run([*command, "--list"], capture_output=True, text=True, timeout=50)
+    assert {"cartpole-8", "cartpole-256", "nethack-64"} < set(listed.stdout.split())
+    refused = subprocess.run([*command, "--only", "x"], capture_output=True, text=True, timeout=50)
+    assert refused.returncode == 2
+    assert "invalid choice: 'x'" in refused.stderr

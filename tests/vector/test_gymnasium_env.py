@@ -1,0 +1,313 @@
+"""Behind Gymnasium's interface our vectorizers give what its own SyncVectorEnv gives."""
+
+import gymnasium
+import numpy as np
+import pytest
+from environments import TIMETABLE, Countdown, Population
+from gymnasium.spaces import Box, Dict, Discrete
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.wrappers import vector as wrappers
+from vector_environments import Echo, Flock
+
+from pufferlib import vector
+from pufferlib.emulation import GymnasiumPufferEnv
+from pufferlib.exceptions import ArgumentError, CallOrderError
+from pufferlib.vector import to_gymnasium
+
+pytestmark = pytest.mark.timeout(60)
+
+
+class Chatty(gymnasium.Env):
+    """Ends episodes at random; an info of every kind in steps, and in resets where `greets`.
+
+    Args:
+        greets: resets give an info.
+        says_when: "always", "ends" or "never", the steps that give an info.
+        end_chance: of every step.
+    """
+
+    observation_space = Dict(place=Box(-1, 1, (2, 2), np.float32), luck=Discrete(100))
+    action_space = Discrete(5)
+
+    def __init__(self, greets=True, says_when="always", end_chance=0.1):
+        self.greets, self.says_when, self.end_chance = greets, says_when, end_chance
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self._observe(), {"greeting": "hello", **self._tell()} if self.greets else {}
+
+    def step(self, action):
+        terminated, truncated = (self.np_random.random(2) < self.end_chance).tolist()
+        says = {"always": True, "ends": terminated or truncated, "never": False}[self.says_when]
+        reward = float(np.float32(self.np_random.normal() + action))
+        return self._observe(), reward, terminated, truncated, self._tell() if says else {}
+
+    def _observe(self):
+        place = self.np_random.uniform(-1, 1, (2, 2)).astype(np.float32)
+        return {"place": place, "luck": self.np_random.integers(100)}
+
+    def _tell(self):
+        """Return one of many infos: neither keys nor nesting are the same twice in a row."""
+        luck = int(self.np_random.integers(100))
+        info = {"luck": luck, "nested": {"deep": {"half": luck / 2}}, "picture": np.full(3, luck)}
+        if luck % 2:
+            info |= {"words": f"{luck} points", "is_odd": True, "small": np.int8(luck)}
+        if luck % 3:
+            info["nested"]["list"] = [luck]
+        return info
+
+
+def cartpole():
+    return gymnasium.make("CartPole-v1", max_episode_steps=15)
+
+
+ENVIRONMENTS = {
+    "CartPole": [cartpole] * 4,
+    "Box actions": [lambda: gymnasium.make("Pendulum-v1", max_episode_steps=7)] * 4,
+    "infos at both ends of an episode": [
+        lambda how=how, length=length: Countdown(length, how)
+        for length, how in ((1, "terminated"), (2, "truncated"), (3, "terminated"), (5, "vanished"))
+    ],
+    "infos of all kinds": [Chatty] * 4,
+    "ending and reset in every step": [lambda: Chatty(end_chance=1)] * 4,
+    "infos in steps alone": [lambda: Chatty(greets=False)] * 4,
+    "infos where an episode ends alone": [lambda: Chatty(greets=False, says_when="ends")] * 4,
+    "infos in resets alone": [lambda: Chatty(says_when="never")] * 4,
+    "infos of some alone": [
+        Chatty,
+        lambda: Chatty(greets=False, says_when="ends"),
+        lambda: Chatty(says_when="never"),
+        lambda: Chatty(greets=False, says_when="never"),
+    ],
+}
+
+
+def of_gymnasium(creators):
+    """Return Gymnasium's vectorizer of the same environments, flat as ours are."""
+    flat = [lambda creator=creator: GymnasiumPufferEnv(creator()) for creator in creators]
+    return SyncVectorEnv(flat, autoreset_mode=AutoresetMode.SAME_STEP)
+
+
+def assert_equal(ours, theirs, path="result"):
+    """Compare nested results: types, dtypes, shapes and values."""
+    assert type(ours) is type(theirs), path
+    if isinstance(theirs, dict):
+        assert ours.keys() == theirs.keys(), path
+        for key in theirs:
+            assert_equal(ours[key], theirs[key], f"{path}[{key!r}]")
+    elif isinstance(theirs, (list, tuple)):
+        assert len(ours) == len(theirs), path
+        for index, (mine, other) in enumerate(zip(ours, theirs, strict=True)):
+            assert_equal(mine, other, f"{path}[{index}]")
+    elif isinstance(theirs, np.ndarray) and theirs.dtype == object:
+        assert_equal(ours.tolist(), theirs.tolist(), path)
+    elif isinstance(theirs, np.ndarray):
+        assert ours.dtype == theirs.dtype, path
+        np.testing.assert_array_equal(ours, theirs, path)
+    else:
+        assert ours == theirs, path
+
+
+@pytest.mark.parametrize("creators", ENVIRONMENTS.values(), ids=ENVIRONMENTS.keys())
+def test_everything_equals_what_gymnasium_gives(creators, make):
+    ours, theirs = to_gymnasium(make(creators, num_envs=4)), of_gymnasium(creators)
+    theirs.action_space.seed(1)
+    ended = 0
+    for seed in (7, None, [3, 4, 5, 6], [None] * 4):
+        if seed is None:  # goes on from the generators' states
+            assert_equal(ours.reset(), theirs.reset())
+        else:
+            assert_equal(ours.reset(seed=seed), theirs.reset(seed=seed))
+        for _ in range(100):
+            actions = theirs.action_space.sample()
+            result = theirs.step(actions)
+            rewards = result[1].astype(np.float32).astype(np.float64)  # the precision of our rows
+            assert_equal(ours.step(actions), (result[0], rewards, *result[2:]))
+            ended += np.count_nonzero(result[2] | result[3])
+    assert ended > 50
+    theirs.close()
+
+
+def test_an_info_of_some_resets_only_is_taken_for_the_ending_step_s(make):
+    class Rarely(Countdown):
+        def reset(self, *, seed=None, options=None):
+            observation, info = super().reset(seed=seed)
+            return observation, {} if seed is not None else info
+
+        def step(self, action):
+            return *super().step(action)[:4], {}
+
+    envs = to_gymnasium(make(Rarely, [1], num_envs=2))
+    envs.reset(seed=0)
+    infos = envs.step([0, 0])[4]
+    assert infos["final_info"]["begins"].tolist() == [2, 2]  # Gymnasium has it outside final_info
+    assert "begins" not in infos
+
+
+WRAPPERS = {
+    "RecordEpisodeStatistics": wrappers.RecordEpisodeStatistics,
+    "NormalizeReward": wrappers.NormalizeReward,
+    "TransformReward": lambda envs: wrappers.TransformReward(envs, lambda rewards: 2 * rewards),
+    "ClipReward": lambda envs: wrappers.ClipReward(envs, -0.5, 0.5),
+    "TransformAction": lambda envs: wrappers.TransformAction(envs, lambda actions: 4 - actions),
+    "DictInfoToList": wrappers.DictInfoToList,
+    "all": lambda envs: wrappers.DictInfoToList(
+        wrappers.NormalizeReward(wrappers.RecordEpisodeStatistics(envs))
+    ),
+}
+
+
+@pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS.keys())
+def test_wrappers_of_gymnasium_give_what_they_give_around_its_own(wrap, make):
+    creators = [Chatty] * 4
+    ours, theirs = wrap(to_gymnasium(make(creators, num_envs=4))), wrap(of_gymnasium(creators))
+    theirs.action_space.seed(1)
+    assert_equal(ours.reset(seed=7), theirs.reset(seed=7))
+    for _ in range(100):
+        actions = theirs.action_space.sample()
+        mine, other = ours.step(actions), theirs.step(actions)
+        for infos in (mine[4], other[4]):
+            for info in infos if isinstance(infos, list) else [infos]:
+                info.get("episode", {}).pop("t", None)  # wall-clock time
+        assert_equal(mine, other)
+    theirs.close()
+
+
+def test_observation_wrappers_refuse_us_as_they_refuse_gymnasium(make):
+    for envs in (to_gymnasium(make(cartpole, num_envs=2)), of_gymnasium([cartpole] * 2)):
+        with pytest.raises(ValueError, match=r"Expected autoreset_mode.*got .*SAME_STEP"):
+            wrappers.NormalizeObservation(envs)
+        envs.close()
+
+
+def test_spaces_and_attributes_are_those_of_gymnasium(make):
+    ours, theirs = to_gymnasium(make([Chatty] * 4, num_envs=4)), of_gymnasium([Chatty] * 4)
+    for name in ("observation_space", "action_space"):
+        assert getattr(ours, name) == getattr(theirs, name)
+        assert getattr(ours, f"single_{name}") == getattr(theirs, f"single_{name}")
+    for name in ("num_envs", "render_mode", "spec", "closed"):
+        assert getattr(ours, name) == getattr(theirs, name)
+    assert ours.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
+    assert ours.unwrapped is ours
+    assert wrappers.RecordEpisodeStatistics(ours).unwrapped is ours
+    ours.reset(seed=5)
+    assert ours.np_random_seed == 5
+
+
+def test_environments_are_within_reach(make):
+    envs = to_gymnasium(make([Echo] * 2, [[3], [4]], num_envs=2))
+    assert envs.render_mode == "ansi"
+    assert envs.render() == ("picture of 3", "picture of 4")
+    assert envs.get_attr("tag") == (3, 4)
+    assert envs.call("greet", "hello", mark="!") == ("hello 3!", "hello 4!")
+    envs.set_attr("skill", [1, 2])
+    assert envs.get_attr("skill") == (1, 2)
+
+
+def test_close_closes_the_vectorizer_and_may_be_called_again(make):
+    vecenv = make(Echo, num_envs=2)
+    envs = to_gymnasium(vecenv)
+    envs.close()
+    envs.close()
+    assert envs.closed
+    with pytest.raises(CallOrderError, match="after close"):
+        vecenv.reset()
+
+
+def test_what_was_returned_stays_as_it_was(make):
+    envs = to_gymnasium(make(Echo, [0, 2], num_envs=2))
+    kept = [envs.reset(seed=0)[0]]
+    for action in range(1, 5):
+        observations, rewards, terminals, truncations, infos = envs.step([action] * 2)
+        kept += [observations, rewards, terminals, truncations]
+        kept += infos.get("final_obs", np.empty(0)).tolist()
+    before = [array.copy() for array in kept]
+    envs.step([5] * 2)
+    assert all((now == then).all() for now, then in zip(kept, before, strict=True))
+
+
+def test_without_copy_observations_are_the_rows_themselves(make):
+    envs = to_gymnasium(make(Echo, num_envs=2), copy=False)
+    first, _ = envs.reset(seed=0)
+    second = envs.step([1, 2])[0]
+    assert np.shares_memory(first, second)
+    assert first[:, 2].tolist() == [1, 1]
+
+
+def test_each_agent_counts_as_an_environment(make):
+    envs = to_gymnasium(make([Flock, Flock], [[0], [1]], num_envs=2))
+    assert envs.num_envs == 6
+    observations, infos = envs.reset(seed=0)
+    assert observations.tolist() == [[1, 0], [2, 0], [0, 0], [11, 0], [12, 0], [0, 0]]
+    assert envs.masks.tolist() == [True, True, False] * 2
+    assert infos == {}
+    actions = [1, 2, 3, 101, 102, 103]
+    assert envs.step(actions)[4] == {}
+    _, rewards, terminals, truncations, infos = envs.step(actions)  # in each flock `a` dies
+    assert rewards.tolist() == [1, 2, 0, 101, 102, 0]
+    assert terminals.tolist() == [True, False, False] * 2
+    assert not truncations.any()
+    assert envs.masks.tolist() == [False, True, True] * 2
+    assert infos["_final_obs"].tolist() == [True, False, False] * 2
+    assert [infos["final_obs"][row].tolist() for row in (0, 3)] == [[1, 2], [11, 2]]
+    assert infos["final_info"] == {}
+    assert infos["agent_infos"][[0, 3]].tolist() == [[{"ends": "a"}]] * 2
+    assert infos["_agent_infos"].tolist() == [True, False, False] * 2
+    envs.step(actions)
+    infos = envs.step(actions)[4]  # the others end, and the next episode begins
+    assert infos["_final_obs"].tolist() == [False, True, True] * 2
+    assert infos["agent_infos"][3] == [{"ends": "b"}, {"ends": "c"}]
+
+
+def test_agents_infos_of_ends_and_of_a_reset_lie_together(make):
+    envs = to_gymnasium(make(Population, num_envs=2))
+    infos = envs.reset(seed=0)[1]
+    first_agents = [agent for agent, (first, *_) in TIMETABLE.items() if first == 0]
+    assert infos["agent_infos"][[0, 3]].tolist() == [[{"begins": 1}] * len(first_agents)] * 2
+    for _ in range(3):
+        infos = envs.step(np.zeros(6, np.int64))[4]
+    assert infos["agent_infos"][0] == [{"left": "through"}, {"left": "late"}] + [{"begins": 2}] * 2
+    statistics = wrappers.RecordEpisodeStatistics(envs)
+    statistics.reset(seed=0)
+    for _ in range(3):
+        infos = statistics.step(np.zeros(6, np.int64))[4]
+    assert infos["episode"]["r"].tolist() == [0, 11 + 21 + 31, 22 + 32] * 2  # 10 x step + place
+    assert statistics.return_queue[0] == 10
+
+
+SEEDS = {
+    "not consecutive": ([3, 5], r"num_envs=2 consecutive ones.*got \[3, 5\]. Use seed=3"),
+    "too many": ([3, 4, 5], "num_envs=2 consecutive"),
+    "too few": ([], r"got \[\]. Use seed=0"),
+    "some": ([3, None], "num_envs=2 consecutive"),
+    "a word": ("3", "whole number s.*got '3'"),
+    "a fraction": (3.0, "whole number s.*got 3.0"),
+}
+
+
+@pytest.mark.parametrize(("seed", "match"), SEEDS.values(), ids=SEEDS.keys())
+def test_other_seeds_are_refused(seed, match, make):
+    envs = to_gymnasium(make(Echo, num_envs=2))
+    with pytest.raises(ArgumentError, match=match):
+        envs.reset(seed=seed)
+    envs.reset(seed=np.int64(0))  # and all is well
+
+
+def test_options_are_refused(make):
+    envs = to_gymnasium(make(Countdown, num_envs=2))
+    with pytest.raises(ArgumentError, match=r"no way to hand options.*'level': 2"):
+        envs.reset(options={"level": 2})
+    envs.reset(options={})
+
+
+def test_a_pool_is_refused():
+    envs = vector.make(Echo, backend="Multiprocessing", num_envs=2, num_workers=2, batch_size=1)
+    with pytest.raises(ArgumentError, match="pool with batch_size=1 of num_envs=2"):
+        to_gymnasium(envs)
+    envs.close()
+
+
+@pytest.mark.parametrize("given", [vector.Serial, cartpole(), of_gymnasium([cartpole])])
+def test_what_is_no_vectorizer_is_refused(given):
+    with pytest.raises(ArgumentError, match="takes what pufferlib"):
+        to_gymnasium(given)
