@@ -28,11 +28,13 @@ def extensions() -> list[Extension]:
             include_dirs=[numpy.get_include()],
             define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
             extra_compile_args=["-O3", "-fwrapv"],
-            optional=True,  # a failing compiler is a warning
         )
         for module in modules
     ]
-    return cythonize(compiled, build_dir="build/cython")
+    compiled = cythonize(compiled, build_dir="build/cython")
+    for extension in compiled:
+        extension.optional = True  # a failing compiler is a warning; cythonize does not pass it on
+    return compiled
 
 
 setup(ext_modules=extensions())
