@@ -61,11 +61,17 @@ def creations(
     )
 
 
-def worker_count(num_envs: int, num_workers: int | str | None) -> int:
-    """Return `num_workers`; None or "auto" is the most on these cores that divide `num_envs`."""
+def worker_count(num_envs: int, num_workers: int | str | None, most: int | None = None) -> int:
+    """Return `num_workers`; None or "auto" is the most that divide `num_envs`.
+
+    Args:
+        num_envs: how many environments.
+        num_workers: as the caller gave it.
+        most: that None and "auto" may take; None: a worker for each core of this machine.
+    """
     if num_workers is None or num_workers == "auto":
-        cores = usable_cores()
-        return max(n for n in range(1, min(cores, num_envs) + 1) if num_envs % n == 0)
+        most = usable_cores() if most is None else most
+        return max(n for n in range(1, min(most, num_envs) + 1) if num_envs % n == 0)
     num_workers = count("num_workers", num_workers)
     if num_envs % num_workers:
         _raise_not_a_multiple("num_envs", num_envs, "num_workers", num_workers)
@@ -91,6 +97,19 @@ def batch_envs(num_envs: int, num_workers: int, batch_size: int | str | None) ->
             "batch_size", batch_size, "the environments of one worker", envs_per_worker
         )
     return batch_size
+
+
+def check_zero_copy(zero_copy: bool, num_envs: int, num_workers: int, batch_size: int) -> None:
+    """Refuse batches that cannot be views of neighbouring workers, where they are to be."""
+    check_flag("zero_copy", zero_copy)
+    workers_per_batch = batch_size * num_workers // num_envs
+    if zero_copy and num_workers % workers_per_batch:
+        raise ArgumentError(
+            f"zero_copy needs batches that split the workers evenly; got "
+            f"num_workers={num_workers}, of which batch_size={batch_size} takes "
+            f"{workers_per_batch}. Use a batch_size that divides num_envs={num_envs}, or "
+            f"zero_copy=False."
+        )
 
 
 def check_flag(name: str, value: bool) -> None:

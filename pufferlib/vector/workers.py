@@ -10,19 +10,18 @@ import pickle
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import Any
 
-import cloudpickle
 from numpy.typing import NDArray
 
-from pufferlib.environment import Buffers, Info
+from pufferlib.environment import Buffers
 from pufferlib.exceptions import ArgumentError, WorkerError
 from pufferlib.vector.arguments import Creation
 from pufferlib.vector.block import Block, Description, common_description
 from pufferlib.vector.failure import Failure, death_error, stuck_error
 from pufferlib.vector.gate import Gate
+from pufferlib.vector.ledger import Ledger, pickled
 from pufferlib.vector.memory import RowMemory
 from pufferlib.vector.process import WorkerProcess, stop
 from pufferlib.vector.restart import RestartPolicy
@@ -30,22 +29,6 @@ from pufferlib.vector.worker import COMMAND, DONE, STEP, Share
 
 _LOOK_S = 0.05  # between two looks at whether every process still lives
 _LOOK_AT_NEW_S = 0.005  # while one is being started
-
-
-@dataclass(frozen=True)
-class Lost:
-    """The answer of a worker that failed and is being replaced; `info` tells why."""
-
-    info: Info
-
-
-@dataclass
-class Replacement:
-    """A process that takes the place of one that failed, until its first batch is taken."""
-
-    is_back: bool = False  # its episodes have begun
-    is_asked: bool = False  # for a batch
-    infos: Any = None
 
 
 class Workers:
@@ -77,12 +60,8 @@ class Workers:
             range(w * len(made) // num_workers, (w + 1) * len(made) // num_workers)
             for w in range(num_workers)
         ]
-        self._doing: list[str | None] = [None] * num_workers
-        self._since_s = [0.0] * num_workers
-        self._answers: list[Any] = [None] * num_workers
-        self._ready: list[int] = []  # in the order in which they became so
+        self._ledger = Ledger(num_workers, timeout_s)
         self._new: set[int] = set()  # processes that have not said what their environments are
-        self._replacements: dict[int, Replacement] = {}
         self._seed: int | None = None
         self._looked_s = 0.0  # when it was last seen that every process lives
         self._processes: list[WorkerProcess] = []
@@ -95,7 +74,7 @@ class Workers:
         what = "env_creators, env_args and env_kwargs"
         num_processes = num_workers - caller_steps
         self._pickled = [
-            _pickled(what, made[envs.start : envs.stop]) for envs in self._envs[:num_processes]
+            pickled(what, made[envs.start : envs.stop]) for envs in self._envs[:num_processes]
         ]
         self._own = made[self._envs[-1].start :] if caller_steps else ()
         try:
@@ -111,7 +90,7 @@ class Workers:
         )
         self._processes[worker : worker + 1] = [process]
         self._new.add(worker)
-        self._began(worker, "__init__")
+        self._ledger.began(worker, "__init__")
 
     def descriptions(self) -> tuple[Description, list[int]]:
         """Wait until every environment is made; return how all look, and the rows of each."""
@@ -119,7 +98,6 @@ class Workers:
         num_agents: list[int] = []
         if self._block is not None:  # while the processes make theirs
             self._run_own("__init__", lambda block: (block.make(self._own), block.num_agents))
-            self._ready.append(len(self._processes))
         for worker in sorted(self.first_ready(len(self._envs), None)):
             new, counts = self.take_answer(worker)
             descriptions += new
@@ -127,11 +105,13 @@ class Workers:
         self._description, self._num_agents = common_description(descriptions), num_agents
         return self._description, num_agents
 
-    def share(
-        self, memory: RowMemory, rows: int, starts: list[int]
-    ) -> tuple[Buffers, NDArray[Any]]:
+    def share(self, rows: int, starts: list[int]) -> tuple[Buffers, NDArray[Any]]:
         """Allocate the rows and hand them to every worker; return (buffers, actions)."""
         self._starts, self._rows = starts, rows
+        look = self._description
+        memory = RowMemory(
+            look.single_observation_space, look.single_action_space, rows, len(self._envs)
+        )
         fd = memory.allocate()
         try:
             for worker in range(len(self._processes)):
@@ -160,24 +140,21 @@ class Workers:
 
     def order_step(self, worker: int) -> None:
         """Tell a worker to step its environments."""
-        replacement = self._replacements.get(worker)
-        if replacement is not None:  # what it is told was meant for the one before
-            replacement.is_asked = True
-            self._finish_replacing(worker)
+        if self._ledger.ask_replacement(worker):
             return
-        self._began(worker, "step")
+        self._ledger.began(worker, "step")
         if worker < len(self._processes):
             self._gates[0].order(worker, STEP)
 
     def order_all(self, command: str, arguments: Sequence[tuple[Any, ...]]) -> None:
         """Tell every worker to do something else; tell none unless all of it can be sent."""
-        messages = [_pickled(f"The arguments of {command}", (command, *own)) for own in arguments]
-        while any(self._doing):  # one that is being replaced
+        messages = [pickled(f"The arguments of {command}", (command, *own)) for own in arguments]
+        while any(self._ledger.doing):  # one that is being replaced
             self._wait(1)
         if command == "reset":
             self._seed = arguments[0][0]
         for worker, own in enumerate(arguments):
-            self._began(worker, own[0] if command == "call" else command)
+            self._ledger.began(worker, own[0] if command == "call" else command)
         self._own_command = (command, *arguments[-1])
         for worker in range(len(self._processes)):
             self._command(worker, messages[worker])
@@ -199,28 +176,25 @@ class Workers:
         Raises:
             WorkerError: a worker failed, died, or exceeded the timeout, and is not replaced.
         """
-        if self._block is not None and self._doing[-1] is not None:
+        if self._block is not None and self._ledger.doing[-1] is not None:
             self._obey_own()
         while True:
-            taken = self._take(count, group_size)
+            taken = self._ledger.take(count, group_size)
             if taken is not None:
                 return taken
-            self._wait(count - len(self._ready) if group_size in (None, len(self._envs)) else 1)
+            self._wait(self._ledger.wanted(count, group_size))
 
     def take_answer(self, worker: int) -> Any:
         """Return what a worker answered, None if only that it is done."""
-        answer, self._answers[worker] = self._answers[worker], None
-        return answer
+        return self._ledger.take_answer(worker)
 
     def drain(self) -> None:
         """Wait for all workers that are busy, and forget what they answered."""
         if self._block is not None:
-            self._doing[-1] = None  # what the caller has not begun it need not do
-        while any(self._doing):
+            self._ledger.doing[-1] = None  # what the caller has not begun it need not do
+        while any(self._ledger.doing):
             self._wait(1)
-        self._ready.clear()
-        self._replacements.clear()
-        self._answers = [None] * len(self._answers)
+        self._ledger.forget()
 
     def close(self) -> None:
         """End every process and close every connection. May be called again."""
@@ -228,61 +202,33 @@ class Workers:
         if self._block is not None:
             self._block.close()
 
-    def _take(self, count: int, group_size: int | None) -> list[int] | None:
-        if len(self._ready) < count:
-            return None
-        if group_size is None:
-            taken = sorted(self._ready[:count])
-        else:
-            for worker in self._ready:  # the group of the one that has waited longest first
-                first = worker - worker % group_size
-                taken = list(range(first, first + group_size))
-                if all(member in self._ready for member in taken):
-                    break
-            else:
-                return None
-        self._ready = [worker for worker in self._ready if worker not in taken]
-        return taken
-
     def _wait(self, wanted: int) -> None:
         """Wait until `wanted` more are ready, or there is other news, or a short while."""
         if not self._gates:
-            self._hear_new(self._left_s(None))
+            self._hear_new(self._ledger.left_s(None))
         else:
             if self._new:
                 self._hear_new(0.0)
             look_s = _LOOK_AT_NEW_S if self._new else _LOOK_S
-            answered = self._gates[0].answers(wanted, self._left_s(look_s) or 0.0)
+            answered = self._gates[0].answers(wanted, self._ledger.left_s(look_s) or 0.0)
             if time.monotonic() - self._looked_s > _LOOK_S:
                 self._looked_s = time.monotonic()
                 ended = [worker for worker, p in enumerate(self._processes) if p.has_ended]
                 answered += self._gates[0].answers(1, 0.0)  # the last words of one that ended
                 said = {worker for worker, _ in answered}
                 for worker in ended:
-                    if worker not in said and self._doing[worker] is not None:
+                    if worker not in said and self._ledger.doing[worker] is not None:
                         self._fail(worker, self._death(worker))
-            answered.sort(key=lambda each: self._since_s[each[0]])  # told first, heard first
+            answered.sort(key=lambda each: self._ledger.since_s[each[0]])  # told first, heard first
             for worker, answer in answered:
                 self._hear(worker, answer)
         self._look_for_the_late()
 
-    def _left_s(self, most_s: float | None) -> float | None:
-        """Return how long to wait before some worker may be late, at most `most_s`."""
-        if self._timeout_s is None:
-            return most_s
-        since_s = [since for since, doing in zip(self._since_s, self._doing, strict=True) if doing]
-        left_s = min(since_s, default=time.monotonic()) + self._timeout_s - time.monotonic()
-        left_s = max(0.0, left_s) + 0.001
-        return left_s if most_s is None else min(left_s, most_s)
-
     def _look_for_the_late(self) -> None:
-        if self._timeout_s is None:
-            return
-        now_s = time.monotonic()
-        for worker, doing in enumerate(self._doing[: len(self._processes)]):
-            if doing is not None and now_s - self._since_s[worker] > self._timeout_s:
-                error = stuck_error(worker, self._envs[worker], self._timeout_s, doing)
-                self._fail(worker, error)
+        for worker in self._ledger.late():
+            assert self._timeout_s is not None
+            doing = self._ledger.doing[worker] or "nothing"
+            self._fail(worker, stuck_error(worker, self._envs[worker], self._timeout_s, doing))
 
     def _hear_new(self, timeout_s: float | None) -> None:
         """Wait for processes that have made their environments, and note what they are."""
@@ -300,7 +246,7 @@ class Workers:
             return
         self._new.discard(worker)
         if not self._gates:
-            self._finish(worker, answer)
+            self._ledger.finished(worker, answer)
             return
         descriptions, num_agents = answer
         envs = self._envs[worker]
@@ -312,9 +258,9 @@ class Workers:
             )
         common_description([self._description, *descriptions])
         self._hand_over(worker, self._memory_fd)
-        self._began(worker, "reset")
+        self._ledger.began(worker, "reset")
         seed = self._policy.new_seed(self._seed, worker)
-        self._command(worker, _pickled("seed", ("reset", seed)))
+        self._command(worker, pickled("seed", ("reset", seed)))
 
     def _hear(self, worker: int, answer: int) -> None:
         try:
@@ -322,7 +268,7 @@ class Workers:
         except WorkerError as error:
             self._fail(worker, error)
         else:
-            self._finish(worker, message)
+            self._ledger.finished(worker, message)
 
     def _read(self, worker: int) -> Any:
         """Return the message that a worker is sending.
@@ -342,46 +288,26 @@ class Workers:
             raise message.to_error()
         return message
 
-    def _finish(self, worker: int, answer: Any) -> None:
-        """Note that a worker has done what it was told."""
-        self._doing[worker] = None
-        replacement = self._replacements.get(worker)
-        if replacement is not None and not replacement.is_back:
-            replacement.is_back, replacement.infos = True, answer
-            self._finish_replacing(worker)
-        else:
-            self._answers[worker] = answer
-            self._ready.append(worker)
-
-    def _finish_replacing(self, worker: int) -> None:
-        """Let a worker that is back be ready, once it is asked for a batch."""
-        replacement = self._replacements[worker]
-        if replacement.is_back and replacement.is_asked:
-            del self._replacements[worker]
-            self._answers[worker] = replacement.infos
-            self._ready.append(worker)
-
     def _obey_own(self) -> None:
         """Do in the caller what its own share of the environments was told."""
         assert self._block is not None
-        worker, doing = len(self._processes), self._doing[-1]
+        doing = self._ledger.doing[-1]
         if doing == "step":
             self._run_own("step", lambda block: block.step(self._own_actions))
         else:
             command, *arguments = self._own_command
             assert doing is not None
             self._run_own(doing, lambda block: getattr(block, command)(*arguments))
-        self._doing[worker] = None
-        self._ready.append(worker)
 
     def _run_own(self, method: str, run: Callable[[Block], Any]) -> None:
-        """Keep what the caller's own environments answer; raise what they raise as WorkerError."""
+        """Note what the caller's own environments answer; raise what they raise as WorkerError."""
         assert self._block is not None
         try:
-            self._answers[-1] = run(self._block)
+            answer = run(self._block)
         except Exception as error:
             failure = Failure.of(error, self._block, method, len(self._processes))
             raise failure.to_error(cause=error) from error
+        self._ledger.finished(len(self._processes), answer)
 
     def _fail(self, worker: int, error: WorkerError) -> None:
         """Replace a worker where that is the policy and its environments were made once.
@@ -395,30 +321,10 @@ class Workers:
         self._processes[worker].kill()
         self._gates[0].forget(worker)
         self._new.discard(worker)
-        if worker in self._replacements:  # the one that failed was a replacement itself
-            self._replacements[worker].is_back = False
-        else:
-            self._replacements[worker] = Replacement()
-            self._answers[worker] = Lost(info)
-            if worker not in self._ready:
-                self._ready.append(worker)
+        self._ledger.lost(worker, info)
         self._start(worker)
 
     def _death(self, worker: int) -> WorkerError:
-        exit_code, doing = self._processes[worker].exit_code(), self._doing[worker] or "nothing"
+        exit_code = self._processes[worker].exit_code()
+        doing = self._ledger.doing[worker] or "nothing"
         return death_error(worker, self._envs[worker], exit_code, doing)
-
-    def _began(self, worker: int, what: str) -> None:
-        self._doing[worker], self._since_s[worker] = what, time.monotonic()
-
-
-def _pickled(what: str, value: Any) -> bytes:
-    try:
-        data: bytes = cloudpickle.dumps(value)
-    except Exception as error:  # pickling may fail in any way that an object's author chose
-        raise ArgumentError(
-            f"{what} must be picklable, to be sent to a worker process: "
-            f"{type(error).__name__}: {error}. Make that object inside the environment, or use the "
-            f"Serial backend."
-        ) from error
-    return data

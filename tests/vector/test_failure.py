@@ -220,7 +220,7 @@ def test_time_between_steps_does_not_count(monkeypatch):
     envs.send([1])
     time.sleep(0.5)  # the worker has answered; now the caller takes a minute
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + 60)
-    monkeypatch.setattr(vector.workers, "time", clock)
+    monkeypatch.setattr(vector.ledger, "time", clock)
     assert envs.recv().rewards.tolist() == [1]
     envs.step([2])
     envs.close()
