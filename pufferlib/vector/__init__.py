@@ -6,7 +6,8 @@
 
 `arguments` checks what the caller gave, `block` steps the environments of one worker, `serial` and
 `multiprocess` are the backends, `workers` starts and watches the processes of the latter, `worker`
-is what runs in one, `memory` is what they share, `batch` is what `recv` returns.
+is what runs in one, `memory` is what they share, `batch` is what `recv` returns, `tuning` finds out
+which arguments are fastest.
 """
 
 import inspect
@@ -20,13 +21,16 @@ from pufferlib.vector.gymnasium_env import to_gymnasium
 from pufferlib.vector.interface import VectorEnv
 from pufferlib.vector.multiprocess import Multiprocessing
 from pufferlib.vector.serial import Serial
+from pufferlib.vector.tuning import Tuning, autotune
 
 __all__ = [
     "Batch",
     "Infos",
     "Multiprocessing",
     "Serial",
+    "Tuning",
     "VectorEnv",
+    "autotune",
     "make",
     "to_gymnasium",
     "usable_cores",
