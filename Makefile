@@ -10,7 +10,7 @@ PUFFER := $(BIN)/puffer
 INSTALL := $(PUFFER) install --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check install test-env bench-env bench train eval envs doctor format lint types clean
+.PHONY: help demo test check install test-env bench-env bench train eval autotune envs doctor format lint types clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ train: $(ENV_READY) ## train on an environment; ENV=... ARGS='--train.total-time
 eval: $(ENV_READY) ## evaluate the latest run beside a random policy; ENV=... ARGS='--checkpoint ...'
 	$(PUFFER) eval $(ENV) $(ARGS)
 
+autotune: $(ENV_READY) ## find the fastest backend and workers on this machine; ENV=... ARGS='--write'
+	$(PUFFER) autotune $(ENV) $(ARGS)
+
 envs: $(VENV)/.base ## list the environments, and which are installed
 	$(PUFFER) envs $(ARGS)
 
@@ -79,5 +82,5 @@ $(VENV)/.nethack $(VENV)/.bench $(VENV)/.dev: $(VENV)/.%: $(VENV)/.base
 	touch $@
 
 $(VENV)/.test: $(VENV)/.base
-	$(INSTALL) all test bench
+	$(INSTALL) all test bench ray
 	touch $@

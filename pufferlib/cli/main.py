@@ -52,6 +52,7 @@ def _check_one_run(known: argparse.Namespace, flags: Sequence[str]) -> None:
         ArgumentError: says which.
     """
     given = [name for name in ("resume", "checkpoint") if getattr(known, name, None) is not None]
+    given += ["write"] if getattr(known, "write", None) else []
     given += ["run" for flag in flags if flag.partition("=")[0] == "--run"]
     if getattr(known, "env", None) == "all" and given:
         raise ArgumentError(
@@ -85,6 +86,13 @@ def _dispatch(known: argparse.Namespace, flags: list[str]) -> int:
 
         sizes = (known.num_envs, known.num_workers, known.rounds, known.seconds)
         return for_each(known.env, lambda env, console: bench(env, console, *sizes))
+    if known.command == "autotune":
+        from pufferlib.cli.autotune import Limits, autotune
+
+        limits = Limits(
+            *(known.max_envs, known.batch_size, known.max_memory, known.seconds, known.rounds)
+        )
+        return for_each(known.env, lambda env, console: autotune(env, console, limits, known.write))
     if known.command == "train":
         from pufferlib.cli.train import train
 
@@ -131,6 +139,23 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
     bench.add_argument("--num-workers", type=int, default=None, help="processes (default: cores)")
     bench.add_argument("--rounds", type=int, default=5, help="interleaved rounds (default 5)")
     bench.add_argument("--seconds", type=float, default=1.0, help="of a round, each (default 1)")
+
+    tune = add("autotune", "find out which backend, environments and workers are fastest here")
+    tune.add_argument("env", help=f"{_ENV_HELP}; or: all")
+    tune.add_argument("--max-envs", type=int, help="at most so many (default: 16 for each core)")
+    tune.add_argument("--batch-size", type=int, help="environments in a batch (default: any)")
+    tune.add_argument(
+        "--max-memory", type=float, metavar="GIB", help="of environments (default: half the free)"
+    )
+    tune.add_argument("--seconds", type=float, default=1.0, help="of a turn (default 1)")
+    tune.add_argument("--rounds", type=int, default=3, help="interleaved rounds (default 3)")
+    tune.add_argument(
+        "--write",
+        nargs="?",
+        const="",
+        metavar="PATH",
+        help="put the fastest that trains into [vec] of a TOML file (default: of the preset)",
+    )
 
     test = add("test", "smoke-test an environment: contract, rows, policy")
     test.add_argument("env", help=f"{_ENV_HELP}; or: all")

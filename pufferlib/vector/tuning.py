@@ -70,15 +70,17 @@ class Setting:
         arguments |= {"num_workers": self.num_workers, "caller_steps": self.caller_steps}
         return arguments | {"batch_size": self.batch_size, "zero_copy": self.zero_copy}
 
-    def __str__(self) -> str:
-        parts = [self.backend, f"{self.num_envs} envs"]
-        if self.backend != "Serial":
-            parts.append(f"{self.num_workers} workers")
-        if self.caller_steps:
-            parts.append("caller steps")
+    @property
+    def options(self) -> str:
+        """What else is set, in words."""
         if self.is_pool:
-            parts.append(f"pool of {self.batch_size}{'' if self.zero_copy else ', copied'}")
-        return ", ".join(parts)
+            return f"pool of {self.batch_size}{'' if self.zero_copy else ', copied'}"
+        return "caller steps" if self.caller_steps else ""
+
+    def __str__(self) -> str:
+        workers = "" if self.backend == "Serial" else f"{self.num_workers} workers"
+        parts = (self.backend, f"{self.num_envs} environments", workers, self.options)
+        return ", ".join(part for part in parts if part)
 
 
 @dataclass(frozen=True)
@@ -217,7 +219,9 @@ def settings(
     else:
         full, sizes = batch_size, [batch_size]
 
-    found = [Setting("Serial", size) for size in (sizes[0], full)]
+    # One that holds many agents may need no others beside it.
+    fewest = 1 if batch_size is None and env.num_agents > 1 else sizes[0]
+    found = [Setting("Serial", size) for size in (fewest, full)]
     if env.step_us > _DEAR_US and cores > 1:
         found.pop()
     for size in sizes:
@@ -225,7 +229,7 @@ def settings(
             continue
         found.append(_synchronous(size, cores))
     if waits:
-        found += [_synchronous(full, more) for more in (2 * cores, 4 * cores, workers)]
+        found += [_synchronous(full, more) for more in (4 * cores, workers)]
     else:
         found += [_synchronous(size, cores, caller_steps=True) for size in sizes[-2:]]
     found += [

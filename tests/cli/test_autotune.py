@@ -1,0 +1,116 @@
+"""`puffer autotune`: what it prints can be trained with, and what it writes is read."""
+
+import re
+
+import pytest
+
+from pufferlib import config as presets
+from pufferlib.cli.autotune import best_to_train
+from pufferlib.cli.main import main
+from pufferlib.cli.run import settings
+from pufferlib.config import Config, PolicyConfig
+from pufferlib.ppo.config import TrainConfig
+from pufferlib.vector import Tuning
+from pufferlib.vector.env_profile import EnvProfile
+from pufferlib.vector.tuning import Setting, Trial
+
+pytestmark = pytest.mark.timeout(60)
+SHORT = ["--max-envs", "4", "--seconds", "0.02", "--rounds", "1"]
+
+
+def autotune(*arguments):
+    return main(["autotune", *arguments, *SHORT])
+
+
+@pytest.mark.parametrize("env", ["CartPole-v1", "squared"])
+def test_what_is_written_and_what_is_printed_train_alike(tmp_path, capsys, env):
+    path = tmp_path / "tuned.toml"
+    path.write_text("# mine\n[train]\nseed = 3 # lucky\n")
+    assert autotune(env, "--write", str(path)) == 0
+    output = capsys.readouterr().out
+    assert re.search(r"One environment: \d+ agents, [\d,]+ steps/s", output)
+    assert "Best: " in output
+    assert path.read_text().startswith("# mine\n[train]\nseed = 3 # lucky\n\n[vec]\n")
+    written = presets.load(["tuned"], tmp_path).vec
+    flags = re.search(rf"puffer train {env} (--vec.*)", output)[1].split()
+    assert settings(env, flags, "train").vec == written
+    assert written.num_envs <= 4
+
+
+def tuning(*trials, agents=1):
+    rows = tuple(
+        Trial(Setting(*setting), steps, steps / trials[0][0], 1.0) for steps, *setting in trials
+    )
+    profile = EnvProfile(agents, 100, 10.0, 0.1, 10.0, 0.01, 1.0, 1e5, 100, 10.0, None)
+    return Tuning(profile, rows, rows[0].setting)
+
+
+def test_training_takes_no_pool_and_rows_for_every_minibatch():
+    pool = (1000.0, "Multiprocessing", 32, 4, 16)
+    many, few = (500.0, "Multiprocessing", 32, 4), (490.0, "Multiprocessing", 2, 2)
+    assert best_to_train(tuning(pool, many, few), Config()) == Setting("Multiprocessing", 2, 2)
+    assert best_to_train(tuning(pool), Config()) is None
+    # A recurrent policy learns from whole rows: four minibatches need four.
+    recurrent = Config(policy=PolicyConfig(recurrent=True), train=TrainConfig(minibatches=4))
+    found = tuning(pool, many, few)
+    assert best_to_train(found, recurrent) == Setting("Multiprocessing", 32, 4)
+    found = tuning(pool, many, few, agents=2)
+    assert best_to_train(found, recurrent) == Setting("Multiprocessing", 2, 2)
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """Return the presets of a checkout, made for the test."""
+    folder = tmp_path / "pufferlib" / "config"
+    folder.mkdir(parents=True)
+    (tmp_path / "pyproject.toml").touch()
+    monkeypatch.setattr(presets, "PRESETS", folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("env", "there", "expected"),
+    [
+        ("CartPole-v1", [], "CartPole-v1"),
+        ("CartPole-v1", ["classic_control"], "CartPole-v1"),
+        ("classic_control", [], "classic_control"),
+        ("classic_control", ["CartPole-v1"], "CartPole-v1"),
+    ],
+)
+def test_the_preset_that_is_written_is_the_one_that_decides(checkout, env, there, expected):
+    for name in there:
+        (checkout / f"{name}.toml").touch()
+    assert autotune(env, "--write") == 0
+    assert {path.stem for path in checkout.iterdir()} == {expected, *there}
+    assert "[vec]" in (checkout / f"{expected}.toml").read_text()
+
+
+def test_an_installation_is_not_written_into(checkout, capsys):
+    (checkout.parents[1] / "pyproject.toml").unlink()
+    assert autotune("CartPole-v1", "--write") == 2
+    captured = capsys.readouterr()
+    assert "part of an installation. Name a file: --write CartPole-v1.toml" in captured.err
+    assert captured.out == ""
+    assert list(checkout.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["squared", "--rounds", "0"], "rounds must be a whole number of at least 1; got 0"),
+        (["squared", "--seconds", "0"], "seconds must be above 0; got 0"),
+        (["squared", "--max-envs", "0"], "max_envs must be"),
+        (["squared", "--max-memory", "0"], "--max-memory must be above 0 GiB; got 0"),
+        (["squared", "--max-envs", "2", "--batch-size", "3"], "batch_size must be at most"),
+        (["squared", "--write", "no/such/preset.toml"], "Make it first"),
+        (["all", "--write", "preset.toml"], "--write is of one run; got it for all"),
+        (["sqared"], "Did you mean 'squared'"),
+    ],
+)
+def test_a_mistake_is_one_clear_line_before_anything_starts(capsys, arguments, expected):
+    assert main(["autotune", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert expected in captured.err
+    assert captured.err.startswith("puffer autotune: ")
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
