@@ -39,8 +39,9 @@ class EnvConfig:
 class VecConfig:
     """How many environments, and who steps them."""
 
-    backend: Literal["Serial", "Multiprocessing"] = "Multiprocessing"
-    """Serial steps in this process: for debugging, and for environments native to many agents."""
+    backend: Literal["Serial", "Multiprocessing", "Ray"] = "Multiprocessing"
+    """Serial steps in this process: for debugging, and for environments native to many agents.
+    Ray steps on a cluster."""
 
     num_envs: int = 32
     """Environments; a multiple of num_workers."""

@@ -4,10 +4,11 @@
     observations, infos = envs.reset(seed=0)
     observations, rewards, terminals, truncations, infos = envs.step(actions)
 
-`arguments` checks what the caller gave, `block` steps the environments of one worker, `serial` and
-`multiprocess` are the backends, `workers` starts and watches the processes of the latter, `worker`
-is what runs in one, `memory` is what they share, `batch` is what `recv` returns, `tuning` finds out
-which arguments are fastest.
+`arguments` checks what the caller gave, `block` steps the environments of one worker. `serial`,
+`multiprocess` and `ray_backend` are the backends; the last two are a `parallel` over workers, which
+they keep a `ledger` of. `workers` starts and watches processes, `worker` is what runs in one,
+`memory` is what they share; `ray_workers` and `ray_actor` are the same for Ray, and `ray_cluster`
+is what they run on. `batch` is what `recv` returns, `tuning` finds out which arguments are fastest.
 """
 
 import inspect
@@ -20,6 +21,7 @@ from pufferlib.vector.cores import usable_cores
 from pufferlib.vector.gymnasium_env import to_gymnasium
 from pufferlib.vector.interface import VectorEnv
 from pufferlib.vector.multiprocess import Multiprocessing
+from pufferlib.vector.ray_backend import Ray
 from pufferlib.vector.serial import Serial
 from pufferlib.vector.tuning import Tuning, autotune
 
@@ -27,6 +29,7 @@ __all__ = [
     "Batch",
     "Infos",
     "Multiprocessing",
+    "Ray",
     "Serial",
     "Tuning",
     "VectorEnv",
@@ -36,7 +39,11 @@ __all__ = [
     "usable_cores",
 ]
 
-BACKENDS: dict[str, type[VectorEnv]] = {"Serial": Serial, "Multiprocessing": Multiprocessing}
+BACKENDS: dict[str, type[VectorEnv]] = {
+    "Serial": Serial,
+    "Multiprocessing": Multiprocessing,
+    "Ray": Ray,
+}
 
 
 def make(
@@ -57,10 +64,11 @@ def make(
             wrapped by `pufferlib.emulation` or not.
         env_args: positional arguments for the creator; with a list of creators, a list for each.
         env_kwargs: keyword arguments likewise.
-        backend: `Serial`, `Multiprocessing`, or the name of one.
+        backend: `Serial`, `Multiprocessing`, `Ray`, or the name of one.
         num_envs: how many environments.
         **kwargs: the backend's own arguments: `num_workers`, `batch_size`, `zero_copy`,
-            `start_method`, `timeout_s`; Serial takes them too, to no effect.
+            `start_method`, `timeout_s`; Serial takes them too, to no effect. `num_cpus` and
+            `ray_options` are Ray's alone.
 
     Raises:
         ArgumentError: an argument that cannot be; says which would.

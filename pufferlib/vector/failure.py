@@ -101,6 +101,16 @@ def stuck_error(worker: int, envs: range, timeout_s: float, doing: str) -> Worke
     )
 
 
+def lost_error(worker: int, envs: range, ray_error: Exception, doing: str) -> WorkerError:
+    """Return the WorkerError for a Ray actor that is lost, alone or with its node."""
+    return WorkerError(
+        f"Worker {worker} ({_envs(envs)}) was lost, its process or its node: "
+        f"{type(ray_error).__name__}. It was in {doing}(). What Ray says follows.\n\n"
+        f"{str(ray_error).rstrip()}",
+        worker=worker,
+    )
+
+
 def _envs(envs: range) -> str:
     return f"environment {envs[0]}" if len(envs) == 1 else f"environments {envs[0]}-{envs[-1]}"
 

@@ -1,6 +1,7 @@
 """What to do when a worker fails: raise, or replace it, so many times."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -81,3 +82,13 @@ class RestartPolicy:
             return None
         entropy = [int(seed) % 2**64, worker, self.num_restarts]
         return int(np.random.SeedSequence(entropy).generate_state(1)[0]) % 2**30
+
+
+def check_replacement(worker: int, before: Sequence[int], now: Sequence[int]) -> None:
+    """Refuse environments that have other numbers of agents, made again, than at first."""
+    if list(now) != list(before):
+        raise ArgumentError(
+            f"Worker {worker} was replaced, and its environments now have {list(now)} agents; "
+            f"before, {list(before)}. The number of agents must not depend on when an environment "
+            f"is made."
+        )

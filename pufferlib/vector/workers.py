@@ -16,7 +16,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from pufferlib.environment import Buffers
-from pufferlib.exceptions import ArgumentError, WorkerError
+from pufferlib.exceptions import WorkerError
 from pufferlib.vector.arguments import Creation
 from pufferlib.vector.block import Block, Description, common_description
 from pufferlib.vector.failure import Failure, death_error, stuck_error
@@ -24,7 +24,7 @@ from pufferlib.vector.gate import Gate
 from pufferlib.vector.ledger import Ledger, pickled
 from pufferlib.vector.memory import RowMemory
 from pufferlib.vector.process import WorkerProcess, stop
-from pufferlib.vector.restart import RestartPolicy
+from pufferlib.vector.restart import RestartPolicy, check_replacement
 from pufferlib.vector.worker import COMMAND, DONE, STEP, Share
 
 _LOOK_S = 0.05  # between two looks at whether every process still lives
@@ -250,12 +250,7 @@ class Workers:
             return
         descriptions, num_agents = answer
         envs = self._envs[worker]
-        if num_agents != self._num_agents[envs.start : envs.stop]:
-            raise ArgumentError(
-                f"Worker {worker} was replaced, and its environments now have {num_agents} agents; "
-                f"before, {self._num_agents[envs.start : envs.stop]}. The number of agents must "
-                f"not depend on when an environment is made."
-            )
+        check_replacement(worker, self._num_agents[envs.start : envs.stop], num_agents)
         common_description([self._description, *descriptions])
         self._hand_over(worker, self._memory_fd)
         self._ledger.began(worker, "reset")

@@ -1,0 +1,83 @@
+"""Ray itself: whether it is installed, who starts it and ends it, and how much room there is."""
+
+import math
+import os
+from typing import Any
+
+from pufferlib.exceptions import ArgumentError, NotInstalledError
+from pufferlib.vector.cores import usable_cores
+
+_leases: set["Lease"] = set()  # all that rely on a Ray which `join` began
+
+
+class Lease:
+    """A use of Ray. The last one ends it, if it was begun for the first."""
+
+    def leave(self) -> None:
+        """End this use. May be called again."""
+        if self in _leases:
+            _leases.discard(self)
+            if not _leases:
+                ray_module().shutdown()
+
+
+def ray_module() -> Any:
+    """Return the package, which nothing else in pufferlib imports.
+
+    Raises:
+        NotInstalledError: says how to install it.
+    """
+    try:
+        import ray
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        raise NotInstalledError(
+            'ray is not installed. Run: make install ENV=ray   (or: pip install "pufferlib[ray]")'
+        ) from None
+    return ray
+
+
+def join() -> Lease:
+    """Join the cluster this process is in, or that RAY_ADDRESS names, or a new one here."""
+    ray, lease = ray_module(), Lease()
+    if not ray.is_initialized():
+        address = os.environ.get("RAY_ADDRESS") or "local"
+        here = {"num_cpus": usable_cores(), "include_dashboard": False}
+        ray.init(address, logging_level="WARNING", **(here if address == "local" else {}))
+        _leases.clear()  # of a Ray that somebody else has ended
+        _leases.add(lease)
+    elif _leases:
+        _leases.add(lease)
+    return lease
+
+
+def places(num_cpus: float) -> int:
+    """Return how many workers of `num_cpus` each the cluster has CPUs for, busy ones included."""
+    return sum(
+        math.floor(node["Resources"].get("CPU", 0) / num_cpus + 1e-6)
+        for node in ray_module().nodes()
+        if node["Alive"]
+    )
+
+
+def check_places(num_workers: int, num_cpus: float) -> None:
+    """Refuse more workers than the cluster could ever place."""
+    most = places(num_cpus)
+    if num_workers > most:
+        cpus = ray_module().cluster_resources().get("CPU", 0)
+        raise ArgumentError(
+            f"num_workers={num_workers} of num_cpus={num_cpus} each do not fit on this Ray cluster "
+            f"of {cpus:g} CPUs, which has places for {most}. Use fewer workers, a smaller "
+            f"num_cpus (workers may share a CPU: 0.5), or add nodes with `ray start`."
+        )
+
+
+def check_num_cpus(num_cpus: float) -> None:
+    """Refuse what Ray cannot give: it splits a CPU, but has only whole ones beyond."""
+    is_number = isinstance(num_cpus, (int, float)) and not isinstance(num_cpus, bool)
+    if not is_number or not 0 < num_cpus < math.inf or (num_cpus > 1 and num_cpus % 1):
+        raise ArgumentError(
+            f"num_cpus must be above 0, and whole if above 1: the CPUs that a worker takes; got "
+            f"{num_cpus!r}."
+        )

@@ -1,0 +1,260 @@
+"""The workers of the Ray backend as the caller sees them: actors, anywhere in the cluster."""
+
+import os
+import pickle
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pufferlib.environment import Buffers
+from pufferlib.exceptions import ArgumentError, WorkerError
+from pufferlib.vector.arguments import Creation
+from pufferlib.vector.block import Description, common_description
+from pufferlib.vector.failure import Failure, lost_error, stuck_error
+from pufferlib.vector.ledger import Ledger, pickled
+from pufferlib.vector.ray_actor import Answer, PackedRows, RayWorker
+from pufferlib.vector.ray_cluster import Lease, ray_module
+from pufferlib.vector.restart import RestartPolicy, check_replacement
+
+_GRACE_S = 1.0  # for workers to close their environments before they are stopped
+_LOOK_S = 0.5  # at most, until a failure is known while others are being waited for
+
+
+def actor_class(num_cpus: float, ray_options: Mapping[str, Any]) -> Any:
+    """Return what makes actors that Ray itself neither restarts nor asks twice.
+
+    Raises:
+        ArgumentError: an option that Ray does not know, or that is not the caller's to choose.
+    """
+    own: dict[str, Any] = {"num_cpus": num_cpus, "max_restarts": 0, "max_task_retries": 0}
+    for name in (*own, "max_concurrency", "name", "get_if_exists", "lifetime"):
+        if name in ray_options:
+            mend = "Give num_cpus beside it." if name == "num_cpus" else "Leave it out."
+            raise ArgumentError(f"ray_options must not have {name!r}. {mend}")
+    try:
+        return ray_module().remote(RayWorker).options(**own, **ray_options)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(
+            f"ray_options={dict(ray_options)!r} is not what Ray's `.options()` of an actor takes: "
+            f"{error}"
+        ) from error
+
+
+class RayWorkers:
+    """What each actor was told to do, and what it has answered; `WorkerGroup` says the rest.
+
+    Nothing is left of the actors once this object is closed, collected, or the interpreter exits.
+
+    Args:
+        made: how to make each environment.
+        num_workers: among which they are divided evenly.
+        timeout_s: that an actor may take for an order, and to be placed and made; None: for ever.
+        actors: makes them.
+        policy: what to do when one fails.
+        lease: of Ray; ended when this is closed.
+    """
+
+    def __init__(
+        self,
+        made: tuple[Creation, ...],
+        num_workers: int,
+        timeout_s: float | None,
+        actors: Any,
+        policy: RestartPolicy,
+        lease: Lease,
+    ) -> None:
+        self._ray, self._timeout_s, self._policy = ray_module(), timeout_s, policy
+        per_worker = len(made) // num_workers
+        self._envs = [range(w * per_worker, (w + 1) * per_worker) for w in range(num_workers)]
+        self._ledger = Ledger(num_workers, timeout_s)
+        self._new: set[int] = set()  # workers that have not said what their environments are
+        self._tasks: dict[int, Any] = {}  # by worker, Ray's reference to the answer it owes
+        self._seed: int | None = None
+        self._buffers: Buffers | None = None
+        self._actor_class, self._actors = actors, []  # type: ignore[var-annotated]
+        self._stop = weakref.finalize(self, _stop, os.getpid(), self._actors, lease)
+        what = "env_creators, env_args and env_kwargs"
+        try:
+            self._pickled = [pickled(what, made[envs.start : envs.stop]) for envs in self._envs]
+            for worker in range(num_workers):
+                self._start(worker)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, worker: int) -> None:
+        actor = self._actor_class.remote(worker, self._envs[worker].start)
+        self._actors[worker : worker + 1] = [actor]
+        self._new.add(worker)
+        self._began(worker, "__init__", actor.make.remote(self._pickled[worker]))
+
+    def descriptions(self) -> tuple[Description, list[int]]:
+        """See `WorkerGroup`."""
+        descriptions: list[Description] = []
+        num_agents: list[int] = []
+        for worker in self.first_ready(len(self._envs), None):
+            new, counts = self.take_answer(worker)
+            descriptions += new
+            num_agents += counts
+        self._description, self._num_agents = common_description(descriptions), num_agents
+        return self._description, num_agents
+
+    def share(self, rows: int, starts: list[int]) -> tuple[Buffers, NDArray[Any]]:
+        """See `WorkerGroup`; an actor has rows of its own, that are copied to these."""
+        look, space = self._description, self._description.single_action_space
+        self._buffers = buffers = Buffers.allocate(look.single_observation_space, rows)
+        self._actions = np.zeros((rows, *(space.shape or ())), space.dtype)
+        spans = list(zip(starts, [*starts[1:], rows], strict=True))
+        self._own_rows = [buffers.rows(*span) for span in spans]
+        self._own_actions = [self._actions[start:stop] for start, stop in spans]
+        self._packed = [
+            PackedRows(look.single_observation_space, stop - start) for start, stop in spans
+        ]
+        return buffers, self._actions
+
+    def order_step(self, worker: int) -> None:
+        """See `WorkerGroup`."""
+        if not self._ledger.ask_replacement(worker):
+            task = self._actors[worker].step.remote(self._own_actions[worker])
+            self._began(worker, "step", task)
+
+    def order_all(self, command: str, arguments: Sequence[tuple[Any, ...]]) -> None:
+        """See `WorkerGroup`. Tells none unless all of it can be sent."""
+        messages = [pickled(f"The arguments of {command}", (command, *own)) for own in arguments]
+        while self._tasks:  # one that is being replaced
+            self._wait(1)
+        if command == "reset":
+            self._seed = arguments[0][0]
+        for worker, own in enumerate(arguments):
+            doing = own[0] if command == "call" else command
+            self._began(worker, doing, self._actors[worker].obey.remote(messages[worker]))
+
+    def first_ready(self, count: int, group_size: int | None) -> list[int]:
+        """See `WorkerGroup`."""
+        while True:
+            taken = self._ledger.take(count, group_size)
+            if taken is not None:
+                return taken
+            self._wait(self._ledger.wanted(count, group_size))
+
+    def take_answer(self, worker: int) -> Any:
+        """See `WorkerGroup`."""
+        return self._ledger.take_answer(worker)
+
+    def drain(self) -> None:
+        """See `WorkerGroup`."""
+        while self._tasks:
+            self._wait(1)
+        self._ledger.forget()
+
+    def close(self) -> None:
+        """See `WorkerGroup`."""
+        self._tasks.clear()
+        self._stop()
+
+    def _wait(self, wanted: int) -> None:
+        """Wait until `wanted` more are ready, or some worker is late, or a short while."""
+        workers = sorted(self._tasks, key=lambda worker: self._ledger.since_s[worker])
+        tasks = [self._tasks[worker] for worker in workers]  # told first, heard first
+        wanted = min(wanted, len(tasks))
+        done, others = self._ray.wait(
+            tasks, num_returns=wanted, timeout=self._ledger.left_s(_LOOK_S)
+        )
+        if others:  # Ray names no more than it was asked for
+            done, _ = self._ray.wait(tasks, num_returns=len(tasks), timeout=0)
+        has_answered = set(done)
+        heard = [w for w, task in zip(workers, tasks, strict=True) if task in has_answered]
+        for worker, answer in zip(heard, self._answers(heard), strict=True):
+            self._hear(worker, answer)
+        for worker in self._ledger.late():
+            self._fail(worker, self._stuck(worker))
+
+    def _answers(self, workers: list[int]) -> "list[Answer | Exception]":
+        """Return what workers have answered, or Ray's error for those whose answer is lost."""
+        tasks = [self._tasks.pop(worker) for worker in workers]
+        try:
+            return list(self._ray.get(tasks, timeout=self._timeout_s))
+        except self._ray.exceptions.RayError:
+            return [self._answer(task) for task in tasks]  # one of them: find out whose
+
+    def _answer(self, task: Any) -> "Answer | Exception":
+        try:
+            answer: Answer = self._ray.get(task, timeout=self._timeout_s)
+        except self._ray.exceptions.RayError as error:
+            lost: Exception = error
+            return lost
+        return answer
+
+    def _hear(self, worker: int, answer: Answer | Exception) -> None:
+        if isinstance(answer, Exception):
+            doing = self._ledger.doing[worker] or "nothing"
+            self._fail(worker, lost_error(worker, self._envs[worker], answer, doing))
+            return
+        message: Any = None if answer[0] is None else pickle.loads(answer[0])
+        if isinstance(message, Failure):
+            self._fail(worker, message.to_error())
+            return
+        if answer[1] is not None:
+            self._packed[worker].unpack(answer[1], self._own_rows[worker])
+        if worker in self._new:
+            self._new.discard(worker)
+            if self._buffers is not None:
+                self._begin_anew(worker, *message)
+                return
+        self._ledger.finished(worker, message)
+
+    def _begin_anew(
+        self, worker: int, descriptions: list[Description], num_agents: list[int]
+    ) -> None:
+        """Begin the episodes of a worker that takes another's place."""
+        envs = self._envs[worker]
+        before = self._num_agents[envs.start : envs.stop]
+        check_replacement(worker, before, num_agents)
+        common_description([self._description, *descriptions])
+        seed = self._policy.new_seed(self._seed, worker)
+        task = self._actors[worker].obey.remote(pickled("seed", ("reset", seed)))
+        self._began(worker, "reset", task)
+
+    def _fail(self, worker: int, error: WorkerError) -> None:
+        """Replace a worker where that is the policy and its environments were made once.
+
+        Raises:
+            WorkerError: else.
+        """
+        if self._buffers is None:
+            raise error
+        info = self._policy.record(error)
+        self._ray.kill(self._actors[worker])
+        self._ledger.lost(worker, info)
+        self._start(worker)
+
+    def _stuck(self, worker: int) -> WorkerError:
+        assert self._timeout_s is not None
+        doing = self._ledger.doing[worker] or "nothing"
+        error = stuck_error(worker, self._envs[worker], self._timeout_s, doing)
+        if doing == "__init__":
+            free = self._ray.available_resources().get("CPU", 0)
+            error.add_note(
+                f"It may have had no place: of the cluster's CPUs {free:g} are free now."
+            )
+        return error
+
+    def _began(self, worker: int, what: str, task: Any) -> None:
+        self._tasks[worker] = task
+        self._ledger.began(worker, what)
+
+
+def _stop(owner: int, actors: list[Any], lease: Lease) -> None:
+    """Ask the actors to close their environments, then stop them; leave nothing of them."""
+    if os.getpid() != owner:  # a forked child has a copy of this, but the actors are not its own
+        return
+    ray = ray_module()
+    if ray.is_initialized() and actors:  # else they went with it
+        closing = [actor.close.remote() for actor in actors]
+        ray.wait(closing, num_returns=len(closing), timeout=_GRACE_S)
+        while actors:
+            ray.kill(actors.pop())
+    lease.leave()
