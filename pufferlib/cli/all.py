@@ -6,13 +6,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pufferlib.cli.envs import installed_families
+from pufferlib.cli.envs import installed_samples
 
 
 def for_each(name: str, command: Callable[[str, Console], dict[str, str]]) -> int:
     """Run a command for one environment, or for all that are installed; return the exit status.
 
-    With "all" a failure does not end the loop; the table at its end says what failed, and why.
+    Each family is represented by the first of its samples. A failure does not end the loop; the
+    table at the end says what failed, and why.
 
     Args:
         name: an environment, or "all".
@@ -23,9 +24,9 @@ def for_each(name: str, command: Callable[[str, Console], dict[str, str]]) -> in
         command(name, console)
         return 0
     results: dict[str, dict[str, str]] = {}
-    for family in installed_families():
+    for family, task in installed_samples().items():
         try:
-            results[family] = {**command(family, console), "result": "[green]passed"}
+            results[family] = {**command(task, console), "result": "[green]passed"}
         except Exception as error:  # whatever one environment raises, the others have their turn
             text = escape(f"{type(error).__name__}: {error}".splitlines()[0])
             results[family] = {"result": f"[red]failed: {text}"}

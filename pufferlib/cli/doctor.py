@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from pufferlib.cli.envs import installed_families
+from pufferlib.cli.envs import installed_samples
 from pufferlib.emulation.twin import IS_COMPILED
 from pufferlib.vector import usable_cores
 from pufferlib.vector.cores import cgroup_quota
@@ -58,7 +58,7 @@ def _facts() -> Iterator[tuple[str, str]]:
     yield "emulation", _emulation()
     libraries = ("numpy", "gymnasium", "pettingzoo")
     yield "libraries", ", ".join(f"{name} {_version(name)}" for name in libraries)
-    yield "environments", ", ".join(installed_families())
+    yield "environments", ", ".join(installed_samples())
     yield "platform", f"{platform.platform()}, {sys.executable}"
 
 

@@ -36,6 +36,7 @@ def list_tasks(name: str) -> int:
     return 0
 
 
-def installed_families() -> list[str]:
-    """Return the names of the families that can be made here."""
-    return [name for name in registry.families() if registry.load(name).FAMILY.is_installed]
+def installed_samples() -> dict[str, str]:
+    """Return, for each family that can be made here, the task that stands for it."""
+    found = {name: registry.load(name).FAMILY for name in registry.families()}
+    return {name: family.samples[0] for name, family in found.items() if family.is_installed}

@@ -1,9 +1,9 @@
 """`puffer install`: what extras of this package ask for, in spite of stale pins.
 
 Some environment packages pin versions that are years old, and run well with today's. pip cannot be
-told to overlook that, so those packages (`Family.stale_pins`) are installed without their
-requirements, after everything else; what pip then says of those pins, and of no others, is left
-out of its output.
+told to overlook that, so those packages (`Family.stale_pins`) come after everything else, without
+their requirements, whatever Python they ask for, and built with what is installed; what pip then
+says of those pins, and of no others, is left out of its output.
 """
 
 import re
@@ -16,6 +16,7 @@ from pathlib import Path
 from pufferlib import registry
 from pufferlib.exceptions import ArgumentError, UnknownNameError, suggestion
 
+_AS_IT_IS = ("--no-deps", "--ignore-requires-python", "--no-build-isolation")
 _RESOLVER_NOTICE = "ERROR: pip's dependency resolver does not currently take into account"
 
 
@@ -45,7 +46,7 @@ def plan(names: Sequence[str]) -> list[list[str]]:
     wanted = [line for extra in _extras(names) for line in requirements_of(extra)]
     stale = [line for line in wanted if distribution_name(line) in stale_pins()]
     plain = [line for line in wanted if line not in stale]
-    return [call for call in (plain, ["--no-deps", *stale] if stale else []) if call]
+    return [call for call in (plain, [*_AS_IT_IS, *stale] if stale else []) if call]
 
 
 def stale_pins() -> set[str]:

@@ -1,5 +1,6 @@
 """What the registry knows of an environment family without importing it."""
 
+import functools
 import importlib
 import importlib.util
 from collections.abc import Callable
@@ -18,17 +19,26 @@ class Family:
         package: what is imported; None if the family is part of pufferlib.
         default: the task that `make_env` makes when none is named.
         tasks: all names that `make_env` takes.
+        samples: tasks that stand for all of them where trying each would take too long: one for
+            each kind of space or code path, the first for the family. The default task if empty.
         stale_pins: packages of the extra whose own requirements pin versions that are too old, and
             run well with newer ones: installed without their requirements.
         unseeded_tasks: tasks that the same seed does not play again.
+        is_one_per_process: the package refuses a second environment in a process.
     """
 
     name: str
     package: str | None
     default: str
     tasks: tuple[str, ...]
+    samples: tuple[str, ...] = ()
     stale_pins: tuple[str, ...] = ()
     unseeded_tasks: tuple[str, ...] = ()
+    is_one_per_process: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.samples:
+            object.__setattr__(self, "samples", (self.default,))
 
     @property
     def is_installed(self) -> bool:
@@ -37,7 +47,9 @@ class Family:
     @property
     def install_line(self) -> str:
         """What to run to install it."""
-        return f'make install ENV={self.name}   (or: pip install "pufferlib[{self.name}]")'
+        other = "puffer install " if self.stale_pins else "pip install "
+        extra = self.name if self.stale_pins else f'"pufferlib[{self.name}]"'
+        return f"make install ENV={self.name}   (or: {other}{extra})"
 
     def check(self, task: str) -> None:
         """Refuse a task that is not of this family, or a package that is not installed.
@@ -53,6 +65,17 @@ class Family:
             )
         if not self.is_installed:
             raise NotInstalledError(f"{self.name} is not installed. Run: {self.install_line}")
+
+
+def creator_of(family: Family, make_env: Callable[..., Any]) -> Callable[..., Callable[..., Any]]:
+    """Return a module's `env_creator`."""
+
+    def env_creator(name: str = family.default) -> Callable[..., Any]:
+        """Return a picklable function that makes the task `name`."""
+        family.check(name)
+        return functools.partial(make_env, name)
+
+    return env_creator
 
 
 def lazily(**names: str) -> Callable[[str], Any]:

@@ -8,11 +8,9 @@ Discrete(2) CartPole, Discrete(3) Acrobot and MountainCar, Box(1,) the others. O
 Deterministic under a seed.
 """
 
-import functools
-from collections.abc import Callable
 from typing import Any
 
-from pufferlib.registry._family import Family, lazily
+from pufferlib.registry._family import Family, creator_of, lazily
 
 FAMILY = Family(
     name="classic_control",
@@ -47,7 +45,4 @@ def make_env(name: str = FAMILY.default, render_mode: str | None = None, **kwarg
     return GymnasiumPufferEnv(EpisodeStats(env))
 
 
-def env_creator(name: str = FAMILY.default) -> Callable[..., Any]:
-    """Return a picklable function that makes the task `name`."""
-    FAMILY.check(name)
-    return functools.partial(make_env, name)
+env_creator = creator_of(FAMILY, make_env)

@@ -10,11 +10,10 @@ Discrete(121). One agent.
 Deterministic under a seed through the seeding done here, except NetHackChallenge, which refuses it.
 """
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from pufferlib.registry._family import Family, lazily
+from pufferlib.registry._family import Family, creator_of, lazily
 
 FAMILY = Family(
     name="nethack",
@@ -89,7 +88,4 @@ def make_env(
     return GymnasiumPufferEnv(EpisodeStats(env))
 
 
-def env_creator(name: str = FAMILY.default) -> Callable[..., Any]:
-    """Return a picklable function that makes the task `name`."""
-    FAMILY.check(name)
-    return functools.partial(make_env, name)
+env_creator = creator_of(FAMILY, make_env)

@@ -277,6 +277,9 @@ def test_envs_lists_every_family_and_the_tasks_of_one(capsys):
     assert set(registry.load("nethack").FAMILY.tasks) <= set(lines)
 
 
+SAMPLES = {"ocean": "squared", "classic_control": "Acrobot-v1"}
+
+
 def test_the_smoke_test_passes_and_fails_where_it_should(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     assert main(["test", "Acrobot-v1"]) == 0
@@ -284,17 +287,18 @@ def test_the_smoke_test_passes_and_fails_where_it_should(capsys, monkeypatch):
     from pufferlib.registry.ocean.squared import Squared
 
     monkeypatch.setattr(Squared, "step", lambda self, actions: 1 / 0)
-    monkeypatch.setattr("pufferlib.cli.all.installed_families", lambda: ["ocean", "Acrobot-v1"])
+    monkeypatch.setattr("pufferlib.cli.all.installed_samples", lambda: SAMPLES)
     assert main(["test", "all"]) == 1
     table = capsys.readouterr().out.splitlines()[-2:]
-    assert "failed: ZeroDivisionError" in table[0]
+    assert "failed: WorkerError" in table[0]
+    assert "ZeroDivisionError" in table[0]
     assert "passed" in table[1]  # a failure does not end the loop
 
 
 def test_every_command_takes_all_and_ends_with_one_table(capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr("pufferlib.cli.all.installed_families", lambda: ["squared", "Acrobot-v1"])
+    monkeypatch.setattr("pufferlib.cli.all.installed_samples", lambda: SAMPLES)
     small = ["--vec.num-envs", "2", "--vec.backend", "Serial", "--train.horizon", "8"]
     for arguments in (
         ["bench", "all", "--rounds", "1", "--seconds", "0.02", "--num-envs", "2"],
@@ -304,7 +308,7 @@ def test_every_command_takes_all_and_ends_with_one_table(capsys, monkeypatch, tm
         assert main(arguments) == 0
         heading, *rows = capsys.readouterr().out.splitlines()[-3:]
         assert heading.startswith("environment")
-        assert [row.split()[0] for row in rows] == ["squared", "Acrobot-v1"]
+        assert [row.split()[0] for row in rows] == list(SAMPLES)
         assert all("passed" in row for row in rows)
 
 

@@ -20,7 +20,7 @@ TASKS = [
     pytest.param(module, task, id=task)
     for module in FAMILIES
     if module.FAMILY.is_installed
-    for task in module.FAMILY.tasks
+    for task in module.FAMILY.samples
 ]
 
 

@@ -6,11 +6,9 @@ Tasks: `squared` (Box(0 .. 1), Discrete(8)): does anything learn at all? See eac
 Native: `num_agents` games are stepped in one NumPy call. Deterministic under a seed.
 """
 
-import functools
-from collections.abc import Callable
 from typing import Any
 
-from pufferlib.registry._family import Family, lazily
+from pufferlib.registry._family import Family, creator_of, lazily
 
 FAMILY = Family(name="ocean", package=None, default="squared", tasks=("squared",))
 __getattr__ = lazily(Policy="pufferlib.models:Default")
@@ -29,7 +27,4 @@ def make_env(name: str = FAMILY.default, **kwargs: Any) -> Any:
     return {"squared": Squared}[name](**kwargs)
 
 
-def env_creator(name: str = FAMILY.default) -> Callable[..., Any]:
-    """Return a picklable function that makes the task `name`."""
-    FAMILY.check(name)
-    return functools.partial(make_env, name)
+env_creator = creator_of(FAMILY, make_env)
