@@ -99,7 +99,7 @@ class Default(nn.Module):
             env.single_observation_space
         )
         self._layout = layout
-        self._choices = [_choices(field) for field in layout.fields]
+        self._choices = [choices_of(field) for field in layout.fields]
         features = sum(
             choices[1] if choices else field.leaf.size
             for field, choices in zip(layout.fields, self._choices, strict=True)
@@ -122,9 +122,9 @@ class Default(nn.Module):
     def encode_observations(self, observations: Tensor) -> tuple[Tensor, None]:
         """Return ((B, hidden_size), None) for flat observations (B, ...)."""
         batch = observations.shape[0]
-        found = _leaves_of(unflatten(observations, self._layout))
+        found = leaves_of(unflatten(observations, self._layout))
         features = [
-            _features(leaf.reshape(batch, -1), field, choices)
+            features_of(leaf.reshape(batch, -1), field, choices)
             for leaf, field, choices in zip(found, self._layout.fields, self._choices, strict=True)
         ]
         return self.encoder(torch.cat(features, 1)), None
@@ -134,15 +134,16 @@ class Default(nn.Module):
         return self.decoder(hidden), self.value_head(hidden)
 
 
-def _leaves_of(structure: Any) -> list[Tensor]:
+def leaves_of(structure: Any) -> list[Tensor]:
+    """Return the tensors in nested dicts and tuples, in order."""
     if isinstance(structure, dict):
         structure = tuple(structure.values())
     if isinstance(structure, tuple):
-        return [leaf for part in structure for leaf in _leaves_of(part)]
+        return [leaf for part in structure for leaf in leaves_of(part)]
     return [structure]
 
 
-def _choices(field: Field) -> tuple[int, int] | None:
+def choices_of(field: Field) -> tuple[int, int] | None:
     """Return the lowest value of a Discrete leaf and how many it has; None for other leaves.
 
     As plain numbers, which torch.compile takes as constants; it would trace NumPy's.
@@ -151,7 +152,7 @@ def _choices(field: Field) -> tuple[int, int] | None:
     return (int(leaf.low), int(leaf.high - leaf.low) + 1) if leaf.kind == "Discrete" else None
 
 
-def _features(values: Tensor, field: Field, choices: tuple[int, int] | None) -> Tensor:
+def features_of(values: Tensor, field: Field, choices: tuple[int, int] | None) -> Tensor:
     """Return float32 (B, features) for the values (B, size) of one leaf."""
     if choices is not None:
         low, count = choices

@@ -1,0 +1,229 @@
+"""Networks for observations that are an image, or an image and a few vectors."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pufferlib.emulation.layout import Field, Layout
+from pufferlib.exceptions import ArgumentError
+from pufferlib.models import ActionHeads, choices_of, features_of, leaves_of
+from pufferlib.pytorch import Heads, layer_init, unflatten
+
+
+class NatureCNN(nn.Module):
+    """Three convolutions and a linear layer (Mnih et al. 2015, doi:10.1038/nature14236).
+
+    The observation is a Box of three axes, (H, W, C) or (C, H, W), or of two, (H, W); or a Dict or
+    Tuple with one such Box, whose other leaves join after the convolutions. Bytes are scaled to
+    [0, 1]; other images are taken as they are.
+
+    Args:
+        env: an emulated or vectorized environment, or a native one.
+        hidden_size: width of the hidden state.
+        is_channels_first: the image is (C, H, W); if None, the shorter of its first and its last
+            axis are the channels.
+
+    Raises:
+        ArgumentError: the observation has no image, or several; or the image is smaller than 36
+            pixels by 36, which this network cannot see.
+    """
+
+    def __init__(
+        self, env: Any, hidden_size: int = 512, is_channels_first: bool | None = None
+    ) -> None:
+        super().__init__()
+        self.hidden_size = hidden_size
+        self._parts = _Parts(env, is_channels_first)
+        channels, height, width = self._parts.image_shape
+        if min(height, width) < _NATURE_SIDE:
+            raise ArgumentError(
+                f"NatureCNN needs an image of at least {_NATURE_SIDE} x {_NATURE_SIDE} pixels; "
+                f"this environment's has {height} x {width}. Use Impala, which takes any."
+            )
+        self.convolutions = nn.Sequential(
+            layer_init(nn.Conv2d(channels, 32, 8, stride=4)),
+            nn.ReLU(),
+            layer_init(nn.Conv2d(32, 64, 4, stride=2)),
+            nn.ReLU(),
+            layer_init(nn.Conv2d(64, 64, 3)),
+            nn.ReLU(),
+            nn.Flatten(),
+        )
+        self.joined = _joined(self.convolutions, self._parts, hidden_size)
+        self.decoder = ActionHeads(env, hidden_size)
+        self.value_head = layer_init(nn.Linear(hidden_size, 1), std=1.0)
+
+    def forward(self, observations: Tensor) -> tuple[Heads, Tensor]:
+        """Return (actions, value) for flat observations (B, ...)."""
+        hidden, lookup = self.encode_observations(observations)
+        return self.decode_actions(hidden, lookup)
+
+    def encode_observations(self, observations: Tensor) -> tuple[Tensor, None]:
+        """Return ((B, hidden_size), None) for flat observations (B, ...)."""
+        image, vectors = self._parts.split(observations)
+        return self.joined(torch.cat([self.convolutions(image), *vectors], 1)), None
+
+    def decode_actions(self, hidden: Tensor, lookup: Any = None) -> tuple[Heads, Tensor]:
+        """Return (actions, value (B, 1)) for hidden states (B, hidden_size)."""
+        return self.decoder(hidden), self.value_head(hidden)
+
+
+class Impala(nn.Module):
+    """The residual network of IMPALA (Espeholt et al. 2018, arXiv:1802.01561), as in Procgen.
+
+    Takes the observations that `NatureCNN` takes, and images of any size.
+
+    Args:
+        env: an emulated or vectorized environment, or a native one.
+        hidden_size: width of the hidden state.
+        channels: of each stage; a stage halves the image.
+        width: multiplies `channels`; Cobbe et al. 2020 (arXiv:1912.01588) report 1, 2 and 4.
+        is_channels_first: the image is (C, H, W); if None, the shorter of its first and its last
+            axis are the channels.
+
+    Raises:
+        ArgumentError: the observation has no image, or several; or `channels` is empty.
+    """
+
+    def __init__(
+        self,
+        env: Any,
+        hidden_size: int = 256,
+        channels: Sequence[int] = (16, 32, 32),
+        width: int = 1,
+        is_channels_first: bool | None = None,
+    ) -> None:
+        super().__init__()
+        if not channels or width < 1:
+            raise ArgumentError(
+                f"Impala needs at least one stage and a width of 1 or more; got "
+                f"channels={list(channels)}, width={width}."
+            )
+        self.hidden_size = hidden_size
+        self._parts = _Parts(env, is_channels_first)
+        counts = [self._parts.image_shape[0], *[width * count for count in channels]]
+        branch_std = 1 / math.sqrt(_BLOCKS_PER_STAGE * len(channels))
+        stages = [_Stage(inputs, outputs, branch_std) for inputs, outputs in pairwise(counts)]
+        self.convolutions = nn.Sequential(*stages, nn.ReLU(), nn.Flatten())
+        self.joined = _joined(self.convolutions, self._parts, hidden_size)
+        self.decoder = ActionHeads(env, hidden_size)
+        self.value_head = layer_init(nn.Linear(hidden_size, 1), std=1.0)
+
+    def forward(self, observations: Tensor) -> tuple[Heads, Tensor]:
+        """Return (actions, value) for flat observations (B, ...)."""
+        hidden, lookup = self.encode_observations(observations)
+        return self.decode_actions(hidden, lookup)
+
+    def encode_observations(self, observations: Tensor) -> tuple[Tensor, None]:
+        """Return ((B, hidden_size), None) for flat observations (B, ...)."""
+        image, vectors = self._parts.split(observations)
+        return self.joined(torch.cat([self.convolutions(image), *vectors], 1)), None
+
+    def decode_actions(self, hidden: Tensor, lookup: Any = None) -> tuple[Heads, Tensor]:
+        """Return (actions, value (B, 1)) for hidden states (B, hidden_size)."""
+        return self.decoder(hidden), self.value_head(hidden)
+
+
+_NATURE_SIDE = 36  # the convolutions leave 1 x 1 of it
+_BLOCKS_PER_STAGE = 2
+
+
+class _Parts:
+    """The image of an observation and its other leaves, found once."""
+
+    def __init__(self, env: Any, is_channels_first: bool | None) -> None:
+        self._layout: Layout = getattr(env, "observation_layout", None) or Layout.of(
+            env.single_observation_space
+        )
+        self._image = _find_image(self._layout.fields)
+        shape = self._layout.fields[self._image].leaf.shape
+        if len(shape) == 2:
+            shape, is_channels_first = (1, *shape), True
+        if is_channels_first is None:
+            is_channels_first = shape[0] <= shape[2]
+        self._is_channels_first = is_channels_first
+        self._others = [
+            (index, field, choices_of(field))
+            for index, field in enumerate(self._layout.fields)
+            if index != self._image
+        ]
+        order = shape if is_channels_first else (shape[2], *shape[:2])
+        self.image_shape = tuple(int(n) for n in order)  # (C, h, w)
+        self.vector_size = sum(
+            choices[1] if choices else field.leaf.size for _, field, choices in self._others
+        )
+
+    def split(self, observations: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the image, float32 (B, C, h, w), and the other leaves, each float32 (B, n)."""
+        batch = observations.shape[0]
+        found = leaves_of(unflatten(observations, self._layout))
+        image = found[self._image]
+        if image.dim() == 3:
+            image = image.unsqueeze(1)
+        if not self._is_channels_first:
+            image = image.permute(0, 3, 1, 2)
+        scaled = image.float() / 255 if image.dtype == torch.uint8 else image.float()
+        vectors = [
+            features_of(found[index].reshape(batch, -1), field, choices)
+            for index, field, choices in self._others
+        ]
+        return scaled, vectors
+
+
+def _find_image(fields: Sequence[Field]) -> int:
+    """Return which of the leaves is the image."""
+    boxes = [(index, field.leaf) for index, field in enumerate(fields) if field.leaf.kind == "Box"]
+    found = [index for index, leaf in boxes if len(leaf.shape) == 3]
+    found = found or [index for index, leaf in boxes if len(leaf.shape) == 2]
+    if len(found) != 1:
+        shapes = ", ".join(str(field.leaf.shape) for field in fields)
+        raise ArgumentError(
+            f"A policy for pixels needs an observation with one image, a Box of shape (H, W, C), "
+            f"(C, H, W) or (H, W); this one has {len(found)} among leaves of shapes {shapes}. "
+            f"Use pufferlib.models.Default, or write a policy that joins them."
+        )
+    return found[0]
+
+
+def _joined(convolutions: nn.Module, parts: _Parts, hidden_size: int) -> nn.Module:
+    """Return the layer after the convolutions, as wide as a dry run of these says."""
+    with torch.no_grad():
+        features = convolutions(torch.zeros(1, *parts.image_shape)).shape[1]
+    return nn.Sequential(
+        layer_init(nn.Linear(features + parts.vector_size, hidden_size)), nn.ReLU()
+    )
+
+
+class _Stage(nn.Module):
+    """A convolution, a pool that halves the image, and residual blocks."""
+
+    def __init__(self, inputs: int, outputs: int, branch_std: float) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            layer_init(nn.Conv2d(inputs, outputs, 3, padding=1)),
+            nn.MaxPool2d(3, stride=2, padding=1),
+            *[_Block(outputs, branch_std) for _ in range(_BLOCKS_PER_STAGE)],
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.layers(image)
+
+
+class _Block(nn.Module):
+    """A residual block; its branch starts out small, so that depth does not add up."""
+
+    def __init__(self, channels: int, branch_std: float) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(
+            nn.ReLU(),
+            layer_init(nn.Conv2d(channels, channels, 3, padding=1)),
+            nn.ReLU(),
+            layer_init(nn.Conv2d(channels, channels, 3, padding=1), std=branch_std),
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        return image + self.branch(image)
