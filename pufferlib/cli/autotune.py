@@ -40,7 +40,8 @@ def autotune(name: str, console: Console, limits: Limits, write: str | None) -> 
             no file.
 
     Raises:
-        ArgumentError: an argument that cannot be, before anything starts.
+        ArgumentError: an argument that cannot be, before anything starts; or, with `write`, none
+            of the settings trains.
         SettingError: the file cannot be written, likewise.
     """
     module, task = registry.resolve(name)
@@ -74,20 +75,19 @@ def autotune(name: str, console: Console, limits: Limits, write: str | None) -> 
     console.print(_table(tuning))
     console.print(f"[bold]Best: {tuning.best}[/bold]")
     trainable = best_to_train(tuning, config)
-    if trainable is None:
-        if path is not None:
-            raise ArgumentError(
-                f"None of these settings trains with the preset of {task}: see why with puffer "
-                f"train {name} {_flags(tuning.best, config)}. {path} was left as it is."
-            )
-    else:
+    if trainable != tuning.best:
         console.print(
-            f"To train, where there are no pools: puffer train {name} {_flags(trainable, config)}",
+            f"Training takes no pool, and a rollout that {config.train.minibatches} minibatches "
+            f"can be made of. Best for it: {trainable or 'none of these'}",
             soft_wrap=True,
         )
-        if path is not None:
-            editing.write(path, "vec", _preset_values(trainable))
-            console.print(f"Wrote that into [vec] of {path}", markup=False, soft_wrap=True)
+    if trainable is not None:
+        console.print(f"  puffer train {name} {_flags(trainable, config)}", soft_wrap=True)
+    if path is not None:
+        if trainable is None:
+            raise ArgumentError(f"{path} was left as it is. Try more: --max-envs N")
+        editing.write(path, "vec", _preset_values(trainable))
+        console.print(f"Wrote that into [vec] of {path}", markup=False, soft_wrap=True)
     fastest = next(trial for trial in tuning.trials if trial.setting == tuning.best)
     return {"best": str(tuning.best), "steps/s": f"{fastest.steps_per_second:,.0f}"}
 
@@ -175,9 +175,11 @@ def _profile(env: EnvProfile) -> str:
 
 def _table(tuning: Tuning) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("backend", "envs", "workers", "options", "steps/s", "to fastest", "cores busy"):
+    for heading in ("backend", "envs", "workers", "options", "steps/s", "ratio", "cores"):
         is_text = heading in ("backend", "options")
-        table.add_column(heading, justify="left" if is_text else "right", no_wrap=True)
+        table.add_column(
+            heading, justify="left" if is_text else "right", no_wrap=heading != "options"
+        )
     table.add_column("")
     for trial in tuning.trials:
         setting = trial.setting
@@ -188,5 +190,5 @@ def _table(tuning: Tuning) -> Table:
             continue
         busy = "" if trial.busy_cores is None else f"{trial.busy_cores:.1f}"
         cells += [f"{trial.steps_per_second:,.0f}", f"{trial.ratio:.2f}", busy]
-        table.add_row(*cells, "best" if setting == tuning.best else "")
+        table.add_row(*cells, style="bold" if setting == tuning.best else None)
     return table

@@ -58,6 +58,18 @@ def test_training_takes_no_pool_and_rows_for_every_minibatch():
     assert best_to_train(found, recurrent) == Setting("Multiprocessing", 2, 2)
 
 
+def test_where_no_setting_trains_that_is_said_and_the_file_stays(tmp_path, capsys):
+    # NetHack's preset is recurrent and has four minibatches; three rows cannot make them.
+    path = tmp_path / "tuned.toml"
+    arguments = ["--max-envs", "3", "--seconds", "0.02", "--rounds", "1", "--write", str(path)]
+    assert main(["autotune", "nethack", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert "a rollout that 4 minibatches can be made of. Best for it: none of these" in captured.out
+    assert "puffer train" not in captured.out
+    assert f"{path} was left as it is. Try more: --max-envs N" in captured.err
+    assert not path.exists()
+
+
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
     """Return the presets of a checkout, made for the test."""
