@@ -26,6 +26,8 @@ class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Reco
     NLE reports its own time limit as terminated; its `end_status` is then ABORTED, and it is a
     truncation. Gymnasium's limit reports a death on the very last step as both; it is a death.
 
+    MiniHack's rooms of MiniGrid are drawn by MiniGrid's generator, which gets a seed too.
+
     Args:
         env: an NLE or MiniHack environment.
         is_seedable: False for NetHackChallenge, which refuses seeds.
@@ -36,7 +38,9 @@ class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Reco
         gymnasium.Wrapper.__init__(self, env)
         self._is_seedable = is_seedable
         game: Any = env.unwrapped
+        self._game = game
         self._aborted = game.StepStatus.ABORTED
+        self._successful = getattr(game.StepStatus, "TASK_SUCCESSFUL", None)
         self._generator: np.random.Generator | None = None
         self._blstats = np.zeros(27, np.int64)
         self._depth = 0
@@ -47,29 +51,38 @@ class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Reco
         """Start a game; return (observation, info)."""
         if seed is not None and self._is_seedable:
             self._generator = np.random.default_rng(seed)
-        game: Any = self.env.unwrapped
+        game = self._game
         Path(game.nethack._vardir, "record").write_bytes(b"")
+        game._frozen_steps = 0  # what is counted for a time penalty; NLE does not begin anew
         if self._generator is not None:
-            core, display, level = self._generator.integers(_LARGEST_SEED, size=3).tolist()
-            game.seed(core=core, disp=display, reseed=False, lgen=level)
+            self._seed_game(*self._generator.integers(_LARGEST_SEED, size=3).tolist())
         observation, info = self.env.reset(seed=seed, options=options)
         self._depth = 0
-        self._note(observation)
+        self._note()
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, Info]:
         """Take one step; return (observation, reward, terminated, truncated, info)."""
         observation, reward, terminated, truncated, info = self.env.step(action)
-        self._note(observation)
+        self._note()
         if terminated or truncated:
             is_aborted = info["end_status"] == self._aborted
             terminated = bool(terminated) and not is_aborted
             truncated = not terminated
             info = dict(info, **self._statistics())
+            if self._successful is not None:
+                info["success"] = info["end_status"] == self._successful
         return observation, reward, terminated, truncated, info
 
-    def _note(self, observation: Any) -> None:
-        blstats = observation["blstats"]
+    def _seed_game(self, core: int, display: int, level: int) -> None:
+        # Not by game.seed, which in MiniHack's rooms of MiniGrid takes no level.
+        self._game.nethack.set_initial_seeds(core, display, False, level)
+        if hasattr(self._game, "minigrid_env"):
+            rooms = self._game.minigrid_env.unwrapped
+            rooms.np_random = np.random.default_rng(level)  # drawn from by its next reset
+
+    def _note(self) -> None:
+        blstats = self._game.last_observation[self._game._blstats_index]
         if blstats[_DEPTH]:  # all zero once the game is over
             self._blstats[:] = blstats
             self._depth = max(self._depth, int(blstats[_DEPTH]))

@@ -61,11 +61,12 @@ def make_env(
     """Return the task `name`, flat, seeded, with episode statistics.
 
     At an episode's end `info` has, besides `episode_return` and `episode_length`: `depth` (deepest
-    dungeon level reached), `experience_level`, `turns` and `score` (the game's own).
+    dungeon level reached), `experience_level`, `turns` and `score` (the game's own); of Oracle,
+    Staircase and StaircasePet also `success`.
 
     Args:
         name: one of `FAMILY.tasks`.
-        observation_keys: which of NLE's observations to include; `blstats` is needed.
+        observation_keys: which of NLE's observations to include.
         render_mode: "ansi" returns the map as text, "human" prints the terminal in colour.
         **kwargs: passed to `gymnasium.make` (`max_episode_steps`) and to NLE (`character` ...).
     """

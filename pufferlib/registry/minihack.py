@@ -1,0 +1,272 @@
+"""MiniHack: small tasks built from the parts of NetHack.
+
+Source: https://github.com/samvelyan/minihack   Licence: Apache-2.0; NetHack's own for NLE below it
+Cite: Samvelyan et al. 2021, MiniHack the Planet, arXiv:2109.13202.
+Install: make install ENV=minihack
+Observations: Dict, bytes when flat (3.8 KB): 'chars' Box(0, 255, (21, 79), uint8), 'colors'
+Box(0, 15, (21, 79), uint8), 'blstats' Box(-2147483648, 2147483647, (27,), int64), 'message' Box(0,
+255, (256,), uint8); `observation_keys` chooses others. Actions: Discrete, of 8 to 16 for navigation
+and the Restricted tasks, of 85 for the other skills. One agent.
+Deterministic under a seed through the seeding done here.
+
+The MiniHack-Boxoban tasks are left out: their levels are a download of their own.
+"""
+
+import copy
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from pufferlib.exceptions import ArgumentError
+from pufferlib.registry._family import Family, creator_of, lazily
+
+FAMILY = Family(
+    name="minihack",
+    package="minihack",
+    default="MiniHack-Room-5x5-v0",
+    tasks=(
+        "MiniHack-ClosedDoor-v0",
+        "MiniHack-Corridor-R2-v0",
+        "MiniHack-Corridor-R3-v0",
+        "MiniHack-Corridor-R5-v0",
+        "MiniHack-CorridorBattle-Dark-v0",
+        "MiniHack-CorridorBattle-v0",
+        "MiniHack-Eat-Distr-v0",
+        "MiniHack-Eat-Fixed-v0",
+        "MiniHack-Eat-v0",
+        "MiniHack-ExploreMaze-Easy-Mapped-v0",
+        "MiniHack-ExploreMaze-Easy-v0",
+        "MiniHack-ExploreMaze-Hard-Mapped-v0",
+        "MiniHack-ExploreMaze-Hard-v0",
+        "MiniHack-Freeze-Horn-Full-v0",
+        "MiniHack-Freeze-Horn-Restricted-v0",
+        "MiniHack-Freeze-Lava-Full-v0",
+        "MiniHack-Freeze-Lava-Restricted-v0",
+        "MiniHack-Freeze-Random-Full-v0",
+        "MiniHack-Freeze-Random-Restricted-v0",
+        "MiniHack-Freeze-Wand-Full-v0",
+        "MiniHack-Freeze-Wand-Restricted-v0",
+        "MiniHack-HideNSeek-Big-v0",
+        "MiniHack-HideNSeek-Lava-v0",
+        "MiniHack-HideNSeek-Mapped-v0",
+        "MiniHack-HideNSeek-v0",
+        "MiniHack-KeyRoom-Dark-S15-v0",
+        "MiniHack-KeyRoom-Dark-S5-v0",
+        "MiniHack-KeyRoom-Fixed-S5-v0",
+        "MiniHack-KeyRoom-S15-v0",
+        "MiniHack-KeyRoom-S5-v0",
+        "MiniHack-Labyrinth-Big-v0",
+        "MiniHack-Labyrinth-Small-v0",
+        "MiniHack-LavaCross-Full-v0",
+        "MiniHack-LavaCross-Levitate-Full-v0",
+        "MiniHack-LavaCross-Levitate-Potion-Inv-Full-v0",
+        "MiniHack-LavaCross-Levitate-Potion-Inv-Restricted-v0",
+        "MiniHack-LavaCross-Levitate-Potion-Pickup-Full-v0",
+        "MiniHack-LavaCross-Levitate-Potion-Pickup-Restricted-v0",
+        "MiniHack-LavaCross-Levitate-Restricted-v0",
+        "MiniHack-LavaCross-Levitate-Ring-Inv-Full-v0",
+        "MiniHack-LavaCross-Levitate-Ring-Inv-Restricted-v0",
+        "MiniHack-LavaCross-Levitate-Ring-Pickup-Full-v0",
+        "MiniHack-LavaCross-Levitate-Ring-Pickup-Restricted-v0",
+        "MiniHack-LavaCross-Restricted-v0",
+        "MiniHack-LavaCrossingS11N5-v0",
+        "MiniHack-LavaCrossingS19N13-v0",
+        "MiniHack-LavaCrossingS19N17-v0",
+        "MiniHack-LavaCrossingS9N1-v0",
+        "MiniHack-LavaCrossingS9N2-v0",
+        "MiniHack-LavaCrossingS9N3-v0",
+        "MiniHack-Levitate-Boots-Fixed-v0",
+        "MiniHack-Levitate-Boots-Full-v0",
+        "MiniHack-Levitate-Boots-Restricted-v0",
+        "MiniHack-Levitate-Potion-Fixed-v0",
+        "MiniHack-Levitate-Potion-Full-v0",
+        "MiniHack-Levitate-Potion-Restricted-v0",
+        "MiniHack-Levitate-Random-Full-v0",
+        "MiniHack-Levitate-Ring-Fixed-v0",
+        "MiniHack-Levitate-Ring-Full-v0",
+        "MiniHack-Levitate-Ring-Restricted-v0",
+        "MiniHack-LockedDoor-Fixed-v0",
+        "MiniHack-LockedDoor-v0",
+        "MiniHack-MazeWalk-15x15-v0",
+        "MiniHack-MazeWalk-45x19-v0",
+        "MiniHack-MazeWalk-9x9-v0",
+        "MiniHack-MazeWalk-Mapped-15x15-v0",
+        "MiniHack-MazeWalk-Mapped-45x19-v0",
+        "MiniHack-MazeWalk-Mapped-9x9-v0",
+        "MiniHack-Memento-F2-v0",
+        "MiniHack-Memento-F4-v0",
+        "MiniHack-Memento-Short-F2-v0",
+        "MiniHack-MultiRoom-N10-Lava-OpenDoor-v0",
+        "MiniHack-MultiRoom-N10-Lava-v0",
+        "MiniHack-MultiRoom-N10-OpenDoor-v0",
+        "MiniHack-MultiRoom-N10-v0",
+        "MiniHack-MultiRoom-N2-Extreme-v0",
+        "MiniHack-MultiRoom-N2-Lava-v0",
+        "MiniHack-MultiRoom-N2-LavaMonsters-v0",
+        "MiniHack-MultiRoom-N2-Locked-v0",
+        "MiniHack-MultiRoom-N2-Monster-v0",
+        "MiniHack-MultiRoom-N2-v0",
+        "MiniHack-MultiRoom-N4-Extreme-v0",
+        "MiniHack-MultiRoom-N4-Lava-v0",
+        "MiniHack-MultiRoom-N4-LavaMonsters-v0",
+        "MiniHack-MultiRoom-N4-Locked-v0",
+        "MiniHack-MultiRoom-N4-Monster-v0",
+        "MiniHack-MultiRoom-N4-v0",
+        "MiniHack-MultiRoom-N6-Extreme-v0",
+        "MiniHack-MultiRoom-N6-Lava-OpenDoor-v0",
+        "MiniHack-MultiRoom-N6-Lava-v0",
+        "MiniHack-MultiRoom-N6-LavaMonsters-v0",
+        "MiniHack-MultiRoom-N6-Locked-v0",
+        "MiniHack-MultiRoom-N6-Monster-v0",
+        "MiniHack-MultiRoom-N6-OpenDoor-v0",
+        "MiniHack-MultiRoom-N6-v0",
+        "MiniHack-Navigation-Custom-v0",
+        "MiniHack-Pray-Distr-v0",
+        "MiniHack-Pray-Fixed-v0",
+        "MiniHack-Pray-v0",
+        "MiniHack-PutOn-Distr-v0",
+        "MiniHack-PutOn-Fixed-v0",
+        "MiniHack-PutOn-v0",
+        "MiniHack-Quest-Easy-v0",
+        "MiniHack-Quest-Hard-v0",
+        "MiniHack-Quest-Medium-v0",
+        "MiniHack-Read-Distr-v0",
+        "MiniHack-Read-Fixed-v0",
+        "MiniHack-Read-v0",
+        "MiniHack-River-Lava-v0",
+        "MiniHack-River-Monster-v0",
+        "MiniHack-River-MonsterLava-v0",
+        "MiniHack-River-Narrow-v0",
+        "MiniHack-River-v0",
+        "MiniHack-Room-15x15-v0",
+        "MiniHack-Room-5x5-v0",
+        "MiniHack-Room-Dark-15x15-v0",
+        "MiniHack-Room-Dark-5x5-v0",
+        "MiniHack-Room-Monster-15x15-v0",
+        "MiniHack-Room-Monster-5x5-v0",
+        "MiniHack-Room-Random-15x15-v0",
+        "MiniHack-Room-Random-5x5-v0",
+        "MiniHack-Room-Trap-15x15-v0",
+        "MiniHack-Room-Trap-5x5-v0",
+        "MiniHack-Room-Ultimate-15x15-v0",
+        "MiniHack-Room-Ultimate-5x5-v0",
+        "MiniHack-SimpleCrossingS11N5-v0",
+        "MiniHack-SimpleCrossingS9N1-v0",
+        "MiniHack-SimpleCrossingS9N2-v0",
+        "MiniHack-SimpleCrossingS9N3-v0",
+        "MiniHack-Sink-Distr-v0",
+        "MiniHack-Sink-Fixed-v0",
+        "MiniHack-Sink-v0",
+        "MiniHack-Skill-Custom-v0",
+        "MiniHack-Sokoban1a-v1",
+        "MiniHack-Sokoban1b-v1",
+        "MiniHack-Sokoban2a-v1",
+        "MiniHack-Sokoban2b-v1",
+        "MiniHack-Sokoban3a-v1",
+        "MiniHack-Sokoban3b-v1",
+        "MiniHack-Sokoban4a-v1",
+        "MiniHack-Sokoban4b-v1",
+        "MiniHack-Wear-Distr-v0",
+        "MiniHack-Wear-Fixed-v0",
+        "MiniHack-Wear-v0",
+        "MiniHack-Wield-Distr-v0",
+        "MiniHack-Wield-Fixed-v0",
+        "MiniHack-Wield-v0",
+        "MiniHack-WoD-Easy-Full-v0",
+        "MiniHack-WoD-Easy-Restricted-v0",
+        "MiniHack-WoD-Hard-Full-v0",
+        "MiniHack-WoD-Hard-Restricted-v0",
+        "MiniHack-WoD-Medium-Full-v0",
+        "MiniHack-WoD-Medium-Restricted-v0",
+        "MiniHack-WoD-Pro-Full-v0",
+        "MiniHack-WoD-Pro-Restricted-v0",
+        "MiniHack-Zap-Distr-v0",
+        "MiniHack-Zap-Fixed-v0",
+        "MiniHack-Zap-v0",
+    ),
+    samples=(
+        "MiniHack-Room-5x5-v0",
+        "MiniHack-KeyRoom-S5-v0",  # other actions
+        "MiniHack-MultiRoom-N2-v0",  # rooms of MiniGrid
+        "MiniHack-LavaCrossingS9N1-v0",  # rooms of MiniGrid, their size mended
+        "MiniHack-Eat-v0",  # a reward manager
+    ),
+    stale_pins=("nle",),  # nle 1.3.0 asks for gymnasium == 1.2.0; it runs on 1.4.0
+)
+__getattr__ = lazily(Policy="pufferlib.policies.nethack:Policy")
+
+# What policies.nethack looks at.
+OBSERVATION_KEYS = ("chars", "colors", "blstats", "message")
+
+
+def make_env(
+    name: str = FAMILY.default,
+    observation_keys: Sequence[str] = OBSERVATION_KEYS,
+    render_mode: str | None = "ansi",
+    **kwargs: Any,
+) -> Any:
+    """Return the task `name`, flat, seeded, with episode statistics.
+
+    At an episode's end `info` has, besides `episode_return` and `episode_length`: `success`, and
+    those of `nethack.make_env`. Reaching the goal on the last step allowed is no success.
+
+    Args:
+        name: one of `FAMILY.tasks`. MiniHack-Navigation-Custom-v0 and MiniHack-Skill-Custom-v0 need
+            `des_file`, a level in NetHack's description language or the path of one.
+        observation_keys: which of MiniHack's observations to include: NLE's, and such as
+            "chars_crop", (9, 9) around the hero, or "pixel".
+        render_mode: "ansi" returns the map as text, "human" prints the terminal in colour.
+        **kwargs: passed to MiniHack (`max_episode_steps`, `obs_crop_h`, `penalty_step` ...). Its
+            `seeds` are drawn by Python's generator, which the seed does not reach.
+
+    Raises:
+        ArgumentError: a custom task without `des_file`.
+    """
+    FAMILY.check(name)
+    if "-Custom-" in name and "des_file" not in kwargs:
+        raise ArgumentError(
+            f"{name} is a task for levels of your own; got no des_file. Give one: the text of a "
+            f"level in NetHack's description language, or the path of a .des file."
+        )
+    import gymnasium
+
+    from pufferlib.emulation import GymnasiumPufferEnv
+    from pufferlib.registry._nethack_episode import NetHackEpisode
+    from pufferlib.wrappers import EpisodeStats
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
+        warnings.filterwarnings("ignore", ".*MiniGrid-MultiRoom-N4-S5-v0 is out of date")
+        import minihack  # noqa: F401  (registers the tasks)
+
+        if "Crossing" in name:
+            kwargs = {"env_name": _crossing(name)} | kwargs
+        spec = copy.deepcopy(gymnasium.spec(name))
+        # Not as arguments of make, which keeps max_episode_steps to itself.
+        spec.kwargs |= {"observation_keys": list(observation_keys), **kwargs}
+        env = gymnasium.make(spec, render_mode=render_mode, disable_env_checker=True)
+    return GymnasiumPufferEnv(EpisodeStats(NetHackEpisode(env)))
+
+
+def _crossing(name: str) -> str:
+    """Return the name of the MiniGrid task below the MiniHack task `name`, of its own size.
+
+    MiniHack asks every MiniGrid task for a size; MiniGrid 3 refuses where the task has one.
+    """
+    import gymnasium
+    import minigrid  # noqa: F401  (registers its tasks)
+
+    theirs = gymnasium.spec(name.replace("MiniHack", "MiniGrid"))
+    ours = f"pufferlib/{theirs.id}"
+    if ours not in gymnasium.registry:
+        gymnasium.register(ours, f"{__name__}:_make_crossing", kwargs=theirs.kwargs)
+    return ours
+
+
+def _make_crossing(width: int, height: int, **kwargs: Any) -> Any:
+    from minigrid.envs.crossing import CrossingEnv
+
+    return CrossingEnv(**kwargs)
+
+
+env_creator = creator_of(FAMILY, make_env)
