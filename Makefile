@@ -10,10 +10,11 @@ PUFFER := $(BIN)/puffer
 INSTALL := $(PUFFER) install --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check install test-env bench-env bench train eval autotune envs doctor format lint types clean
+.PHONY: help demo test check install test-env bench-env bench train eval autotune envs doctor format lint types \
+	image image-cpu shell docker-test docker-test-env docker-train sbom lists lock devcontainer clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  ENV=nethack   a family or task (make envs), or: all      ARGS='--train.seed 2'   more flags"
 
@@ -65,6 +66,49 @@ lint: $(VENV)/.dev ## check format and style
 
 types: $(VENV)/.dev ## check types
 	$(BIN)/mypy
+
+# The image. With a GPU and the NVIDIA Container Toolkit on the host, containers are given the GPU.
+IMAGE ?= pufferlib
+DOCKER ?= docker
+TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
+BUILD_ARGS ?=
+BUILD = $(DOCKER) build --file docker/Dockerfile $(BUILD_ARGS) \
+	--build-arg VERSION=$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' pufferlib/__init__.py) \
+	--build-arg REVISION=$$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
+GPUS = $$(docker/gpus.sh $(DOCKER))
+RUN = mkdir -p runs && $(DOCKER) run --rm --init=false $(GPUS) --user $$(id -u):$$(id -g) \
+	--env WANDB_API_KEY --env WANDB_MODE --volume "$$PWD/runs:/workspace/runs" $(RUN_ARGS)
+
+image: ## build the image: every environment, CUDA build of torch
+	$(BUILD) --tag $(IMAGE) .
+
+image-cpu: ## build it with the CPU build of torch, a third of the size
+	$(BUILD) --tag $(IMAGE) --build-arg TORCH_INDEX=$(TORCH_CPU_INDEX) .
+
+shell: ## a shell in the image; runs/ is shared with it
+	$(RUN) --interactive --tty $(IMAGE) bash
+
+docker-test: $(VENV)/.test ## test the image: what it holds, how it runs and stops
+	IMAGE=$(IMAGE) $(BIN)/python -m pytest -m docker tests/docker $(ARGS)
+
+docker-test-env: ## smoke-test an environment in the image; ENV=...
+	$(RUN) $(IMAGE) puffer test $(ENV) $(ARGS)
+
+docker-train: ## train in the image; the run lands in runs/; ENV=...
+	$(RUN) $(IMAGE) puffer train $(ENV) $(ARGS)
+
+sbom: ## write the image's bill of materials, sbom.cdx.json
+	$(DOCKER) run --rm --env PUFFERLIB_QUIET=1 $(IMAGE) cat /usr/share/pufferlib/python.cdx.json > sbom.cdx.json
+
+lists: $(VENV)/.base ## write what the image installs, docker/requirements*.txt
+	$(BIN)/python docker/lock.py
+
+lock: $(VENV)/.base ## refresh every pinned version, constraints.txt
+	$(BIN)/python docker/lock.py --pins
+
+devcontainer: # what .devcontainer runs when it is created
+	pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $(VENV)/.base $(VENV)/.test $(VENV)/.dev $(VENV)/.bench $(VENV)/.nethack
 
 clean: ## remove the virtual environment and caches; runs/ stays
 	rm -rf $(VENV) build *.egg-info pufferlib/*/*.so .mypy_cache .pytest_cache .ruff_cache .hypothesis

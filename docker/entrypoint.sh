@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Prepare, say what is wrong, then become the command. What is wrong never fails the start.
+set -euo pipefail
+
+# shellcheck source=docker/prepare.sh
+. /usr/local/bin/prepare.sh
+if command -v puffer >/dev/null && [ -z "${PUFFERLIB_QUIET:-}" ]; then
+  puffer doctor --brief >&2 || true
+fi
+exec "$@"

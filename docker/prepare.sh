@@ -1,0 +1,27 @@
+# shellcheck shell=bash
+# What a container needs before the first command. Source it; it may run any number of times.
+#
+# The entrypoint does, and so does onstart.sh, because rented hosts replace the entrypoint.
+
+# With --user, or on a read-only root, home may not be there or not be writable. Several libraries
+# keep caches in it, so it is given a place of its own.
+if [ ! -w "${HOME:-/}" ] || [ "${HOME:-/}" = / ]; then
+  HOME=${TMPDIR:-/tmp}/home-$(id -u)
+  mkdir -p -m 700 "$HOME" 2>/dev/null || echo "puffer: no writable home; mount a tmpfs on /tmp" >&2
+  export HOME
+fi
+
+# Numeric libraries count the host's cores; the container may have fewer.
+if [ -z "${OMP_NUM_THREADS:-}" ]; then
+  OMP_NUM_THREADS=$(python -c 'from pufferlib.vector import usable_cores; print(usable_cores())' 2>/dev/null || nproc)
+  export OMP_NUM_THREADS
+fi
+
+# A login over SSH starts from an empty environment: leave it what this one has. Secrets stay out.
+if [ "$(id -u)" = 0 ] && [ -w /etc/environment ]; then
+  kept=$(grep -vE '^(PATH|LANG|VIRTUAL_ENV|SDL_VIDEODRIVER|MUJOCO_GL|PUFFERLIB_[A-Z_]*|NVIDIA_[A-Z_]*)=' /etc/environment || true)
+  {
+    [ -z "$kept" ] || printf '%s\n' "$kept"
+    env | grep -E '^(PATH|LANG|VIRTUAL_ENV|SDL_VIDEODRIVER|MUJOCO_GL|PUFFERLIB_[A-Z_]*|NVIDIA_[A-Z_]*)=' | sort
+  } > /etc/environment.new && cat /etc/environment.new > /etc/environment && rm /etc/environment.new
+fi

@@ -1,0 +1,51 @@
+"""The devcontainers come up through the official command line, and `make` works at once."""
+
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+from docker_engine import ROOT, docker
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
+
+
+def has_gpu_runtime():
+    return "nvidia" in docker("info", "--format", "{{json .Runtimes}}", check=False)
+
+
+def devcontainer(*arguments, cwd):
+    command = ["devcontainer", *arguments]
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, timeout=1700, check=False
+    )
+
+
+@pytest.mark.parametrize("config", ["devcontainer.json", "gpu/devcontainer.json"])
+def test_it_comes_up_and_tests_an_environment(config, tmp_path):
+    if not shutil.which("devcontainer"):
+        pytest.skip("the devcontainer command line is not installed")
+    if config.startswith("gpu") and not has_gpu_runtime():
+        pytest.skip("this engine has no NVIDIA runtime")
+    workspace = tmp_path / "pufferlib"
+    ignore = shutil.ignore_patterns(
+        ".venv", ".git", "runs", "build", "*.so", ".*_cache", ".hypothesis"
+    )
+    shutil.copytree(ROOT, workspace, ignore=ignore)
+    subprocess.run(["chmod", "-R", "a+rwX", str(workspace)], check=True)
+    where = [
+        "--workspace-folder",
+        str(workspace),
+        "--config",
+        str(workspace / ".devcontainer" / config),
+    ]
+    up = devcontainer("up", *where, cwd=workspace)
+    assert up.returncode == 0, up.stdout[-2000:] + up.stderr[-2000:]
+    container = json.loads(up.stdout.splitlines()[-1])["containerId"]
+    try:
+        run = devcontainer("exec", *where, "make", "test-env", "ENV=nethack", cwd=workspace)
+        assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]
+        assert re.search(r"passed", run.stdout)
+    finally:
+        docker("rm", "--force", container)

@@ -1,0 +1,155 @@
+"""What the image holds, and what it does not."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+import time
+
+import pytest
+from docker_engine import IMAGE, ROOT, docker, in_image
+
+from pufferlib import registry
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+GIB, MIB = 2**30, 2**20
+
+
+def test_every_environment_is_installed():
+    table = in_image("puffer", "envs", flags=("--env", "COLUMNS=200"))
+    rows = {line.split()[0]: line.split()[1] for line in table.splitlines() if line.split()[1:]}
+    assert {rows[name] for name in registry.families()} == {"yes"}
+
+
+def test_an_environment_passes_its_smoke_test():
+    text = in_image("puffer", "test", "nethack")
+    assert "passed" in text
+
+
+def test_the_entrypoint_says_what_is_there_and_becomes_the_command():
+    text = in_image("sh", "-c", "echo I am $$; ps -o pid=,args= -p 1")
+    assert "pufferlib" in text  # the doctor's line
+    assert re.search(r"1 tini -g --", text)
+
+
+def test_what_is_wrong_never_fails_the_start():
+    flags = ("--env", "OMP_NUM_THREADS=64", "--read-only")
+    assert "Set OMP_NUM_THREADS" in in_image("true", flags=flags)
+
+
+def test_preparing_twice_changes_nothing():
+    script = """
+    . /usr/local/bin/prepare.sh; env | grep -v '^_=' | sort > /tmp/1; cp /etc/environment /tmp/e1
+    . /usr/local/bin/prepare.sh; env | grep -v '^_=' | sort > /tmp/2
+    diff /tmp/1 /tmp/2 && diff /tmp/e1 /etc/environment && echo same"""
+    for flags in (("--user", "0"), ("--user", "4242:4242")):
+        text = in_image("bash", "-c", script, flags=(*flags, "--env", "PUFFERLIB_QUIET=1"))
+        assert text.strip().endswith("same")
+
+
+def test_labels_and_the_image_itself_name_version_and_revision():
+    labels = json.loads(docker("image", "inspect", IMAGE))[0]["Config"]["Labels"]
+    version = labels["org.opencontainers.image.version"]
+    assert (
+        version
+        == in_image(
+            "python",
+            "-c",
+            "import pufferlib; print(pufferlib.__version__)",
+            flags=("--env", "PUFFERLIB_QUIET=1"),
+        ).strip()
+    )
+    assert re.fullmatch(r"[0-9a-f]{7,}", labels["org.opencontainers.image.revision"])
+    assert labels["org.opencontainers.image.revision"] in in_image("puffer", "doctor")
+
+
+def test_the_user_is_not_root_and_nothing_is_open_to_all():
+    flags = ("--env", "PUFFERLIB_QUIET=1")
+    assert in_image("id", "-u", flags=flags).strip() == "1000"
+    find = "find / -xdev -perm -0002 ! -type l ! -perm -1000 -print"
+    assert in_image("bash", "-c", find, flags=("--user", "0", *flags)).strip() == ""
+
+
+def test_nothing_in_it_is_a_secret():
+    history = docker("history", "--no-trunc", "--format", "{{.CreatedBy}}", IMAGE)
+    config = json.dumps(json.loads(docker("image", "inspect", IMAGE))[0]["Config"])
+    for text in (history, config, in_image("env")):
+        assert not re.search(r"(?i)(token|passw|secret|api_?key)[a-z_]*=\S", text)
+        assert not re.search(r"://[^/\s]+:[^/\s]+@", text)
+
+
+def test_the_bill_of_materials_lists_what_is_installed():
+    flags = ("--env", "PUFFERLIB_QUIET=1")
+    bill = json.loads(in_image("cat", "/usr/share/pufferlib/python.cdx.json", flags=flags))
+    assert bill["bomFormat"] == "CycloneDX"
+    listed = {part["name"].lower().replace("_", "-") for part in bill["components"]}
+    frozen = in_image("pip", "list", "--format=freeze", flags=flags).split()
+    assert {line.partition("==")[0].lower().replace("_", "-") for line in frozen} <= listed
+
+
+def test_the_cpu_image_and_the_layer_of_the_package_are_small():
+    lines = docker("history", "--human=false", "--format", "{{.Size}} {{.CreatedBy}}", IMAGE)
+    sizes = [(int(size), by) for size, by in (line.split(" ", 1) for line in lines.splitlines())]
+    package = [size for size, by in sizes if "/tmp/wheels" in by and "--ignore" not in by]
+    assert len(package) == 1
+    assert package[0] < 20 * MIB
+    torch = in_image("python", "-c", "import torch; print(torch.version.cuda)").split()[-1]
+    if torch == "None":
+        assert sum(size for size, _ in sizes) < 4 * GIB
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["hadolint", "docker/Dockerfile"],
+        [
+            "shellcheck",
+            "--external-sources",
+            *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docker").rglob("*.sh")),
+        ],
+    ],
+    ids=["hadolint", "shellcheck"],
+)
+def test_the_files_are_clean(command):
+    assert shutil.which(command[0]), f"{command[0]} is not installed"
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.stdout + result.stderr == ""
+
+
+def test_an_edit_of_the_package_rebuilds_the_package_only(tmp_path):
+    context = tmp_path / "context"
+    archive = tmp_path / "context.tar"
+    names = [line.removeprefix("!") for line in (ROOT / ".dockerignore").read_text().splitlines()]
+    with tarfile.open(archive, "w") as tar:
+        for name in names:
+            if name and not name.startswith(("#", "*")):
+                tar.add(ROOT / name, name)
+    with tarfile.open(archive) as tar:
+        tar.extractall(context, filter="data")
+    file = context / "pufferlib" / "exceptions.py"
+    file.write_text(file.read_text() + f"\n# edited {time.time()}\n")
+    arguments = build_arguments()
+    log = docker(
+        "build",
+        "--progress",
+        "plain",
+        "--file",
+        str(context / "docker/Dockerfile"),
+        *arguments,
+        str(context),
+        timeout=550,
+    )
+    steps = dict(re.findall(r"^#(\d+) \[(.+?)\]", log, re.MULTILINE))
+    cached = set(re.findall(r"^#(\d+) CACHED", log, re.MULTILINE))
+    fresh = {name.split()[0] for number, name in steps.items() if number not in cached}
+    assert fresh - {"internal"} <= {"package", "installed", "bill", "tank"}
+    assert any(name.startswith("envs") for number, name in steps.items() if number in cached)
+
+
+def build_arguments():
+    """Return the build arguments that make the image again from the cache."""
+    torch = in_image("python", "-c", "import torch; print(torch.__version__)").split()[-1]
+    given = os.environ.get("BUILD_ARGS", "").split()
+    return [*given, "--build-arg", f"TORCH_VERSION={torch.partition('+')[0]}"]

@@ -1,0 +1,197 @@
+"""How the image runs: whatever the host grants it, and however it is ended."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+from docker_engine import IMAGE, ROOT, STEPS, docker, in_image
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
+QUIET = ("--env", "PUFFERLIB_QUIET=1")
+TRAIN = ["puffer", "train", "nethack", "--vec.num-envs", "8", "--train.horizon", "32"]
+LIMITS = {
+    "little shared memory": ["--shm-size", "64m"],
+    "one core": ["--cpus", "1"],
+    "few processes": ["--pids-limit", "200"],
+    "read-only": ["--read-only", "--tmpfs", "/tmp", "--tmpfs", "/workspace:mode=1777"],
+    "no network": ["--network", "none"],
+    "any user": ["--user", "4242:4242"],
+}
+
+
+@pytest.mark.parametrize("flags", LIMITS.values(), ids=LIMITS)
+def test_it_trains_within_limits(flags):
+    text = in_image(*TRAIN, "--train.total-timesteps", STEPS, flags=tuple(flags), timeout=800)
+    assert "Saved runs/" in text
+
+
+def wait_for(condition, seconds=120.0):
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.5)
+    return found
+
+
+def updates(container, run):
+    """Return how many updates the metrics of a run tell of."""
+    text = docker("exec", container, "sh", "-c", f"cat {run}/metrics.jsonl || true", check=False)
+    return sum(line.startswith("{") for line in text.splitlines())
+
+
+def test_sigterm_saves_a_checkpoint_and_ends(container, volume):
+    command = [*TRAIN, "--run", "/workspace/runs/it", "--train.total-timesteps", "100000000"]
+    flags = [
+        "--detach",
+        "--name",
+        container,
+        "--user",
+        "0",
+        "--volume",
+        f"{volume}:/workspace/runs",
+    ]
+    docker("run", *flags, IMAGE, *command)
+    wait_for(lambda: updates(container, "/workspace/runs/it") >= 1)
+    top = docker("top", container, "-o", "pid,args")
+    assert "puffer train" in top
+    docker("stop", "--time", "60", container)
+    state = json.loads(docker("inspect", container))[0]["State"]
+    assert state["ExitCode"] == 130
+    assert "Saved /workspace/runs/it/checkpoint.pt" in docker("logs", container)
+    listed = in_image(
+        "ls", "/workspace/runs/it", flags=("--volume", f"{volume}:/workspace/runs", *QUIET)
+    )
+    assert "checkpoint.pt" in listed
+
+
+def test_no_process_of_a_training_is_root(container):
+    docker(
+        "run",
+        "--detach",
+        "--name",
+        container,
+        IMAGE,
+        *TRAIN,
+        "--train.total-timesteps",
+        "100000000",
+    )
+    wait_for(lambda: "puffer train" in docker("top", container, "-o", "args"))
+    wait_for(lambda: docker("exec", container, "sh", "-c", "ls runs || true").strip())
+    users = docker("top", container, "-o", "uid").split()[1:]
+    assert len(users) >= 3  # tini, the trainer, workers
+    assert set(users) == {"1000"}
+
+
+def test_runs_land_on_the_host_with_the_hosts_owner(tmp_path):
+    tmp_path.chmod(0o755)
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    os.chown(runs, 1234, 1234)
+    flags = ("--user", "1234:1234", "--volume", f"{runs}:/workspace/runs")
+    in_image("puffer", "train", "squared", "--train.total-timesteps", "4096", flags=flags)
+    found = list(runs.rglob("*"))
+    assert any(path.name == "checkpoint.pt" for path in found)
+    assert {path.stat().st_uid for path in found} == {1234}
+
+
+def test_health_tells_a_training_that_stands_still(container):
+    flags = [
+        "--detach",
+        "--name",
+        container,
+        "--env",
+        "PUFFERLIB_HEALTH_S=5",
+        "--health-interval",
+        "2s",
+        "--health-retries",
+        "2",
+        "--health-start-period",
+        "1s",
+    ]
+    docker("run", *flags, IMAGE, *TRAIN, "--train.total-timesteps", "100000000")
+
+    def health():
+        return json.loads(docker("inspect", container))[0]["State"]["Health"]["Status"]
+
+    wait_for(lambda: health() == "healthy")
+    wait_for(
+        lambda: int(docker("exec", container, "sh", "-c", "cat runs/*/metrics.jsonl | wc -l")) > 2
+    )
+    script = "for p in $(pgrep -f 'puffer train'); do kill -STOP $p; done"
+    docker("exec", container, "sh", "-c", script)
+    wait_for(lambda: health() == "unhealthy")
+
+
+ONSTART = ["bash", "-c", "puffer-onstart && puffer-onstart"]
+
+
+def test_a_rented_machine_resumes_what_was_killed(container, volume):
+    train = "nethack --vec.num-envs 8 --train.horizon 32 --train.checkpoint-interval 1"
+    flags = [
+        "--detach",
+        "--name",
+        container,
+        "--volume",
+        f"{volume}:/workspace",
+        "--user",
+        "0",
+        "--env",
+        f"PUFFERLIB_TRAIN={train} --train.total-timesteps 100000000",
+        "--entrypoint",
+        "sleep",
+    ]  # as such hosts do
+    docker("run", *flags, IMAGE, "infinity")
+    run = "/workspace/runs/main"
+    text = docker("exec", container, *ONSTART)
+    assert text.count("puffer: training") == 1
+    assert text.count("is being trained already") == 1
+    wait_for(lambda: updates(container, run) >= 2)
+    before = timesteps(container, run)
+    docker("exec", container, "pkill", "--signal", str(int(signal.SIGKILL)), "-f", "puffer train")
+    wait_for(lambda: "train" not in docker("top", container, "-o", "args"))
+    count = updates(container, run)
+    text = docker("exec", container, *ONSTART)
+    assert text.count("puffer: training") == 1
+    wait_for(lambda: updates(container, run) > count)
+    assert timesteps(container, run) > before  # it went on, and did not begin anew
+    assert "PUFFERLIB_TRAIN" in docker("exec", container, "cat", "/etc/environment")
+
+
+def timesteps(container, run):
+    text = docker("exec", container, "tail", "-n", "1", f"{run}/metrics.jsonl")
+    return json.loads(text)["timesteps"]
+
+
+def compose(file, *arguments, timeout=600.0):
+    command = ["docker", "compose", "--file", str(ROOT / "docker" / file), *arguments]
+    environment = {
+        **os.environ,
+        "IMAGE": IMAGE,
+        "UID": "0",
+        "GID": "0",
+        "ENV": "squared",
+        "ARGS": "--train.total-timesteps 4096",
+    }
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=timeout, check=False
+    )
+
+
+def test_compose_trains(tmp_path):
+    result = compose(
+        "compose.yaml", "run", "--rm", "--volume", f"{tmp_path}:/workspace/runs", "train"
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert list(tmp_path.rglob("checkpoint.pt"))
+
+
+def test_compose_rolls_out_over_a_ray_cluster():
+    try:
+        result = compose("compose.ray.yaml", "up", "--exit-code-from", "rollout")
+        assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+        assert "3 nodes" in result.stdout
+    finally:
+        compose("compose.ray.yaml", "down", "--volumes")

@@ -1,0 +1,37 @@
+"""What the image installs is what the registry and pyproject.toml say; its files say it once."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_lists_are_what_lock_writes():
+    script = "import json, sys; sys.path.insert(0, 'docker')\n"
+    script += "import lock; print(json.dumps(lock.lists()))"
+    result = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name, text in json.loads(result.stdout).items():
+        assert (ROOT / "docker" / name).read_text() == text, "Run: make lists"
+
+
+@pytest.mark.parametrize("config", ["devcontainer.json", "gpu/devcontainer.json"])
+def test_a_devcontainer_names_files_and_a_stage_that_exist(config):
+    path = ROOT / ".devcontainer" / config
+    text = re.sub(r"^\s*//.*$", "", path.read_text(), flags=re.MULTILINE)
+    build = json.loads(text)["build"]
+    dockerfile = path.parent / build["dockerfile"]
+    assert f" AS {build['target']}" in dockerfile.read_text()
+    assert (path.parent / build["context"]).resolve() == ROOT
+
+
+def test_tasks_of_the_editor_are_targets_of_the_makefile():
+    tasks = json.loads((ROOT / ".vscode" / "tasks.json").read_text())["tasks"]
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {task["command"].split()[1] for task in tasks} <= targets
