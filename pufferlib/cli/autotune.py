@@ -17,6 +17,8 @@ from pufferlib.vector import autotune as tune
 from pufferlib.vector.env_profile import EnvProfile
 from pufferlib.vector.tuning import Setting, choose
 
+_CROWDED = 0.1  # of the time of a profile that other programs took
+
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
@@ -56,6 +58,11 @@ def autotune(name: str, console: Console, limits: Limits, write: str | None) -> 
     def announce(env: EnvProfile, settings: Sequence[Setting]) -> None:
         console.print(f"[bold]{task}[/bold], {usable_cores()} cores")
         console.print(_profile(env))
+        if env.queued_share > _CROWDED:
+            console.print(
+                f"[yellow]Other programs had the core for {env.queued_share:.0%} of that time: try "
+                f"again when they are done.[/yellow]"
+            )
         least_s = len(settings) * limits.rounds * limits.seconds * 1.25
         console.print(
             f"{len(settings)} settings, {limits.rounds} interleaved rounds of {limits.seconds:g} "

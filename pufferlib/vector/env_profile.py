@@ -18,6 +18,7 @@ from pufferlib.environment import PufferEnv
 _ACTIONS = 64  # drawn beforehand, and played again and again
 _RESETS = 100  # at most, and at least 2
 _STATM = Path("/proc/self/statm")
+_SCHEDSTAT = Path("/proc/thread-self/schedstat")
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,10 @@ class EnvProfile:
         reset_us: microseconds of a reset, mean.
         reset_share: of the time of stepping, in [0, 1]: what steps that end an episode, and begin
             the next, take longer than others. 0 if no episode ended, or one did in every step.
-        cpu_share: CPU time by wall time of stepping: well below 1 it waits for something, above 1
-            it has threads.
+        cpu_share: of the time of stepping that it had a core or needed none, in which it had one:
+            well below 1 it waits for something, above 1 it has threads.
+        queued_share: of the time of stepping, in which other programs had the core; 0 where that
+            cannot be read.
         steps_per_second: of agents, with the resets in between.
         observation_bytes: of a step, all agents together.
         bandwidth_mb_s: observations written, 10^6 bytes a second.
@@ -48,6 +51,7 @@ class EnvProfile:
     reset_us: float
     reset_share: float
     cpu_share: float
+    queued_share: float
     steps_per_second: float
     observation_bytes: int
     bandwidth_mb_s: float
@@ -69,7 +73,7 @@ def profile(make_env: Callable[[], Any], seconds: float = 1.0) -> EnvProfile:
         actions = _draw_actions(env)
         reset_us = _time_resets(env, seconds / 4)
         _step(env, actions, seconds / 4)  # warm-up
-        durations_us, ended, cpu_share = _step(env, actions, seconds)
+        durations_us, ended, cpu_share, queued_share = _step(env, actions, seconds)
         before_bytes = _resident_bytes()
         with closing(native(make_env())) as second:
             second.reset(1)
@@ -80,6 +84,7 @@ def profile(make_env: Callable[[], Any], seconds: float = 1.0) -> EnvProfile:
             ended,
             reset_us=reset_us,
             cpu_share=cpu_share,
+            queued_share=queued_share,
             num_agents=env.num_agents,
             observation_bytes=env.observations.nbytes,
             memory_bytes=_growth(before_bytes, after_bytes),
@@ -92,6 +97,7 @@ def summarize(
     *,
     reset_us: float,
     cpu_share: float,
+    queued_share: float,
     num_agents: int,
     observation_bytes: int,
     memory_bytes: int | None,
@@ -103,6 +109,7 @@ def summarize(
         ended: (steps,), an episode ended, so that the step includes a reset.
         reset_us: see `EnvProfile`, as is what follows.
         cpu_share: see there.
+        queued_share: see there.
         num_agents: see there.
         observation_bytes: see there.
         memory_bytes: see there.
@@ -119,6 +126,7 @@ def summarize(
         reset_us=reset_us,
         reset_share=max(0.0, resets_us / total_us),
         cpu_share=cpu_share,
+        queued_share=queued_share,
         steps_per_second=env_steps_per_us * num_agents * 1e6,
         observation_bytes=observation_bytes,
         bandwidth_mb_s=env_steps_per_us * observation_bytes,  # a byte a microsecond is 1 MB/s
@@ -144,21 +152,30 @@ def _time_resets(env: PufferEnv, seconds: float) -> float:
 
 def _step(
     env: PufferEnv, actions: list[NDArray[Any]], seconds: float
-) -> tuple[NDArray[np.float64], NDArray[np.bool_], float]:
-    """Return the microseconds of each step, whether it ended an episode, and the share of CPU."""
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], float, float]:
+    """Return the microseconds of each step, whether it ended an episode, and two shares."""
     durations_s, ended = [], []
-    cpu_began_s, began_s = time.process_time(), time.perf_counter()
-    while True:
-        for action in actions:
-            before_s = time.perf_counter()
-            env.step(action)
-            now_s = time.perf_counter()
-            durations_s.append(now_s - before_s)
-            ended.append(bool(env.terminals.any() or env.truncations.any()))
-            if now_s - began_s >= seconds:
-                cpu_s = time.process_time() - cpu_began_s
-                wall_s = time.perf_counter() - began_s
-                return np.array(durations_s) * 1e6, np.array(ended), cpu_s / wall_s
+    began_s = now_s = time.perf_counter()
+    cpu_s, queued_s = -time.process_time(), -_queued_s()
+    while not durations_s or now_s - began_s < seconds:
+        before_s = time.perf_counter()
+        env.step(actions[len(durations_s) % _ACTIONS])
+        now_s = time.perf_counter()
+        durations_s.append(now_s - before_s)
+        ended.append(bool(env.terminals.any() or env.truncations.any()))
+    cpu_s, queued_s = cpu_s + time.process_time(), queued_s + _queued_s()
+    wall_s = time.perf_counter() - began_s
+    queued_share = min(0.99, queued_s / wall_s)  # read at other moments: keep the quotient finite
+    cpu_share = cpu_s / (wall_s * (1 - queued_share))
+    return np.array(durations_s) * 1e6, np.array(ended), cpu_share, queued_share
+
+
+def _queued_s() -> float:
+    """Return how long this thread has been ready to run while others had the core (Linux)."""
+    try:
+        return int(_SCHEDSTAT.read_text().split()[1]) / 1e9
+    except OSError:
+        return 0.0
 
 
 def _growth(before: int | None, after: int | None) -> int | None:

@@ -78,8 +78,8 @@ class Setting:
         return "caller steps" if self.caller_steps else ""
 
     def __str__(self) -> str:
-        workers = "" if self.backend == "Serial" else f"{self.num_workers} workers"
-        parts = (self.backend, f"{self.num_envs} environments", workers, self.options)
+        workers = "" if self.backend == "Serial" else f"num_workers={self.num_workers}"
+        parts = (self.backend, f"num_envs={self.num_envs}", workers, self.options)
         return ", ".join(part for part in parts if part)
 
 

@@ -41,7 +41,7 @@ def tuning(*trials, agents=1):
     rows = tuple(
         Trial(Setting(*setting), steps, steps / trials[0][0], 1.0) for steps, *setting in trials
     )
-    profile = EnvProfile(agents, 100, 10.0, 0.1, 10.0, 0.01, 1.0, 1e5, 100, 10.0, None)
+    profile = EnvProfile(agents, 100, 10.0, 0.1, 10.0, 0.01, 1.0, 0.0, 1e5, 100, 10.0, None)
     return Tuning(profile, rows, rows[0].setting)
 
 

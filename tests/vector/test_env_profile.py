@@ -1,6 +1,10 @@
 """What an environment costs: by hand from given durations, and by what it sleeps at least."""
 
+import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -13,6 +17,7 @@ from pufferlib.vector.env_profile import profile, summarize
 REST = {
     "reset_us": 7.0,
     "cpu_share": 0.5,
+    "queued_share": 0.25,
     "num_agents": 2,
     "observation_bytes": 100,
     "memory_bytes": None,
@@ -53,7 +58,8 @@ def test_a_profile_is_worked_out_of_durations():
     assert measured.reset_share == (12 - 2) / 20
     assert measured.steps_per_second == 500_000  # 2 agents, 5 steps, 20 us
     assert measured.bandwidth_mb_s == 5 * 100 / 20
-    assert (measured.steps, measured.reset_us, measured.cpu_share) == (5, 7.0, 0.5)
+    assert (measured.steps, measured.reset_us) == (5, 7.0)
+    assert (measured.cpu_share, measured.queued_share) == (0.5, 0.25)
 
 
 @pytest.mark.parametrize("ended", [False, True])
@@ -69,3 +75,18 @@ def test_all_agents_count_and_every_environment_is_closed(tmp_path):
     measured = profile(lambda: Echo(grave=next(graves)), seconds=0.01)
     assert measured.num_agents == 1
     assert {path.name for path in tmp_path.iterdir()} == {"first", "second"}
+
+
+@pytest.mark.skipif(not Path("/proc/thread-self/schedstat").exists(), reason="needs schedstat")
+def test_a_core_that_others_have_is_not_mistaken_for_waiting():
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    rival = subprocess.Popen([sys.executable, "-c", "while True: pass"])  # on the same core
+    try:
+        measured = profile(Echo, seconds=0.5)
+    finally:
+        rival.kill()
+        rival.wait()
+        os.sched_setaffinity(0, cores)
+    assert measured.queued_share > 0
+    assert profile(Sleeper, seconds=0.1).cpu_share < 0.5 < measured.cpu_share

@@ -27,6 +27,7 @@ PROFILE = EnvProfile(
     reset_us=100.0,
     reset_share=0.01,
     cpu_share=1.0,
+    queued_share=0.0,
     steps_per_second=9900.0,
     observation_bytes=100,
     bandwidth_mb_s=0.99,
