@@ -121,7 +121,7 @@ cdef class Gate:
                 while load(line + ORDERED) == obeyed:
                     futex_wait(line + ORDERED, obeyed, -1)
                 store(line + SLEEPS, 0)
-        self.obeyed[worker] = load(line + ORDERED)
+        self.obeyed[worker] = <int32_t>(obeyed + 1)
         return line[ORDER]
 
     def answer(self, int worker, int answer):

@@ -26,6 +26,7 @@ _BELL = 0  # of the caller's
 _FUTEX_WAIT, _FUTEX_WAKE = 0, 1
 _FUTEX = {"x86_64": 202, "aarch64": 98}.get(platform.machine()) if sys.platform == "linux" else None
 _NAP_S = 0.0002  # where there is no futex
+_MOST = 0x7FFFFFFF  # counters go on from 0
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -49,34 +50,35 @@ class Gate:
         self._pending: set[int] = set()
 
     def order(self, worker: int, order: int) -> None:
-        """Tell a worker that has answered all before."""
+        """Tell a worker something. Of two orders before it looks, it finds the later one twice."""
         self._pending.add(worker)
         line = self._words[worker]
         line[_ORDER] = order
-        line[_ORDERED] += 1
+        line[_ORDERED] = (int(line[_ORDERED]) + 1) & _MOST
         self._wake(worker, _ORDERED)
 
     def forget(self, worker: int) -> None:
         """Expect nothing more of a worker: its process is gone. The next one starts anew."""
         self._pending.discard(worker)
         self._words[worker] = 0
+        self._words[self._caller, _BELL] = -1  # the next one rings with the same numbers
         self._seen[worker] = 0
 
     def next_order(self, worker: int) -> int:
         """Return the next order, in the worker."""
         line, obeyed = self._words[worker], self._obeyed[worker]
         self._wait(worker, _ORDERED, obeyed, timeout_s=None)
-        self._obeyed[worker] = int(line[_ORDERED])
+        self._obeyed[worker] = (obeyed + 1) & _MOST
         return int(line[_ORDER])
 
     def answer(self, worker: int, answer: int) -> None:
         """Answer the last order, in the worker."""
         line = self._words[worker]
         line[_ANSWER] = answer
-        line[_ANSWERED] += 1
-        # Modulo what keeps it positive; no other ring of the last 2 ** 31 has this number.
+        line[_ANSWERED] = (int(line[_ANSWERED]) + 1) & _MOST
+        # No other ring for long has this number.
         ring = int(line[_ANSWERED]) * self._caller + worker + 1
-        self._words[self._caller, _BELL] = ring & 0x7FFFFFFF
+        self._words[self._caller, _BELL] = ring & _MOST
         self._wake(self._caller, _BELL)
 
     def answers(self, wanted: int, timeout_s: float) -> list[tuple[int, int]]:
