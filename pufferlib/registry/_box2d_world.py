@@ -1,0 +1,42 @@
+"""Box2D, imported without its warnings, and a world that remembers nothing of an episode before."""
+
+import importlib
+import warnings
+from typing import Any
+
+import gymnasium
+
+from pufferlib.environment import Info
+
+
+def box2d() -> Any:
+    """Return the module Box2D.
+
+    SWIG's code warns that its types have no `__module__`, and crashes where that is an error.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", "builtin type .* has no __module__ attribute", DeprecationWarning
+        )
+        return importlib.import_module("Box2D")
+
+
+class NewWorld(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
+    """Give BipedalWalker and CarRacing a new Box2D world at each reset.
+
+    They destroy their bodies and keep the world, whose solver remembers; a second `reset` with the
+    same seed then plays another episode than the first.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
+        gymnasium.utils.RecordConstructorArgs.__init__(self)
+        gymnasium.Wrapper.__init__(self, env)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, Info]:
+        """Start an episode; return (observation, info)."""
+        task: Any = self.env.unwrapped
+        task._destroy()
+        task.world = box2d().b2World(gravity=task.world.gravity)
+        return self.env.reset(seed=seed, options=options)

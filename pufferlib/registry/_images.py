@@ -1,0 +1,113 @@
+"""What the field does to images before a network sees them, without a dependency."""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box, Dict
+from numpy.typing import NDArray
+
+from pufferlib.environment import Info
+from pufferlib.exceptions import ArgumentError
+
+_BRIGHTNESS = np.array([77, 150, 29], np.uint32)  # of 256: red, green, blue in ITU-R BT.601
+
+
+def preprocessed(env: gymnasium.Env[Any, Any], **how: Any) -> gymnasium.Env[Any, Any]:
+    """Return `env` in a `Preprocessed`, or `env` itself where nothing is asked for."""
+    asked = {"shrink": 1, "gray": False, "frame_stack": 1} | how
+    if (asked["shrink"], asked["gray"], asked["frame_stack"]) == (1, False, 1):
+        return env
+    return Preprocessed(env, **how)
+
+
+class Preprocessed(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
+    """Shrink the image of an observation, make it gray, stack the last frames in its channels.
+
+    Other parts of a Dict stay as they are. At a reset every frame of the stack is the first.
+
+    Args:
+        env: observes an image, Box uint8 (height, width, 1 or 3), or a Dict with one at `key`.
+        shrink: so many pixels by so many become one, their mean.
+        gray: one channel of brightness in place of three.
+        frame_stack: frames in an observation, the newest last.
+        key: of the image in a Dict.
+
+    Raises:
+        ArgumentError: there is no such image, it is not a multiple of `shrink`, or a number is not
+            whole and above 0.
+    """
+
+    def __init__(
+        self,
+        env: gymnasium.Env[Any, Any],
+        shrink: int = 1,
+        gray: bool = False,
+        frame_stack: int = 1,
+        key: str = "screen",
+    ) -> None:
+        gymnasium.utils.RecordConstructorArgs.__init__(
+            self, shrink=shrink, gray=gray, frame_stack=frame_stack, key=key
+        )
+        gymnasium.Wrapper.__init__(self, env)
+        space: Any = env.observation_space
+        self._key = key if isinstance(space, Dict) else None
+        image: Any = space.spaces.get(key) if isinstance(space, Dict) else space
+        _check(env, image, shrink, frame_stack)
+        self._shrink, self._gray = shrink, gray and image.shape[2] == 3
+        height, width, channels = image.shape
+        channels = 1 if self._gray else channels
+        shape = (height // shrink, width // shrink, channels * frame_stack)
+        made = Box(0, 255, shape, np.uint8)
+        self.observation_space = (
+            made if self._key is None else Dict({**space.spaces, self._key: made})
+        )
+        self._channels = channels
+        self._stack = np.zeros(shape, np.uint8)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, Info]:
+        """Start an episode; return (observation, info)."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        frame = self._frame(observation)
+        self._stack = np.tile(frame, self._stack.shape[2] // self._channels)
+        return self._with_stack(observation), info
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, Info]:
+        """Take one step; return (observation, reward, terminated, truncated, info)."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        kept = self._stack[:, :, self._channels :]
+        self._stack = np.concatenate([kept, self._frame(observation)], 2)
+        return self._with_stack(observation), reward, terminated, truncated, info
+
+    def _frame(self, observation: Any) -> NDArray[np.uint8]:
+        """Return the image of an observation, shrunk and gray; uint8 (height, width, channels)."""
+        image: NDArray[np.uint8] = observation if self._key is None else observation[self._key]
+        if self._gray:
+            image = ((image @ _BRIGHTNESS) >> 8).astype(np.uint8)[:, :, None]
+        if self._shrink > 1:
+            rows = np.add.reduceat(image, np.arange(0, image.shape[0], self._shrink), 0, np.uint16)
+            cells = np.add.reduceat(rows, np.arange(0, image.shape[1], self._shrink), 1, np.uint16)
+            image = (cells // self._shrink**2).astype(np.uint8)
+        return image
+
+    def _with_stack(self, observation: Any) -> Any:
+        return self._stack if self._key is None else {**observation, self._key: self._stack}
+
+
+def _check(env: gymnasium.Env[Any, Any], image: Any, shrink: int, frame_stack: int) -> None:
+    is_image = isinstance(image, Box) and image.dtype == np.uint8 and len(image.shape) == 3
+    if not is_image:
+        raise ArgumentError(
+            f"shrink, gray and frame_stack are for tasks that observe an image; {env} observes "
+            f"{env.observation_space}. Leave them out."
+        )
+    for name, value in (("shrink", shrink), ("frame_stack", frame_stack)):
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ArgumentError(f"{name} must be a whole number of at least 1; got {value!r}.")
+    if image.shape[0] % shrink or image.shape[1] % shrink:
+        raise ArgumentError(
+            f"shrink must divide the image's {image.shape[0]} rows and {image.shape[1]} columns; "
+            f"got {shrink}."
+        )

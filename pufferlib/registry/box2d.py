@@ -1,0 +1,70 @@
+"""Box2D: a lander, a walker on two legs, a racing car seen from above.
+
+Source: https://gymnasium.farama.org/environments/box2d/   Licence: MIT (Box2D itself: zlib)
+Cite: Towers et al. 2024, Gymnasium, arXiv:2407.17032.
+Install: make install ENV=box2d
+Observations: Box float32, (8,) LunarLander, (24,) BipedalWalker; Box(0, 255, (96, 96, 3), uint8)
+CarRacing. Actions: Discrete(4) LunarLander-v3, Box(-1.0, 1.0, (2,), float32) the continuous one,
+Box(-1.0, 1.0, (4,), float32) BipedalWalker, Box([-1. 0. 0.], 1.0, (3,), float32) CarRacing: wheel,
+gas, brake. One agent.
+Deterministic under a seed; BipedalWalker and CarRacing through the new world made here at a reset.
+"""
+
+from typing import Any
+
+from pufferlib.registry._family import Family, creator_of, lazily
+
+FAMILY = Family(
+    name="box2d",
+    package="Box2D",
+    default="LunarLander-v3",
+    tasks=(
+        "BipedalWalker-v3",
+        "BipedalWalkerHardcore-v3",
+        "CarRacing-v3",
+        "LunarLander-v3",
+        "LunarLanderContinuous-v3",
+    ),
+    samples=("LunarLander-v3", "LunarLanderContinuous-v3", "BipedalWalker-v3", "CarRacing-v3"),
+)
+__getattr__ = lazily(Policy="pufferlib.policies.by_observation:policy_of")
+
+
+def make_env(
+    name: str = FAMILY.default,
+    render_mode: str | None = "rgb_array",
+    gray: bool = False,
+    frame_stack: int = 1,
+    **kwargs: Any,
+) -> Any:
+    """Return the task `name`, flat, with episode statistics.
+
+    Args:
+        name: one of `FAMILY.tasks`.
+        render_mode: "rgb_array", which needs no display, or "human".
+        gray: CarRacing: one channel of brightness in place of three.
+        frame_stack: CarRacing: how many frames, the newest last, are in the channels of an
+            observation. The bars below the track tell speed and wheel even in a single one.
+        **kwargs: passed to `gymnasium.make` (`max_episode_steps`) and to the task
+            (LunarLander: `gravity`, `enable_wind` ...; CarRacing: `continuous` ...).
+
+    Raises:
+        ArgumentError: `gray` or `frame_stack` for a task without images.
+    """
+    FAMILY.check(name)
+    import gymnasium
+
+    from pufferlib.emulation import GymnasiumPufferEnv
+    from pufferlib.registry._box2d_world import NewWorld, box2d
+    from pufferlib.registry._images import preprocessed
+    from pufferlib.wrappers import EpisodeStats
+
+    box2d()
+    env = gymnasium.make(name, render_mode=render_mode, disable_env_checker=True, **kwargs)
+    if not name.startswith("LunarLander"):  # which makes its own
+        env = NewWorld(env)
+    env = preprocessed(env, gray=gray, frame_stack=frame_stack)
+    return GymnasiumPufferEnv(EpisodeStats(env))
+
+
+env_creator = creator_of(FAMILY, make_env)

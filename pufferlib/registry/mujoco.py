@@ -1,0 +1,65 @@
+"""MuJoCo locomotion and control, as Gymnasium's version 5 tasks have it.
+
+Source: https://gymnasium.farama.org/environments/mujoco/   Licence: MIT (MuJoCo: Apache-2.0)
+Cite: Todorov, Erez and Tassa 2012, MuJoCo; Towers et al. 2024, Gymnasium, arXiv:2407.17032.
+Install: make install ENV=mujoco
+Observations: Box(-inf, inf, float64): (105,) Ant, (17,) HalfCheetah and Walker2d, (11,) Hopper,
+(348,) Humanoid and HumanoidStandup, (9,) InvertedDoublePendulum, (4,) InvertedPendulum, (23,)
+Pusher, (10,) Reacher, (8,) Swimmer. Actions: Box(-1.0, 1.0, float32), (8,) Ant, (6,) HalfCheetah
+and Walker2d, (3,) Hopper, (17,) Humanoid and HumanoidStandup within 0.4, (1,) the pendulums,
+InvertedPendulum within 3, (7,) Pusher within 2, (2,) Reacher and Swimmer. One agent.
+Deterministic under a seed.
+"""
+
+from typing import Any
+
+from pufferlib.registry._family import Family, creator_of, lazily
+
+FAMILY = Family(
+    name="mujoco",
+    package="mujoco",
+    default="HalfCheetah-v5",
+    tasks=(
+        "Ant-v5",
+        "HalfCheetah-v5",
+        "Hopper-v5",
+        "Humanoid-v5",
+        "HumanoidStandup-v5",
+        "InvertedDoublePendulum-v5",
+        "InvertedPendulum-v5",
+        "Pusher-v5",
+        "Reacher-v5",
+        "Swimmer-v5",
+        "Walker2d-v5",
+    ),
+    samples=("HalfCheetah-v5", "Hopper-v5", "Reacher-v5"),
+)
+__getattr__ = lazily(Policy="pufferlib.models:Default")
+
+
+def make_env(name: str = FAMILY.default, render_mode: str | None = None, **kwargs: Any) -> Any:
+    """Return the task `name`, flat, with episode statistics.
+
+    At an episode's end `info` also has what the task reports of its last step, such as `x_position`
+    and the parts of the reward.
+
+    Args:
+        name: one of `FAMILY.tasks`.
+        render_mode: "rgb_array" or "human". Without a display "rgb_array" draws with EGL, unless
+            the variable MUJOCO_GL names another library, such as osmesa.
+        **kwargs: passed to `gymnasium.make` (`max_episode_steps`) and to the task
+            (`ctrl_cost_weight`, `exclude_current_positions_from_observation` ...).
+    """
+    FAMILY.check(name)
+    import gymnasium
+
+    from pufferlib.emulation import GymnasiumPufferEnv
+    from pufferlib.registry._mujoco_machine import mujoco
+    from pufferlib.wrappers import EpisodeStats
+
+    mujoco()
+    env = gymnasium.make(name, render_mode=render_mode, disable_env_checker=True, **kwargs)
+    return GymnasiumPufferEnv(EpisodeStats(env))
+
+
+env_creator = creator_of(FAMILY, make_env)
