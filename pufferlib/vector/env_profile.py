@@ -154,7 +154,8 @@ def _step(
     env: PufferEnv, actions: list[NDArray[Any]], seconds: float
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], float, float]:
     """Return the microseconds of each step, whether it ended an episode, and two shares."""
-    durations_s, ended = [], []
+    durations_s: list[float] = []
+    ended: list[bool] = []
     began_s = now_s = time.perf_counter()
     cpu_s, queued_s = -time.process_time(), -_queued_s()
     while not durations_s or now_s - began_s < seconds:
