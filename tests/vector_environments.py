@@ -148,6 +148,24 @@ class Faulty(Echo):
         return result
 
 
+class Fragile(gymnasium.Wrapper):
+    """CartPole that raises in one step of its life.
+
+    Args:
+        at: the number of that step, from 1; 0: it never does.
+    """
+
+    def __init__(self, at=0):
+        super().__init__(gymnasium.make("CartPole-v1"))
+        self.at, self.steps = at, 0
+
+    def step(self, action):
+        self.steps += 1
+        if self.steps == self.at:
+            raise RuntimeError(f"step {self.at} of my life")
+        return super().step(action)
+
+
 def raise_plain():
     raise ValueError("negative energy")
 
