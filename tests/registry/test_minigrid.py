@@ -1,0 +1,85 @@
+"""MiniGrid: missions bounded or left out, success told from failure, no chatter."""
+
+import functools
+
+import gymnasium
+import minigrid as package  # registers the tasks
+import numpy as np
+import pytest
+
+from pufferlib.registry import minigrid
+from pufferlib.testing import check_env
+
+LEFT, RIGHT, FORWARD = 0, 1, 2  # minigrid.core.actions
+
+
+def test_the_tasks_are_the_packages_whose_files_are_there():
+    listed = [name for name in gymnasium.registry if name.startswith(("MiniGrid-", "BabyAI-"))]
+    assert sorted(n for n in listed if "-WFC-" not in n) == sorted(minigrid.FAMILY.tasks)
+    with pytest.raises(FileNotFoundError):  # once this one is there, they belong to the tasks
+        gymnasium.make("MiniGrid-WFC-MazeSimple-v0").reset()
+
+
+def test_the_goal_is_a_success():
+    env = minigrid.make_env("MiniGrid-Empty-5x5-v0")
+    env.reset(seed=0)
+    for action in (FORWARD, FORWARD, RIGHT, FORWARD):
+        _, _, terminated, truncated, info = env.step(action)
+        assert (terminated, truncated, info) == (False, False, {})
+    _, reward, terminated, truncated, info = env.step(FORWARD)
+    assert (terminated, truncated) == (True, False)
+    assert reward == pytest.approx(1 - 0.9 * 5 / 100)  # of 4 * 5 * 5 steps
+    assert info == {"success": 1.0, "episode_return": reward, "episode_length": 5}
+
+
+def test_lava_and_the_time_limit_are_none():
+    env = minigrid.make_env("MiniGrid-LavaGapS5-v0")
+    env.reset(seed=0)
+    world = env.unwrapped
+    world.grid.set(*world.front_pos, package.core.world_object.Lava())
+    _, reward, terminated, truncated, info = env.step(FORWARD)
+    assert (reward, terminated, truncated, info["success"]) == (0, True, False, 0.0)
+
+    env = minigrid.make_env("MiniGrid-Empty-5x5-v0", max_steps=3)
+    env.reset(seed=0)
+    *_, terminated, truncated, info = [env.step(LEFT) for _ in range(3)][-1]
+    assert (terminated, truncated, info["success"]) == (False, True, 0.0)
+
+
+def test_the_mission_is_read_as_it_stands():
+    env = minigrid.make_env("BabyAI-GoToLocal-v0", mission=True)
+    bare = gymnasium.make("BabyAI-GoToLocal-v0", disable_env_checker=True)
+    observation, _ = env.reset(seed=1)
+    expected, _ = bare.reset(seed=1)
+    codes = env.observation_layout.unflatten(observation)["mission"]
+    letters = sorted(minigrid.MISSION_CHARACTERS)
+    assert "".join(letters[code - 1] for code in np.ravel(codes) if code) == expected["mission"]
+
+
+def test_the_longest_mission_fits():
+    thing = "put the grey ball in front of you next to the grey ball in front of you"
+    clause = f"{thing} and {thing}"
+    assert len(f"{clause} after you {clause}") == 305 <= minigrid.MISSION_LENGTH
+
+
+@pytest.mark.parametrize("name", ["MiniGrid-Playground-v0", "BabyAI-MiniBossLevel-v0"])
+def test_the_shortest_and_the_longest_missions_keep_the_contract(name):
+    check_env(functools.partial(minigrid.make_env, name, mission=True), steps=30)
+
+
+def test_a_mission_that_is_drawn_again_is_not_printed(capfd):
+    env = minigrid.make_env("BabyAI-MiniBossLevel-v0")
+    bare = gymnasium.make("BabyAI-MiniBossLevel-v0", disable_env_checker=True)
+    for seed in range(5):
+        env.reset(seed=seed)
+    assert capfd.readouterr() == ("", "")
+    for seed in range(5):
+        bare.reset(seed=seed)
+    assert "Sampling rejected" in capfd.readouterr().out
+
+
+def test_it_renders_without_a_display():
+    env = minigrid.make_env()
+    env.reset(seed=0)
+    assert env.render().shape == (160, 160, 3)  # 5 by 5 cells of 32 by 32 pixels
+    assert env.render().std() > 1
