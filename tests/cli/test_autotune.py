@@ -14,7 +14,7 @@ from pufferlib.vector import Tuning
 from pufferlib.vector.env_profile import EnvProfile
 from pufferlib.vector.tuning import Setting, Trial
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 SHORT = ["--max-envs", "4", "--seconds", "0.02", "--rounds", "1"]
 
 

@@ -16,7 +16,7 @@ from pufferlib.registry import classic_control, ocean
 from pufferlib.vector.env_profile import EnvProfile
 from pufferlib.vector.tuning import Setting, Trial, autotune, choose, rank, settings
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 BRIEF = {"max_envs": 4, "seconds": 0.02, "rounds": 1}
 PROFILE = EnvProfile(
