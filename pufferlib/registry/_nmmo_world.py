@@ -1,0 +1,140 @@
+"""Neural MMO without files: maps are made in memory, infos are numbers, the map is drawn."""
+
+import functools
+from typing import Any
+
+import nmmo
+import numpy as np
+from nmmo.core.terrain import MapGenerator
+from nmmo.lib import seeding
+from numpy.typing import NDArray
+
+from pufferlib.environment import Info
+from pufferlib.exceptions import ArgumentError
+
+_SYSTEMS = nmmo.config.AllGameSystems
+_CONFIGS = {
+    size: type(size, (getattr(nmmo.config, size), _SYSTEMS), {})
+    for size in ("Small", "Medium", "Large")
+}
+_MAPS_SEED = 0
+_TILE_PIXELS = 6
+_PLAYER, _NPC = (255, 64, 64), (255, 255, 0)
+
+
+class World(nmmo.Env):
+    """Neural MMO, whose infos hold numbers at the end of an agent's episode and nothing else.
+
+    Its maps are those that Neural MMO writes into the working directory when it is made with seed
+    0, made once in each process and kept in memory: environments in several processes have no file
+    to share, and nothing is left behind. Every reset scatters the tiles of a map anew, under the
+    seed of the environment, unless MAP_RESET_FROM_FRACTAL is False.
+
+    Args:
+        size: "Small", "Medium" or "Large", of nmmo.config; with all its game systems.
+        settings: of nmmo.config, instead of the size's own.
+        render_mode: "rgb_array" or None.
+
+    Raises:
+        ArgumentError: a setting that there is not, or that cannot be.
+    """
+
+    def __init__(self, size: str, settings: dict[str, Any], render_mode: str | None) -> None:
+        config = _CONFIGS[size]()
+        for name, value in settings.items():
+            if name not in config.original:
+                raise ArgumentError(
+                    f"There is no setting {name!r} of Neural MMO. Give attributes of nmmo.config, "
+                    f"such as HORIZON or NPC_N."
+                )
+            config.set(name, value)
+        if not isinstance(config.PLAYER_N, int) or config.PLAYER_N < 1:
+            raise ArgumentError(f"num_agents must be 1 or more, got {config.PLAYER_N!r}.")
+        config.set("PATH_MAPS", "")
+        config.set("MAP_GENERATOR", _NoFiles)
+        super().__init__(config)
+        self.metadata = {"name": "nmmo", "render_modes": ["rgb_array"]}
+        self.render_mode = render_mode
+
+    def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        """Start an episode; return (observations, empty infos)."""
+        observations, _ = super().reset(seed=None if seed is None else int(seed), options=options)
+        return observations, {agent: {} for agent in observations}
+
+    def step(self, actions: dict[int, Any]) -> tuple[dict[int, Any], ...]:
+        """Take one step; return (observations, rewards, terminations, truncations, infos)."""
+        observations, rewards, terminations, truncations, infos = super().step(actions)
+        ended = {agent for agent in infos if terminations[agent] or truncations[agent]}
+        infos = {agent: self._report(agent, infos) if agent in ended else {} for agent in infos}
+        rewards = {agent: float(rewards[agent]) for agent in observations}
+        return observations, rewards, terminations, truncations, infos
+
+    def render(self, mode: str = "rgb_array") -> NDArray[np.uint8] | None:
+        """Return uint8 (6 * MAP_SIZE, 6 * MAP_SIZE, 3), players red and others yellow, or None."""
+        if self.render_mode is None:
+            return None
+        picture = _colors()[self.tile_map[:, :, 2]]
+        for entities, color in ((self.realm.npcs, _NPC), (self.realm.players, _PLAYER)):
+            for entity in entities.values():
+                picture[entity.pos] = color
+        return picture.repeat(_TILE_PIXELS, 0).repeat(_TILE_PIXELS, 1)
+
+    def _load_map_file(self, map_id: int | None = None) -> dict[str, NDArray[Any]]:
+        made = _maps(_Terrain(self.config))
+        chosen = map_id or self._np_random.integers(self.config.MAP_N) + 1
+        terrain, tiles = made[chosen - 1]
+        found = {"map": tiles.copy()}
+        if self.config.MAP_RESET_FROM_FRACTAL:
+            found["fractal"] = terrain.astype(float)
+        return found
+
+    def _report(self, agent: int, infos: dict[int, Info]) -> Info:
+        player = self._dead_this_tick.get(agent) or self.realm.players[agent]
+        tasks = infos[agent]["task"].values()
+        return {
+            "exploration": player.history.exploration,
+            "player_kills": player.history.player_kills,
+            "damage_inflicted": player.history.damage_inflicted,
+            "damage_received": player.history.damage_received,
+            "level": int(player.attack_level),
+            "task_progress": max((float(task["progress"]) for task in tasks), default=0.0),
+        }
+
+
+class _NoFiles(MapGenerator):
+    def generate_all_maps(self, seed: int | None = None) -> None:
+        """Write nothing."""
+
+
+class _Terrain:
+    """What a map depends on, as a key."""
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+        relevant = ("MAP_", "TERRAIN_", "PROFESSION_SYSTEM")
+        self._key = tuple(
+            (name, repr(value)) for name, value in config.items() if name.startswith(relevant)
+        )
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Terrain) and self._key == other._key
+
+
+@functools.lru_cache(maxsize=4)
+def _maps(terrain: _Terrain) -> list[tuple[NDArray[np.float16], NDArray[np.int64]]]:
+    """Return (fractal, tiles) of each map, with the dtypes that Neural MMO's files have."""
+    generator = MapGenerator(terrain.config)
+    random, _ = seeding.np_random(_MAPS_SEED)
+    made = (generator.generate_map(index, random) for index in range(terrain.config.MAP_N))
+    return [(fractal.astype(np.float16), tiles.astype(int)) for fractal, tiles in made]
+
+
+@functools.cache
+def _colors() -> NDArray[np.uint8]:
+    """Return the mean colour of each material's picture, uint8 (materials, 3)."""
+    textures = MapGenerator(nmmo.config.Default()).textures
+    means = [textures[index].mean((0, 1)) for index in range(len(textures))]
+    return np.array(means).astype(np.uint8)

@@ -1,0 +1,70 @@
+"""Neural MMO: many agents that forage, fight and trade in one large world.
+
+Source: https://github.com/NeuralMMO/environment   Licence: MIT
+Cite: Suarez et al. 2023, Neural MMO 2.0: A Massively Multi-task Addition to Massively Multi-agent
+Learning, arXiv:2311.03736.
+Install: make install ENV=nmmo
+Observations: Dict, bytes when flat (30 KB an agent): 'ActionTargets' Dict of a mask Box(0, 1, (n,),
+int8) for each part of an action, 'AgentId' Discrete(129), 'Communication' Box(-32768, 32767, (32,
+4), int16), 'CurrentTick' Discrete(32767), 'Entity' (100, 31), 'Inventory' (12, 16), 'Market' (384,
+16) and 'Tile' (225, 3) likewise, 'Task' Box(-32768, 32767, (4096,), float16).
+Actions: MultiDiscrete when flat, Dict of 'Attack' ('Style' 3, 'Target' 101), 'Buy' ('MarketItem'
+385), 'Comm' ('Token' 127), 'Destroy' ('InventoryItem' 13), 'Give' ('InventoryItem' 13, 'Target'
+101), 'GiveGold' ('Price' 99, 'Target' 101), 'Move' ('Direction' 5), 'Sell' ('InventoryItem' 13,
+'Price' 99), 'Use' ('InventoryItem' 13), each Discrete.
+Agents: 64 NMMO-Small, 128 NMMO-Medium, 1024 NMMO-Large, alike; those that die are absent.
+Deterministic under a seed.
+"""
+
+from typing import Any
+
+from pufferlib.registry._family import Family, creator_of, lazily
+
+FAMILY = Family(
+    name="nmmo",
+    package="nmmo",
+    default="NMMO-Medium",
+    tasks=("NMMO-Large", "NMMO-Medium", "NMMO-Small"),
+    samples=("NMMO-Small",),
+    stale_pins=("nmmo",),  # nmmo 2.1.2 asks for numpy == 1.23.3 and others; it runs on 2.4
+)
+__getattr__ = lazily(Policy="pufferlib.policies.nmmo:Policy")
+
+
+def make_env(
+    name: str = FAMILY.default,
+    num_agents: int | None = None,
+    render_mode: str | None = "rgb_array",
+    **settings: Any,
+) -> Any:
+    """Return the task `name`, flat, with a row for each agent and statistics of each.
+
+    A task is a size of the world, those of `nmmo.config`, with all of its game systems: NMMO-Medium
+    is `nmmo.config.Default`. When an agent dies or time is up, its info has, besides
+    `episode_return` and `episode_length`: `exploration` (tiles from where it began),
+    `player_kills`, `damage_inflicted`, `damage_received`, `level` (of its best weapon skill) and
+    `task_progress` in [0, 1].
+
+    Args:
+        name: one of `FAMILY.tasks`.
+        num_agents: of the world; the task's own number if None.
+        render_mode: "rgb_array" draws the whole map, None nothing. Drawing costs nothing until
+            asked for.
+        **settings: attributes of `nmmo.config` to be set otherwise, as they are named there:
+            `HORIZON=256`, `NPC_N=16`, `MAP_N=8` ...
+
+    Raises:
+        ArgumentError: a setting that there is not, or less than one agent.
+    """
+    FAMILY.check(name)
+    from pufferlib.emulation import PettingZooPufferEnv
+    from pufferlib.registry._nmmo_world import World
+    from pufferlib.wrappers import MultiAgentEpisodeStats
+
+    if num_agents is not None:
+        settings["PLAYER_N"] = num_agents
+    world = World(name.removeprefix("NMMO-"), settings, render_mode)
+    return PettingZooPufferEnv(MultiAgentEpisodeStats(world))
+
+
+env_creator = creator_of(FAMILY, make_env)
