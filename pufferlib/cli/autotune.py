@@ -119,7 +119,7 @@ def _trains(setting: Setting, agents: int, config: Config) -> bool:
     if setting.is_pool:
         return False
     try:
-        config.train.check_rows(setting.num_envs * agents, config.policy.recurrent)
+        config.train.check_rows(setting.num_envs * agents, config.policy.recurrent, is_pool=False)
     except SettingError:
         return False
     return True
