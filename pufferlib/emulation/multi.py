@@ -288,7 +288,7 @@ class PettingZooRows(PufferEnv):
     def step(self, actions: NDArray[Any]) -> StepResult:
         """Step all living agents; where nobody is left, start the next episode."""
         env = self.env.env
-        *result, infos = env.step(self._chosen(actions))
+        *result, infos = map(_as_dict, env.step(self._chosen(actions)))
         living = env.agents
         self._agent_rows.step(living, *result)
         kept = present(infos)
@@ -310,7 +310,7 @@ class PettingZooRows(PufferEnv):
         self.env.close()
 
     def _begin(self, seed: int | None = None) -> list[Info]:
-        observations, infos = self.env.reset_structured(seed)
+        observations, infos = map(_as_dict, self.env.reset_structured(seed))
         self._agent_rows.reset(observations, self.env.agents)
         return present(infos)
 
@@ -322,6 +322,11 @@ class PettingZooRows(PufferEnv):
         if not self.env.is_action_checked:
             self.env.check_actions(dict(zip(rows.living, actions, strict=True)))
         return dict(zip(rows.living, self._rebuild_rows(actions), strict=True))
+
+
+def _as_dict(mapping: Mapping[Agent, Any]) -> dict[Agent, Any]:
+    """Return a dict and nothing derived from it, such as the defaultdict of `aec_to_parallel`."""
+    return mapping if type(mapping) is dict else dict(mapping)
 
 
 def _shared_space(

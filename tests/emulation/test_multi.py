@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from collections import defaultdict
 
 import numpy as np
 import pettingzoo
@@ -174,6 +175,23 @@ def test_an_aec_environment_plays_as_the_parallel_one_it_was_made_from():
     for _ in range(5):
         for actual, expected in zip(aec.step(both)[:4], parallel.step(both)[:4], strict=True):
             assert_agree(actual, expected)
+
+
+class Defaulting(Population):
+    """Returns what is derived from dicts, as `aec_to_parallel` does."""
+
+    def reset(self, seed=None, options=None):
+        return tuple(defaultdict(int, part) for part in super().reset(seed=seed))
+
+    def step(self, actions):
+        return tuple(defaultdict(int, part) for part in super().step(actions))
+
+
+def test_dicts_of_any_kind_are_taken():
+    rows, expected = native(Defaulting()), native(Population())
+    assert_agree(rows.reset(0)[0], expected.reset(0)[0])
+    for actual, due in zip(rows.step(ACTIONS)[:4], expected.step(ACTIONS)[:4], strict=True):
+        assert_agree(actual, due)
 
 
 class Varied(Population):

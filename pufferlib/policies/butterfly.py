@@ -1,0 +1,21 @@
+"""What suits the Butterfly games: convolutions for images, linear layers for anything else."""
+
+from typing import Any
+
+from torch import nn
+
+from pufferlib.emulation.layout import Layout
+from pufferlib.models import Default
+from pufferlib.policies.pixels import NatureCNN
+
+
+def policy(env: Any, hidden_size: int = 128) -> nn.Module:
+    """Return a `NatureCNN` where the observation is an image, else a `Default`.
+
+    Args:
+        env: an emulated or vectorized environment.
+        hidden_size: width of the hidden state.
+    """
+    layout: Layout = env.observation_layout
+    is_image = len(layout.fields) == 1 and len(layout.fields[0].leaf.shape) == 3
+    return NatureCNN(env, hidden_size) if is_image else Default(env, hidden_size)

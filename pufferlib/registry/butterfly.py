@@ -1,0 +1,72 @@
+"""Butterfly: games of PettingZoo in which agents must cooperate.
+
+Source: https://pettingzoo.farama.org/environments/butterfly/   Licence: MIT
+Cite: Terry et al. 2021, PettingZoo: Gym for Multi-Agent Reinforcement Learning, arXiv:2009.14471.
+Install: make install ENV=butterfly
+Observations: Box(0, 255, (4, 84, 84), uint8), four grey frames made of (280, 480, 3) pixels in
+cooperative_pong, of (457, 120, 3) in pistonball; Box(-1, 1, (27, 5), float64) in
+knights_archers_zombies. Actions: Discrete(3) cooperative_pong, Discrete(6)
+knights_archers_zombies, Box(-1, 1, (1,), float32) pistonball. 2 agents in cooperative_pong, 20 in
+pistonball, 4 that die in knights_archers_zombies.
+Deterministic under a seed.
+"""
+
+from typing import Any
+
+from pufferlib.registry._family import Family, creator_of, lazily
+
+FAMILY = Family(
+    name="butterfly",
+    package="pymunk",
+    default="cooperative_pong_v6",
+    tasks=("cooperative_pong_v6", "knights_archers_zombies_v11", "pistonball_v6"),
+    samples=("knights_archers_zombies_v11", "cooperative_pong_v6"),
+)
+__getattr__ = lazily(Policy="pufferlib.policies.butterfly:policy")
+
+
+def make_env(
+    name: str = FAMILY.default,
+    size: tuple[int, int] | None = (84, 84),
+    grey: bool = True,
+    frames: int = 4,
+    render_mode: str = "rgb_array",
+    **kwargs: Any,
+) -> Any:
+    """Return the task `name`, flat, with statistics of each agent's episode.
+
+    Pixels are reduced as the field does it, to the mean over each area; other observations stay as
+    they are.
+
+    Args:
+        name: one of `FAMILY.tasks`.
+        size: height and width in pixels that images are reduced to; None leaves them.
+        grey: turn colours into brightness.
+        frames: how many of the last images an observation holds, on the channels' axis.
+        render_mode: "rgb_array" or "human"; the observations are drawn with it.
+        **kwargs: passed to `pettingzoo.make` (`max_cycles`, `n_pistons`, `obs_method` ...).
+
+    Raises:
+        ArgumentError: a render mode that draws nothing, or a size or number of frames that the
+            images do not have.
+    """
+    FAMILY.check(name)
+    import pettingzoo
+
+    from pufferlib.emulation import PettingZooPufferEnv
+    from pufferlib.exceptions import ArgumentError
+    from pufferlib.registry._butterfly_pixels import PixelAgents, sees_pixels
+    from pufferlib.wrappers import MultiAgentEpisodeStats
+
+    if render_mode not in ("rgb_array", "human"):
+        raise ArgumentError(
+            f"render_mode must be 'rgb_array' or 'human', got {render_mode!r}: without one "
+            f"{name} draws nothing, and its observations would be black."
+        )
+    env = pettingzoo.make("parallel", f"butterfly/{name}", render_mode=render_mode, **kwargs)
+    if sees_pixels(env):
+        env = PixelAgents(env, size=size, grey=grey, frames=frames)
+    return PettingZooPufferEnv(MultiAgentEpisodeStats(env))
+
+
+env_creator = creator_of(FAMILY, make_env)

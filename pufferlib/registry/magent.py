@@ -1,0 +1,54 @@
+"""MAgent: hundreds of agents that fight, hunt and gather in a grid.
+
+Source: https://magent2.farama.org   Licence: MIT
+Cite: Zheng et al. 2018, MAgent: A Many-Agent Reinforcement Learning Platform, arXiv:1712.00600.
+Install: make install ENV=magent
+Observations: Box(0, 2, shape, float32). Actions: Discrete(n). battle and battlefield (13, 13, 5)
+and 21; gather (15, 15, 5) and 33. In the others agents differ, and `EqualSpaceTeams` makes them
+alike, a Dict with a part for each kind: adversarial_pursuit (10, 10, 5), (9, 9, 5) and 13, 9;
+combined_arms (13, 13, 9) twice and 9, 25; tiger_deer (3, 3, 5), (9, 9, 5) and 5, 9.
+24 agents in battlefield, 75 in adversarial_pursuit, 121 in tiger_deer, 162 in battle and
+combined_arms, 495 in gather; they die one by one.
+Deterministic under a seed.
+"""
+
+import importlib
+from typing import Any
+
+from pufferlib.registry._family import Family, creator_of, lazily
+
+FAMILY = Family(
+    name="magent",
+    package="magent2",
+    default="battle_v4",
+    tasks=(
+        "adversarial_pursuit_v4",
+        "battle_v4",
+        "battlefield_v5",
+        "combined_arms_v6",
+        "gather_v5",
+        "tiger_deer_v4",
+    ),
+    samples=("battlefield_v5", "tiger_deer_v4", "battle_v4"),
+)
+__getattr__ = lazily(Policy="pufferlib.policies.local_grid:Policy")
+
+
+def make_env(
+    name: str = FAMILY.default, render_mode: str | None = "rgb_array", **kwargs: Any
+) -> Any:
+    """Return the task `name`, flat, with statistics of each agent's episode.
+
+    Args:
+        name: one of `FAMILY.tasks`.
+        render_mode: "rgb_array" or "human"; both need pygame.
+        **kwargs: passed to the task (`map_size`, `max_cycles`, `minimap_mode` and its rewards).
+    """
+    FAMILY.check(name)
+    from pufferlib.registry._agents import emulated
+
+    module = importlib.import_module(f"magent2.environments.{name}")
+    return emulated(module.parallel_env(render_mode=render_mode, **kwargs))
+
+
+env_creator = creator_of(FAMILY, make_env)

@@ -1,0 +1,50 @@
+"""SISL: walkers that carry a load together, pursuers that surround evaders.
+
+Source: https://pettingzoo.farama.org/environments/sisl/   Licence: MIT
+Cite: Gupta, Egorov and Kochenderfer 2017, Cooperative Multi-Agent Control Using Deep Reinforcement
+Learning.
+Install: make install ENV=sisl
+Observations: Box(-inf, inf, (31,), float32) multiwalker, Box(0, 30, (7, 7, 3), float32) pursuit.
+Actions: Box(-1, 1, (4,), float32) multiwalker, Discrete(5) pursuit. 3 walkers, 8 pursuers.
+Deterministic under a seed.
+"""
+
+import warnings
+from typing import Any
+
+from pufferlib.registry._family import Family, creator_of, lazily
+
+FAMILY = Family(
+    name="sisl",
+    package="Box2D",
+    default="multiwalker_v9",
+    tasks=("multiwalker_v9", "pursuit_v5"),
+    samples=("multiwalker_v9", "pursuit_v5"),
+)
+__getattr__ = lazily(Policy="pufferlib.policies.local_grid:policy")
+
+
+def make_env(
+    name: str = FAMILY.default, render_mode: str | None = "rgb_array", **kwargs: Any
+) -> Any:
+    """Return the task `name`, flat, with statistics of each agent's episode.
+
+    Args:
+        name: one of `FAMILY.tasks`.
+        render_mode: "rgb_array" or "human".
+        **kwargs: passed to `pettingzoo.make` (`max_cycles`, `n_walkers`, `n_pursuers` ...).
+    """
+    FAMILY.check(name)
+    import pettingzoo
+
+    from pufferlib.registry._agents import emulated
+    from pufferlib.registry._sisl_episode import SislEpisode
+
+    with warnings.catch_warnings():
+        # Of Box2D's binding; where warnings are errors, the import would end the process.
+        warnings.filterwarnings("ignore", "builtin type [sS]wig", DeprecationWarning)
+        env = pettingzoo.make("parallel", f"sisl/{name}", render_mode=render_mode, **kwargs)
+    return emulated(SislEpisode(env))
+
+
+env_creator = creator_of(FAMILY, make_env)
