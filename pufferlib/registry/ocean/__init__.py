@@ -2,29 +2,76 @@
 
 Source: this package   Licence: MIT
 Install: part of pufferlib
-Tasks: `squared` (Box(0 .. 1), Discrete(8)): does anything learn at all? See each task's own module.
-Native: `num_agents` games are stepped in one NumPy call. Deterministic under a seed.
+One or many agents. Deterministic under a seed.
+
+| task | observation | action | asks | random | optimal |
+|---|---|---|---|---|---|
+| `squared` | Box (49,) | Discrete(8) | does anything learn at all? | 0.01 | 1 |
+| `bandit` | Box (1,) | Discrete(10) | is what pays found without seeing anything? | 0.1 | 1 |
+| `memory` | Box (1,) | Discrete(2) | does a recurrent policy remember? | 0.25 | 1 |
+| `password` | Box (5,) | Discrete(2) | is one rare reward found, and held on to? | 0.03 | 1 |
+| `stochastic` | Box (1,) | Discrete(2) | does a policy stay random that must? | 0.53 | 0.98 |
+| `continuous` | Box (4,) | Box (2,) | are real numbers learned, and truncation? | 0.00 | 1 |
+| `spaces` | nested Dict | nested Dict | does each part reach its place? | 0.08 | 1 |
+| `multiagent` | Box (2,) | Discrete(2) | is an agent's row its own? | 0.5 | 1 |
+| `performance` | bytes | Discrete(2) | what does vectorization cost? Normal delays | | |
+| `performance_empiric` | bytes | Discrete(2) | the same, with log-normal delays | | |
+
+The last two columns are the `score` that infos report at the end of an episode. The class of each
+task, here and in a module of its own, says how its scores come about. `spaces`, `performance` and
+`performance_empiric` are Gymnasium environments and `multiagent` a PettingZoo one, all emulated;
+the others are native and step `num_agents` games in one NumPy call.
 """
 
 from typing import Any
 
 from pufferlib.registry._family import Family, creator_of, lazily
 
-FAMILY = Family(name="ocean", package=None, default="squared", tasks=("squared",))
-__getattr__ = lazily(Policy="pufferlib.models:Default")
+_CLASSES = {
+    "squared": "Squared",
+    "bandit": "Bandit",
+    "memory": "Memory",
+    "password": "Password",
+    "stochastic": "Stochastic",
+    "continuous": "Continuous",
+    "spaces": "Spaces",
+    "multiagent": "Multiagent",
+    "performance": "Performance",
+    "performance_empiric": "PerformanceEmpiric",
+}
+FAMILY = Family(
+    name="ocean",
+    package=None,
+    default="squared",
+    tasks=tuple(_CLASSES),
+    samples=tuple(_CLASSES),
+)
+__getattr__ = lazily(
+    Policy="pufferlib.models:Default",
+    **{name: f"{__name__}.{task}:{name}" for task, name in _CLASSES.items()},
+)
 
 
 def make_env(name: str = FAMILY.default, **kwargs: Any) -> Any:
-    """Return the task `name`, a native `PufferEnv`.
+    """Return the task `name`: a native `PufferEnv`, or emulated, with episode statistics.
 
     Args:
         name: one of `FAMILY.tasks`.
-        **kwargs: passed to its class: `num_agents`, how many games it steps, and its own.
+        **kwargs: passed to its class; the native ones take `num_agents`, how many games they step.
     """
     FAMILY.check(name)
-    from pufferlib.registry.ocean.squared import Squared
+    import gymnasium
 
-    return {"squared": Squared}[name](**kwargs)
+    from pufferlib.emulation import GymnasiumPufferEnv, PettingZooPufferEnv
+    from pufferlib.environment import PufferEnv
+    from pufferlib.wrappers import EpisodeStats, MultiAgentEpisodeStats
+
+    env = __getattr__(_CLASSES[name])(**kwargs)
+    if isinstance(env, PufferEnv):
+        return env
+    if isinstance(env, gymnasium.Env):
+        return GymnasiumPufferEnv(EpisodeStats(env))
+    return PettingZooPufferEnv(MultiAgentEpisodeStats(env))
 
 
 env_creator = creator_of(FAMILY, make_env)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
 from pufferlib.exceptions import ArgumentError
+from pufferlib.registry.ocean._results import results
 
 _MOVES = np.array([(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)])
 _AGENT, _TARGET = -1.0, 1.0
@@ -96,7 +97,7 @@ class Squared(PufferEnv):
         self.terminals[:] = ended
         if ended:
             self._draw(self.final_observations)
-            infos = self._results()
+            infos = results(self._returns, self.episode_length, 1 - self._left.mean(1))
             self._begin()
         self._draw(self.observations)
         return self.observations, self.rewards, self.terminals, self.truncations, infos
@@ -121,10 +122,3 @@ class Squared(PufferEnv):
         games, targets = self._left.nonzero()
         rows[games, cells[games, targets]] = _TARGET
         rows[self._every, self._position @ (self.side, 1)] = _AGENT
-
-    def _results(self) -> list[Info]:
-        scores = 1 - self._left.mean(1)
-        return [
-            {"episode_return": total, "episode_length": self.episode_length, "score": score}
-            for total, score in zip(self._returns.tolist(), scores.tolist(), strict=True)
-        ]

@@ -1,0 +1,91 @@
+"""Bandit: one arm of a bandit is the best, always the same one, and there is nothing to see."""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
+from pufferlib.exceptions import ArgumentError
+from pufferlib.registry.ocean._results import results
+
+
+class Bandit(PufferEnv):
+    """Many one-armed bandits with the same best arm, stepped together.
+
+    Tests whether the action that pays is found through noise, with no help from the observation.
+    A game is one pull. The best arm pays `reward_scale`, the others nothing, and to either a normal
+    error of deviation `reward_noise` is added. `score` is 1 where the best arm was pulled.
+
+    The optimal score is 1; a random policy scores 1 / num_actions: 0.1.
+
+    Observation: Box(1, 1, (1,)), always 1. Action: Discrete(num_actions), an arm.
+
+    Args:
+        num_agents: games, each with its one agent.
+        num_actions: arms.
+        reward_scale: what the best arm pays on average.
+        reward_noise: deviation of the error, at least 0.
+        best_action: the arm that pays.
+        buffers: rows to write into.
+
+    Raises:
+        ArgumentError: fewer than two arms, a best one that is not among them, or a deviation below
+            0.
+    """
+
+    render_mode = "ansi"
+
+    def __init__(
+        self,
+        num_agents: int = 1,
+        num_actions: int = 10,
+        reward_scale: float = 1.0,
+        reward_noise: float = 1.0,
+        best_action: int = 1,
+        buffers: Buffers | None = None,
+    ) -> None:
+        if num_actions < 2:
+            raise ArgumentError(f"num_actions must be at least 2; got {num_actions}.")
+        if not 0 <= best_action < num_actions:
+            raise ArgumentError(
+                f"best_action must be between 0 and {num_actions - 1}, the last of the "
+                f"{num_actions} actions; got {best_action}."
+            )
+        if reward_noise < 0:
+            raise ArgumentError(f"reward_noise must be at least 0; got {reward_noise}.")
+        self.num_actions, self.best_action = num_actions, best_action
+        self.reward_scale, self.reward_noise = reward_scale, reward_noise
+        self.num_agents = num_agents
+        self.single_observation_space = gymnasium.spaces.Box(1, 1, (1,), np.float32)
+        self.single_action_space = gymnasium.spaces.Discrete(num_actions)
+        super().__init__(buffers)
+
+    def reset(self, seed: int | None = None) -> tuple[NDArray[Any], list[Info]]:
+        """Start every game anew; return (observations, infos)."""
+        self._random = np.random.default_rng(seed)
+        self._pulled: int | None = None  # in the first game, before this
+        self.observations[:] = 1
+        self.rewards[:] = 0
+        self.terminals[:] = self.truncations[:] = False
+        self.masks[:] = True
+        return self.observations, []
+
+    def step(self, actions: NDArray[Any]) -> StepResult:
+        """Pull an arm in every game, which ends it."""
+        is_best = actions == self.best_action
+        errors = self._random.standard_normal(self.num_agents) * self.reward_noise
+        self.rewards[:] = is_best * self.reward_scale + errors
+        self.terminals[:] = True
+        self.observations[:] = self.final_observations[:] = 1
+        self._pulled = int(actions[0])
+        infos = results(self.rewards, 1, is_best.astype(np.float64))
+        return self.observations, self.rewards, self.terminals, self.truncations, infos
+
+    def render(self) -> str:
+        """Return the first game as text: the arms, `*` the best, `[ ]` around the one pulled."""
+        arms = ["*" if arm == self.best_action else "." for arm in range(self.num_actions)]
+        return "".join(
+            f"[{arm}]" if index == self._pulled else f" {arm} " for index, arm in enumerate(arms)
+        )

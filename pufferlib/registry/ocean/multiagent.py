@@ -1,0 +1,80 @@
+"""Multiagent: each agent of a game has an action of its own that is right."""
+
+from typing import Any
+
+import numpy as np
+import pettingzoo
+from gymnasium.spaces import Box, Discrete
+
+from pufferlib.environment import Info
+from pufferlib.exceptions import ArgumentError
+
+
+class Multiagent(pettingzoo.ParallelEnv[int, Any, Any]):
+    """A PettingZoo parallel environment of agents that each have to do something else.
+
+    Tests that what one agent sees, does and earns is not taken for another's. A game is one step.
+    The reward of agent i is 1 for action i and 0 for any other, and so is its `score`.
+
+    The optimal score is 1; a random policy scores 1 / players: 0.5.
+
+    Observation: Box(0, 1, (players,)), 1 at the agent's own place and 0 elsewhere. Action:
+    Discrete(players). Agents: 0, 1 ...
+
+    Args:
+        players: agents of a game.
+
+    Raises:
+        ArgumentError: fewer than two players.
+    """
+
+    metadata = {"name": "multiagent_v0", "render_modes": ["ansi"]}  # noqa: RUF012
+    render_mode = "ansi"
+
+    def __init__(self, players: int = 2) -> None:
+        if players < 2:
+            raise ArgumentError(f"players must be at least 2; got {players}.")
+        self.possible_agents = list(range(players))
+        self.agents: list[int] = []
+        self.observation_spaces = {
+            agent: Box(0, 1, (players,), np.float32) for agent in self.possible_agents
+        }
+        self.action_spaces = {agent: Discrete(players) for agent in self.possible_agents}
+        self._actions: dict[int, Any] = {}
+
+    def observation_space(self, agent: int) -> Box:
+        """Return that of one agent, all being equal."""
+        return self.observation_spaces[agent]
+
+    def action_space(self, agent: int) -> Discrete:
+        """Return that of one agent, all being equal."""
+        return self.action_spaces[agent]
+
+    def reset(
+        self, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[int, Any], dict[int, Info]]:
+        """Start a game; return (observations, infos). Nothing is drawn from `seed`."""
+        self.agents = self.possible_agents[:]
+        self._actions = {}
+        return self._observations(), {agent: {} for agent in self.agents}
+
+    def step(self, actions: dict[int, Any]) -> tuple[dict[int, Any], ...]:
+        """Act, which ends the game; return (observations, rewards, terminations, ... infos)."""
+        self._actions = actions
+        rewards = {agent: float(actions[agent] == agent) for agent in self.agents}
+        infos = {agent: {"score": reward} for agent, reward in rewards.items()}
+        observations = self._observations()
+        terminations = dict.fromkeys(self.agents, True)
+        truncations = dict.fromkeys(self.agents, False)
+        self.agents = []
+        return observations, rewards, terminations, truncations, infos
+
+    def render(self) -> str:
+        """Return the game as text: each agent, and what it did, `_` if nothing yet."""
+        return "\n".join(
+            f"agent {agent}: {self._actions.get(agent, '_')}" for agent in self.possible_agents
+        )
+
+    def _observations(self) -> dict[int, Any]:
+        places = np.eye(len(self.possible_agents), dtype=np.float32)
+        return {agent: places[agent] for agent in self.agents}

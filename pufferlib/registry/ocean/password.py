@@ -1,0 +1,81 @@
+"""Password: guess a string that never changes, and learn only at its end whether it was right."""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
+from pufferlib.exceptions import ArgumentError
+from pufferlib.registry.ocean._results import results
+
+_SEED = 7  # the same password in every process and every run
+
+
+class Password(PufferEnv):
+    """Many games of Password, stepped together.
+
+    Tests exploration: a policy must stay random until it has hit upon the password, and then hold
+    on to it. A game is `password_length` guesses of a bit. The reward is 1 at its end if all were
+    right, and 0 otherwise, and so is `score`.
+
+    The optimal score is 1; a random policy scores 1 / 2**password_length: 0.03125.
+
+    Observation: Box(-1, 1, (password_length,)), the guesses so far as -1 and 1, then 0s. Action:
+    Discrete(2), the next bit.
+
+    Args:
+        num_agents: games, each with its one agent.
+        password_length: bits.
+        buffers: rows to write into.
+
+    Attributes:
+        password: int64 (password_length,), the same for every game, seed and process.
+
+    Raises:
+        ArgumentError: no bits.
+    """
+
+    render_mode = "ansi"
+
+    def __init__(
+        self, num_agents: int = 1, password_length: int = 5, buffers: Buffers | None = None
+    ) -> None:
+        if password_length < 1:
+            raise ArgumentError(f"password_length must be at least 1; got {password_length}.")
+        self.password = np.random.default_rng(_SEED).integers(2, size=password_length)
+        self.password_length = password_length
+        self.num_agents = num_agents
+        self.single_observation_space = gymnasium.spaces.Box(-1, 1, (password_length,), np.float32)
+        self.single_action_space = gymnasium.spaces.Discrete(2)
+        super().__init__(buffers)
+
+    def reset(self, seed: int | None = None) -> tuple[NDArray[Any], list[Info]]:
+        """Start every game anew; return (observations, infos). Nothing is drawn from `seed`."""
+        self._tick = 0
+        self.observations[:] = self.rewards[:] = 0
+        self.terminals[:] = self.truncations[:] = False
+        self.masks[:] = True
+        return self.observations, []
+
+    def step(self, actions: NDArray[Any]) -> StepResult:
+        """Guess a bit in every game; all games end, and start again, on the same step."""
+        self.observations[:, self._tick] = 2 * actions - 1
+        self.rewards[:] = 0
+        self._tick += 1
+        infos: list[Info] = []
+        ended = self._tick == self.password_length
+        self.terminals[:] = ended
+        if ended:
+            self.final_observations[:] = self.observations
+            self.rewards[:] = (self.observations == 2 * self.password - 1).all(1)
+            infos = results(self.rewards, self.password_length, self.rewards)
+            self._tick = 0
+            self.observations[:] = 0
+        return self.observations, self.rewards, self.terminals, self.truncations, infos
+
+    def render(self) -> str:
+        """Return the first game as text: the guesses so far, `_` those to come."""
+        symbols = {-1.0: "0", 1.0: "1", 0.0: "_"}
+        return "".join(symbols[float(guess)] for guess in self.observations[0])

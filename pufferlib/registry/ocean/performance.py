@@ -1,0 +1,99 @@
+"""Performance: nothing to learn, but steps and observations as expensive as one likes."""
+
+import time
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box, Discrete
+from numpy.typing import NDArray
+
+from pufferlib.environment import Info
+from pufferlib.exceptions import ArgumentError
+
+
+class Performance(gymnasium.Env[NDArray[np.uint8], Any]):
+    """A Gymnasium environment that takes as long as it is told to; for timing vectorization.
+
+    It is busy, never asleep, and counts the processor's time, not the clock's: environments that
+    share a core take longer, as real ones do. Whatever is done, the reward is 0; there is no score.
+
+    Observation: Box uint8 (observation_bytes,), all of them the steps played, modulo 256. Action:
+    Discrete(2). One agent. Episodes are truncated after `episode_length` steps.
+
+    Args:
+        delay_mean_us: of a step, in microseconds.
+        delay_std_us: deviation between steps; the delays are normal, those below 0 taken as 0.
+        reset_delay_us: of a reset, always the same.
+        observation_bytes: size of an observation.
+        episode_length: in steps.
+
+    Raises:
+        ArgumentError: a delay or deviation below 0, a size or length below 1.
+    """
+
+    metadata = {"render_modes": ["ansi"]}  # noqa: RUF012
+    render_mode = "ansi"
+
+    def __init__(
+        self,
+        delay_mean_us: float = 0.0,
+        delay_std_us: float = 0.0,
+        reset_delay_us: float = 0.0,
+        observation_bytes: int = 1,
+        episode_length: int = 100,
+    ) -> None:
+        for name, delay in (
+            ("delay_mean_us", delay_mean_us),
+            ("delay_std_us", delay_std_us),
+            ("reset_delay_us", reset_delay_us),
+        ):
+            if delay < 0:
+                raise ArgumentError(f"{name} must be at least 0; got {delay}.")
+        for name, size in (
+            ("observation_bytes", observation_bytes),
+            ("episode_length", episode_length),
+        ):
+            if size < 1:
+                raise ArgumentError(f"{name} must be at least 1; got {size}.")
+        self.delay_mean_us, self.delay_std_us = delay_mean_us, delay_std_us
+        self.reset_delay_us = reset_delay_us
+        self.observation_bytes, self.episode_length = observation_bytes, episode_length
+        self.observation_space = Box(0, 255, (observation_bytes,), np.uint8)
+        self.action_space = Discrete(2)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.uint8], Info]:
+        """Start an episode; return (observation, {})."""
+        super().reset(seed=seed)
+        self._tick = 0
+        _keep_busy(self.reset_delay_us)
+        return self._observation(), {}
+
+    def step(self, action: Any) -> tuple[NDArray[np.uint8], float, bool, bool, Info]:
+        """Be busy; return (observation, reward, terminated, truncated, info)."""
+        _keep_busy(self.draw_delay_us())
+        self._tick += 1
+        return self._observation(), 0.0, False, self._tick == self.episode_length, {}
+
+    def render(self) -> str:
+        """Return the steps played as text."""
+        return f"step {self._tick} of {self.episode_length}"
+
+    def draw_delay_us(self) -> float:
+        """Return how long the next step is to take, in microseconds."""
+        if self.delay_std_us == 0:
+            return self.delay_mean_us
+        return max(0.0, self.np_random.normal(self.delay_mean_us, self.delay_std_us))
+
+    def _observation(self) -> NDArray[np.uint8]:
+        return np.full(self.observation_bytes, self._tick % 256, np.uint8)
+
+
+def _keep_busy(delay_us: float) -> None:
+    """Use this thread's time on a processor, in microseconds."""
+    if delay_us > 0:  # reading that clock takes about one of them
+        until_ns = time.thread_time_ns() + 1_000 * delay_us
+        while time.thread_time_ns() < until_ns:
+            pass
