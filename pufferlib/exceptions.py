@@ -64,6 +64,10 @@ class CheckpointError(PufferError, RuntimeError):
     """A checkpoint that cannot be read or does not fit."""
 
 
+class NotFiniteError(PufferError, ArithmeticError):
+    """A reward, an observation or a loss is NaN or infinite."""
+
+
 class WorkerError(PufferError, RuntimeError):
     """An environment raised, or the process that steps it died or hung.
 

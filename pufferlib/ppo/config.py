@@ -1,6 +1,7 @@
 """The settings of the trainer, each documented at its default with its source."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
@@ -41,6 +42,9 @@ class TrainConfig:
     anneal_learning_rate: bool = True
     """Lower the learning rate linearly to 0 at the end of training."""
 
+    anneal_entropy: bool = False
+    """Lower the entropy coefficient likewise."""
+
     gamma: float = 0.99
     """Discount per step."""
 
@@ -49,6 +53,14 @@ class TrainConfig:
 
     clip_coefficient: float = 0.2
     """How far the probability ratio may move from 1 before its gradient stops (eq. 7)."""
+
+    value_clip: float | None = None
+    """How far a value may move from the old one in an update; None: freely, as Andrychowicz et al.
+    2021 (arXiv:2006.05990, 3.2) found no worse. CleanRL's is 0.2."""
+
+    target_kl: float | None = None
+    """Stop an update where the policy is this far from the old one (Spinning Up's 0.015); None: do
+    all of it."""
 
     value_coefficient: float = 0.5
     """Weight of the value loss (eq. 9)."""
@@ -68,6 +80,19 @@ class TrainConfig:
     checkpoint_interval: int = 100
     """Updates between checkpoints; the last is always saved."""
 
+    exact_resume: bool = False
+    """Begin new episodes at each checkpoint, so that a run that was killed and resumed is, weight
+    for weight on the CPU, the run that was not. Episodes are cut off there, and bootstrapped."""
+
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """What the network computes in; weights and losses stay float32."""
+
+    compile: Literal["none", "default", "reduce-overhead", "max-autotune"] = "none"
+    """Mode of torch.compile for the network; reduce-overhead uses CUDA graphs."""
+
+    storage: Literal["auto", "device", "cpu"] = "auto"
+    """Where rollouts are kept; auto: on the device where half of its free memory holds them."""
+
     threads: int | None = None
     """Threads that torch computes with on the CPU; None leaves torch's choice."""
 
@@ -84,7 +109,10 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise SettingError(f"train.{name} must be at least 1; got {value}.")
-        for name in ("learning_rate", "max_seconds", "max_gradient_norm"):
+        for name in (
+            *("learning_rate", "max_seconds", "max_gradient_norm"),
+            *("value_clip", "target_kl"),
+        ):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise SettingError(f"train.{name} must be above 0; got {value}.")
@@ -98,8 +126,8 @@ class TrainConfig:
                 )
         choose_device(self.device)
 
-    def check_rows(self, rows: int, is_recurrent: bool) -> None:
-        """Refuse settings that the rows of a batch do not allow.
+    def check_rows(self, rows: int, is_recurrent: bool, is_pool: bool) -> None:
+        """Refuse settings that the rows of a rollout do not allow.
 
         Raises:
             SettingError: says which would.
@@ -109,6 +137,11 @@ class TrainConfig:
             raise SettingError(
                 f"train.minibatches must be at most the {pieces} {what} of a rollout; got "
                 f"{self.minibatches}. Use fewer, or more environments (vec.num_envs)."
+            )
+        if self.exact_resume and is_pool:
+            raise SettingError(
+                "train.exact_resume needs every environment in every batch; got a pool. Leave out "
+                "vec.batch_size."
             )
 
 

@@ -1,5 +1,6 @@
 """The PPO loss of one minibatch."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -38,6 +39,9 @@ def ppo_loss(
     clip_coefficient: float,
     value_coefficient: float,
     entropy_coefficient: float,
+    old_values: Tensor | None = None,
+    value_clip: float | None = None,
+    count: Tensor | None = None,
 ) -> Loss:
     """Return the loss of Schulman et al. 2017 (arXiv:1707.06347), eq. 7 and 9.
 
@@ -52,8 +56,13 @@ def ppo_loss(
         clip_coefficient: epsilon of eq. 7.
         value_coefficient: c1 of eq. 9.
         entropy_coefficient: c2 of eq. 9.
+        old_values: float32 (N,), those the rollout was made with; for `value_clip`.
+        value_clip: how far a value may move from the old one before the loss no longer falls; None
+            leaves values free.
+        count: what sums are divided by; the valid samples if None.
     """
-    count = valid.sum().clamp(min=1)
+    if count is None:
+        count = valid.sum().clamp(min=1)
 
     def mean(samples: Tensor) -> Tensor:
         return samples.sum() / count
@@ -66,7 +75,11 @@ def ppo_loss(
     ratio = log_ratio.exp()
     clipped = ratio.clamp(1 - clip_coefficient, 1 + clip_coefficient)
     policy = -mean(torch.minimum(ratio * advantages, clipped * advantages))
-    value = 0.5 * mean(errors**2)
+    squared = errors**2
+    if value_clip is not None and old_values is not None:
+        near = old_values + (values - old_values).clamp(-value_clip, value_clip)
+        squared = torch.maximum(squared, torch.where(valid, near - returns, 0) ** 2)
+    value = 0.5 * mean(squared)
     entropy = mean(torch.where(valid, entropies, 0))
     total = policy + value_coefficient * value - entropy_coefficient * entropy
     with torch.no_grad():
@@ -75,9 +88,20 @@ def ppo_loss(
     return Loss(total, policy, value, entropy, approximate_kl, clip_fraction)
 
 
-def normalized(advantages: Tensor, valid: Tensor) -> Tensor:
-    """Return advantages (N,) shifted and scaled to mean 0, deviation 1 over the valid samples."""
-    kept = advantages[valid]
-    if kept.numel() < 2:
+def normalized(
+    advantages: Tensor, valid: Tensor, total: Callable[[Tensor], Tensor] = lambda parts: parts
+) -> Tensor:
+    """Return advantages (N,) shifted and scaled to mean 0, deviation 1 over the valid samples.
+
+    Args:
+        advantages: float32 (N,).
+        valid: bool (N,).
+        total: sums a tensor over all processes that learn together.
+    """
+    kept = torch.where(valid, advantages, 0)
+    count, summed = total(torch.stack([valid.sum().to(kept.dtype), kept.sum()]))
+    if count < 2:
         return advantages
-    return (advantages - kept.mean()) / (kept.std() + 1e-8)
+    mean = summed / count
+    squared = total(torch.where(valid, advantages - mean, 0).square().sum())
+    return (advantages - mean) / ((squared / (count - 1)).sqrt() + 1e-8)

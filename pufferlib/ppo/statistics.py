@@ -48,6 +48,7 @@ class RewardScale:
         rewards: NDArray[np.float32],
         ends: NDArray[np.bool_],
         acting: NDArray[np.bool_],
+        rows: slice = slice(None),
     ) -> NDArray[np.float32]:
         """Return scaled rewards (B,).
 
@@ -55,11 +56,13 @@ class RewardScale:
             rewards: of a step.
             ends: the rows whose episode ended with them.
             acting: the rows in which an agent had acted; others count for nothing.
+            rows: which of all rows these are.
         """
-        self._sums[acting] = self._sums[acting] * self._gamma + rewards[acting]
+        sums = self._sums[rows]  # a view
+        sums[acting] = sums[acting] * self._gamma + rewards[acting]
         if acting.any():
-            self._take_in(self._sums[acting])
-        self._sums[ends] = 0
+            self._take_in(sums[acting])
+        sums[ends] = 0
         return (rewards / np.sqrt(self._variance + 1e-8)).astype(np.float32)
 
     def _take_in(self, sums: NDArray[np.float64]) -> None:
@@ -72,6 +75,10 @@ class RewardScale:
         self._mean += apart * count / total
         self._count = total
 
+    def restart(self) -> None:
+        """Forget the sums of episodes under way: all of them are over."""
+        self._sums[:] = 0
+
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps: the scale, not the sums of episodes under way."""
         return {
@@ -82,6 +89,6 @@ class RewardScale:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up the scale of `state_dict`, at the start of new episodes."""
-        self._sums[:] = 0
+        self.restart()
         self._count, self._mean = state["count"], state["mean"]
         self._variance = state["variance"]

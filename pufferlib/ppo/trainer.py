@@ -1,56 +1,65 @@
 """The training loop: collect a rollout, learn from it, tell how it goes."""
 
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from pufferlib.exceptions import ArgumentError
-from pufferlib.models import LSTMWrapper, State
+from pufferlib.exceptions import NotFiniteError
+from pufferlib.models import LSTMWrapper
 from pufferlib.ppo import checkpoint
-from pufferlib.ppo.actions import to_numpy
 from pufferlib.ppo.advantage import advantages
+from pufferlib.ppo.collector import Collector
 from pufferlib.ppo.config import TrainConfig, choose_device
 from pufferlib.ppo.loss import normalized, ppo_loss
+from pufferlib.ppo.peers import Peers
+from pufferlib.ppo.player import Player
 from pufferlib.ppo.profile import Profile
 from pufferlib.ppo.statistics import EpisodeStatistics, RewardScale
 from pufferlib.ppo.storage import Minibatch, Rollout
-from pufferlib.pytorch import Heads, sample_actions
-from pufferlib.vector import Batch, VectorEnv
+from pufferlib.pytorch import sample_actions
+from pufferlib.vector import VectorEnv
 
 
 class Trainer:
     """Trains `policy` on `vecenv`. Call `step` until `is_done`; it says how it goes.
 
-    The same seed trains the same weights on the CPU, whatever the number of workers.
+    The same seed trains the same weights on the CPU, whatever the number of workers, unless
+    `vecenv` is a pool.
 
     Args:
         config: the settings.
-        vecenv: synchronous (`batch_size` None); stays the caller's to close.
-        policy: returns (actions, value); an `LSTMWrapper` keeps its memory across rollouts.
+        vecenv: synchronous, or a pool with `zero_copy`; stays the caller's to close.
+        policy: returns (actions, value); an `LSTMWrapper` keeps its memory across rollouts. One
+            with a method `observe(observations, valid)` is shown each rollout after it was learned
+            from.
+        peers: the processes that learn together; this one alone if None.
 
     Attributes:
-        timesteps: of agents, taken so far.
+        timesteps: of agents, taken so far, by all processes.
         updates: rollouts learned from so far.
-        profile: seconds by part: environment, forward, train.
+        profile: seconds by part: environment, copy, forward, train.
+        device: that the policy is on.
 
     Raises:
         SettingError: settings that cannot be.
-        ArgumentError: a pool.
+        NotFiniteError: an observation is NaN or infinite.
     """
 
-    def __init__(self, config: TrainConfig, vecenv: VectorEnv, policy: nn.Module) -> None:
-        if vecenv.batch_size != vecenv.num_envs:
-            raise ArgumentError(
-                f"The trainer steps all environments together; got batch_size={vecenv.batch_size} "
-                f"of num_envs={vecenv.num_envs}. Use batch_size=None."
-            )
-        self._recurrent = policy if isinstance(policy, LSTMWrapper) else None
+    def __init__(
+        self,
+        config: TrainConfig,
+        vecenv: VectorEnv,
+        policy: nn.Module,
+        peers: Peers | None = None,
+    ) -> None:
+        self._is_recurrent = isinstance(policy, LSTMWrapper)
         config.check()
-        config.check_rows(vecenv.num_agents, self._recurrent is not None)
+        is_pool = vecenv.batch_size != vecenv.num_envs
+        config.check_rows(vecenv.num_agents, self._is_recurrent, is_pool)
         if config.threads is not None:
             torch.set_num_threads(config.threads)
         self.config = config
@@ -58,20 +67,29 @@ class Trainer:
         self.policy = policy.to(self.device)
         self.timesteps = self.updates = 0
         self.profile = Profile()
-        self.episodes = EpisodeStatistics()
+        self._peers = peers or Peers()
+        self._peers.share_weights(policy)
         self._vecenv = vecenv
         self._optimizer = torch.optim.Adam(policy.parameters(), config.learning_rate, eps=1e-5)
-        self._generator = torch.Generator().manual_seed(config.seed)
+        self._seed = config.seed + self._peers.rank * vecenv.num_envs
+        self._generator = torch.Generator().manual_seed(self._seed)
         self._scale = RewardScale(vecenv.num_agents, config.gamma)
         self._losses: dict[str, float] = {}
         self._seconds_before = 0.0  # this and the steps: of the runs that this one resumes
         self._timesteps_before = 0
-        self._state: State | None = None  # of a recurrent policy, before the next step
-        self._begin_episodes(config.seed)
-        with torch.no_grad():
-            heads = self._act(self._observations, self._starts)[0]
-        self._rollout = Rollout(config.horizon, self._observations, sample_actions(heads)[0])
-        torch.manual_seed(config.seed)
+        self._seconds_agreed = 0.0
+        self._player = Player(policy, config, self.device)
+        self._collector = Collector(
+            vecenv,
+            self._player,
+            config.horizon,
+            self.device,
+            storage_device(config, vecenv, self.device),
+            self._scale if config.normalize_rewards else None,
+            self.profile,
+        )
+        torch.manual_seed(self._seed)
+        self._collector.begin(self._seed)
 
     @property
     def is_done(self) -> bool:
@@ -84,22 +102,41 @@ class Trainer:
         return self._seconds_before + self.profile.elapsed_s
 
     @property
+    def episodes(self) -> EpisodeStatistics:
+        """What episodes of this process reported."""
+        return self._collector.episodes
+
+    @property
     def progress(self) -> float:
         """How much of the training is done, in [0, 1]."""
         done = self.timesteps / self.config.total_timesteps
         if self.config.max_seconds is not None:
-            done = max(done, self.seconds / self.config.max_seconds)
+            is_alone = self._peers.count == 1
+            seconds = self.seconds if is_alone else self._seconds_agreed  # all must end together
+            done = max(done, seconds / self.config.max_seconds)
         return min(1.0, done)
 
     def step(self) -> dict[str, float]:
-        """Collect a rollout and learn from it; return the metrics so far."""
+        """Collect a rollout and learn from it; return the metrics so far.
+
+        Raises:
+            NotFiniteError: a reward, an observation or a loss is NaN or infinite. The weights are
+                those before it.
+        """
+        before = self._collector.timesteps
         if self.config.anneal_learning_rate:
             for group in self._optimizer.param_groups:
                 group["lr"] = self.config.learning_rate * (1 - self.progress)
         rollout = self.collect()
         with self.profile.part("train"):
             self.learn(rollout)
+        told = [float(self._collector.timesteps - before), self.seconds]
+        taken, seconds = self._peers.total(torch.tensor(told, device=self.device)).tolist()
+        self.timesteps += int(taken)
+        self._seconds_agreed = seconds / self._peers.count
         self.updates += 1
+        if self.config.exact_resume and self.updates % self.config.checkpoint_interval == 0:
+            self._begin_episodes()
         return self.metrics()
 
     def metrics(self) -> dict[str, float]:
@@ -115,42 +152,19 @@ class Trainer:
             **{f"episode/{name}": value for name, value in self.episodes.means().items()},
         }
 
-    @torch.no_grad()
     def collect(self) -> Rollout:
-        """Step the environments `horizon` times; return the rollout, valid until the next call."""
-        rollout = self._rollout
-        rollout.initial_state = self._state
-        for t in range(self.config.horizon):
-            with self.profile.part("forward"):
-                heads, value, self._state = self._act(self._observations, self._starts)
-                actions, log_probabilities, _ = sample_actions(heads)
-                rollout.observations[t] = self._observations
-                rollout.actions[t] = actions
-                rollout.log_probabilities[t] = log_probabilities
-                rollout.values[t] = value.squeeze(1)
-                rollout.starts[t] = self._starts
-                chosen = to_numpy(actions, self._vecenv.single_action_space)
-            with self.profile.part("environment"):
-                self._vecenv.send(chosen)
-                batch = self._vecenv.recv()
-            lost = torch.tensor(self._vecenv.lost, device=self.device)
-            rollout.valid[t] = was_acting = self._acting & ~lost
-            self._take(batch)
-            self._note(rollout, t, batch, was_acting)
-        with self.profile.part("forward"):
-            _, value, _ = self._act(self._observations, self._starts)
-            rollout.values[-1] = value.squeeze(1)
-        return rollout
+        """Step the environments for a rollout; return it, valid until the next call."""
+        return self._collector.collect()
 
     def learn(self, rollout: Rollout) -> None:
         """Take the gradient steps that one rollout is good for."""
         config = self.config
         estimates = advantages(
-            rollout.rewards,
-            rollout.values,
-            rollout.terminals,
-            rollout.truncations,
-            rollout.final_values,
+            rollout.part(rollout.rewards),
+            rollout.part(rollout.values),
+            rollout.part(rollout.terminals),
+            rollout.part(rollout.truncations),
+            rollout.part(rollout.final_values),
             config.gamma,
             config.gae_lambda,
         )
@@ -158,11 +172,19 @@ class Trainer:
         steps = 0
         for _ in range(config.update_epochs):
             for minibatch in rollout.minibatches(config.minibatches, estimates, self._generator):
-                losses = self._descend(minibatch)
+                losses = self._descend(minibatch.to(self.device))
                 for name, value in losses.items():
                     totals[name] = totals.get(name, 0.0) + value
                 steps += 1
+                if config.target_kl is not None and losses["approximate_kl"] > config.target_kl:
+                    break
+            else:
+                continue
+            break
         self._losses = {name: total / steps for name, total in totals.items()}
+        observe = getattr(self.policy, "observe", None)
+        if observe is not None:
+            observe(rollout.part(rollout.observations), rollout.part(rollout.valid))
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps: weights, optimizer, progress, scale, generators."""
@@ -194,87 +216,66 @@ class Trainer:
         self.updates, self._seconds_before = state["updates"], state["seconds"]
         self._scale.load_state_dict(state["reward_scale"])
         self._generator.set_state(state["generator"])
-        self._begin_episodes(self.config.seed + self.updates * self._vecenv.num_envs)
         torch.set_rng_state(state["torch_generator"])
+        self._begin_episodes()
 
-    def _begin_episodes(self, seed: int) -> None:
-        """Reset the environments, and with them what is carried from step to step."""
-        rows = self._vecenv.num_agents
-        self._vecenv.async_reset(seed)
-        self._take(self._vecenv.recv())
-        self._starts = torch.ones(rows, dtype=torch.bool, device=self.device)
-        self._state = None
-        if self._recurrent is not None:
-            self._state = self._recurrent.initial_state(rows, self.device)
-
-    def _act(self, observations: Tensor, starts: Tensor) -> tuple[Heads, Tensor, State | None]:
-        if self._recurrent is None:
-            return *self.policy(observations), None
-        heads, value, state = self._recurrent(observations, self._state, starts)
-        return heads, value, state
-
-    def _take(self, batch: Batch) -> None:
-        """Hold what the policy acts on next: copies, since the vectorizer writes over its rows."""
-        self._observations = torch.tensor(batch.observations, device=self.device)
-        self._acting = torch.tensor(batch.masks, device=self.device)
-
-    def _note(self, rollout: Rollout, t: int, batch: Batch, was_acting: Tensor) -> None:
-        """Store what followed from the actions at t."""
-        ends = batch.terminals | batch.truncations
-        rewards = batch.rewards
-        if self.config.normalize_rewards:
-            rewards = self._scale(rewards, ends, was_acting.cpu().numpy())
-        rollout.rewards[t] = torch.tensor(rewards)
-        rollout.terminals[t] = torch.tensor(batch.terminals)
-        rollout.truncations[t] = torch.tensor(batch.truncations)
-        if batch.truncations.any():
-            with self.profile.part("forward"):
-                rollout.final_values[t] = self._final_values(batch.truncations)
-        self._starts = torch.tensor(ends, device=self.device) | (self._acting & ~was_acting)
-        self.timesteps += int(was_acting.sum())
-        self.episodes.add(batch.infos)
-
-    def _final_values(self, truncations: NDArray[np.bool_]) -> Tensor:
-        """Return the value of the last observation of each row, 0 where not truncated."""
-        cut = torch.from_numpy(truncations.nonzero()[0]).to(self.device)
-        final = torch.tensor(self._vecenv.final_observations[truncations], device=self.device)
-        if self._recurrent is None:
-            value = self.policy(final)[1]
-        else:
-            assert self._state is not None
-            hidden, cell = self._state
-            value = self._recurrent(final, (hidden[:, cut], cell[:, cut]))[1]
-        values = torch.zeros(len(truncations), device=self.device)
-        values[cut] = value.squeeze(1)
-        return values
+    def _begin_episodes(self) -> None:
+        """Reset the environments, with seeds that no earlier episode of the run had."""
+        self._scale.restart()
+        self._collector.begin(self._seed + self.updates * self._vecenv.num_envs * self._peers.count)
 
     def _descend(self, minibatch: Minibatch) -> dict[str, float]:
         """Take one gradient step; return the losses by name."""
         config = self.config
-        if self._recurrent is None:
-            heads, values = self.policy(minibatch.observations)
-        else:
-            heads, values, _ = self._recurrent(
-                minibatch.observations, minibatch.state, minibatch.starts
-            )
+        heads, values, _ = self._player(minibatch.observations, minibatch.state, minibatch.starts)
         _, log_probabilities, entropies = sample_actions(heads, minibatch.actions)
         estimates = minibatch.advantages
         if config.normalize_advantages:
-            estimates = normalized(estimates, minibatch.valid)
+            estimates = normalized(estimates, minibatch.valid, self._peers.total)
         loss = ppo_loss(
             log_probabilities=log_probabilities,
             old_log_probabilities=minibatch.log_probabilities,
             entropies=entropies,
-            values=values.squeeze(1),
+            values=values,
             advantages=estimates,
             returns=minibatch.returns,
             valid=minibatch.valid,
             clip_coefficient=config.clip_coefficient,
             value_coefficient=config.value_coefficient,
-            entropy_coefficient=config.entropy_coefficient,
+            entropy_coefficient=self._entropy_coefficient,
+            old_values=minibatch.values,
+            value_clip=config.value_clip,
+            count=self._peers.total(minibatch.valid.sum()).clamp(min=1),
         )
+        told = self._peers.total(torch.stack([part.detach() for part in loss])).tolist()
+        losses = dict(zip(loss._fields, told, strict=True))
+        for name, value in losses.items():
+            if not math.isfinite(value):
+                raise NotFiniteError(
+                    f"The {name} loss is {value} in update {self.updates + 1}, after "
+                    f"{self.timesteps:,} timesteps; the weights are those before it. Lower "
+                    f"train.learning_rate or train.max_gradient_norm, or normalize what is large."
+                )
         self._optimizer.zero_grad()
         loss.total.backward()
+        self._peers.add_gradients(self.policy)
         nn.utils.clip_grad_norm_(self.policy.parameters(), config.max_gradient_norm)
         self._optimizer.step()
-        return {name: value.item() for name, value in loss._asdict().items()}
+        return losses
+
+    @property
+    def _entropy_coefficient(self) -> float:
+        share = 1 - self.progress if self.config.anneal_entropy else 1.0
+        return self.config.entropy_coefficient * share
+
+
+def storage_device(config: TrainConfig, vecenv: VectorEnv, device: torch.device) -> torch.device:
+    """Return where rollouts are kept."""
+    cpu = torch.device("cpu")
+    if device.type != "cuda" or config.storage == "cpu":
+        return cpu if config.storage == "cpu" else device
+    space = vecenv.single_observation_space
+    rows = (2 * vecenv.num_envs // vecenv.batch_size - 1) * vecenv.agents_per_batch
+    needed = config.horizon * rows * math.prod(space.shape) * np.dtype(space.dtype).itemsize
+    fits = needed <= torch.cuda.mem_get_info(device)[0] / 2
+    return device if fits or config.storage == "device" else cpu

@@ -27,6 +27,7 @@ class VectorEnv(Protocol):
         num_workers: processes that step them.
         batch_size: environments in a batch.
         agents_per_batch: rows in a batch.
+        zero_copy: batches are views of neighbouring rows, the same ones together each time.
         single_observation_space: of one row; a Box.
         single_action_space: of one row.
         observation_space: of a batch.
@@ -47,6 +48,7 @@ class VectorEnv(Protocol):
     num_workers: int
     batch_size: int
     agents_per_batch: int
+    zero_copy: bool
     single_observation_space: gymnasium.spaces.Box
     single_action_space: gymnasium.Space[Any]
     observation_space: gymnasium.Space[Any]

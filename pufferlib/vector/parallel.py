@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pufferlib.environment import Buffers, StepResult
-from pufferlib.exceptions import ArgumentError, WorkerError
+from pufferlib.exceptions import ArgumentError
 from pufferlib.spaces import joint_space
 from pufferlib.vector.arguments import one_value_each
 from pufferlib.vector.batch import Batch, Infos
@@ -49,6 +49,10 @@ class WorkerGroup(Protocol):
         """Return the infos or results of a worker, `Lost`, or None if it is just done."""
         ...
 
+    def settle(self) -> None:
+        """Wait until every worker can be told anything, those in the place of others, too."""
+        ...
+
     def drain(self) -> None:
         """Wait for all that are busy, and forget what they answered."""
         ...
@@ -86,7 +90,7 @@ class Parallel:
         policy: RestartPolicy,
     ) -> None:
         self._turns = Turns()
-        self._workers, self._policy, self._zero_copy = workers, policy, zero_copy
+        self._workers, self._policy, self.zero_copy = workers, policy, zero_copy
         self.num_envs, self.num_workers, self.batch_size = num_envs, num_workers, batch_size
         self.envs_per_worker = num_envs // num_workers
         self._workers_per_batch = batch_size // self.envs_per_worker
@@ -164,7 +168,7 @@ class Parallel:
         if self._policy.num_restarts:
             for worker in self._received:
                 self._lost[self._starts[worker] : self._stops[worker]] = False
-        if self._zero_copy:  # the workers received are neighbours
+        if self.zero_copy:  # the workers received are neighbours
             first, last = self._received[0], self._received[-1]
             self._actions[self._starts[first] : self._stops[last]] = actions
         else:
@@ -177,18 +181,18 @@ class Parallel:
         try:
             for worker in self._received:
                 self._workers.order_step(worker)
-        except WorkerError:
-            self.close()
+        except BaseException:
+            self._close_after_failure()
             raise
 
     def recv(self) -> Batch:
         """Wait for a batch and return it."""
         self._turns.check_recv()
         try:
-            groups = self._workers_per_batch if self._zero_copy else None
+            groups = self._workers_per_batch if self.zero_copy else None
             self._received = self._workers.first_ready(self._workers_per_batch, groups)
-        except WorkerError:
-            self.close()
+        except BaseException:
+            self._close_after_failure()
             raise
         self._turns.received()
         infos = Infos()
@@ -224,7 +228,7 @@ class Parallel:
 
     def _batch(self, infos: Infos) -> Batch:
         """Return the rows of the workers received: copied unless `zero_copy`."""
-        if self._zero_copy:
+        if self.zero_copy:
             first = self._received[0]
             if first not in self._views:
                 start, stop = self._starts[first], self._stops[self._received[-1]]
@@ -283,6 +287,8 @@ class Parallel:
             )
         results: list[Any] = []
         with self._closing_on_failure():
+            self._workers.settle()
+        with self._closing_on_failure(but=ArgumentError), self._policy.suspended():
             self._workers.order_all(command, arguments)
             self._workers.first_ready(self.num_workers, None)
             for worker in range(self.num_workers):
@@ -290,9 +296,16 @@ class Parallel:
         return results
 
     @contextlib.contextmanager
-    def _closing_on_failure(self) -> Any:
+    def _closing_on_failure(self, but: Any = ()) -> Any:
         try:
             yield
-        except WorkerError:
-            self.close()
+        except but:
             raise
+        except BaseException:
+            self._close_after_failure()
+            raise
+
+    def _close_after_failure(self) -> None:
+        """Close; also after Ctrl+C, when nobody knows what the workers have answered."""
+        with contextlib.suppress(Exception):  # the first failure is the one to tell
+            self.close()

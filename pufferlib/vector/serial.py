@@ -53,6 +53,7 @@ class Serial:
 
     metadata = METADATA
     num_workers = 1
+    zero_copy = True
 
     def __init__(
         self,

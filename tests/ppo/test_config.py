@@ -38,9 +38,9 @@ def test_nothing_set_is_fine():
 
 def test_minibatches_are_pieces_of_rows_where_recurrent_and_of_samples_elsewhere():
     config = TrainConfig(horizon=8, minibatches=4)
-    config.check_rows(2, is_recurrent=False)
+    config.check_rows(2, is_recurrent=False, is_pool=False)
     with pytest.raises(SettingError, match="at most the 2 rows of a rollout; got 4"):
-        config.check_rows(2, is_recurrent=True)
+        config.check_rows(2, is_recurrent=True, is_pool=False)
 
 
 def test_gpus_count_only_where_torch_can_use_them(monkeypatch):

@@ -1,0 +1,78 @@
+"""Numbers that are none: found where they come in, before anything is learned from them."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pufferlib.emulation.layout import Layout
+from pufferlib.exceptions import NotFiniteError
+from pufferlib.vector import Batch, VectorEnv
+
+
+class FiniteCheck:
+    """Refuses rewards and observations that are NaN or infinite.
+
+    Args:
+        vecenv: whose batches are checked.
+    """
+
+    def __init__(self, vecenv: VectorEnv) -> None:
+        self._vecenv = vecenv
+        layout = vecenv.observation_layout or Layout.of(vecenv.single_observation_space)
+        self._layout = layout
+        self._leaves = [
+            index
+            for index, field in enumerate(layout.fields)
+            if np.issubdtype(field.leaf.dtype, np.floating)
+        ]
+        self._last_rows = np.cumsum(vecenv.agents_per_env) - 1
+
+    def rewards(self, batch: Batch, acting: NDArray[np.bool_], timesteps: int) -> None:
+        """Check the rewards of a batch, in the rows whose agents had acted.
+
+        Raises:
+            NotFiniteError: names the environment, the row and the step.
+        """
+        if np.isfinite(batch.rewards[acting].sum()):
+            return
+        wrong = ~np.isfinite(batch.rewards) & acting
+        if wrong.any():
+            row = int(wrong.argmax())
+            self._refuse(batch, row, timesteps, f"a reward of {batch.rewards[row]}")
+
+    def observations(self, batch: Batch, timesteps: int) -> None:
+        """Check the observations of a batch.
+
+        Raises:
+            NotFiniteError: names the environment, the row and the step.
+        """
+        if not self._leaves:
+            return
+        leaves = _leaves_of(self._layout.unflatten(batch.observations))
+        for index in self._leaves:
+            values = leaves[index].reshape(len(batch.env_ids), -1)
+            if np.isfinite(values.sum(dtype=np.float64)):
+                continue
+            wrong = ~np.isfinite(values).all(1)
+            if wrong.any():
+                row = int(wrong.argmax())
+                value = values[row][~np.isfinite(values[row])][0]
+                self._refuse(batch, row, timesteps, f"an observation that holds {value}")
+
+    def _refuse(self, batch: Batch, row: int, timesteps: int, what: str) -> None:
+        agent = int(batch.env_ids[row])
+        env = int(np.searchsorted(self._last_rows, agent))
+        raise NotFiniteError(
+            f"Environment {env} (row {agent}) gave {what}, after {timesteps:,} timesteps. Nothing "
+            f"was learned from it. Find out where it comes from with pufferlib.testing.check_env("
+            f"..., allow_nan=False), or mend it in a wrapper."
+        )
+
+
+def _leaves_of(structure: Any) -> list[NDArray[Any]]:
+    if isinstance(structure, dict):
+        structure = tuple(structure.values())
+    if isinstance(structure, tuple):
+        return [leaf for part in structure for leaf in _leaves_of(part)]
+    return [structure]

@@ -1,0 +1,57 @@
+"""A policy in use, as collecting and learning call it."""
+
+import contextlib
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pufferlib.models import LSTMWrapper, State
+from pufferlib.ppo.config import TrainConfig
+from pufferlib.pytorch import Heads
+
+
+class Player:
+    """A policy with or without memory behind one call, compiled and in bfloat16 if asked.
+
+    Args:
+        policy: on `device` already.
+        config: says whether to compile, and in which precision.
+        device: where observations will be.
+
+    Attributes:
+        is_recurrent: the policy has memory.
+    """
+
+    def __init__(self, policy: nn.Module, config: TrainConfig, device: torch.device) -> None:
+        self._policy = policy
+        self.is_recurrent = isinstance(policy, LSTMWrapper)
+        self._call: Any = policy
+        if config.compile != "none":
+            self._call = torch.compile(policy, mode=config.compile)
+        self._device = device
+        self._is_half = config.precision == "bfloat16"
+
+    def initial_state(self, rows: int) -> State | None:
+        """Return the memory at the start of an episode, None without memory."""
+        if not isinstance(self._policy, LSTMWrapper):
+            return None
+        return self._policy.initial_state(rows, self._device)
+
+    def __call__(
+        self, observations: Tensor, state: State | None, starts: Tensor | None
+    ) -> tuple[Heads, Tensor, State | None]:
+        """Return (actions, values float32 (B,), state).
+
+        Args:
+            observations: (B, ...), or with memory (B, T, ...) too.
+            state: before the first of them; passed over without memory.
+            starts: bool (B,) or (B, T), an episode begins here; None: nowhere.
+        """
+        half = torch.autocast(self._device.type, torch.bfloat16)
+        with half if self._is_half else contextlib.nullcontext():
+            if self.is_recurrent:
+                heads, values, state = self._call(observations, state, starts)
+            else:
+                heads, values = self._call(observations)
+        return heads, values.squeeze(-1).float(), state
