@@ -159,7 +159,8 @@ def make_env(
     With `num_envs` it is a native environment: that many games over ALE's own `AtariVectorEnv`,
     each a row, stepped by threads in C++. Its frames are the same; there a game begins with 0 to
     `noop_max` no-ops instead of 1 to `noop_max`, the games draw their seeds from the one given to
-    `reset`, and there is no picture to render..
+    `reset`, and there is no picture to render. Its CPU time is that of the games one by one: it
+    spares processes, not computation (docs/benchmarks.md).
 
     Args:
         name: one of `FAMILY.tasks`.

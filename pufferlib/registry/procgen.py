@@ -1,0 +1,153 @@
+"""Procgen: sixteen games whose levels are generated, to measure generalisation.
+
+Source: https://github.com/openai/procgen   Licence: MIT
+Cite: Cobbe et al. 2020, Leveraging Procedural Generation to Benchmark Reinforcement Learning,
+arXiv:1912.01588.
+Install: make install ENV=procgen
+Observations: Box(0, 255, (64, 64, 3), uint8). Actions: Discrete(15). One agent.
+Deterministic under a seed: it draws the sequence of levels.
+"""
+
+from typing import Any
+
+from pufferlib.exceptions import ArgumentError
+from pufferlib.registry._family import Family, creator_of, lazily
+
+FAMILY = Family(
+    name="procgen",
+    package="procgen",
+    default="procgen-coinrun-v0",
+    tasks=(
+        "procgen-bigfish-v0",
+        "procgen-bossfight-v0",
+        "procgen-caveflyer-v0",
+        "procgen-chaser-v0",
+        "procgen-climber-v0",
+        "procgen-coinrun-v0",
+        "procgen-dodgeball-v0",
+        "procgen-fruitbot-v0",
+        "procgen-heist-v0",
+        "procgen-jumper-v0",
+        "procgen-leaper-v0",
+        "procgen-maze-v0",
+        "procgen-miner-v0",
+        "procgen-ninja-v0",
+        "procgen-plunder-v0",
+        "procgen-starpilot-v0",
+    ),
+    samples=("procgen-coinrun-v0", "procgen-maze-v0"),
+)
+__getattr__ = lazily(Policy="pufferlib.policies.pixels:Impala")
+
+_GAMES_OF_MODE = {  # asked for another, the C++ code ends the process
+    "easy": frozenset(FAMILY.tasks),
+    "hard": frozenset(FAMILY.tasks),
+    "extreme": frozenset(
+        f"procgen-{game}-v0" for game in ("chaser", "dodgeball", "leaper", "starpilot")
+    ),
+    "memory": frozenset(
+        f"procgen-{game}-v0"
+        for game in ("caveflyer", "dodgeball", "heist", "jumper", "maze", "miner")
+    ),
+    "exploration": frozenset(
+        f"procgen-{game}-v0"
+        for game in (
+            "caveflyer",
+            "climber",
+            "coinrun",
+            "heist",
+            "jumper",
+            "leaper",
+            "maze",
+            "ninja",
+        )
+    ),
+}
+
+
+def make_env(
+    name: str = FAMILY.default,
+    num_envs: int | None = None,
+    *,
+    num_levels: int = 0,
+    start_level: int = 0,
+    distribution_mode: str = "hard",
+    render_mode: str | None = None,
+    **kwargs: Any,
+) -> Any:
+    """Return the task `name`, flat, with episode statistics; or many games of it as one.
+
+    At an episode's end `info` has, besides `episode_return` and `episode_length`: `solved`, 1.0 if
+    the level was completed, and `level`, its seed.
+
+    The games cut an episode off after 500 to 6,000 steps; that is a truncation here. They begin the
+    next level in the same step, so that the last observation of an episode is not to be had: the
+    one before it stands for it.
+
+    With `num_envs` it is a native environment: that many games, each a row, which one call to C++
+    steps in this process. Each draws its levels by a generator of its own, from the one seed.
+
+    Args:
+        name: one of `FAMILY.tasks`.
+        num_envs: games of one native environment; one ordinary environment if None.
+        num_levels: how many levels there are to draw from; 0 for all. 200 (easy) and 500 (hard)
+            are usual to train on, and 0 to test on.
+        start_level: seed of the first of them.
+        distribution_mode: "easy", "hard", "extreme", "memory" or "exploration"; all games have the
+            first two. "exploration" is one level, and takes neither of the two arguments above.
+        render_mode: "rgb_array" renders at 512 x 512, at a cost in each step; not for native
+            environments.
+        **kwargs: passed to `ProcgenGym3Env` (`use_backgrounds`, `use_sequential_levels` ...).
+
+    Raises:
+        ArgumentError: a mode that the game does not have, or arguments that do not go together.
+    """
+    FAMILY.check(name)
+    _check(name, distribution_mode, num_levels, start_level, num_envs, render_mode)
+    from pufferlib.registry._procgen_games import ProcgenGame, ProcgenGames, game_options
+
+    levels = {"num_levels": num_levels, "start_level": start_level}
+    options = game_options(
+        name.split("-")[1],
+        distribution_mode,
+        **({} if distribution_mode == "exploration" else levels),
+        **kwargs,
+    )
+    if num_envs is not None:
+        return ProcgenGames(num_envs, options)
+    from pufferlib.emulation import GymnasiumPufferEnv
+    from pufferlib.wrappers import EpisodeStats
+
+    return GymnasiumPufferEnv(EpisodeStats(ProcgenGame(options, render_mode)))
+
+
+def _check(
+    name: str,
+    mode: str,
+    num_levels: int,
+    start_level: int,
+    num_envs: int | None,
+    render_mode: str | None,
+) -> None:
+    modes = [known for known, games in _GAMES_OF_MODE.items() if name in games]
+    if mode not in modes:
+        raise ArgumentError(
+            f"distribution_mode of {name} must be one of {', '.join(modes)}; got {mode!r}."
+        )
+    if num_levels < 0 or start_level < 0 or (num_envs is not None and num_envs < 1):
+        raise ArgumentError(
+            f"num_levels and start_level must be at least 0, and num_envs at least 1; got "
+            f"num_levels={num_levels}, start_level={start_level}, num_envs={num_envs}."
+        )
+    if mode == "exploration" and (num_levels or start_level):
+        raise ArgumentError(
+            "distribution_mode='exploration' is one level. Leave out num_levels and start_level."
+        )
+    if render_mode not in (None, "rgb_array") or (render_mode and num_envs is not None):
+        raise ArgumentError(
+            f"render_mode must be None or 'rgb_array', and None with num_envs; got "
+            f"render_mode={render_mode!r}, num_envs={num_envs}."
+        )
+
+
+env_creator = creator_of(FAMILY, make_env)
