@@ -166,6 +166,56 @@ class Fragile(gymnasium.Wrapper):
         return super().step(action)
 
 
+class Troubled(Echo):
+    """An `Echo` whose actions from 900 make it fail, now or in its next reset.
+
+    Args:
+        tag: as in `Echo`.
+        length: as in `Echo`.
+        log: file that gets a line for each that is made.
+        fates: by that line, what fails before any action: "__init__", "reset" or nothing.
+    """
+
+    RAISE, DIE, HANG, DAWDLE = 900, 901, 902, 903
+    RAISE_IN_RESET, DIE_IN_RESET, HANG_IN_RESET, DAWDLE_IN_RESET = 910, 911, 912, 913
+    DAWDLES_S = 1.0
+
+    def __init__(self, tag=0, length=2**40, log=None, fates=()):
+        super().__init__(tag, length)
+        self.order, self.given_seed, self.episode = 0, None, -1
+        if log is not None:
+            with open(log, "a") as file:
+                file.write("made\n")
+            life = len(Path(log).read_text().splitlines()) - 1
+            fate = fates[life] if life < len(fates) else ""
+            self.order = self.RAISE_IN_RESET if fate == "reset" else 0
+            if fate == "__init__":
+                raise ValueError(f"life {life} is not to be")
+
+    def reset(self, *, seed=None, options=None):
+        self.given_seed = self.given_seed if seed is None else seed
+        order, self.order = self.order, 0
+        self._obey(order - 10)
+        return super().reset(seed=seed)
+
+    def step(self, action):
+        if action >= self.RAISE_IN_RESET:
+            self.order = int(action)
+        else:
+            self._obey(action)
+        return super().step(action)
+
+    def _obey(self, order):
+        if order == self.RAISE:
+            raise ValueError("as told")
+        if order == self.DIE:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if order == self.HANG:
+            hang()
+        if order == self.DAWDLE:
+            time.sleep(self.DAWDLES_S)
+
+
 def raise_plain():
     raise ValueError("negative energy")
 

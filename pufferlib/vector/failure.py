@@ -71,6 +71,15 @@ class Failure:
         return error
 
 
+def start_error(worker: int, envs: range, error: OSError) -> WorkerError:
+    """Return the WorkerError for a process that the system does not let start."""
+    return WorkerError(
+        f"Worker {worker} ({_envs(envs)}) could not be started: {error.strerror}. This machine or "
+        f"container limits processes, open files or memory (ulimit -a). Use fewer workers.",
+        worker=worker,
+    )
+
+
 def death_error(worker: int, envs: range, exit_code: int | None, doing: str) -> WorkerError:
     """Return the WorkerError for a process that ended without a word."""
     if exit_code is not None and exit_code < 0:

@@ -12,6 +12,8 @@ import cloudpickle
 from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError
 
+_AWAY_S = 1.0  # between two looks at who is late: the caller was stopped, or did something else
+
 
 @dataclass(frozen=True)
 class Lost:
@@ -22,8 +24,13 @@ class Lost:
 
 @dataclass
 class Replacement:
-    """A worker that takes the place of one that failed, until its first batch is taken."""
+    """A worker that takes the place of one that failed, until its first batch is taken.
 
+    Its rows tell what was lost until the next batch is asked for: only then may it write them.
+    """
+
+    is_made: bool = False  # its environments are
+    may_write: bool = False
     is_back: bool = False  # its episodes have begun
     is_asked: bool = False  # for a batch
     infos: Any = None
@@ -49,6 +56,7 @@ class Ledger:
         self.ready: list[int] = []
         self._answers: list[Any] = [None] * num_workers
         self._replacements: dict[int, Replacement] = {}
+        self._looked_s = time.monotonic()
 
     def began(self, worker: int, what: str) -> None:
         """Note that a worker was told to do something."""
@@ -68,7 +76,7 @@ class Ledger:
     def lost(self, worker: int, info: Info) -> None:
         """Note that a worker has failed and that another is being started in its place."""
         if worker in self._replacements:  # the one that failed was a replacement itself
-            self._replacements[worker].is_back = False
+            self._replacements[worker].is_made = self._replacements[worker].is_back = False
             return
         self._replacements[worker] = Replacement()
         self._answers[worker] = Lost(info)
@@ -83,9 +91,27 @@ class Ledger:
         replacement = self._replacements.get(worker)
         if replacement is None:
             return False
-        replacement.is_asked = True
+        replacement.is_asked = replacement.may_write = True
         self._finish_replacing(worker)
         return True
+
+    def made_replacement(self, worker: int) -> None:
+        """Note that the environments of a replacement are made."""
+        self.doing[worker] = None
+        self._replacements[worker].is_made = True
+
+    def let_replacements_write(self) -> list[int]:
+        """Let them begin their episodes before they are asked for a batch; return who they are."""
+        for replacement in self._replacements.values():
+            replacement.may_write = True
+        return list(self._replacements)
+
+    def is_due_to_reset(self, worker: int) -> bool:
+        """Return whether a worker is a replacement that is to begin its episodes now."""
+        replacement = self._replacements.get(worker)
+        if replacement is None or self.doing[worker] is not None:
+            return False
+        return replacement.is_made and replacement.may_write and not replacement.is_back
 
     def _finish_replacing(self, worker: int) -> None:
         """Let a worker that is back be ready, once it is asked for a batch."""
@@ -143,10 +169,18 @@ class Ledger:
         return left_s if most_s is None else min(left_s, most_s)
 
     def late(self) -> list[int]:
-        """Return the workers that take longer than the timeout for what they were told."""
+        """Return the workers that take longer than the timeout for what they were told.
+
+        Time in which the caller does not look does not count: it may have been stopped (Ctrl+Z),
+        and the workers with it.
+        """
         if self._timeout_s is None:
             return []
-        earliest_s = time.monotonic() - self._timeout_s
+        now_s = time.monotonic()
+        away_s, self._looked_s = now_s - self._looked_s, now_s
+        if away_s > _AWAY_S:
+            self.since_s = [min(since_s + away_s, now_s) for since_s in self.since_s]
+        earliest_s = now_s - self._timeout_s
         return [
             worker
             for worker, doing in enumerate(self.doing)

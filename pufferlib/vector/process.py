@@ -42,6 +42,9 @@ class WorkerProcess:
             self._exit_fd = exit_fd(self._process)
         except BaseException:
             self.connection.close()
+            if self._process.pid is not None:
+                self._process.kill()
+                self._process.join()
             raise
         finally:
             theirs.close()
@@ -73,7 +76,12 @@ class WorkerProcess:
         self.end(time.monotonic())
 
     def end(self, deadline_s: float) -> None:
-        """Stop the process, at a time of the monotonic clock at the latest; leave nothing of it."""
+        """Stop the process, at a time of the monotonic clock at the latest; leave nothing of it.
+
+        May be called again.
+        """
+        if self.connection.closed:
+            return
         wait([self._exit_fd], max(0.0, deadline_s - time.monotonic()))
         if self._process.exitcode is None:
             self._process.kill()

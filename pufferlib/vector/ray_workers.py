@@ -117,15 +117,15 @@ class RayWorkers:
 
     def order_step(self, worker: int) -> None:
         """See `WorkerGroup`."""
-        if not self._ledger.ask_replacement(worker):
-            task = self._actors[worker].step.remote(self._own_actions[worker])
-            self._began(worker, "step", task)
+        if self._ledger.ask_replacement(worker):
+            self._reset_if_due(worker)
+            return
+        task = self._actors[worker].step.remote(self._own_actions[worker])
+        self._began(worker, "step", task)
 
     def order_all(self, command: str, arguments: Sequence[tuple[Any, ...]]) -> None:
         """See `WorkerGroup`. Tells none unless all of it can be sent."""
         messages = [pickled(f"The arguments of {command}", (command, *own)) for own in arguments]
-        while self._tasks:  # one that is being replaced
-            self._wait(1)
         if command == "reset":
             self._seed = arguments[0][0]
         for worker, own in enumerate(arguments):
@@ -139,6 +139,13 @@ class RayWorkers:
             if taken is not None:
                 return taken
             self._wait(self._ledger.wanted(count, group_size))
+
+    def settle(self) -> None:
+        """See `WorkerGroup`."""
+        for worker in self._ledger.let_replacements_write():
+            self._reset_if_due(worker)
+        while self._tasks:
+            self._wait(1)
 
     def take_answer(self, worker: int) -> Any:
         """See `WorkerGroup`."""
@@ -202,21 +209,27 @@ class RayWorkers:
         if worker in self._new:
             self._new.discard(worker)
             if self._buffers is not None:
-                self._begin_anew(worker, *message)
+                self._check_replacement(worker, *message)
+                self._ledger.made_replacement(worker)
+                self._reset_if_due(worker)
                 return
         self._ledger.finished(worker, message)
 
-    def _begin_anew(
+    def _check_replacement(
         self, worker: int, descriptions: list[Description], num_agents: list[int]
     ) -> None:
-        """Begin the episodes of a worker that takes another's place."""
+        """Refuse environments that are not like those before."""
         envs = self._envs[worker]
         before = self._num_agents[envs.start : envs.stop]
         check_replacement(worker, before, num_agents)
         common_description([self._description, *descriptions])
-        seed = self._policy.new_seed(self._seed, worker)
-        task = self._actors[worker].obey.remote(pickled("seed", ("reset", seed)))
-        self._began(worker, "reset", task)
+
+    def _reset_if_due(self, worker: int) -> None:
+        """Begin the episodes of a replacement, once its rows may be written."""
+        if self._ledger.is_due_to_reset(worker):
+            seed = self._policy.new_seed(self._seed, worker)
+            task = self._actors[worker].obey.remote(pickled("seed", ("reset", seed)))
+            self._began(worker, "reset", task)
 
     def _fail(self, worker: int, error: WorkerError) -> None:
         """Replace a worker where that is the policy and its environments were made once.

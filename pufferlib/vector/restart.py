@@ -1,7 +1,8 @@
 """What to do when a worker fails: raise, or replace it, so many times."""
 
+import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -37,6 +38,7 @@ class RestartPolicy:
     on_failure: str = "raise"
     max_restarts: int | None = 10
     num_restarts: int = field(default=0, init=False)
+    _is_suspended: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         if self.on_failure not in ("raise", "restart"):
@@ -59,6 +61,9 @@ class RestartPolicy:
         """
         if not self.restarts:
             raise error
+        if self._is_suspended:
+            error.add_note("It was not replaced: another could not answer in its place.")
+            raise error
         if self.num_restarts == self.max_restarts:
             error.add_note(f"It was not replaced: max_restarts={self.max_restarts} are used up.")
             raise error
@@ -66,6 +71,15 @@ class RestartPolicy:
         limit = "" if self.max_restarts is None else f" of at most {self.max_restarts}"
         _log.warning("Restart %d%s: %s", self.num_restarts, limit, error)
         return {"restarted": str(error).partition("\n")[0], "worker": error.worker}
+
+    @contextlib.contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Raise what fails meanwhile, where an answer is due that a replacement cannot give."""
+        self._is_suspended = True
+        try:
+            yield
+        finally:
+            self._is_suspended = False
 
     def new_seed(self, seed: int | None, worker: int) -> int | None:
         """Return the seed to reset a replaced worker with: another after each restart.

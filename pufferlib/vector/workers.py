@@ -19,7 +19,7 @@ from pufferlib.environment import Buffers
 from pufferlib.exceptions import WorkerError
 from pufferlib.vector.arguments import Creation
 from pufferlib.vector.block import Block, Description, common_description
-from pufferlib.vector.failure import Failure, death_error, stuck_error
+from pufferlib.vector.failure import Failure, death_error, start_error, stuck_error
 from pufferlib.vector.gate import Gate
 from pufferlib.vector.ledger import Ledger, pickled
 from pufferlib.vector.memory import RowMemory
@@ -29,6 +29,7 @@ from pufferlib.vector.worker import COMMAND, DONE, STEP, Share
 
 _LOOK_S = 0.05  # between two looks at whether every process still lives
 _LOOK_AT_NEW_S = 0.005  # while one is being started
+_LOOK_AT_FIRST_S = 0.5  # while all are
 
 
 class Workers:
@@ -85,9 +86,11 @@ class Workers:
             raise
 
     def _start(self, worker: int) -> None:
-        process = WorkerProcess(
-            self._context, self._pickled[worker], worker, self._envs[worker].start
-        )
+        envs = self._envs[worker]
+        try:
+            process = WorkerProcess(self._context, self._pickled[worker], worker, envs.start)
+        except OSError as error:
+            raise start_error(worker, envs, error) from error
         self._processes[worker : worker + 1] = [process]
         self._new.add(worker)
         self._ledger.began(worker, "__init__")
@@ -130,27 +133,33 @@ class Workers:
         return buffers, actions
 
     def _hand_over(self, worker: int, fd: int) -> None:
+        """Give a worker the memory.
+
+        Raises:
+            WorkerError: it has died.
+        """
         share = Share(self._rows, self._starts[worker], len(self._envs))
         process = self._processes[worker]
         try:
             process.connection.send(("share", share))
             process.send_handle(fd)
         except (BrokenPipeError, ConnectionResetError):
-            self._fail(worker, self._death(worker))
+            raise self._death(worker) from None
 
     def order_step(self, worker: int) -> None:
         """Tell a worker to step its environments."""
         if self._ledger.ask_replacement(worker):
+            self._reset_if_due(worker)
             return
         self._ledger.began(worker, "step")
         if worker < len(self._processes):
             self._gates[0].order(worker, STEP)
+        else:
+            self._own_command = ("step", self._own_actions)
 
     def order_all(self, command: str, arguments: Sequence[tuple[Any, ...]]) -> None:
         """Tell every worker to do something else; tell none unless all of it can be sent."""
         messages = [pickled(f"The arguments of {command}", (command, *own)) for own in arguments]
-        while any(self._ledger.doing):  # one that is being replaced
-            self._wait(1)
         if command == "reset":
             self._seed = arguments[0][0]
         for worker, own in enumerate(arguments):
@@ -184,6 +193,13 @@ class Workers:
                 return taken
             self._wait(self._ledger.wanted(count, group_size))
 
+    def settle(self) -> None:
+        """Wait until every replacement has begun its episodes."""
+        for worker in self._ledger.let_replacements_write():
+            self._reset_if_due(worker)
+        while any(self._ledger.doing):
+            self._wait(1)
+
     def take_answer(self, worker: int) -> Any:
         """Return what a worker answered, None if only that it is done."""
         return self._ledger.take_answer(worker)
@@ -205,7 +221,7 @@ class Workers:
     def _wait(self, wanted: int) -> None:
         """Wait until `wanted` more are ready, or there is other news, or a short while."""
         if not self._gates:
-            self._hear_new(self._ledger.left_s(None))
+            self._hear_new(self._ledger.left_s(_LOOK_AT_FIRST_S))
         else:
             if self._new:
                 self._hear_new(0.0)
@@ -217,7 +233,8 @@ class Workers:
                 answered += self._gates[0].answers(1, 0.0)  # the last words of one that ended
                 said = {worker for worker, _ in answered}
                 for worker in ended:
-                    if worker not in said and self._ledger.doing[worker] is not None:
+                    is_busy = self._ledger.doing[worker] is not None and worker not in self._new
+                    if worker not in said and is_busy:
                         self._fail(worker, self._death(worker))
             answered.sort(key=lambda each: self._ledger.since_s[each[0]])  # told first, heard first
             for worker, answer in answered:
@@ -252,10 +269,20 @@ class Workers:
         envs = self._envs[worker]
         check_replacement(worker, self._num_agents[envs.start : envs.stop], num_agents)
         common_description([self._description, *descriptions])
-        self._hand_over(worker, self._memory_fd)
-        self._ledger.began(worker, "reset")
-        seed = self._policy.new_seed(self._seed, worker)
-        self._command(worker, pickled("seed", ("reset", seed)))
+        try:
+            self._hand_over(worker, self._memory_fd)
+        except WorkerError as error:
+            self._fail(worker, error)
+            return
+        self._ledger.made_replacement(worker)
+        self._reset_if_due(worker)
+
+    def _reset_if_due(self, worker: int) -> None:
+        """Begin the episodes of a replacement, once its rows may be written."""
+        if self._ledger.is_due_to_reset(worker):
+            self._ledger.began(worker, "reset")
+            seed = self._policy.new_seed(self._seed, worker)
+            self._command(worker, pickled("seed", ("reset", seed)))
 
     def _hear(self, worker: int, answer: int) -> None:
         try:
@@ -277,7 +304,7 @@ class Workers:
                 raise self._death(worker)  # something it started may hold its pipe open
         try:
             message = pickle.loads(process.connection.recv_bytes())
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # in the middle of a message, too
             raise self._death(worker) from None
         if isinstance(message, Failure):
             raise message.to_error()
@@ -285,14 +312,10 @@ class Workers:
 
     def _obey_own(self) -> None:
         """Do in the caller what its own share of the environments was told."""
-        assert self._block is not None
         doing = self._ledger.doing[-1]
-        if doing == "step":
-            self._run_own("step", lambda block: block.step(self._own_actions))
-        else:
-            command, *arguments = self._own_command
-            assert doing is not None
-            self._run_own(doing, lambda block: getattr(block, command)(*arguments))
+        assert doing is not None
+        command, *arguments = self._own_command
+        self._run_own(doing, lambda block: getattr(block, command)(*arguments))
 
     def _run_own(self, method: str, run: Callable[[Block], Any]) -> None:
         """Note what the caller's own environments answer; raise what they raise as WorkerError."""
