@@ -1,0 +1,61 @@
+"""Crafter: an open world to survive in, with 22 achievements.
+
+Source: https://github.com/danijar/crafter   Licence: MIT
+Cite: Hafner 2022, Benchmarking the Spectrum of Agent Capabilities, arXiv:2109.06780.
+Install: make install ENV=crafter
+Observations: Box(0, 255, (64, 64, 3), uint8). Actions: Discrete(17). One agent.
+Deterministic under a seed through the mending done here: the package itself walks through sets of
+objects in the order of their addresses.
+"""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from pufferlib.registry._family import Family, creator_of, lazily
+
+FAMILY = Family(
+    name="crafter",
+    package="crafter",
+    default="CrafterReward-v1",
+    tasks=("CrafterNoReward-v1", "CrafterReward-v1"),
+)
+__getattr__ = lazily(Policy="pufferlib.policies.pixels:NatureCNN")
+
+
+def make_env(
+    name: str = FAMILY.default, render_mode: str | None = "rgb_array", **kwargs: Any
+) -> Any:
+    """Return the task `name`, flat, with episode statistics.
+
+    At an episode's end `info` has, besides `episode_return` and `episode_length`: for each
+    achievement, `achievement_collect_wood` for example, 1.0 if it was unlocked and else 0.0, whose
+    means over episodes are the success rates of `score`; and `achievements`, how many were.
+
+    Death terminates an episode; 10,000 steps truncate it.
+
+    Args:
+        name: one of `FAMILY.tasks`; CrafterNoReward-v1 gives no rewards.
+        render_mode: "rgb_array" renders at 512 x 512, when asked only.
+        **kwargs: passed to `crafter.Env` (`area`, `view`, `size`, `length`).
+    """
+    FAMILY.check(name)
+    from pufferlib.emulation import GymnasiumPufferEnv
+    from pufferlib.registry._crafter_world import CrafterGame
+    from pufferlib.wrappers import EpisodeStats
+
+    game = CrafterGame(render_mode, reward=name == "CrafterReward-v1", **kwargs)
+    return GymnasiumPufferEnv(EpisodeStats(game))
+
+
+def score(success_rates: Iterable[float]) -> float:
+    """Return the Crafter score in percent, the geometric mean of success rates (section 3.4).
+
+    Args:
+        success_rates: of each of the 22 achievements, in [0, 1].
+    """
+    logs = [math.log(1 + 100 * rate) for rate in success_rates]
+    return math.exp(sum(logs) / len(logs)) - 1
+
+
+env_creator = creator_of(FAMILY, make_env)
