@@ -84,8 +84,9 @@ def autotune(name: str, console: Console, limits: Limits, write: str | None) -> 
     trainable = best_to_train(tuning, config)
     if trainable != tuning.best:
         console.print(
-            f"Training takes no pool, and a rollout that {config.train.minibatches} minibatches "
-            f"can be made of. Best for it: {trainable or 'none of these'}",
+            f"For training no pool is proposed, as its gain depends on the network, and nothing "
+            f"with fewer rows than {config.train.minibatches} minibatches need. Best for it: "
+            f"{trainable or 'none of these'}",
             soft_wrap=True,
         )
     if trainable is not None:
@@ -102,7 +103,7 @@ def autotune(name: str, console: Console, limits: Limits, write: str | None) -> 
 def best_to_train(tuning: Tuning, config: Config) -> Setting | None:
     """Return the best of the settings that the trainer takes with the rest of `config`.
 
-    It takes no pools, and a rollout of at least as many rows as it has minibatches.
+    No pools, whose gain depends on the network; and at least as many rows as there are minibatches.
     """
     trials = [
         trial

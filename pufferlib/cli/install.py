@@ -16,7 +16,7 @@ from pathlib import Path
 from pufferlib import registry
 from pufferlib.exceptions import ArgumentError, UnknownNameError, suggestion
 
-_AS_IT_IS = ("--no-deps", "--ignore-requires-python", "--no-build-isolation")
+AS_IT_IS = ("--no-deps", "--ignore-requires-python", "--no-build-isolation")
 _RESOLVER_NOTICE = "ERROR: pip's dependency resolver does not currently take into account"
 
 
@@ -46,7 +46,7 @@ def plan(names: Sequence[str]) -> list[list[str]]:
     wanted = [line for extra in _extras(names) for line in requirements_of(extra)]
     stale = [line for line in wanted if distribution_name(line) in stale_pins()]
     plain = [line for line in wanted if line not in stale]
-    return [call for call in (plain, [*_AS_IT_IS, *stale] if stale else []) if call]
+    return [call for call in (plain, [*AS_IT_IS, *stale] if stale else []) if call]
 
 
 def stale_pins() -> set[str]:

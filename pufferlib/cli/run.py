@@ -55,8 +55,9 @@ def make_vecenv(config: Config, module: ModuleType, num_envs: int | None = None)
         ArgumentError: likewise.
     """
     arguments = config.vec.backend_arguments()
-    if num_envs is not None and arguments.get("num_workers"):
+    if num_envs is not None and arguments:
         arguments["num_workers"] = None  # the number set need not divide another num_envs
+        arguments["batch_size"] = None
     return make(
         module.env_creator(config.env.task),
         env_kwargs=config.env.kwargs,

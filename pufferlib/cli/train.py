@@ -19,6 +19,7 @@ from pufferlib.exceptions import ArgumentError, CheckpointError
 from pufferlib.ppo import Trainer
 from pufferlib.ppo.dashboard import Dashboard
 from pufferlib.ppo.logger import METRICS, RunLog
+from pufferlib.ppo.peers import started_by_torchrun
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -66,19 +67,31 @@ def run_training(
             f"{folder} already holds a run. Go on with it by --resume {folder}, or name another "
             f"folder with --run."
         )
-    with closing(make_vecenv(config, module)) as vecenv:
-        trainer = Trainer(config.train, vecenv, make_policy(config, module, vecenv))
+    config = dataclasses.replace(config, run=folder)
+    with (
+        started_by_torchrun(config.train.device) as peers,
+        closing(make_vecenv(config, module)) as vecenv,
+    ):
+        policy = make_policy(config, module, vecenv)
+        trainer = Trainer(config.train, vecenv, policy, peers)
         if resume is not None:
             trainer.load(path)
-        config = dataclasses.replace(config, run=folder)
-        with closing(RunLog(folder, presets.as_json(config))) as log:
-            try:
-                with _sigterm_as_interrupt(), Dashboard(task, console) as dashboard:
-                    _loop(trainer, path, log, dashboard)
-            finally:
-                trainer.save(path)
-                console.print(f"Saved {path}", highlight=False)
+        if peers.is_first:
+            _train_and_tell(trainer, config, path, console)
+        while not trainer.is_done:  # the others, which neither write nor show
+            trainer.step()
     return path
+
+
+def _train_and_tell(trainer: Trainer, config: Config, path: Path, console: Console) -> None:
+    """Train to the end; log and show how it goes, and save what came of it."""
+    with closing(RunLog(path.parent, presets.as_json(config))) as log:
+        try:
+            with _sigterm_as_interrupt(), Dashboard(config.env.task, console) as dashboard:
+                _loop(trainer, path, log, dashboard)
+        finally:
+            trainer.save(path)
+            console.print(f"Saved {path}", highlight=False)
 
 
 def read_config(folder: Path) -> Config:

@@ -49,6 +49,10 @@ class VecConfig:
     num_workers: int | None = None
     """Processes; None takes as many as there are usable cores and as divide num_envs."""
 
+    batch_size: int | None = None
+    """Environments in a batch; None: all. With half of them the others step while the network
+    computes; training then depends on the order in which workers finish."""
+
     timeout_s: float | None = 300.0
     """Give up on a worker that takes longer than this for one step of its environments."""
 
@@ -64,6 +68,7 @@ class VecConfig:
             return {}  # they would have no effect, and need not divide
         return {
             "num_workers": self.num_workers,
+            "batch_size": self.batch_size,
             "timeout_s": self.timeout_s,
             "on_failure": self.on_failure,
             "caller_steps": self.caller_steps,

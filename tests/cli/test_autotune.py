@@ -64,7 +64,7 @@ def test_where_no_setting_trains_that_is_said_and_the_file_stays(tmp_path, capsy
     arguments = ["--max-envs", "3", "--seconds", "0.02", "--rounds", "1", "--write", str(path)]
     assert main(["autotune", "nethack", *arguments]) == 2
     captured = capsys.readouterr()
-    assert "a rollout that 4 minibatches can be made of. Best for it: none of these" in captured.out
+    assert "fewer rows than 4 minibatches need. Best for it: none of these" in captured.out
     assert "puffer train" not in captured.out
     assert f"{path} was left as it is. Try more: --max-envs N" in captured.err
     assert not path.exists()
