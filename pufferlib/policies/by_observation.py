@@ -7,10 +7,15 @@ from torch import nn
 
 from pufferlib.emulation.layout import Field, Layout
 from pufferlib.models import Default
+from pufferlib.policies.grid import GridPolicy
+from pufferlib.policies.pixels import NatureCNN
 
 
 def policy_of(env: Any, hidden_size: int = 128) -> nn.Module:
-    """Return a NatureCNN where the observation has an image, a Default where it has none.
+    """Return a NatureCNN for an image, a GridPolicy for a grid of cells, else a Default.
+
+    An image is a Box of bytes of three axes, of 36 by 36 or more; a grid another Box of three axes,
+    of 3 by 3 or more, if there is no second.
 
     Args:
         env: an emulated or vectorized environment.
@@ -19,14 +24,16 @@ def policy_of(env: Any, hidden_size: int = 128) -> nn.Module:
     layout: Layout = getattr(env, "observation_layout", None) or Layout.of(
         env.single_observation_space
     )
-    if not any(is_image(field) for field in layout.fields):
-        return Default(env, hidden_size)
-    from pufferlib.policies.pixels import NatureCNN
+    of_three_axes = [field for field in layout.fields if len(field.leaf.shape) == 3]
+    if len(of_three_axes) == 1:
+        (field,) = of_three_axes
+        if field.leaf.dtype == np.uint8 and _side(field) >= 36:
+            return NatureCNN(env, hidden_size=hidden_size)
+        if _side(field) >= 3:
+            return GridPolicy(env, hidden_size=hidden_size)
+    return Default(env, hidden_size)
 
-    return NatureCNN(env, hidden_size=hidden_size)
 
-
-def is_image(field: Field) -> bool:
-    """Tell whether a leaf is an image: bytes in rows, columns and channels, 36 by 36 or more."""
-    shape = field.leaf.shape
-    return field.leaf.dtype == np.uint8 and len(shape) == 3 and sorted(shape)[1] >= 36
+def _side(field: Field) -> int:
+    """Return the shorter side of an image or grid, whichever axis is that of its channels."""
+    return sorted(field.leaf.shape)[1]

@@ -45,8 +45,8 @@ def make_env(name: str = FAMILY.default, render_mode: str | None = None, **kwarg
 
     Args:
         name: one of `FAMILY.tasks`.
-        render_mode: "rgb_array" or "human". Without a display "rgb_array" draws with EGL, unless
-            the variable MUJOCO_GL names another library, such as osmesa.
+        render_mode: "rgb_array" or "human". Without a display the first is drawn with EGL or
+            OSMesa, whichever is installed, unless the variable MUJOCO_GL says otherwise.
         **kwargs: passed to `gymnasium.make` (`max_episode_steps`) and to the task
             (`ctrl_cost_weight`, `exclude_current_positions_from_observation` ...).
     """

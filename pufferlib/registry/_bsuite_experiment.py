@@ -1,0 +1,58 @@
+"""An experiment of bsuite for a seed."""
+
+import inspect
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pufferlib.environment import Info
+from pufferlib.exceptions import ArgumentError
+from pufferlib.wrappers.silencing import silent
+
+with silent():  # bsuite imports gym, which tells of its own end
+    from bsuite import sweep
+    from bsuite.bsuite import EXPERIMENT_NAME_TO_ENVIRONMENT
+
+_SIDE = 24  # of a square, in pixels
+
+
+def settings_of(experiment: str, setting: int) -> dict[str, Any]:
+    """Return the arguments of one of an experiment's settings.
+
+    Raises:
+        ArgumentError: there is no such setting.
+    """
+    found = sweep.SETTINGS.get(f"{experiment}/{setting}")
+    if found is None:
+        count = sum(name.startswith(f"{experiment}/") for name in sweep.SETTINGS)
+        raise ArgumentError(
+            f"setting of {experiment} must be one of 0 to {count - 1}; got {setting!r}."
+        )
+    return dict(found)
+
+
+def build(experiment: str, arguments: dict[str, Any], seed: int | None) -> Any:
+    """Return the experiment, its generator seeded; with None it seeds itself."""
+    make = EXPERIMENT_NAME_TO_ENVIRONMENT[experiment]
+    arguments = dict(arguments)
+    takes_seed = "seed" in inspect.signature(make).parameters
+    if takes_seed:
+        arguments["seed"] = seed
+    env = make(**arguments)
+    if not takes_seed and hasattr(env, "_rng"):  # deep_sea_stochastic
+        env._rng = np.random.RandomState(seed)
+    return env
+
+
+def picture(_: Any, observation: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return what is observed as gray squares, such as a board; uint8 (height, width, 3)."""
+    board = np.atleast_2d(observation)
+    shade = (board - board.min()) / max(float(np.ptp(board)), 1e-6)
+    squares = np.kron((255 * shade).astype(np.uint8), np.ones((_SIDE, _SIDE), np.uint8))
+    return np.stack([squares] * 3, 2)
+
+
+def scores(env: Any) -> Info:
+    """Return what the task counts for its score."""
+    return {key: float(value) for key, value in env.dm_env.bsuite_info().items()}

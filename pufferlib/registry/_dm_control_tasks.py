@@ -1,0 +1,49 @@
+"""A task of dm_control for a seed, from one of its three collections."""
+
+import importlib
+from typing import Any
+
+import numpy as np
+
+from pufferlib.exceptions import ArgumentError
+from pufferlib.registry._mujoco_machine import mujoco
+
+
+def build(task: str, arguments: dict[str, Any], seed: int | None) -> Any:
+    """Return the task, its generator seeded; with None it seeds itself.
+
+    Raises:
+        ArgumentError: arguments for a task that takes none.
+    """
+    mujoco()  # chooses what draws, before dm_control does
+    importlib.import_module("dm_control.mujoco")
+    mujoco()  # again: dm_control listens for MuJoCo's warnings from its import on
+    domain, _, rest = task.partition("-")
+    if rest:
+        from dm_control import suite
+
+        task_kwargs = {**arguments.get("task_kwargs", {}), "random": seed}
+        return suite.load(domain, rest, **{**arguments, "task_kwargs": task_kwargs})
+    if arguments:
+        raise ArgumentError(
+            f"{task} takes no arguments besides those of rendering; got "
+            f"{', '.join(sorted(arguments))}. Leave them out, or choose a task of the suite."
+        )
+    return _composed(task, seed)
+
+
+def _composed(task: str, seed: int | None) -> Any:
+    if task[0].islower():
+        from dm_control import manipulation
+
+        return manipulation.load(task, seed)
+    from dm_control.locomotion.examples import basic_cmu_2019, basic_rodent_2020
+
+    module = basic_cmu_2019 if task.startswith("Cmu") else basic_rodent_2020
+    words = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in task)
+    return getattr(module, words.removeprefix("_"))(np.random.RandomState(seed))
+
+
+def picture(env: Any, _: Any, height: int, width: int, camera_id: int) -> Any:
+    """Return uint8 (height, width, 3)."""
+    return env.physics.render(height, width, camera_id)

@@ -1,0 +1,93 @@
+"""Environments with DeepMind's dm_env interface, as Gymnasium ones."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box, Dict, Discrete
+
+from pufferlib.environment import Info
+
+
+class DmEnv(gymnasium.Env[Any, Any]):
+    """Play a dm_env environment, which is built again for each `reset(seed=)`.
+
+    An end with a discount of 0 terminates; with another it truncates. Observations are copies.
+
+    Args:
+        build: returns the environment for a seed, or for None with one of its own.
+        render: returns a picture, uint8 (height, width, 3), of the environment and what was last
+            observed.
+        render_mode: "rgb_array", or None.
+    """
+
+    metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012  (as Gymnasium declares it)
+
+    def __init__(
+        self,
+        build: Callable[[int | None], Any],
+        render: Callable[[Any, Any], Any],
+        render_mode: str | None = None,
+    ) -> None:
+        self._build, self._render = build, render
+        self.render_mode = render_mode
+        self.dm_env = build(None)
+        self._timestep: Any = None
+        self.observation_space = space_of(self.dm_env.observation_spec())
+        self.action_space = space_of(self.dm_env.action_spec())
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, Info]:
+        """Start an episode; return (observation, {})."""
+        super().reset(seed=seed)
+        if seed is not None:
+            self.dm_env.close()
+            self.dm_env = self._build(seed)
+        self._timestep = self.dm_env.reset()
+        return self._observed(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, Info]:
+        """Take one step; return (observation, reward, terminated, truncated, {})."""
+        self._timestep = timestep = self.dm_env.step(action)
+        is_last = bool(timestep.last())
+        terminated = is_last and timestep.discount == 0
+        truncated = is_last and not terminated
+        reward = float(timestep.reward or 0.0)
+        return self._observed(), reward, terminated, truncated, {}
+
+    def render(self) -> Any:
+        """Return a picture, uint8 (height, width, 3); None without a render mode."""
+        return self._render(self.dm_env, self._observed()) if self.render_mode else None
+
+    def close(self) -> None:
+        """Free what the environment holds."""
+        self.dm_env.close()
+
+    def _observed(self) -> Any:
+        return _value_of(self._timestep.observation, self.observation_space)
+
+
+def space_of(spec: Any) -> gymnasium.Space[Any]:
+    """Return the space of a dm_env spec, or of a mapping of them; a bool is a byte of 0 or 1."""
+    if isinstance(spec, Mapping):
+        return Dict({key: space_of(part) for key, part in spec.items()})
+    if hasattr(spec, "num_values"):
+        return Discrete(int(spec.num_values))
+    if spec.dtype == bool:
+        return Box(0, 1, spec.shape, np.uint8)
+    if hasattr(spec, "minimum"):
+        low = np.broadcast_to(spec.minimum, spec.shape).astype(spec.dtype)
+        high = np.broadcast_to(spec.maximum, spec.shape).astype(spec.dtype)
+        return Box(low, high, spec.shape, spec.dtype)
+    if np.issubdtype(spec.dtype, np.integer):
+        limits = np.iinfo(spec.dtype)
+        return Box(limits.min, limits.max, spec.shape, spec.dtype)
+    return Box(-np.inf, np.inf, spec.shape, spec.dtype)
+
+
+def _value_of(observation: Any, space: Any) -> Any:
+    if isinstance(space, Dict):
+        return {key: _value_of(observation[key], part) for key, part in space.spaces.items()}
+    return np.array(observation, space.dtype)

@@ -1,0 +1,35 @@
+"""Each kind of observation gets the network that suits it."""
+
+import numpy as np
+import pytest
+from environments import Sampler
+from gymnasium.spaces import Box, Dict, Discrete
+
+from pufferlib.emulation import GymnasiumPufferEnv
+from pufferlib.models import Default
+from pufferlib.policies.by_observation import policy_of
+from pufferlib.policies.grid import GridPolicy
+from pufferlib.policies.pixels import NatureCNN
+
+IMAGE = Box(0, 255, (40, 48, 3), np.uint8)
+GRID = Box(0, 1, (2, 5, 5), np.float32)
+JOINTS = Box(-1, 1, (1, 6, 2), np.float64)
+
+
+@pytest.mark.parametrize(
+    ("space", "suits"),
+    [
+        (IMAGE, NatureCNN),
+        (Dict(screen=IMAGE, health=Box(0, 1, (2,))), NatureCNN),
+        (GRID, GridPolicy),
+        (Dict(grid=GRID, way=Discrete(4)), GridPolicy),
+        (Box(-1, 1, (9,)), Default),
+        (JOINTS, Default),
+        (Dict(one=GRID, other=GRID), Default),
+    ],
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
+def test_the_network_suits_the_observation(space, suits):
+    policy = policy_of(GymnasiumPufferEnv(Sampler(space)), hidden_size=32)
+    assert type(policy) is suits
+    assert policy.hidden_size == 32
