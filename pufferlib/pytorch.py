@@ -132,7 +132,9 @@ def _sample_discrete(logits: Tensor, actions: Tensor | None) -> tuple[Tensor, Te
     if actions is None:
         actions = torch.multinomial(probabilities, 1).squeeze(1)
     chosen = log_probabilities.gather(1, actions.long().unsqueeze(1)).squeeze(1)
-    return actions, chosen, torch.special.entr(probabilities).sum(-1)
+    # Clamped, for 0 * -inf is NaN; torch.special.entr has no finite gradient at 0.
+    finite = log_probabilities.clamp(min=torch.finfo(log_probabilities.dtype).min)
+    return actions, chosen, -(probabilities * finite).sum(-1)
 
 
 def _sample_normal(normal: Normal, actions: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:

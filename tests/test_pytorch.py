@@ -227,6 +227,15 @@ def test_draws_are_as_frequent_as_they_are_probable():
     assert abs(actions[:, 1].std() - 2) < 0.05
 
 
+@pytest.mark.parametrize("low", [-1e9, -np.inf])
+def test_entropy_has_a_gradient_where_a_probability_is_0(low):
+    logits = torch.tensor([[0.5, 1.0, low]], requires_grad=True)
+    alone = torch.tensor([[0.5, 1.0]], requires_grad=True)
+    sample_actions(logits)[2].sum().backward()
+    Categorical(logits=alone).entropy().sum().backward()
+    torch.testing.assert_close(logits.grad, torch.cat([alone.grad, torch.zeros(1, 1)], 1))
+
+
 def test_an_action_that_is_masked_out_is_never_drawn_and_adds_no_entropy():
     masked = torch.tensor([[0.0, -torch.inf, 0.0]]).expand(500, 3)
     actions, _, entropies = sample_actions(masked)

@@ -1,0 +1,181 @@
+"""Games of OpenSpiel, turn by turn or all at once, as PettingZoo parallel environments."""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pettingzoo
+import pyspiel
+from gymnasium.spaces import Box, Dict, Discrete
+from numpy.typing import NDArray
+
+from pufferlib.environment import Info
+from pufferlib.exceptions import ArgumentError
+from pufferlib.wrappers.turns import legal, waiting
+
+Agent = str
+
+
+class SpielGame(pettingzoo.ParallelEnv[Agent, Any, Any]):
+    """An OpenSpiel game in which every player observes every step.
+
+    A player observes a Dict as with `pufferlib.wrappers.Turns`: "observation", "action_mask" and
+    "turn". It is the turn of one player, or of several that move at once. Others may only take
+    action 0, which is ignored. An illegal action is replaced by a legal one at random, and counted
+    in the last info, `illegal_actions`. Chance is drawn from the generator that `reset(seed)`
+    seeds.
+
+    A reward is what a step adds to the player's return; OpenSpiel's own `rewards()` tells that of
+    an earlier move again where chance has moved in between.
+
+    Args:
+        name: the game's short name.
+        is_information_state: observe all that the player has seen since the game began, in place
+            of what it sees now; games that have only one of the two show that.
+        parameters: of the game.
+
+    Raises:
+        ArgumentError: the game cannot be loaded with these parameters, or has no such tensors.
+    """
+
+    metadata = {"name": "open_spiel", "render_modes": ["ansi"]}  # noqa: RUF012
+
+    def __init__(
+        self,
+        name: str,
+        is_information_state: bool = False,
+        parameters: dict[str, Any] | None = None,
+    ) -> None:
+        try:
+            self.game = pyspiel.load_game(name, parameters or {})
+        except pyspiel.SpielError as error:
+            raise ArgumentError(
+                f"OpenSpiel cannot load {name} with {parameters or 'no parameters'}: {error} Its "
+                f"parameters are {pyspiel.load_game(name).get_parameters()}."
+            ) from error
+        kind = self.game.get_type()
+        self._is_information_state = kind.provides_information_state_tensor and (
+            is_information_state or not kind.provides_observation_tensor
+        )
+        self._shape = tuple(
+            self.game.information_state_tensor_shape()
+            if self._is_information_state
+            else self.game.observation_tensor_shape()
+        )
+        self._actions = self.game.num_distinct_actions()
+        self.render_mode = "ansi"
+        self.possible_agents = [f"player_{player}" for player in range(self.game.num_players())]
+        self.agents: list[Agent] = []
+        space = Dict(
+            observation=Box(-np.inf, np.inf, self._shape, np.float32),
+            action_mask=Box(0, 1, (self._actions,), np.int8),
+            turn=Discrete(2),
+        )
+        self._spaces = dict.fromkeys(self.possible_agents, space)
+        self._action_spaces = {agent: Discrete(self._actions) for agent in self.possible_agents}
+        self._generator = np.random.default_rng()
+        self._illegal: list[int] = []
+        self._returns: NDArray[Any] = np.zeros(len(self.possible_agents))
+        self._begin()
+
+    def observation_space(self, agent: Agent) -> gymnasium.Space[Any]:
+        """Return the observation space, the same object for every player."""
+        return self._spaces[agent]
+
+    def action_space(self, agent: Agent) -> gymnasium.Space[Any]:
+        """Return the player's action space, the same object on every call."""
+        return self._action_spaces[agent]
+
+    def reset(
+        self, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[Agent, Any], dict[Agent, Info]]:
+        """Start an episode; return (observations, infos)."""
+        if seed is not None:
+            self._generator = np.random.default_rng(seed)
+        self._begin()
+        self.agents = list(self.possible_agents)
+        return self._observe(), {agent: {} for agent in self.agents}
+
+    def step(self, actions: dict[Agent, Any]) -> tuple[dict[Agent, Any], ...]:
+        """Play one step; return (observations, rewards, terminations, truncations, infos)."""
+        playing, state = self.agents, self.state
+        if state.is_simultaneous_node():
+            moves = range(len(playing))
+            state.apply_actions([self._move(player, actions[playing[player]]) for player in moves])
+        else:
+            player = state.current_player()
+            state.apply_action(self._move(player, actions[playing[player]]))
+        self._play_chance()
+        before, self._returns = self._returns, np.array(state.returns())
+        is_over = state.is_terminal()
+        infos: dict[Agent, Info] = {agent: {} for agent in playing}
+        if is_over:
+            for player, agent in enumerate(playing):
+                infos[agent]["illegal_actions"] = self._illegal[player]
+            self.agents = []
+        rewards = (self._returns - before).tolist()
+        return (
+            self._observe(),
+            dict(zip(playing, rewards, strict=True)),
+            dict.fromkeys(playing, is_over),
+            dict.fromkeys(playing, False),
+            infos,
+        )
+
+    def render(self) -> str:
+        """Return the state of the game as text."""
+        return str(self.state)
+
+    def close(self) -> None:
+        """Close nothing; a game holds only memory."""
+
+    def _begin(self) -> None:
+        self.state = self.game.new_initial_state()
+        self._play_chance()
+        self._returns = np.array(self.state.returns())
+        self._illegal = [0] * len(self.possible_agents)
+
+    def _play_chance(self) -> None:
+        while self.state.is_chance_node():
+            outcomes, chances = zip(*self.state.chance_outcomes(), strict=True)
+            self.state.apply_action(int(self._generator.choice(outcomes, p=_normalized(chances))))
+
+    def _move(self, player: int, action: Any) -> int:
+        """Return the player's legal action; 0 where it has none, which OpenSpiel ignores."""
+        mask = self._mask(player)
+        if mask is None:
+            return 0
+        move, is_legal = legal(action, mask, self._generator)
+        self._illegal[player] += not is_legal
+        return move
+
+    def _mask(self, player: int) -> Any:
+        """Return the mask of a player who is to move; None for others."""
+        actions = [] if self.state.is_terminal() else self.state.legal_actions(player)
+        if not actions:
+            return None
+        mask = np.zeros(self._actions, np.int8)
+        mask[actions] = 1
+        return mask
+
+    def _observe(self) -> dict[Agent, dict[str, Any]]:
+        return {agent: self._shown(player) for player, agent in enumerate(self.possible_agents)}
+
+    def _shown(self, player: int) -> dict[str, Any]:
+        state, mask = self.state, self._mask(player)
+        tensor = (
+            state.information_state_tensor(player)
+            if self._is_information_state
+            else state.observation_tensor(player)
+        )
+        return {
+            "observation": np.array(tensor, np.float32).reshape(self._shape),
+            "action_mask": waiting(self._actions) if mask is None else mask,
+            "turn": int(mask is not None),
+        }
+
+
+def _normalized(chances: Any) -> Any:
+    """Return chances that add up to 1 as closely as NumPy asks; some games' do not."""
+    array = np.array(chances)
+    return array / array.sum()

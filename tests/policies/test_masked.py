@@ -1,0 +1,109 @@
+"""The network that never takes an illegal action."""
+
+from contextlib import closing
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.spaces import Box, Dict, Discrete
+
+from pufferlib.emulation import GymnasiumPufferEnv
+from pufferlib.models import LSTMWrapper
+from pufferlib.policies.masked import MaskedDefault
+from pufferlib.pytorch import sample_actions
+from pufferlib.vector import make
+
+
+class Doors(gymnasium.Env):
+    """Five doors, of which the mask says which are open."""
+
+    observation_space = Dict(
+        action_mask=Box(0, 1, (5,), np.int8), observation=Box(-1, 1, (3,), np.float32)
+    )
+    action_space = Discrete(5)
+
+    def reset(self, seed=None, options=None):
+        super().reset(seed=seed)
+        return self._doors(), {}
+
+    def step(self, action):
+        return self._doors(), 0.0, False, False, {}
+
+    def _doors(self):
+        mask = (self.np_random.random(5) < 0.5).astype(np.int8)
+        mask[0] = 1
+        return {"action_mask": mask, "observation": self.np_random.random(3).astype(np.float32)}
+
+
+def rows(vecenv, count=64):
+    """Return (rows, masks) of many steps, the last row that of an absent agent: all zero."""
+    found = [vecenv.reset(0)[0].copy()]
+    for _ in range(count - 1):
+        found.append(vecenv.step(np.zeros(1, np.int64))[0].copy())
+    observations = np.concatenate([*found, np.zeros_like(found[0])])
+    masks = vecenv.observation_layout.unflatten(observations)["action_mask"] != 0
+    return torch.tensor(observations), torch.tensor(masks)
+
+
+def test_illegal_actions_have_no_chance_and_legal_ones_keep_theirs():
+    torch.manual_seed(0)
+    with closing(make(lambda: GymnasiumPufferEnv(Doors()), num_envs=1)) as vecenv:
+        observations, masks = rows(vecenv)
+        policy = MaskedDefault(vecenv)
+        logits, _ = policy(observations)
+        # By hand: the softmax over the legal ones alone.
+        raw = policy.decoder(policy.encode_observations(observations)[0])[:-1]
+        weights = raw.exp() * masks[:-1]
+        expected = weights / weights.sum(1, keepdim=True)
+        torch.testing.assert_close(logits.softmax(1)[:-1], expected)
+        assert (logits.softmax(1)[:-1][~masks[:-1]] == 0).all()
+        actions, log_probabilities, entropies = sample_actions(logits)
+        assert masks[:-1].gather(1, actions[:-1].reshape(-1, 1)).all()
+        assert log_probabilities.isfinite().all()
+        assert entropies.isfinite().all()
+        torch.testing.assert_close(logits[-1].softmax(0), torch.full((5,), 0.2))
+
+
+def test_gradients_are_finite_and_a_row_with_one_legal_action_pushes_no_action():
+    with closing(make(lambda: GymnasiumPufferEnv(Doors()), num_envs=1)) as vecenv:
+        observations, masks = rows(vecenv)
+        policy = MaskedDefault(vecenv)
+        logits, value = policy(observations)
+        _, log_probabilities, entropies = sample_actions(logits)
+        (log_probabilities.sum() + entropies.sum() + value.sum()).backward()
+        assert all(weight.grad.isfinite().all() for weight in policy.parameters())
+        forced = observations[(masks.sum(1) == 1)]
+        assert len(forced)
+        policy.zero_grad()
+        _, log_probabilities, entropies = sample_actions(policy(forced)[0])
+        (log_probabilities.sum() + entropies.sum()).backward()
+        assert not policy.decoder.layer.weight.grad.any()
+
+
+def test_the_mask_is_no_feature():
+    with closing(make(lambda: GymnasiumPufferEnv(Doors()), num_envs=1)) as vecenv:
+        policy = MaskedDefault(vecenv)
+        assert policy.encoder[0].in_features == 3
+        parts = {"action_mask": np.ones(5, np.int8), "observation": np.ones(3, np.float32)}
+        both = np.zeros((2, *vecenv.single_observation_space.shape), np.uint8)
+        for row, mask in zip(both, (np.ones(5, np.int8), np.eye(5, dtype=np.int8)[1]), strict=True):
+            row[:] = vecenv.observation_layout.flatten(parts | {"action_mask": mask})
+        values = policy(torch.tensor(both))[1]
+        torch.testing.assert_close(values[0], values[1])
+
+
+def test_a_recurrent_policy_is_masked_over_a_sequence_too():
+    with closing(make(lambda: GymnasiumPufferEnv(Doors()), num_envs=1)) as vecenv:
+        observations, masks = rows(vecenv)
+        policy = LSTMWrapper(vecenv, MaskedDefault(vecenv))
+        logits, *_ = policy(observations[:-1].reshape(8, 8, -1))
+        assert (logits.softmax(1)[~masks[:-1]] == 0).all()
+
+
+def test_without_a_mask_it_is_default():
+    with closing(
+        make(lambda: GymnasiumPufferEnv(gymnasium.make("CartPole-v1")), num_envs=2)
+    ) as vecenv:
+        logits, value = MaskedDefault(vecenv)(torch.tensor(vecenv.reset(0)[0]))
+        assert logits.shape == (2, 2)
+        assert value.shape == (2, 1)

@@ -1,0 +1,100 @@
+"""OpenSpiel: its list of games, chance under a seed, and rewards that add up to returns."""
+
+from contextlib import closing
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pyspiel")
+
+import pyspiel
+
+from pufferlib.exceptions import ArgumentError
+from pufferlib.registry import open_spiel
+
+# Of the games that have tensors and load by themselves: crossword's file of words is not there.
+WITHOUT_TENSORS = {"crossword"}
+
+
+def test_the_tasks_are_the_games_of_the_package_that_can_be_played_again():
+    games = {
+        f"open_spiel/{game.short_name}"
+        for game in pyspiel.registered_games()
+        if game.default_loadable
+        and game.dynamics != pyspiel.GameType.Dynamics.MEAN_FIELD
+        and game.chance_mode != pyspiel.GameType.ChanceMode.SAMPLED_STOCHASTIC
+        and (game.provides_observation_tensor or game.provides_information_state_tensor)
+        and game.short_name not in WITHOUT_TENSORS
+    }
+    assert set(open_spiel.FAMILY.tasks) == games
+
+
+def play(task, seed, episodes, **kwargs):
+    """Return what episodes of random actions brought: returns that were added up here, infos."""
+    told = []
+    with closing(open_spiel.make_env(task, **kwargs)) as env:
+        choose = np.random.default_rng(0)
+        env.reset(seed=seed)
+        for _ in range(episodes):
+            returns = dict.fromkeys(env.agents, 0.0)
+            while env.agents:
+                actions = {a: choose.integers(env.single_action_space.n) for a in env.agents}
+                _, rewards, _, _, infos = env.step(actions)
+                for agent, reward in rewards.items():
+                    returns[agent] += reward
+            told.append((returns, env.unwrapped.state.returns(), infos))
+            env.reset()
+    return told
+
+
+# laser_tag's and 2048's own rewards() tell of a move again after chance has moved.
+@pytest.mark.parametrize("task", ["kuhn_poker", "goofspiel", "laser_tag", "2048", "hanabi"])
+def test_rewards_add_up_to_the_game_s_returns(task):
+    for returns, expected, infos in play(f"open_spiel/{task}", seed=0, episodes=3):
+        assert list(returns.values()) == pytest.approx(expected)
+        for agent, info in infos.items():
+            assert info["episode_return"] == pytest.approx(returns[agent])
+
+
+def test_chance_is_the_seed_s():
+    first, again, other = (
+        [list(returns.values()) for returns, _, _ in play("open_spiel/kuhn_poker", seed, 30)]
+        for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first != other
+
+
+def test_all_players_move_at_once_where_the_game_says_so():
+    with closing(open_spiel.make_env("open_spiel/matrix_rps")) as env:
+        observations, _ = env.reset(seed=0)
+        shown = [env.observation_layout.unflatten(o) for o in observations.values()]
+        assert [int(o["turn"]) for o in shown] == [1, 1]
+        _, rewards, terminations, _, infos = env.step({"player_0": 0, "player_1": 1})
+        assert rewards == {"player_0": -1, "player_1": 1}  # paper beats rock
+        assert all(terminations.values())
+        assert infos["player_0"]["illegal_actions"] == 0
+
+
+def test_illegal_actions_are_replaced_and_counted():
+    with closing(open_spiel.make_env("open_spiel/tic_tac_toe")) as env:
+        env.reset(seed=0)
+        env.step({"player_0": 4, "player_1": 0})
+        while env.agents:
+            *_, infos = env.step(dict.fromkeys(env.agents, 4))  # taken
+        marks = str(env.unwrapped.state).count("x"), str(env.unwrapped.state).count("o")
+        counts = [infos[agent]["illegal_actions"] for agent in ("player_0", "player_1")]
+        assert counts == [marks[0] - 1, marks[1]]
+
+
+def test_parameters_reach_the_game_and_wrong_ones_are_refused():
+    with closing(open_spiel.make_env("open_spiel/kuhn_poker", players=3)) as env:
+        assert len(env.possible_agents) == 3
+    with pytest.raises(ArgumentError, match="Its parameters are"):
+        open_spiel.make_env("open_spiel/kuhn_poker", cards=3)
+
+
+def test_the_information_state_is_shown_where_it_is_asked_for():
+    with closing(open_spiel.make_env("open_spiel/kuhn_poker", is_information_state=True)) as env:
+        shape = env.observation_layout.structure["observation"].shape
+        assert shape == tuple(pyspiel.load_game("kuhn_poker").information_state_tensor_shape())
