@@ -10,7 +10,7 @@ PUFFER := $(BIN)/puffer
 INSTALL := $(PUFFER) install --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check install test-env bench-env bench train eval autotune envs doctor format lint types \
+.PHONY: help demo test soak check install test-env bench-env bench train eval autotune envs doctor format lint types \
 	image image-cpu shell docker-test docker-test-env docker-train sbom lists lock devcontainer clean
 
 help: ## list the targets
@@ -23,6 +23,9 @@ demo: $(VENV)/.nethack ## train, evaluate and replay a NetHack agent, in about f
 
 test: $(VENV)/.test ## run the tests
 	$(BIN)/python -m pytest $(ARGS)
+
+soak: $(VENV)/.test ## kill, break and delay environments for ten minutes, and check every row
+	PUFFERLIB_SOAK_S=600 $(BIN)/python -m pytest -m soak -s tests/vector --timeout 900 $(ARGS)
 
 check: lint types test ## format, lint, types and tests: what CI runs
 
