@@ -10,11 +10,13 @@ from itertools import pairwise
 from typing import Any
 
 import gymnasium
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
 from pufferlib.emulation.layout import Field, Layout
+from pufferlib.exceptions import ArgumentError
 from pufferlib.pytorch import Heads, layer_init, unflatten
 
 State = tuple[Tensor, Tensor]
@@ -163,6 +165,72 @@ def features_of(values: Tensor, field: Field, choices: tuple[int, int] | None) -
     return scaled / 255 if field.leaf.kind == "Box" and values.dtype == torch.uint8 else scaled
 
 
+class NormalizedObservations(nn.Module):
+    """Show a policy observations shifted and scaled to mean 0 and deviation 1, clipped.
+
+    Mean and variance are running ones over all that `observe` was given (Chan et al. 1979), as in
+    Gymnasium's NormalizeObservation; they are buffers, and so part of a checkpoint. The trainer
+    calls `observe` after it has learned from a rollout: within one nothing changes.
+
+    Args:
+        env: an emulated or vectorized environment whose observations are floats.
+        policy: as `LSTMWrapper` takes it.
+        clip: normalized observations stay within [-clip, clip].
+
+    Raises:
+        ArgumentError: observations of another dtype.
+    """
+
+    mean: Tensor
+    variance: Tensor
+    count: Tensor
+
+    def __init__(self, env: Any, policy: Any, clip: float = 10.0) -> None:
+        super().__init__()
+        space = env.single_observation_space
+        if not np.issubdtype(space.dtype, np.floating):
+            raise ArgumentError(
+                f"Observations can be normalized where they are floats; got {space.dtype}. Leave "
+                f"out normalize_observations, or scale them in the policy."
+            )
+        self.policy, self.clip = policy, clip
+        self.hidden_size = policy.hidden_size
+        self.register_buffer("mean", torch.zeros(space.shape))
+        self.register_buffer("variance", torch.ones(space.shape))
+        self.register_buffer("count", torch.tensor(1e-4, dtype=torch.float64))
+
+    def forward(self, observations: Tensor) -> tuple[Heads, Tensor]:
+        """Return (actions, value) for observations (B, ...)."""
+        heads, value = self.policy(self.normalize(observations))
+        return heads, value
+
+    def encode_observations(self, observations: Tensor) -> Any:
+        """Return what the policy's `encode_observations` does."""
+        return self.policy.encode_observations(self.normalize(observations))
+
+    def decode_actions(self, hidden: Tensor, lookup: Any = None) -> Any:
+        """Return what the policy's `decode_actions` does."""
+        return self.policy.decode_actions(hidden, lookup)
+
+    def normalize(self, observations: Tensor) -> Tensor:
+        """Return observations (..., *shape) normalized, float32."""
+        apart = (observations - self.mean) / (self.variance + 1e-8).sqrt()
+        return apart.clamp(-self.clip, self.clip).float()
+
+    @torch.no_grad()
+    def observe(self, observations: Tensor, valid: Tensor) -> None:
+        """Take observations (T, B, *shape) into mean and variance, where `valid` (T, B)."""
+        kept = observations[valid].to(self.mean.device, torch.float64)
+        if not len(kept):
+            return
+        mean, variance, count = kept.mean(0), kept.var(0, correction=0), float(len(kept))
+        total, apart = self.count + count, mean - self.mean
+        squares = self.variance * self.count + variance * count
+        self.variance.copy_((squares + apart**2 * self.count * count / total) / total)
+        self.mean.add_(apart * count / total)
+        self.count.copy_(total)
+
+
 class LSTMWrapper(nn.Module):
     """Put an LSTM between a policy's `encode_observations` and its `decode_actions`.
 
@@ -227,6 +295,11 @@ class LSTMWrapper(nn.Module):
         hidden = hidden.transpose(0, 1).reshape(rows * steps, self.hidden_size)
         actions, value = self.policy.decode_actions(hidden, lookup)
         return actions, value, state
+
+    def observe(self, observations: Tensor, valid: Tensor) -> None:
+        """Show the policy a rollout it was trained on, (T, B, ...), if it keeps statistics."""
+        if hasattr(self.policy, "observe"):
+            self.policy.observe(observations, valid)
 
     def _run(self, hidden: Tensor, state: State, starts: Tensor | None) -> tuple[Tensor, State]:
         """Run the LSTM over (T, B, H), in as few pieces as the starts of episodes allow."""

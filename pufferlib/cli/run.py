@@ -16,7 +16,7 @@ from pufferlib import registry
 from pufferlib.cli.env_flags import take_env_kwargs
 from pufferlib.config import Config, VecConfig
 from pufferlib.exceptions import ArgumentError
-from pufferlib.models import LSTMWrapper
+from pufferlib.models import LSTMWrapper, NormalizedObservations
 from pufferlib.ppo import checkpoint
 from pufferlib.vector import VectorEnv, make
 
@@ -84,4 +84,6 @@ def make_policy(config: Config, module: ModuleType, vecenv: Any) -> nn.Module:
     """Return the network of a run, drawn from its seed."""
     torch.manual_seed(config.train.seed)
     policy: nn.Module = module.Policy(vecenv, hidden_size=config.policy.hidden_size)
+    if config.policy.normalize_observations:
+        policy = NormalizedObservations(vecenv, policy)
     return LSTMWrapper(vecenv, policy) if config.policy.recurrent else policy

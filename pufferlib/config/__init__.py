@@ -85,6 +85,10 @@ class PolicyConfig:
     recurrent: bool = False
     """Put an LSTM between encoder and decoder."""
 
+    normalize_observations: bool = False
+    """Shift and scale float observations to mean 0 and deviation 1 over all that was seen, clipped
+    to 10 (Andrychowicz et al. 2021, arXiv:2006.05990, 3.3: decisive for locomotion)."""
+
     def check(self) -> None:
         """Refuse settings that cannot be.
 

@@ -185,6 +185,7 @@ class Trainer:
         observe = getattr(self.policy, "observe", None)
         if observe is not None:
             observe(rollout.part(rollout.observations), rollout.part(rollout.valid))
+            self._peers.share_weights(self.policy)  # what the first process saw counts for all
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps: weights, optimizer, progress, scale, generators."""
