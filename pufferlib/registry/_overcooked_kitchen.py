@@ -1,0 +1,140 @@
+"""A kitchen of Overcooked-AI as a PettingZoo parallel environment."""
+
+import importlib
+import importlib.util
+import sys
+import types
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pettingzoo
+from gymnasium.spaces import Box, Discrete
+from numpy.typing import NDArray
+
+from pufferlib.environment import Info
+from pufferlib.wrappers.silencing import silent
+
+with silent():  # it imports gym, which talks
+    from overcooked_ai_py.mdp.actions import Action
+    from overcooked_ai_py.mdp.overcooked_mdp import OvercookedGridworld
+
+Agent = str
+Grid = NDArray[np.float32]
+
+# What only notebooks need of the package's drawing, and what it imports from there.
+_NOTEBOOK_MODULES = {
+    "IPython": (),
+    "IPython.display": ("Image", "display"),
+    "ipywidgets": ("interactive", "IntSlider"),
+}
+
+
+class Kitchen(pettingzoo.ParallelEnv[Agent, Any, int]):
+    """Two cooks in one kitchen.
+
+    Built on the package's own rules of the game alone: its planners, which would write files
+    beside the package and do not run on NumPy 2, are not needed.
+
+    Args:
+        layout: of the kitchen.
+        horizon: steps after which an episode is truncated; the observation tells its last 40.
+        shaped_reward: what a cook's own useful deeds count beside the soups of both.
+    """
+
+    metadata = {"name": "overcooked", "render_modes": ["rgb_array"]}  # noqa: RUF012
+
+    def __init__(self, layout: str, horizon: int, shaped_reward: float) -> None:
+        self.rules = OvercookedGridworld.from_layout_name(layout)
+        self.horizon, self.shaped_reward = horizon, shaped_reward
+        self.render_mode = "rgb_array"
+        self.possible_agents = ["agent_0", "agent_1"]
+        self.agents: list[Agent] = []
+        shape = tuple(int(n) for n in self.rules.get_lossless_state_encoding_shape())
+        self._space = Box(0, np.inf, shape, np.float32)
+        self._action_spaces = {
+            agent: Discrete(Action.NUM_ACTIONS) for agent in self.possible_agents
+        }
+        self._visualizer: Any = None
+
+    def observation_space(self, agent: Agent) -> gymnasium.Space[Any]:
+        """Return the observation space, the same object for both cooks."""
+        return self._space
+
+    def action_space(self, agent: Agent) -> gymnasium.Space[Any]:
+        """Return the cook's action space, the same object on every call."""
+        return self._action_spaces[agent]
+
+    def reset(
+        self, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[Agent, Grid], dict[Agent, Info]]:
+        """Start an episode; return (observations, infos). There is no chance to seed."""
+        self.state = self.rules.get_standard_start_state()
+        self._steps, self._soups, self._sparse_return = 0, 0, 0.0
+        self.agents = list(self.possible_agents)
+        return self._observe(), {agent: {} for agent in self.agents}
+
+    def step(self, actions: dict[Agent, Any]) -> tuple[dict[Agent, Any], ...]:
+        """Take one step; return (observations, rewards, terminations, truncations, infos)."""
+        cooks = self.agents
+        joint = [Action.INDEX_TO_ACTION[int(actions[cook])] for cook in cooks]
+        self.state, told = self.rules.get_state_transition(self.state, joint)
+        self._steps += 1
+        served = float(sum(told["sparse_reward_by_agent"]))
+        self._sparse_return += served
+        self._soups += sum(told["event_infos"]["soup_delivery"])
+        is_over = bool(self.rules.is_terminal(self.state))
+        is_late = self._steps >= self.horizon and not is_over
+        infos: dict[Agent, Info] = {cook: {} for cook in cooks}
+        if is_over or is_late:
+            self.agents = []
+            for cook in cooks:
+                infos[cook] = {"soups": self._soups, "sparse_return": self._sparse_return}
+        rewards = {
+            cook: served + self.shaped_reward * told["shaped_reward_by_agent"][number]
+            for number, cook in enumerate(cooks)
+        }
+        return (
+            self._observe(),
+            rewards,
+            dict.fromkeys(cooks, is_over),
+            dict.fromkeys(cooks, is_late),
+            infos,
+        )
+
+    def render(self) -> NDArray[np.uint8]:
+        """Return a picture of the kitchen, (h, w, 3)."""
+        import pygame
+
+        if self._visualizer is None:
+            self._visualizer = _visualizer()
+        surface = self._visualizer.render_state(self.state, grid=self.rules.terrain_mtx)
+        return np.swapaxes(pygame.surfarray.array3d(surface), 0, 1)
+
+    def close(self) -> None:
+        """Close nothing; a kitchen holds only memory."""
+
+    def _observe(self) -> dict[Agent, Grid]:
+        grids = self.rules.lossless_state_encoding(self.state, horizon=self.horizon)
+        return {
+            agent: np.asarray(grid, np.float32)
+            for agent, grid in zip(self.possible_agents, grids, strict=True)
+        }
+
+
+def _visualizer() -> Any:
+    """Return the package's own; modules for notebooks that are missing have stand-ins meanwhile."""
+    stand_ins = [
+        name
+        for name in _NOTEBOOK_MODULES
+        if importlib.util.find_spec(name.partition(".")[0]) is None
+    ]
+    for name in stand_ins:
+        sys.modules[name] = types.ModuleType(name)
+        sys.modules[name].__dict__.update(dict.fromkeys(_NOTEBOOK_MODULES[name]))
+    try:
+        drawing = importlib.import_module("overcooked_ai_py.visualization.state_visualizer")
+    finally:
+        for name in stand_ins:
+            del sys.modules[name]
+    return drawing.StateVisualizer()
