@@ -10,7 +10,7 @@ PUFFER := $(BIN)/puffer
 INSTALL := $(PUFFER) install --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak check install test-env bench-env bench train eval autotune envs doctor format lint types \
+.PHONY: help demo test learn soak check install test-env bench-env bench train eval autotune envs doctor format lint types \
 	image image-cpu shell docker-test docker-test-env docker-train sbom lists lock devcontainer clean
 
 help: ## list the targets
@@ -23,6 +23,9 @@ demo: $(VENV)/.nethack ## train, evaluate and replay a NetHack agent, in about f
 
 test: $(VENV)/.test ## run the tests
 	$(BIN)/python -m pytest $(ARGS)
+
+learn: $(VENV)/.test ## test that the trainer learns, on our own environments; a few minutes
+	$(BIN)/python -m pytest -m learn tests $(ARGS)
 
 soak: $(VENV)/.test ## kill, break and delay environments for ten minutes, and check every row
 	PUFFERLIB_SOAK_S=600 $(BIN)/python -m pytest -m soak -s tests/vector --timeout 900 $(ARGS)
