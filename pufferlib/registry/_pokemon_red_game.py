@@ -1,14 +1,18 @@
 """A Game Boy that is rewarded for what Pokemon Red keeps in its memory."""
 
 import io
+import warnings
 from typing import Any
 
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
-from pyboy import PyBoy
 
 from pufferlib.environment import Info
+
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", "Using SDL2 binaries", UserWarning)
+    from pyboy import PyBoy
 
 _BUTTONS = ("down", "left", "right", "up", "a", "b", "start")
 _FRAMES_HELD = 8

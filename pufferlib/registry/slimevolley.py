@@ -1,0 +1,67 @@
+"""Slime Volleyball, against the small recurrent network of its author.
+
+Source: https://github.com/hardmaru/slimevolleygym   Licence: Apache-2.0
+Cite: Ha 2020, Slime Volleyball Gym Environment.
+Install: make install ENV=slimevolley
+Observations: Box(-3.4e38, 3.4e38, (12,), float32), where both players and the ball are and how they
+move; (84, 168, 3) uint8 in the tasks of pixels. Actions: MultiBinary(3), forward, backward, jump;
+Discrete(6) in the tasks named NoFrameskip. One agent, on the right.
+Deterministic under a seed; the opponent's memory is cleared at each reset, which the package leaves
+as it was.
+"""
+
+from typing import Any
+
+from pufferlib.exceptions import ArgumentError
+from pufferlib.registry._family import Family, creator_of, lazily
+
+FAMILY = Family(
+    name="slimevolley",
+    package="slimevolleygym",
+    default="SlimeVolley-v0",
+    tasks=(
+        "SlimeVolley-v0",
+        "SlimeVolleyNoFrameskip-v0",
+        "SlimeVolleyPixel-v0",
+        "SlimeVolleySurvivalNoFrameskip-v0",
+    ),
+    samples=("SlimeVolley-v0", "SlimeVolleyPixel-v0", "SlimeVolleyNoFrameskip-v0"),
+)
+__getattr__ = lazily(Policy="pufferlib.policies.by_observation:policy_of")
+
+
+def make_env(
+    name: str = FAMILY.default, max_steps: int = 3000, render_mode: str | None = "rgb_array"
+) -> Any:
+    """Return the task `name`, flat, with episode statistics.
+
+    A point won is +1, one lost -1; who has lost five has lost the game. At its end `info` has,
+    besides `episode_return` and `episode_length`: `lives` and `opponent_lives`, points that each
+    has left to lose.
+
+    Args:
+        name: one of `FAMILY.tasks`; Survival adds 0.01 in each step.
+        max_steps: truncates a game.
+        render_mode: "rgb_array" draws at 336 x 672 when asked, without a display; or None.
+
+    Raises:
+        ArgumentError: `max_steps` is below 1.
+    """
+    FAMILY.check(name)
+    if max_steps < 1:
+        raise ArgumentError(f"max_steps must be at least 1; got {max_steps}.")
+    from pufferlib.emulation import GymnasiumPufferEnv
+    from pufferlib.registry._slimevolley_game import SlimeGame
+    from pufferlib.wrappers import EpisodeStats
+
+    game = SlimeGame(
+        is_pixels=name != "SlimeVolley-v0",
+        is_discrete="NoFrameskip" in name,
+        survival_reward=0.01 if "Survival" in name else 0.0,
+        max_steps=max_steps,
+        render_mode=render_mode,
+    )
+    return GymnasiumPufferEnv(EpisodeStats(game))
+
+
+env_creator = creator_of(FAMILY, make_env)
