@@ -9,11 +9,10 @@ import pytest
 from vector_processes import children
 
 SMALL = {"object_store_memory": 100_000_000, "include_dashboard": False}
-# Ray opens logs that it leaves to the collector, and waits for its processes no more than it must.
+# Ray leaves the logs that it opens to the collector, and does not wait for all its processes.
 FILTERS = [
     pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
     pytest.mark.filterwarnings("ignore:subprocess [0-9]+ is still running:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
 
