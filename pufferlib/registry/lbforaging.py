@@ -1,0 +1,64 @@
+"""Level-based foraging: agents of different levels gather food that may take several of them.
+
+Source: https://github.com/semitable/lb-foraging   Licence: MIT
+Cite: Papoudakis et al. 2021, Benchmarking Multi-Agent Deep Reinforcement Learning Algorithms in
+Cooperative Tasks, arXiv:2006.07869.
+Install: make install ENV=lbforaging
+Observations: Box(-1.0, 7.0, (15,), float32) Foraging-8x8-2p-3f: row, column and level of each food
+and of each agent, oneself first, in (3 * foods + 3 * agents,); with `grid_observation=True` planes
+of agents, foods and free cells around oneself, Box (3, 2 * sight + 1, 2 * sight + 1). Actions:
+Discrete(6). Agents: 2 to 9, as the task says, all equal.
+Deterministic under a seed.
+Names: "-2s" sees two cells around, "-coop" is food for all together. The same on planes, which the
+package can register too, are these with `grid_observation=True`.
+"""
+
+from itertools import product
+from typing import Any
+
+from pufferlib.registry._family import Family, creator_of, lazily
+
+FAMILY = Family(
+    name="lbforaging",
+    package="lbforaging",
+    default="Foraging-8x8-2p-3f-v3",
+    tasks=tuple(
+        f"Foraging{seen}-{size}x{size}-{agents}p-{foods}f{together}-v3"
+        for size, agents, foods, together, seen in product(
+            range(5, 20), range(2, 10), range(1, 5), ("-coop", ""), ("-2s", "")
+        )
+    ),
+    samples=("Foraging-8x8-2p-3f-v3", "Foraging-2s-10x10-4p-2f-coop-v3"),
+)
+__getattr__ = lazily(Policy="pufferlib.policies.by_observation:policy_of")
+
+
+def make_env(
+    name: str = FAMILY.default, render_mode: str | None = "rgb_array", **kwargs: Any
+) -> Any:
+    """Return the task `name`, flat, with episode statistics.
+
+    At an episode's end each agent's `info` has, besides `episode_return` and `episode_length`:
+    `food_gathered`, the share of all levels of food.
+
+    Args:
+        name: one of `FAMILY.tasks`.
+        render_mode: "rgb_array", food green, agents blue, darker for a higher level; or None.
+        **kwargs: of the task (`max_episode_steps`, 50 if not given, `grid_observation`,
+            `min_player_level`, `penalty` ...).
+    """
+    FAMILY.check(name)
+    import gymnasium
+    import lbforaging  # noqa: F401  (registers the tasks)
+
+    from pufferlib.emulation import PettingZooPufferEnv
+    from pufferlib.registry._lbforaging_episode import Foraging, ForagingEpisode
+    from pufferlib.registry._tuple_agents import TupleAgents
+    from pufferlib.wrappers import MultiAgentEpisodeStats
+
+    env = Foraging(**{**gymnasium.spec(name).kwargs, **kwargs})
+    agents = TupleAgents(ForagingEpisode(env, render_mode), idle=0)
+    return PettingZooPufferEnv(MultiAgentEpisodeStats(agents))
+
+
+env_creator = creator_of(FAMILY, make_env)
