@@ -73,3 +73,15 @@ def test_the_names_of_the_cells_are_listed_and_others_refused():
     refused = subprocess.run([*command, "--only", "x"], capture_output=True, text=True, timeout=50)
     assert refused.returncode == 2
     assert "invalid choice: 'x'" in refused.stderr
+
+
+def test_native_games_are_compared_with_as_many_ordinary_ones():
+    tables = rows("native.py", "--rounds", "1", "--num-envs", "2", "--steps", "2")
+    assert len(tables) == 3
+    for table in tables.values():
+        assert list(table) == ["one by one", "native"]
+        assert (table["one by one"]["ratio"], table["one by one"]["CPU time, ratio"]) == (
+            "1.00",
+            "1.00",
+        )
+        assert float(table["native"]["ratio"]) > 0

@@ -1,0 +1,80 @@
+"""What native environments gain over as many ordinary ones; prints tables of docs/benchmarks.md.
+
+    python benchmarks/native.py --rounds 21 --num-envs 32
+
+All are stepped in this process by `Serial`; ALE's native games by its threads besides. Columns,
+medians over the rounds: environment steps per second; the ratio of that to the first row's, taken
+round by round; CPU time per environment step of this process and its threads, as such a ratio.
+"""
+
+import argparse
+import functools
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from turns import median_ratio, take_turns
+
+from pufferlib import registry, vector
+
+TASKS = ("ALE/Breakout-v5", "procgen-coinrun-v0", "procgen-bigfish-v0")
+ACTIONS = 64  # drawn beforehand
+
+
+class Turn(NamedTuple):
+    """How long some steps took."""
+
+    wall_s: float
+    cpu_s: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=21)
+    parser.add_argument("--num-envs", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=32, help="of all environments, in a turn")
+    arguments = parser.parse_args()
+    for task in TASKS:
+        print_table(task, arguments.num_envs, arguments.steps, arguments.rounds)
+
+
+def print_table(task: str, num_envs: int, steps: int, rounds: int) -> None:
+    make_env = registry.resolve(task)[0].env_creator(task)
+    one_by_one = vector.make(make_env, num_envs=num_envs)
+    native = vector.make(functools.partial(make_env, num_envs=num_envs))
+    vecenvs = {"one by one": one_by_one, "native": native}
+    turns = {name: turn_of(vecenv, steps) for name, vecenv in vecenvs.items()}
+    results = take_turns(turns, rounds)
+    print(f"**{task}, {num_envs} games**\n")
+    print("| | steps/s | ratio | CPU time, ratio |\n|---|---|---|---|")
+    base = results["one by one"]
+    for name, own in results.items():
+        rate = num_envs * steps / statistics.median(turn.wall_s for turn in own)
+        speed = median_ratio([turn.wall_s for turn in base], [turn.wall_s for turn in own])
+        cpu = median_ratio([turn.cpu_s for turn in own], [turn.cpu_s for turn in base])
+        print(f"| {name} | {rate:,.0f} | {speed:.2f} | {cpu:.2f} |")
+    print()
+    for vecenv in vecenvs.values():
+        vecenv.close()
+
+
+def turn_of(vecenv: Any, steps: int) -> Callable[[], Turn]:
+    """Return what takes so many steps, on from where the last turn ended."""
+    vecenv.action_space.seed(0)
+    actions = [vecenv.action_space.sample() for _ in range(ACTIONS)]
+    vecenv.reset(0)
+
+    def turn() -> Turn:
+        wall_s, cpu_s = time.perf_counter(), time.process_time()
+        for step in range(steps):
+            vecenv.step(actions[step % ACTIONS])
+        return Turn(time.perf_counter() - wall_s, time.process_time() - cpu_s)
+
+    return turn
+
+
+if __name__ == "__main__":
+    main()
