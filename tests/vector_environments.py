@@ -14,6 +14,7 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 import pettingzoo
+import threadpoolctl
 from gymnasium.spaces import Box, Discrete
 
 
@@ -214,6 +215,22 @@ class Troubled(Echo):
             hang()
         if order == self.DAWDLE:
             time.sleep(self.DAWDLES_S)
+
+
+class Numeric(Echo):
+    """Tells how many threads its process would compute with."""
+
+    def threads_of_libraries(self):
+        np.ones((64, 64)) @ np.ones((64, 64))
+        return [(each["user_api"], each["num_threads"]) for each in threadpoolctl.threadpool_info()]
+
+    def threads_of_torch(self):
+        import torch
+
+        return torch.get_num_threads()
+
+    def variable(self, name):
+        return os.environ.get(name)
 
 
 def raise_plain():

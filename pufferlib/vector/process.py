@@ -1,17 +1,21 @@
 """One worker process as the caller sees it, and how all of them are stopped."""
 
 import contextlib
+import functools
 import multiprocessing
 import os
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from multiprocessing import reduction
 from multiprocessing.connection import wait
+from typing import Any
 
 from pufferlib.vector.gate import Gate
 from pufferlib.vector.worker import COMMAND, ONE_THREAD, exit_fd, run
 
 GRACE_S = 1.0  # for workers to close their environments before they are stopped
+_started: "weakref.WeakSet[Any]" = weakref.WeakSet()
 
 
 class WorkerProcess:
@@ -36,6 +40,8 @@ class WorkerProcess:
             name=f"pufferlib worker {worker}",
             daemon=True,
         )
+        _started.add(self._process)
+        _disown_in_forked_children()
         try:
             with _one_thread_each():
                 self._process.start()
@@ -104,6 +110,20 @@ def stop(owner: int, processes: list[WorkerProcess], gates: Sequence[Gate], fds:
         processes.pop(0).end(deadline_s)
     while fds:
         os.close(fds.pop())
+
+
+@functools.cache
+def _disown_in_forked_children() -> None:
+    """Let a child that the caller forks leave the workers alone: they are not its own.
+
+    When it exits, multiprocessing would end all processes it knows.
+    """
+
+    def disown() -> None:
+        getattr(multiprocessing.process, "_children", set()).difference_update(_started)
+
+    if hasattr(os, "register_at_fork"):  # Windows has no fork
+        os.register_at_fork(after_in_child=disown)
 
 
 @contextlib.contextmanager

@@ -4,10 +4,16 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
-from vector_processes import living, living_after
+from vector_environments import Echo
+from vector_processes import children, living, living_after
+
+from pufferlib import vector
+from pufferlib.exceptions import WorkerError
+from pufferlib.vector import Multiprocessing
 
 TESTS = Path(__file__).parents[1]
 IMPORTABLE = os.pathsep.join(map(str, (TESTS, TESTS.parent)))
@@ -103,3 +109,110 @@ def test_a_spawning_script_without_a_main_guard_is_told_so(tmp_path):
         _, errors = process.communicate(timeout=20)
     assert process.returncode == 1
     assert "your script lacks `if __name__ == '__main__':`" in errors.splitlines()[-1]
+
+
+INTERRUPTED = """
+import signal, time
+from vector_environments import Faulty, hang
+from vector_processes import children, open_descriptors, start_helpers
+from pufferlib import vector
+
+start_helpers()
+before = open_descriptors()
+envs = vector.make(Faulty, ["step", hang], backend="Multiprocessing", num_envs=2, num_workers=2)
+envs.reset()
+for _ in range(2):
+    envs.step([0, 0])
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+signal.setitimer(signal.ITIMER_REAL, 0.3)
+try:
+    envs.step([0, 0])
+except KeyboardInterrupt:
+    print("interrupted")
+print(len(children()), open_descriptors() - before)
+try:
+    envs.reset()
+except Exception as error:
+    print(error)
+"""
+
+
+def test_ctrl_c_in_a_notebook_closes_what_nobody_knows_the_state_of():
+    with start("-c", INTERRUPTED) as process:
+        said, errors = process.communicate(timeout=20)
+    assert said.splitlines()[:2] == ["interrupted", "0 0"], errors
+    assert "after a failure. Make a new" in said
+    assert process.returncode == 0
+
+
+STOPPED = """
+import time
+from pufferlib import vector
+from vector_environments import Echo
+
+class Slow(Echo):
+    def step(self, action):
+        for _ in range(50):
+            time.sleep(0.01)  # not in one go: a stop ends the sleep it comes in
+        return super().step(action)
+
+envs = vector.make(Slow, backend="Multiprocessing", num_envs=2, num_workers=2, timeout_s=4)
+envs.reset(seed=0)
+print("ready", flush=True)
+for step in range(8):
+    envs.step([step, step])
+print(envs.num_restarts)
+envs.close()
+"""
+
+
+def test_after_ctrl_z_for_longer_than_the_timeout_nobody_is_late():
+    with start("-c", STOPPED) as process:
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(0.3)  # in the midst of a step
+        os.killpg(process.pid, signal.SIGSTOP)
+        time.sleep(5)
+        os.killpg(process.pid, signal.SIGCONT)
+        said, errors = process.communicate(timeout=20)
+    assert (said, errors, process.returncode) == ("0\n", "", 0)
+
+
+def test_a_worker_that_was_stopped_alone_is_stuck():
+    envs = vector.make(Echo, backend=Multiprocessing, num_envs=2, num_workers=2, timeout_s=1)
+    envs.reset(seed=0)
+    os.kill(envs.call("pid")[1], signal.SIGSTOP)
+    with pytest.raises(WorkerError, match=r"Worker 1 .* has not finished step\(\) within"):
+        envs.step([0, 0])
+    assert children() == set()
+
+
+@pytest.mark.parametrize("ending", ["os._exit(0)", "sys.exit()", "envs.close(); sys.exit()"])
+def test_a_forked_child_of_the_caller_takes_nothing_with_it(ending):
+    code = f"""
+import os, sys
+from pufferlib import vector
+from vector_environments import Echo
+
+envs = vector.make(Echo, backend="Multiprocessing", num_envs=2, num_workers=2)
+envs.reset(seed=0)
+envs.step([1, 2])
+child = os.fork()
+if child == 0:
+    {ending}
+print(os.waitpid(child, 0)[1])
+print(envs.step([3, 4])[0].tolist())
+envs.close()
+"""
+    with start("-c", code) as process:
+        said, errors = process.communicate(timeout=20)
+    assert (said, errors) == ("0\n[[0, 0, 2, 3], [0, 0, 2, 4]]\n", "")
+
+
+def test_an_order_that_no_worker_has_begun_hides_no_close(tmp_path):
+    for number in range(20):
+        graves = [tmp_path / f"{number} {tag}" for tag in range(4)]
+        env_args = [[0, 9, None, grave] for grave in graves]
+        envs = vector.make([Echo] * 4, env_args, backend=Multiprocessing, num_envs=4, num_workers=4)
+        envs.async_reset(seed=0)
+        envs.close()
+        assert all(grave.exists() for grave in graves)
