@@ -77,8 +77,15 @@ def refresh_pins() -> None:
 
 
 def _pin(package: str) -> str:
-    pattern = re.compile(rf"{package}==(\S+)", re.IGNORECASE)
-    return next(m[1] for line in CONSTRAINTS.read_text().splitlines() if (m := pattern.match(line)))
+    """Return the version of a package in constraints.txt."""
+    pins = dict(
+        line.split("==") for line in CONSTRAINTS.read_text().splitlines() if "==" in line
+    )
+    return {_normalized(name): pin for name, pin in pins.items()}[_normalized(package)]
+
+
+def _normalized(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _pinned(requirement: str) -> str:

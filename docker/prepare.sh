@@ -7,7 +7,7 @@
 # keep caches in it, so it is given a place of its own.
 if [ ! -w "${HOME:-/}" ] || [ "${HOME:-/}" = / ]; then
   HOME=${TMPDIR:-/tmp}/home-$(id -u)
-  mkdir -p -m 700 "$HOME" 2>/dev/null || echo "puffer: no writable home; mount a tmpfs on /tmp" >&2
+  (umask 077 && mkdir -p "$HOME") 2>/dev/null || echo "puffer: no writable home; mount a tmpfs on /tmp" >&2
   export HOME
 fi
 

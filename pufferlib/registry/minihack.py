@@ -191,7 +191,7 @@ FAMILY = Family(
         "MiniHack-LavaCrossingS9N1-v0",  # rooms of MiniGrid, their size mended
         "MiniHack-Eat-v0",  # a reward manager
     ),
-    stale_pins=("nle",),  # nle 1.3.0 asks for gymnasium == 1.2.0; it runs on 1.4.0
+    stale_pins=("minihack", "nle"),  # they ask for gymnasium == 1.2.0, and run on 1.4.0
 )
 __getattr__ = lazily(Policy="pufferlib.policies.nethack:Policy")
 

@@ -36,6 +36,7 @@ FAMILY = Family(
         "procgen-starpilot-v0",
     ),
     samples=("procgen-coinrun-v0", "procgen-maze-v0"),
+    stale_pins=("gym3", "procgen-mirror"),  # they ask for numpy < 2, and run on 2.4
 )
 __getattr__ = lazily(Policy="pufferlib.policies.pixels:Impala")
 

@@ -2,6 +2,8 @@
 
 import pickle
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -85,3 +87,12 @@ def test_families_extras_and_constraints_agree():
     for requirements in extras.values():
         for requirement in requirements:
             assert distribution_name(requirement).replace("_", "-") in pinned
+
+
+def test_pip_complains_of_no_package_but_those_with_stale_pins():
+    check = [sys.executable, "-m", "pip", "check", "--disable-pip-version-check"]
+    told = subprocess.run(check, capture_output=True, text=True, check=False).stdout
+    known = {package for name in FAMILIES for package in registry.load(name).FAMILY.stale_pins}
+    complaints = [line for line in told.splitlines() if " requires " in line or " has " in line]
+    others = [line for line in complaints if distribution_name(line) not in known]
+    assert others == []
