@@ -50,7 +50,8 @@ class Multiprocessing(Parallel):
             reports it, `lost` is True in its rows: reward 0, `terminals` False, `truncations` True
             with the observation that was last handed out as the final one, and `masks` False. The
             batch after that has the first observations of new episodes. An info of its first
-            environment says {"restarted": reason, "worker": its index}.
+            environment says {"restarted": reason, "worker": its index}. A failure in `call` and its
+            like is raised all the same.
         max_restarts: after so many the next failure is raised; None: no limit.
 
     Attributes:
