@@ -1,16 +1,18 @@
 """The trainer solves each of Ocean's tasks from its preset, as `puffer train` runs it.
 
-Each run prints its score and its seconds; `pytest -rP` shows them. LEARN_SEEDS=1,2,3 tries more.
+Each run prints its score and the processor's seconds it took; `pytest -rP` shows them.
+LEARN_SEEDS=1,2,3 tries more seeds than the first.
 """
 
 import json
 import os
+import time
 
 import pytest
 
 from pufferlib.cli.main import main
 
-pytestmark = [pytest.mark.learn, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.learn, pytest.mark.timeout(300)]
 
 SEEDS = os.environ.get("LEARN_SEEDS", "1").split(",")
 SLOW = ("squared", "memory", "password", "stochastic", "continuous", "spaces", "multiagent")
@@ -32,8 +34,11 @@ def test_memory_is_not_solved_without_any(tmp_path, capsys):
 
 def score_of(task, folder, capsys, *flags):
     """Train; return the mean score of the last hundred games."""
+    began_s = time.process_time()
     assert main(["train", task, "--run", str(folder), *flags]) == 0
+    seconds = time.process_time() - began_s
     capsys.readouterr()
-    last = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
-    print(f"{task} {' '.join(flags)}: {last['episode/score']:.3f}, {last['seconds']:.1f} s")
-    return last["episode/score"]
+    last = (folder / "metrics.jsonl").read_text().splitlines()[-1]
+    score = json.loads(last)["episode/score"]
+    print(f"{task} {' '.join(flags)}: {score:.3f}, {seconds:.1f} s")
+    return score

@@ -23,6 +23,10 @@ class Squared(PufferEnv):
     less the distance (in moves, over `distance_to_target`) to the nearest target that is left:
     between -1 and 1, and 1 where a target is hit.
 
+    The optimal score is 1. A random policy is on the edge after three moves in 104 of 512 cases (27
+    with all three to one side, 4 corners counted twice), and meets the target there in one of 24:
+    it scores 0.0085.
+
     Observation: Box(-1, 1, (cells,)), -1 where the agent is, 1 where a target is left. Action:
     Discrete(8), a direction.
 
