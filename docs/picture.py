@@ -17,7 +17,7 @@ from rich.text import Text
 
 from pufferlib.cli.evaluation import compare, load_policy, print_comparison
 from pufferlib.cli.run import make_vecenv
-from pufferlib.cli.train import CHECKPOINT, read_config
+from pufferlib.cli.run_folder import CHECKPOINT, read_config
 from pufferlib.config import Config
 from pufferlib.ppo.dashboard import Dashboard
 from pufferlib.ppo.evaluate import Actor

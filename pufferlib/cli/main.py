@@ -51,7 +51,9 @@ def _check_one_run(known: argparse.Namespace, flags: Sequence[str]) -> None:
     Raises:
         ArgumentError: says which.
     """
-    given = [name for name in ("resume", "checkpoint") if getattr(known, name, None) is not None]
+    given = [
+        name for name in ("resume", "checkpoint", "video") if getattr(known, name, None) is not None
+    ]
     given += ["write"] if getattr(known, "write", None) else []
     given += ["run" for flag in flags if flag.partition("=")[0] == "--run"]
     if getattr(known, "env", None) == "all" and given:
@@ -96,10 +98,15 @@ def _dispatch(known: argparse.Namespace, flags: list[str]) -> int:
     if known.command == "train":
         from pufferlib.cli.train import train
 
-        return for_each(known.env, lambda env, console: train(env, console, flags, known.resume))
+        how = (flags, known.resume, known.profile)
+        return for_each(known.env, lambda env, console: train(env, console, *how))
+    if known.command == "plot":
+        from pufferlib.cli.plot import plot
+
+        return plot(known.run, known.metric, known.x, known.out)
     from pufferlib.cli.evaluation import evaluation
 
-    options = (flags, known.checkpoint, known.episodes, known.seed, known.render)
+    options = (flags, known.checkpoint, known.episodes, known.seed, known.render, known.video)
     return for_each(known.env, lambda env, console: evaluation(env, console, *options))
 
 
@@ -119,8 +126,13 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
     train = add("train", "train a policy; ENV --help lists every setting", has_settings=True)
     train.add_argument("env", help=f"{_ENV_HELP}; or: all")
     train.add_argument(
-        "--resume", type=Path, default=None, metavar="RUN", help="folder of a run to go on with"
+        "--resume",
+        nargs="?",
+        const="",
+        metavar="RUN",
+        help="folder of a run to go on with (without RUN: the latest of ENV in runs/)",
     )
+    train.add_argument("--profile", action="store_true", help="print where the time went")
 
     evaluation = add("eval", "evaluate a checkpoint, or a random policy", has_settings=True)
     evaluation.add_argument("env", help=f"{_ENV_HELP}; or: all")
@@ -132,6 +144,20 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
         "--seed", type=int, default=1_000_000, help="of the first episode (default 1000000)"
     )
     evaluation.add_argument("--render", action="store_true", help="replay one in the terminal")
+    evaluation.add_argument(
+        "--video", type=Path, default=None, metavar="FILE", help="film one: FILE.mp4 or FILE.gif"
+    )
+
+    plot = add("plot", "draw the learning curves of runs")
+    plot.add_argument("run", nargs="+", type=Path, help="folder of a run")
+    plot.add_argument("--metric", default="episode/episode_return", help="default %(default)s")
+    plot.add_argument("--x", choices=("timesteps", "seconds"), default="timesteps")
+    plot.add_argument(
+        "--out",
+        type=Path,
+        default=Path("curve.png"),
+        help="a .png, .svg or .pdf (default curve.png)",
+    )
 
     bench = add("bench", "measure throughput beside the alternatives")
     bench.add_argument("env", help=f"{_ENV_HELP}; or: all")

@@ -100,6 +100,18 @@ class PolicyConfig:
 
 
 @dataclass(frozen=True)
+class LogConfig:
+    """Who is told of the metrics, besides metrics.jsonl in the run's folder."""
+
+    tensorboard: bool = True
+    """Write events for TensorBoard into the run's folder: tensorboard --logdir runs."""
+
+    wandb: str | None = None
+    """Project of Weights & Biases. The key is read from WANDB_API_KEY; WANDB_MODE=offline writes
+    into the run's folder, to be sent later."""
+
+
+@dataclass(frozen=True)
 class Config:
     """All settings of a run."""
 
@@ -107,6 +119,7 @@ class Config:
     vec: VecConfig = field(default_factory=VecConfig)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    log: LogConfig = field(default_factory=LogConfig)
 
     run: Path | None = None
     """Folder of the run; None makes runs/<task>-<time>. A flag only."""

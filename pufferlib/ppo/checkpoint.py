@@ -1,7 +1,6 @@
 """Checkpoints: written whole or not at all, read without running anything in them."""
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +17,41 @@ def save(path: Path, state: dict[str, Any]) -> None:
 
     It is written beside and then renamed, so that whoever is killed, or whatever disk is full, the
     checkpoint that was there before stays whole.
+
+    Raises:
+        CheckpointError: the disk is full, or does not let itself be written to.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            torch.save({"format": _FORMAT, **state}, file)
+        _write_beside(path, {"format": _FORMAT, **state})
+    except (OSError, RuntimeError) as error:  # RuntimeError: what torch makes of a failed write
+        raise CheckpointError(
+            f"{path} could not be written: {_reason(error)}. The checkpoint before it, if there is "
+            f"one, is as it was. Make room, or name a folder on another disk with --run."
+        ) from error
+
+
+def _write_beside(path: Path, state: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            torch.save(state, file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
+
+
+def _reason(error: BaseException) -> str:
+    """Return the system's word for it, where there is one behind what torch says."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError):
+            return cause.strerror or str(cause)
+        cause = cause.__context__
+    return str(error).partition("\n")[0].rstrip(".")
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
@@ -48,7 +70,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
         found = state.get("format") if isinstance(state, dict) else type(state).__name__
         raise CheckpointError(
             f"{path} has checkpoint format {found}, this version of pufferlib reads {_FORMAT}. "
-            f"Use the version that wrote it."
+            f"Use the version that wrote it{_version(state)}."
         )
     return state
 
@@ -66,6 +88,13 @@ def load_policy(policy: nn.Module, state: dict[str, Any], path: Path) -> None:
         if here != there:
             raise CheckpointError(
                 f"{path} is a checkpoint of another architecture: {name} is {there} there, {here} "
-                f"in this policy. Make the policy with the settings in the run's config.json."
+                f"in this policy. Make the policy with the settings in the run's config.json"
+                f"{_version(state, ', and the version that wrote it')}."
             )
     policy.load_state_dict(saved)
+
+
+def _version(state: Any, lead: str = "") -> str:
+    """Return `lead` and the version that wrote a checkpoint; "" if it does not say."""
+    found = state.get("version") if isinstance(state, dict) else None
+    return "" if found is None else f"{lead}: {found}"

@@ -14,9 +14,10 @@ import pytest
 
 from pufferlib import registry
 from pufferlib.cli.main import main
-from pufferlib.cli.train import read_config
+from pufferlib.cli.run_folder import read_config
 from pufferlib.exceptions import CheckpointError
 
+PARALLEL = ["--vec.backend", "Multiprocessing"]
 SHORT = ["--train.total-timesteps", "8192", "--vec.backend", "Serial"]
 
 
@@ -148,7 +149,7 @@ def test_a_signal_saves_a_checkpoint_before_it_ends_the_run(tmp_path, number):
         ),
         (["train", "CartPole-v1", "--env.kwargs.max-episode-steps"], "has no value. Use --env.kw"),
         (
-            ["train", "CartPole-v1", "--vec.num-envs", "10", "--vec.num-workers", "4"],
+            ["train", "squared", *PARALLEL, "--vec.num-envs", "10", "--vec.num-workers", "4"],
             "num_envs must be a multiple of num_workers; got num_envs=10, num_workers=4",
         ),
     ],
