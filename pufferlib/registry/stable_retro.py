@@ -1,0 +1,76 @@
+"""Stable Retro: games of old consoles, of which one is free and comes with it.
+
+Source: https://stable-retro.farama.org   Licence: MIT (its emulators: GPL-2; Genesis Plus GX and
+Snes9x forbid commercial use)
+Cite: Nichol et al. 2018, Gotta Learn Fast, arXiv:1804.03720; Poliquin 2025, Stable Retro.
+Install: make install ENV=stable_retro
+Observations: Box(0, 255, (112, 160, 4), uint8) Airstriker: half its size, gray, four frames.
+Actions: MultiBinary(12), the buttons of a Genesis. One agent.
+Deterministic under a seed.
+Bundled: Airstriker, a homebrew game. Stable Retro knows a thousand others, whose files you have to
+own: `python -m stable_retro.import DIRECTORY` takes those it recognizes, and then
+`make_env(game="SonicTheHedgehog-Genesis-v0")` plays one. One environment in a process: vectorize
+with backend Multiprocessing and one environment for each worker.
+"""
+
+from typing import Any
+
+from pufferlib.registry._family import Family, creator_of, lazily
+
+FAMILY = Family(
+    name="stable_retro",
+    package="stable_retro",
+    default="Airstriker-Genesis-v0",
+    tasks=("Airstriker-Genesis-v0",),
+    is_one_per_process=True,
+)
+__getattr__ = lazily(Policy="pufferlib.policies.pixels:NatureCNN")
+
+
+def make_env(
+    name: str = FAMILY.default,
+    game: str | None = None,
+    frame_skip: int = 4,
+    shrink: int = 2,
+    gray: bool = True,
+    frame_stack: int = 4,
+    max_episode_steps: int | None = 4_500,
+    render_mode: str | None = "rgb_array",
+    **kwargs: Any,
+) -> Any:
+    """Return the task `name`, flat, with episode statistics.
+
+    At an episode's end `info` also has the game's own variables (`score`, `lives` ...).
+
+    Args:
+        name: one of `FAMILY.tasks`.
+        game: that you have imported, in place of `name`.
+        frame_skip: how many frames, of 60 in a second, an action lasts; rewards are added up.
+        shrink: so many pixels by so many become one, their mean; must divide the game's size.
+        gray: one channel of brightness in place of three.
+        frame_stack: how many frames, the newest last, are in the channels of an observation.
+        max_episode_steps: truncates; None: only the game ends an episode.
+        render_mode: "rgb_array" or "human"; the first needs no display.
+        **kwargs: passed to `stable_retro.make` (`state`, `scenario`, `use_restricted_actions` ...).
+
+    Raises:
+        UnknownNameError: Stable Retro knows no such `game`.
+        NotInstalledError: it knows it, and you have not imported its file.
+        ArgumentError: this process has an environment already.
+    """
+    FAMILY.check(name)
+    from gymnasium.wrappers import TimeLimit
+
+    from pufferlib.emulation import GymnasiumPufferEnv
+    from pufferlib.registry._images import preprocessed
+    from pufferlib.registry._stable_retro_game import Skip, made
+    from pufferlib.wrappers import EpisodeStats
+
+    env: Any = Skip(made(game or name, render_mode=render_mode, **kwargs), frame_skip)
+    env = preprocessed(env, shrink=shrink, gray=gray, frame_stack=frame_stack)
+    if max_episode_steps is not None:
+        env = TimeLimit(env, max_episode_steps)
+    return GymnasiumPufferEnv(EpisodeStats(env))
+
+
+env_creator = creator_of(FAMILY, make_env)
