@@ -1,5 +1,6 @@
 """The torch side of emulation: tensors back into structure, and distributions over any actions."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -105,17 +106,15 @@ def sample_actions(heads: Heads, actions: Tensor | None = None) -> tuple[Tensor,
         return _sample_discrete(heads, actions)
     if isinstance(heads, Normal):
         return _sample_normal(heads, actions)
-    columns, log_probabilities, entropies, start = [], [], [], 0
-    for head in heads:
-        width = head.loc.shape[-1] if isinstance(head, Normal) else 1
+    columns: list[Tensor] = []
+    log_probabilities, entropies, start = [], [], 0
+    for is_normal, part in itertools.groupby(heads, lambda head: isinstance(head, Normal)):
+        run: list[Any] = list(part)
+        width = sum(int(head.loc.shape[-1]) for head in run) if is_normal else len(run)
         given = None if actions is None else actions[:, start : start + width]
         start += width
-        if isinstance(head, Normal):
-            column, log_probability, entropy = _sample_normal(head, given)
-        else:
-            chosen = None if given is None else given[:, 0].long()
-            column, log_probability, entropy = _sample_discrete(head, chosen)
-            column = column.unsqueeze(1)
+        sample: Any = _sample_normals if is_normal else _sample_discretes
+        column, log_probability, entropy = sample(run, given)
         columns.append(column)
         log_probabilities.append(log_probability)
         entropies.append(entropy)
@@ -126,15 +125,46 @@ def _sum(tensors: list[Tensor]) -> Tensor:
     return torch.stack(tensors).sum(0)
 
 
+def _sample_discretes(heads: list[Tensor], actions: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Sample heads (B, n) of any widths, those of one width together."""
+    groups: dict[int, list[int]] = {}
+    for index, head in enumerate(heads):
+        groups.setdefault(head.shape[-1], []).append(index)
+    drawn, log_probabilities, entropies = [], [], []
+    for indices in groups.values():
+        logits = torch.stack([heads[index] for index in indices], 1)  # (B, heads, n)
+        given = None if actions is None else actions[:, indices]
+        chosen, log_probability, entropy = _sample_discrete(logits, given)
+        drawn.append(chosen)
+        log_probabilities.append(log_probability.sum(1))
+        entropies.append(entropy.sum(1))
+    order = [index for indices in groups.values() for index in indices]
+    place = sorted(range(len(order)), key=order.__getitem__)
+    return torch.cat(drawn, 1)[:, place], _sum(log_probabilities), _sum(entropies)
+
+
 def _sample_discrete(logits: Tensor, actions: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Sample logits (..., n)."""
     log_probabilities = logits.log_softmax(-1)
     probabilities = log_probabilities.exp()
     if actions is None:
-        actions = torch.multinomial(probabilities, 1).squeeze(1)
-    chosen = log_probabilities.gather(1, actions.long().unsqueeze(1)).squeeze(1)
+        flat = probabilities.reshape(-1, logits.shape[-1])
+        actions = torch.multinomial(flat, 1).reshape(logits.shape[:-1])
+    actions = actions.long()
+    chosen = log_probabilities.gather(-1, actions.unsqueeze(-1)).squeeze(-1)
     # Clamped, for 0 * -inf is NaN; torch.special.entr has no finite gradient at 0.
     finite = log_probabilities.clamp(min=torch.finfo(log_probabilities.dtype).min)
     return actions, chosen, -(probabilities * finite).sum(-1)
+
+
+def _sample_normals(heads: list[Normal], actions: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Sample Normals (B, n) side by side."""
+    joint = Normal(
+        torch.cat([head.loc for head in heads], 1),
+        torch.cat([head.scale for head in heads], 1),
+        validate_args=False,
+    )
+    return _sample_normal(joint, actions)
 
 
 def _sample_normal(normal: Normal, actions: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
