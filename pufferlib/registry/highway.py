@@ -56,7 +56,7 @@ FAMILY = Family(
         "u-turn-v0",
         "u-turn-v1",
     ),
-    samples=("parking-v0", "two-way-v0", "lane-keeping-v0", "racetrack-v1"),
+    samples=("parking-v0", "two-way-v0", "lane-keeping-v0"),
 )
 __getattr__ = lazily(Policy="pufferlib.policies.by_observation:policy_of")
 
@@ -88,7 +88,11 @@ def make_env(
 
     with warnings.catch_warnings(), habits({}):  # a task with a newer version is still a task
         warnings.filterwarnings("ignore", ".*is out of date", DeprecationWarning)
-        env = gymnasium.make(name, render_mode=render_mode, disable_env_checker=True, **kwargs)
+        if name != "lane-keeping-v0":  # which does not take it, and draws as the others do
+            kwargs["render_mode"] = render_mode
+        env = gymnasium.make(name, disable_env_checker=True, **kwargs)
+    world: Any = env.unwrapped
+    world.render_mode = render_mode
     env = Drivers(env)
     if "multi-agent" in name:
         return PettingZooPufferEnv(MultiAgentEpisodeStats(TupleAgents(env, _IDLE)))

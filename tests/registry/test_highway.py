@@ -74,8 +74,12 @@ def test_two_cars_have_their_own_rewards_and_ends(name):
     assert all(terminations.values()) or all(truncations.values())
 
 
-def test_it_renders_without_a_display():
-    env = highway.make_env(config=FEW)
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [("highway-fast-v0", (150, 600, 3)), ("lane-keeping-v0", (250, 600, 3))],
+)
+def test_it_renders_without_a_display(name, shape):
+    env = highway.make_env(name, config=FEW)
     env.reset(seed=0)
-    assert env.render().shape == (150, 600, 3)
+    assert env.render().shape == shape
     assert env.render().std() > 1
