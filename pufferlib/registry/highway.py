@@ -60,6 +60,7 @@ FAMILY = Family(
 )
 __getattr__ = lazily(Policy="pufferlib.policies.by_observation:policy_of")
 
+_TAKE_NO_RENDER_MODE = ("lane-keeping-v0", "parking-ActionRepeat-v0", "parking-parked-v0")
 _IDLE = 1  # of DiscreteMetaAction, for a car whose drive is over
 
 
@@ -88,7 +89,7 @@ def make_env(
 
     with warnings.catch_warnings(), habits({}):  # a task with a newer version is still a task
         warnings.filterwarnings("ignore", ".*is out of date", DeprecationWarning)
-        if name != "lane-keeping-v0":  # which does not take it, and draws as the others do
+        if name not in _TAKE_NO_RENDER_MODE:
             kwargs["render_mode"] = render_mode
         env = gymnasium.make(name, disable_env_checker=True, **kwargs)
     world: Any = env.unwrapped

@@ -76,7 +76,12 @@ def test_two_cars_have_their_own_rewards_and_ends(name):
 
 @pytest.mark.parametrize(
     ("name", "shape"),
-    [("highway-fast-v0", (150, 600, 3)), ("lane-keeping-v0", (250, 600, 3))],
+    [
+        ("highway-fast-v0", (150, 600, 3)),
+        ("lane-keeping-v0", (250, 600, 3)),
+        ("parking-ActionRepeat-v0", (300, 600, 3)),
+        ("parking-parked-v0", (300, 600, 3)),
+    ],
 )
 def test_it_renders_without_a_display(name, shape):
     env = highway.make_env(name, config=FEW)
