@@ -76,7 +76,7 @@ def make_env(
         name: one of `FAMILY.tasks`.
         render_mode: "rgb_array" or "human"; the first needs no display.
         **kwargs: passed to `gymnasium.make` (`max_episode_steps`) and to the task (`config`, a dict
-            of what differs from its `default_config()`; it decides the spaces).
+            of what differs from its `default_config()`, the spaces too; two of parking take none).
     """
     FAMILY.check(name)
     import gymnasium

@@ -84,7 +84,7 @@ def test_two_cars_have_their_own_rewards_and_ends(name):
     ],
 )
 def test_it_renders_without_a_display(name, shape):
-    env = highway.make_env(name, config=FEW)
+    env = highway.make_env(name)
     env.reset(seed=0)
     assert env.render().shape == shape
     assert env.render().std() > 1
