@@ -1,0 +1,40 @@
+"""The trainer learns tasks that are not ours, from their presets, as `puffer train` runs them.
+
+The score is the mean return of whole episodes from seeds that training never saw, actions drawn.
+Each run prints it, with its 95% interval and the processor's seconds; `pytest -rP` shows them.
+LEARN_SEEDS=1,2,3 tries more seeds than the first.
+"""
+
+import os
+import time
+
+import pytest
+
+from pufferlib.cli.evaluation import compare
+from pufferlib.cli.main import main
+from pufferlib.cli.run_folder import CHECKPOINT, read_config
+
+pytestmark = [pytest.mark.learn, pytest.mark.slow, pytest.mark.timeout(1200)]
+
+SEEDS = os.environ.get("LEARN_SEEDS", "1").split(",")
+EPISODES, FIRST_SEED = 64, 1_000_000
+TASKS = {
+    "CartPole-v1": 475,  # of 500
+    "Acrobot-v1": -100,  # of about -70, as many steps as it takes
+    "Pendulum-v1": -250,  # of about -150, by where it begins
+    "MiniGrid-Empty-8x8-v0": 0.9,  # 1 less the share of the time allowed that it took
+    "MiniGrid-DoorKey-5x5-v0": 0.9,
+    "MiniHack-Room-5x5-v0": 0.9,  # 1 at the goal, less 0.01 for a step that leads nowhere
+}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("task", TASKS)
+def test_a_task_is_learned_from_its_preset(task, seed, tmp_path, capsys):
+    began_s = time.process_time()
+    assert main(["train", task, "--run", str(tmp_path), "--train.seed", seed]) == 0
+    seconds = time.process_time() - began_s
+    results = compare(read_config(tmp_path), tmp_path / CHECKPOINT, EPISODES, FIRST_SEED)
+    capsys.readouterr()
+    print(f"{task} {seed}: {results['trained']}, {seconds:.0f} s; random: {results['random']}")
+    assert results["random"].mean < TASKS[task] <= results["trained"].mean
