@@ -94,7 +94,7 @@ class GymnasiumPufferEnv(
         self._compile()
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+        self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[Any], Info]:
         """Start an episode; return (observation, info). The observation is a new array."""
         observation, info = self.reset_structured(seed, options)

@@ -111,6 +111,11 @@ def test_the_seed_method_seeds_the_next_reset_only():
     assert_agree(env.reset(seed=6)[0], make("CartPole-v1").reset(seed=6)[0])
 
 
+def test_a_seed_need_not_be_named():
+    env = GymnasiumPufferEnv(make("CartPole-v1"))
+    assert_agree(env.reset(5)[0], make("CartPole-v1").reset(seed=5)[0])
+
+
 @pytest.mark.parametrize("what", ["observation", "action"])
 def test_the_structure_is_kept_through_gymnasium_wrappers_and_emulation_again(what):
     space = Dict(a=Discrete(3), b=Box(0, 9, (2,)))
