@@ -28,7 +28,7 @@ class Leaf:
     Attributes:
         path: the keys and indices that lead to it; () where the space itself is a leaf.
         kind: the name of its class.
-        dtype: of its values.
+        dtype: of its values, in the machine's own byte order.
         shape: of its values; () for Discrete.
         low: smallest allowed values, of `shape`.
         high: largest allowed values, of `shape`, inclusive.
@@ -94,7 +94,8 @@ def leaves(space: Any, path: Path = ()) -> Iterator[Leaf]:
 
 def _leaf(space: Any, path: Path) -> Leaf:
     if is_space(space, "Box"):
-        return Leaf(path, "Box", np.dtype(space.dtype), space.shape, space.low, space.high)
+        dtype = np.dtype(space.dtype).newbyteorder("=")
+        return Leaf(path, "Box", dtype, space.shape, space.low, space.high)
     if is_space(space, "Discrete"):
         start = int(getattr(space, "start", 0))
         dtype = np.dtype(space.dtype or np.int64)

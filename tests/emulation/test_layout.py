@@ -113,6 +113,13 @@ def test_odd_floats_pass_untouched(partner):
     assert_agree(layout.unflatten(layout.flatten(value)), value)
 
 
+@pytest.mark.parametrize("value", [2.5, np.array(2.5), np.array(2.5, ">f8")])
+def test_a_leaf_of_swapped_bytes_lies_in_the_machines_own_order(value):
+    layout = Layout.of(Tuple((Box(0, 9, (), np.dtype(">f8")), Discrete(3))))
+    number, _ = layout.unflatten(layout.flatten((value, 1)))
+    assert (number, number.dtype) == (2.5, np.float64)
+
+
 def test_a_space_without_leaves_is_refused():
     with pytest.raises(SpaceError, match="no leaves: there is nothing to observe"):
         Layout.of(Dict(a=Tuple(())))
