@@ -11,7 +11,8 @@
     ├── CallOrderError (RuntimeError)     step before reset, recv without send, use after close
     ├── WorkerError (RuntimeError)        an environment failed, died or hung
     ├── NotInstalledError (ImportError)   an optional package is missing; says how to install it
-    └── CheckpointError (RuntimeError)    a checkpoint that does not fit, or cannot be read
+    ├── CheckpointError (RuntimeError)    a checkpoint that does not fit, or cannot be read
+    └── NotFiniteError (ArithmeticError)  a reward, observation, loss or gradient is no number
 
 A message says what was given, what is allowed and what to do.
 """
@@ -65,7 +66,7 @@ class CheckpointError(PufferError, RuntimeError):
 
 
 class NotFiniteError(PufferError, ArithmeticError):
-    """A reward, an observation or a loss is NaN or infinite."""
+    """A reward, an observation, a loss or a gradient is NaN or infinite."""
 
 
 class WorkerError(PufferError, RuntimeError):

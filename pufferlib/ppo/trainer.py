@@ -120,8 +120,8 @@ class Trainer:
         """Collect a rollout and learn from it; return the metrics so far.
 
         Raises:
-            NotFiniteError: a reward, an observation or a loss is NaN or infinite. The weights are
-                those before it.
+            NotFiniteError: a reward, an observation, a loss or a gradient is NaN or infinite. The
+                weights are those before it.
         """
         before = self._collector.timesteps
         if self.config.anneal_learning_rate:
@@ -251,18 +251,22 @@ class Trainer:
         told = self._peers.total(torch.stack([part.detach() for part in loss])).tolist()
         losses = dict(zip(loss._fields, told, strict=True))
         for name, value in losses.items():
-            if not math.isfinite(value):
-                raise NotFiniteError(
-                    f"The {name} loss is {value} in update {self.updates + 1}, after "
-                    f"{self.timesteps:,} timesteps; the weights are those before it. Lower "
-                    f"train.learning_rate or train.max_gradient_norm, or normalize what is large."
-                )
+            self._check_finite(f"{name} loss", value)
         self._optimizer.zero_grad()
         loss.total.backward()
         self._peers.add_gradients(self.policy)
-        nn.utils.clip_grad_norm_(self.policy.parameters(), config.max_gradient_norm)
+        norm = nn.utils.clip_grad_norm_(self.policy.parameters(), config.max_gradient_norm)
+        self._check_finite("gradient's norm", norm.item())
         self._optimizer.step()
         return losses
+
+    def _check_finite(self, what: str, value: float) -> None:
+        if not math.isfinite(value):
+            raise NotFiniteError(
+                f"The {what} is {value} in update {self.updates + 1}, after {self.timesteps:,} "
+                f"timesteps; the weights are those before it. Lower train.learning_rate or "
+                f"train.max_gradient_norm, or normalize what is large."
+            )
 
     @property
     def _entropy_coefficient(self) -> float:

@@ -63,6 +63,18 @@ def test_large_numbers_are_numbers():
     trainer_of(reward=3e38, observation=3e38).collect()
 
 
+def test_a_gradient_that_is_no_number_leaves_the_weights():
+    trainer = trainer_of()
+    rollout = trainer.collect()
+    weights = list(trainer.policy.parameters())
+    weights[0].register_hook(lambda gradient: gradient * torch.inf)  # inf, and 0 * inf
+    before = [weight.clone() for weight in weights]
+    with pytest.raises(NotFiniteError, match=r"gradient's norm is (inf|nan) in update 1, after"):
+        trainer.learn(rollout)
+    for weight, kept in zip(weights, before, strict=True):
+        assert torch.equal(weight, kept)
+
+
 def test_a_loss_that_is_no_number_leaves_the_weights():
     trainer = trainer_of()
     rollout = trainer.collect()
