@@ -130,7 +130,7 @@ def _serve(
                     return
                 result = methods[name](*arguments)
             is_silent = result is None or (isinstance(result, Infos) and not result)
-            message = None if is_silent else reduction.ForkingPickler.dumps(result)
+            message = None if is_silent else _pickled(result)
         except Exception as error:
             gate.answer(worker, MESSAGE)
             _send(connection, Failure.of(error, block, _method(name, arguments), worker))
@@ -148,7 +148,12 @@ def _method(name: str, arguments: list[Any]) -> str:
 
 
 def _send(connection: Connection, message: Any) -> None:
-    connection.send_bytes(reduction.ForkingPickler.dumps(message))
+    connection.send_bytes(_pickled(message))
+
+
+def _pickled(message: Any) -> bytes:
+    """Return `message` by value; as multiprocessing pickles it, a tensor would be shared memory."""
+    return pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
 
 
 def _leave_signals_to_the_caller() -> None:

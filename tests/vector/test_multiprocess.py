@@ -5,7 +5,9 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from vector_environments import Echo, Flock
+from vector_processes import open_descriptors
 
 from pufferlib import vector
 from pufferlib.exceptions import ArgumentError
@@ -227,6 +229,21 @@ def test_large_infos_cross_whole():
         *_, infos = envs.step([3, 4])
         assert infos.env_indices == [0, 1]
         assert [info["picture"].tolist() for info in infos] == [[3] * 10**6, [4] * 10**6]
+
+
+def test_tensors_in_infos_are_copies_that_take_no_descriptors_and_no_shared_memory():
+    class Thinker(Echo):
+        def step(self, action):
+            *rest, _ = super().step(action)
+            return *rest, {"thought": torch.full((3,), int(action))}
+
+    with pool([Thinker] * 2, None, num_workers=2) as envs:
+        envs.reset(seed=0)
+        before = open_descriptors()
+        kept = [info for _ in range(5) for info in envs.step([3, 4])[4]]
+        assert open_descriptors() == before
+    assert [info["thought"].tolist() for info in kept] == [[3] * 3, [4] * 3] * 5
+    assert not any(info["thought"].is_shared() for info in kept)
 
 
 def test_two_vectorizers_live_side_by_side():
