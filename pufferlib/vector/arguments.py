@@ -163,6 +163,22 @@ def count(name: str, value: Any) -> int:
     return whole
 
 
+def whole_seed(seed: Any) -> int | None:
+    """Return `seed` as an int, whichever integer type it has; None stays, all else is refused."""
+    if seed is None:
+        return None
+    try:
+        whole = -1 if isinstance(seed, bool) else operator.index(seed)
+    except TypeError:
+        whole = -1
+    if whole < 0:
+        raise ArgumentError(
+            f"seed must be a whole number of at least 0, or None; got {seed!r}. Environment i gets "
+            f"seed + i."
+        )
+    return whole
+
+
 def _entry_each(name: str, values: Any, num_envs: int) -> list[Any]:
     """Return a list with an entry for each creator: `values`, or that many None."""
     if values is None:

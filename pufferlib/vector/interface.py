@@ -66,7 +66,11 @@ class VectorEnv(Protocol):
     def final_observations(self) -> NDArray[Any]: ...
 
     def reset(self, seed: int | None = 42) -> tuple[NDArray[Any], Infos]:
-        """Reset all; environment i gets `seed + i`. Return (observations, infos)."""
+        """Reset all; environment i gets `seed + i`. Return (observations, infos).
+
+        Raises:
+            ArgumentError: `seed` is not None or a whole number from 0; nothing is reset.
+        """
         ...
 
     def step(self, actions: Any) -> StepResult:

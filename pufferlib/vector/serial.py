@@ -17,6 +17,7 @@ from pufferlib.vector.arguments import (
     creations,
     one_value_each,
     start_context,
+    whole_seed,
     worker_count,
 )
 from pufferlib.vector.batch import Batch, Infos
@@ -127,6 +128,7 @@ class Serial:
 
     def async_reset(self, seed: int | None = 42) -> None:
         """Reset all; `recv` gives the first observations."""
+        seed = whole_seed(seed)
         self._turns.reset()
         self._infos = self._guarded("reset", self._block.reset, seed)
 

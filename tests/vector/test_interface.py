@@ -47,6 +47,24 @@ def test_first_actions_outside_the_space_are_refused(actions, make):
     assert envs.step([0, 999])[1].tolist() == [0, 999]
 
 
+@pytest.mark.parametrize("kind", [np.int64, np.uint8, np.array])
+def test_a_seed_is_an_integer_of_any_type(kind, make):
+    envs = make(gymnasium.make, ["CartPole-v1"], num_envs=2)
+    bare = gymnasium.make("CartPole-v1")
+    observations, _ = envs.reset(seed=kind(7))
+    assert observations.tolist() == [bare.reset(seed=seed)[0].tolist() for seed in (7, 8)]
+
+
+@pytest.mark.parametrize("seed", [1.5, "7", [7, 8], True, -1])
+def test_what_is_no_seed_is_refused_and_changes_nothing(seed, make):
+    envs = make(Echo, num_envs=2)
+    envs.reset(seed=0)
+    envs.step(FIT)
+    with pytest.raises(ArgumentError, match="seed must be a whole number of at least 0, or None"):
+        envs.reset(seed=seed)
+    assert envs.step(FIT)[0][:, 2].tolist() == [2, 2]
+
+
 @pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint8])
 def test_integers_of_any_width_are_actions(dtype, make):
     envs = make(Echo, num_envs=2)
