@@ -106,6 +106,14 @@ class Ledger:
             replacement.may_write = True
         return list(self._replacements)
 
+    def hold_replacements(self) -> None:
+        """Let them begin their episodes once more when asked for a batch, and write no rows before.
+
+        None has been asked yet.
+        """
+        for replacement in self._replacements.values():
+            replacement.may_write = replacement.is_back = False
+
     def is_due_to_reset(self, worker: int) -> bool:
         """Return whether a worker is a replacement that is to begin its episodes now."""
         replacement = self._replacements.get(worker)

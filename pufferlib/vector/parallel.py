@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pufferlib.environment import Buffers, StepResult
 from pufferlib.exceptions import ArgumentError
 from pufferlib.spaces import joint_space
-from pufferlib.vector.arguments import one_value_each
+from pufferlib.vector.arguments import one_value_each, whole_seed
 from pufferlib.vector.batch import Batch, Infos
 from pufferlib.vector.block import Description
 from pufferlib.vector.interface import METADATA, ActionCheck, Turns
@@ -51,6 +51,10 @@ class WorkerGroup(Protocol):
 
     def settle(self) -> None:
         """Wait until every worker can be told anything, those in the place of others, too."""
+        ...
+
+    def unsettle(self) -> None:
+        """Leave the rows of those in the place of others as they are, until the next step."""
         ...
 
     def drain(self) -> None:
@@ -154,6 +158,7 @@ class Parallel:
 
     def async_reset(self, seed: int | None = 42) -> None:
         """Begin to reset all environments, also those that are still stepping."""
+        seed = whole_seed(seed)
         self._turns.reset()
         self._lost[:] = False
         with self._closing_on_failure():
@@ -218,13 +223,16 @@ class Parallel:
         """Cut off the episodes of a worker that is being replaced."""
         assert self._handed_out is not None
         mine = slice(self._starts[worker], self._stops[worker])
-        rows = self._buffers.rows(mine.start, mine.stop)
-        rows.final_observations[:] = self._handed_out[mine]
+        self._buffers.final_observations[mine] = self._handed_out[mine]
+        self._clear_lost(worker)
+        self._lost[mine] = True
+
+    def _clear_lost(self, worker: int) -> None:
+        rows = self._buffers.rows(self._starts[worker], self._stops[worker])
         rows.observations[:] = 0
         rows.rewards[:] = 0
         rows.terminals[:] = rows.masks[:] = False
         rows.truncations[:] = True
-        self._lost[mine] = True
 
     def _batch(self, infos: Infos) -> Batch:
         """Return the rows of the workers received: copied unless `zero_copy`."""
@@ -288,11 +296,17 @@ class Parallel:
         results: list[Any] = []
         with self._closing_on_failure():
             self._workers.settle()
-        with self._closing_on_failure(but=ArgumentError), self._policy.suspended():
-            self._workers.order_all(command, arguments)
-            self._workers.first_ready(self.num_workers, None)
-            for worker in range(self.num_workers):
-                results.extend(self._workers.take_answer(worker) or ())
+        try:
+            with self._closing_on_failure(but=ArgumentError), self._policy.suspended():
+                self._workers.order_all(command, arguments)
+                self._workers.first_ready(self.num_workers, None)
+                for worker in range(self.num_workers):
+                    results.extend(self._workers.take_answer(worker) or ())
+        finally:
+            self._workers.unsettle()
+            for worker in self._received:
+                if self._lost[self._starts[worker]]:
+                    self._clear_lost(worker)
         return results
 
     @contextlib.contextmanager

@@ -4,6 +4,9 @@ import contextlib
 import functools
 import multiprocessing
 import os
+import select
+import socket
+import struct
 import time
 import weakref
 from collections.abc import Iterator, Sequence
@@ -15,6 +18,7 @@ from pufferlib.vector.gate import Gate
 from pufferlib.vector.worker import COMMAND, ONE_THREAD, exit_fd, run
 
 GRACE_S = 1.0  # for workers to close their environments before they are stopped
+_FOR_EVER_S = 1e9  # as good as; more than the system takes for a limit is refused
 _started: "weakref.WeakSet[Any]" = weakref.WeakSet()
 
 
@@ -56,6 +60,13 @@ class WorkerProcess:
             theirs.close()
         self.fds = self.connection.fileno(), self._exit_fd
 
+    def limit_sending(self, seconds: float) -> None:
+        """Let `connection` raise BlockingIOError where the process reads nothing for so long."""
+        whole_s, rest_s = divmod(min(seconds, _FOR_EVER_S), 1)
+        limit = struct.pack("ll", int(whole_s), max(1, int(rest_s * 1e6)))
+        with socket.socket(fileno=os.dup(self.connection.fileno())) as own:
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+
     @property
     def has_ended(self) -> bool:
         return bool(wait([self._exit_fd], 0))
@@ -72,9 +83,12 @@ class WorkerProcess:
         return code
 
     def ask_to_close(self) -> None:
-        """Ask it to close its environments and end."""
+        """Ask it to close its environments and end, unless it has yet to read something else."""
         with contextlib.suppress(OSError):
-            self.connection.send(("close",))
+            room = select.poll()
+            room.register(self.connection.fileno(), select.POLLOUT)
+            if room.poll(0):
+                self.connection.send(("close",))
 
     def kill(self) -> None:
         """Stop the process at once; leave nothing of it."""

@@ -147,6 +147,10 @@ class RayWorkers:
         while self._tasks:
             self._wait(1)
 
+    def unsettle(self) -> None:
+        """See `WorkerGroup`."""
+        self._ledger.hold_replacements()
+
     def take_answer(self, worker: int) -> Any:
         """See `WorkerGroup`."""
         return self._ledger.take_answer(worker)

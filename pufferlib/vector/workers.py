@@ -92,6 +92,8 @@ class Workers:
         except OSError as error:
             raise start_error(worker, envs, error) from error
         self._processes[worker : worker + 1] = [process]
+        if self._timeout_s is not None:
+            process.limit_sending(self._timeout_s)
         self._new.add(worker)
         self._ledger.began(worker, "__init__")
 
@@ -172,6 +174,8 @@ class Workers:
         self._gates[0].order(worker, COMMAND)  # first: the worker must read while much is sent
         try:
             self._processes[worker].connection.send_bytes(message)
+        except BlockingIOError:
+            self._fail(worker, self._stuck(worker))
         except (BrokenPipeError, ConnectionResetError):
             self._fail(worker, self._death(worker))
 
@@ -199,6 +203,10 @@ class Workers:
             self._reset_if_due(worker)
         while any(self._ledger.doing):
             self._wait(1)
+
+    def unsettle(self) -> None:
+        """Let replacements begin again with the next step, and write no rows before."""
+        self._ledger.hold_replacements()
 
     def take_answer(self, worker: int) -> Any:
         """Return what a worker answered, None if only that it is done."""
@@ -243,9 +251,7 @@ class Workers:
 
     def _look_for_the_late(self) -> None:
         for worker in self._ledger.late():
-            assert self._timeout_s is not None
-            doing = self._ledger.doing[worker] or "nothing"
-            self._fail(worker, stuck_error(worker, self._envs[worker], self._timeout_s, doing))
+            self._fail(worker, self._stuck(worker))
 
     def _hear_new(self, timeout_s: float | None) -> None:
         """Wait for processes that have made their environments, and note what they are."""
@@ -341,6 +347,11 @@ class Workers:
         self._new.discard(worker)
         self._ledger.lost(worker, info)
         self._start(worker)
+
+    def _stuck(self, worker: int) -> WorkerError:
+        assert self._timeout_s is not None
+        doing = self._ledger.doing[worker] or "nothing"
+        return stuck_error(worker, self._envs[worker], self._timeout_s, doing)
 
     def _death(self, worker: int) -> WorkerError:
         exit_code = self._processes[worker].exit_code()

@@ -300,6 +300,23 @@ def test_a_replacement_can_be_called_before_its_first_batch_and_gives_it_nonethe
         assert envs.call("steps_taken") == [2, 2, 0, 0]
 
 
+def test_a_call_leaves_a_batch_with_lost_rows_as_it_is():
+    with restarting() as envs:
+        envs.reset(seed=0)
+        envs.step([1, 2, 3, 4])
+        envs.send([5, 6, RAISE, 8])
+        batch = envs.recv()
+        held = [array.tolist() for array in (*batch[:4], batch.masks, envs.lost)]
+        for _ in range(2):
+            seeds = envs.get_attr("given_seed")
+            now = [array.tolist() for array in (*batch[:4], batch.masks, envs.lost)]
+            assert now == held
+            assert envs.final_observations[2:].tolist() == [[2, 0, 1, 3], [3, 0, 1, 4]]
+        firsts = [[0, 0, 3, 7], [1, 0, 3, 7], [2, 0, 0, 0], [3, 0, 0, 0]]
+        assert stepped(envs, [7] * 4) == nothing_happened(firsts, [7, 7, 0, 0])
+        assert envs.get_attr("given_seed") == seeds
+
+
 def is_closed(envs):
     with pytest.raises(CallOrderError, match=r"after a failure\. Make a new"):
         envs.recv()

@@ -186,6 +186,28 @@ def test_a_worker_that_was_stopped_alone_is_stuck():
     assert children() == set()
 
 
+@pytest.mark.parametrize("timeout_s", [1, None])
+def test_a_worker_that_takes_no_message_is_stuck_and_can_be_closed(timeout_s):
+    """A message of more than a pipe holds waits for its reader."""
+    envs = vector.make(
+        Echo, backend=Multiprocessing, num_envs=2, num_workers=2, timeout_s=timeout_s
+    )
+    envs.reset(seed=0)
+    os.kill(envs.call("pid")[1], signal.SIGSTOP)
+    if timeout_s is None:  # then it is for the caller to lose patience
+        before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+        signal.setitimer(signal.ITIMER_REAL, 1)
+    try:
+        with pytest.raises((WorkerError, KeyboardInterrupt)) as raised:
+            envs.call("greet", "Hello" * 10**6)
+    finally:
+        if timeout_s is None:
+            signal.signal(signal.SIGALRM, before)
+    if timeout_s is not None:
+        assert "Worker 1 (environment 1) has not finished greet() within" in str(raised.value)
+    assert children() == set()
+
+
 @pytest.mark.parametrize("ending", ["os._exit(0)", "sys.exit()", "envs.close(); sys.exit()"])
 def test_a_forked_child_of_the_caller_takes_nothing_with_it(ending):
     code = f"""
