@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
-from pufferlib.cli.evaluation import compare, load_policy, print_comparison
-from pufferlib.cli.run import make_vecenv
+from pufferlib.cli.evaluation import compare, print_comparison
+from pufferlib.cli.run import load_policy, make_vecenv
 from pufferlib.cli.run_folder import CHECKPOINT, read_config
 from pufferlib.config import Config
 from pufferlib.ppo.dashboard import Dashboard

@@ -1,13 +1,10 @@
 """`puffer eval`."""
 
 import dataclasses
-import inspect
-import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,21 +12,17 @@ from rich.console import Console
 from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
-from torch import nn
 
 from pufferlib import registry
-from pufferlib.cli.run import check_checkpoint, make_policy, make_vecenv, settings
+from pufferlib.cli.film import film
+from pufferlib.cli.run import check_checkpoint, load_policy, make_vecenv, settings
 from pufferlib.cli.run_folder import latest_checkpoint, read_config
-from pufferlib.cli.video import check_video, write_video
+from pufferlib.cli.video import check_video
 from pufferlib.config import Config, VecConfig
 from pufferlib.exceptions import ArgumentError
-from pufferlib.ppo import Evaluation, checkpoint, evaluate
+from pufferlib.ppo import Evaluation, evaluate
 from pufferlib.ppo.evaluate import Actor
 from pufferlib.vector import VectorEnv
-
-MAX_FRAMES = 5000
-_MODES = ("rgb_array", "ansi")  # that need no display, the best first
-_FPS = 15.0  # where the environment asks for none
 
 
 def evaluation(
@@ -90,18 +83,6 @@ def compare(
     return results
 
 
-def load_policy(config: Config, vecenv: VectorEnv, path: Path) -> nn.Module:
-    """Return the network of a run with the weights of its checkpoint.
-
-    Raises:
-        CheckpointError: it cannot be read, or is of another architecture.
-    """
-    module, _ = registry.resolve(config.env.task)
-    policy = make_policy(config, module, vecenv)
-    checkpoint.load_policy(policy, checkpoint.load(path), path)
-    return policy
-
-
 def print_comparison(
     console: Console, config: Config, results: dict[str, Evaluation], seed: int
 ) -> None:
@@ -155,91 +136,6 @@ def replay(
                 if console.is_terminal:
                     time.sleep(1 / steps_per_second)  # for the eyes
             live.refresh()
-
-
-def film(
-    console: Console, config: Config, checkpoint_path: Path | None, seed: int, out: Path
-) -> None:
-    """Play one episode into the video file `out`; needs no display.
-
-    Raises:
-        ArgumentError: the environment draws neither pictures nor text.
-    """
-    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # else pygame complains of no display
-    config, fps = _rendering(config)
-    module, _ = registry.resolve(config.env.task)
-    with closing(make_vecenv(config, module, num_envs=1)) as vecenv:
-        policy = None
-        if checkpoint_path is not None:
-            policy = load_policy(config, vecenv, checkpoint_path)
-        episode = Episode(vecenv, policy, seed)
-        fps = write_video(out, episode.frames(), fps)
-    console.print(
-        f"Filmed {out}: {episode.steps} frames, {fps:g} a second; return {episode.total:.2f}"
-        f"{'' if episode.has_ended else ', the episode not over'}",
-        highlight=False,
-    )
-
-
-class Episode:
-    """One episode, frame by frame.
-
-    Args:
-        vecenv: one environment.
-        policy: None plays at random.
-        seed: of the episode.
-
-    Attributes:
-        steps: taken so far.
-        total: the first agent's return so far.
-        has_ended: whether the first agent's episode is over.
-    """
-
-    def __init__(self, vecenv: VectorEnv, policy: nn.Module | None, seed: int) -> None:
-        self._vecenv, self._seed = vecenv, seed
-        self._act = Actor(vecenv, policy, seed)
-        self.steps, self.total, self.has_ended = 0, 0.0, False
-
-    def frames(self) -> Iterator[Any]:
-        """Yield what `render` returns before each step, until the end or `MAX_FRAMES`."""
-        torch.manual_seed(self._seed)
-        observations, _ = self._vecenv.reset(self._seed)
-        ends = np.ones(self._vecenv.num_agents, np.bool_)
-        while not self.has_ended and self.steps < MAX_FRAMES:
-            yield self._vecenv.render()[0]
-            actions = self._act(observations, ends)
-            observations, rewards, terminals, truncations, _ = self._vecenv.step(actions)
-            ends = terminals | truncations
-            self.steps += 1
-            self.total += float(rewards[0])
-            self.has_ended = bool(ends[0])
-
-
-def _rendering(config: Config) -> tuple[Config, float]:
-    """Return `config` with one environment that renders without a display, and frames a second.
-
-    Raises:
-        ArgumentError: it cannot.
-    """
-    module, task = registry.resolve(config.env.task)
-    with closing(module.env_creator(task)(**config.env.kwargs)) as env:
-        metadata = getattr(env, "metadata", None) or {}
-        mode = getattr(env, "render_mode", None)
-    modes = [name for name in _MODES if name in (mode, *metadata.get("render_modes", ()))]
-    if not modes or (
-        modes[0] != mode and "render_mode" not in inspect.signature(module.make_env).parameters
-    ):
-        raise ArgumentError(
-            f"{task} cannot be filmed: it renders as none of {', '.join(_MODES)}. Leave out "
-            f"--video."
-        )
-    kwargs = dict(config.env.kwargs)
-    if modes[0] != mode:
-        kwargs["render_mode"] = modes[0]
-    env_config = dataclasses.replace(config.env, kwargs=kwargs)
-    serial = VecConfig(backend="Serial", num_envs=1)
-    config = dataclasses.replace(config, env=env_config, vec=serial)
-    return config, float(metadata.get("render_fps") or _FPS)
 
 
 def _make_rows(config: Config, episodes: int) -> VectorEnv:

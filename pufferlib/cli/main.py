@@ -68,6 +68,11 @@ def _dispatch(known: argparse.Namespace, flags: list[str]) -> int:
     if known.command == "envs":
         from pufferlib.cli.envs import list_families, list_tasks
 
+        if known.gallery is not None:
+            from pufferlib.cli.gallery import draw_gallery
+
+            return draw_gallery(known.gallery)
+
         return list_tasks(known.env) if known.env else list_families()
     if known.command == "install":
         from pufferlib.cli.install import install
@@ -188,6 +193,9 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
 
     envs = add("envs", "list families, or the tasks of one")
     envs.add_argument("env", nargs="?", help="a family")
+    envs.add_argument(
+        "--gallery", type=Path, metavar="FOLDER", help="draw a picture of each that is installed"
+    )
 
     install = add("install", "install what environment families, or other extras, need")
     install.add_argument(

@@ -74,7 +74,7 @@ def plot(runs: Sequence[Path], metric: str, x: str, out: Path) -> int:
             panel.remove()
         out.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(out)
-    Console().print(f"Drawn {out}", highlight=False)
+    Console().print(f"Drawn {out}", highlight=False, soft_wrap=True)
     return 0
 
 

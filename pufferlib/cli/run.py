@@ -87,3 +87,15 @@ def make_policy(config: Config, module: ModuleType, vecenv: Any) -> nn.Module:
     if config.policy.normalize_observations:
         policy = NormalizedObservations(vecenv, policy)
     return LSTMWrapper(vecenv, policy) if config.policy.recurrent else policy
+
+
+def load_policy(config: Config, vecenv: VectorEnv, path: Path) -> nn.Module:
+    """Return the network of a run with the weights of its checkpoint.
+
+    Raises:
+        CheckpointError: it cannot be read, or is of another architecture.
+    """
+    module, _ = registry.resolve(config.env.task)
+    policy = make_policy(config, module, vecenv)
+    checkpoint.load_policy(policy, checkpoint.load(path), path)
+    return policy

@@ -5,11 +5,13 @@ import fcntl
 import json
 import math
 import os
+import signal
 import time
 import uuid
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
@@ -53,17 +55,18 @@ class Keeper:
             self._best_return = checkpoint.load(self._best_path)["episode_return"]
 
     def save(self) -> None:
-        """Save the latest, and the best where this is it.
+        """Save the latest, and the best where this is it; Ctrl+C and SIGTERM wait meanwhile.
 
         Raises:
             CheckpointError: it could not be written; the earlier ones are whole.
         """
         returned = self._trainer.episodes.means().get("episode_return")
         state = {**self._trainer.state_dict(), **self._about, "episode_return": returned}
-        checkpoint.save(self.path, state)
-        if returned is not None and returned > self._best_return:
-            checkpoint.save(self._best_path, state)
-            self._best_return = returned
+        with _undisturbed():
+            checkpoint.save(self.path, state)
+            if returned is not None and returned > self._best_return:
+                checkpoint.save(self._best_path, state)
+                self._best_return = returned
 
     def save_last(self) -> bool:
         """Save where training ended; return False if the checkpoint before it was better left.
@@ -77,6 +80,24 @@ class Keeper:
             return False
         self.save()
         return True
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let Ctrl+C and SIGTERM wait: torch takes an interrupt while it writes for a failed disk."""
+    held: list[int] = []
+
+    def hold(number: int, frame: FrameType | None) -> None:
+        held.append(number)
+
+    before = {number: signal.signal(number, hold) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for number in held[:1]:
+        signal.raise_signal(number)
 
 
 @contextlib.contextmanager

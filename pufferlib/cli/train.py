@@ -61,6 +61,8 @@ def train(
             f"--resume {folder} goes on in its own folder; got --run {config.run}. Leave out --run."
         )
     path = run_training(config, folder, console, profile)
+    if int(os.environ.get("RANK", "0")) > 0:
+        return {}  # torchrun's first process tells
     last = json.loads((path.parent / METRICS).read_text().splitlines()[-1])
     returned = last.get("episode/episode_return")
     return {
@@ -177,6 +179,8 @@ def _train_and_tell(
 ) -> None:
     """Train to the end; log and show how it goes, and save what came of it."""
     keeper = Keeper(folder, trainer, config)
+    if trainer.updates == 0:
+        keeper.save()  # before config.json makes it a run: one that is killed early can be resumed
     log = RunLog(
         folder,
         presets.as_json(config),
@@ -192,10 +196,9 @@ def _train_and_tell(
                 f"{folder} is done: {trainer.timesteps:,} timesteps. Go on with more "
                 f"--train.total-timesteps, or --train.max-seconds.",
                 highlight=False,
+                soft_wrap=True,
             )
             return
-        if trainer.updates == 0:
-            keeper.save()  # a run that is killed early can be resumed too
         try:
             with Dashboard(config.env.task, console) as dashboard:
                 _loop(trainer, keeper, log, dashboard)
@@ -206,7 +209,9 @@ def _train_and_tell(
             ) from error
         finally:
             is_saved = keeper.save_last()
-            console.print(f"{'Saved' if is_saved else 'Left'} {keeper.path}", highlight=False)
+            console.print(
+                f"{'Saved' if is_saved else 'Left'} {keeper.path}", highlight=False, soft_wrap=True
+            )
 
 
 def _loop(trainer: Trainer, keeper: Keeper, log: RunLog, dashboard: Dashboard) -> None:

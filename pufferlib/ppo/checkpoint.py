@@ -24,8 +24,11 @@ def save(path: Path, state: dict[str, Any]) -> None:
     try:
         _write_beside(path, {"format": _FORMAT, **state})
     except (OSError, RuntimeError) as error:  # RuntimeError: what torch makes of a failed write
+        cause = _system_error(error)
+        if cause is None:
+            raise
         raise CheckpointError(
-            f"{path} could not be written: {_reason(error)}. The checkpoint before it, if there is "
+            f"{path} could not be written: {cause.strerror}. The checkpoint before it, if there is "
             f"one, is as it was. Make room, or name a folder on another disk with --run."
         ) from error
 
@@ -44,14 +47,11 @@ def _write_beside(path: Path, state: dict[str, Any]) -> None:
         raise
 
 
-def _reason(error: BaseException) -> str:
-    """Return the system's word for it, where there is one behind what torch says."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError):
-            return cause.strerror or str(cause)
-        cause = cause.__context__
-    return str(error).partition("\n")[0].rstrip(".")
+def _system_error(error: BaseException | None) -> OSError | None:
+    """Return the first error of the system that `error` comes from, None if it comes from none."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__context__
+    return error
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:

@@ -1,0 +1,72 @@
+"""Learning curves of runs: what is drawn is what the runs told."""
+
+import json
+import re
+
+import pytest
+from PIL import Image
+
+from pufferlib.cli.main import main
+from pufferlib.cli.plot import curve
+from pufferlib.config import Config, EnvConfig, as_json
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Return folders of three runs of two tasks, each of three updates."""
+    folders = []
+    for name, task in (("one", "squared"), ("two", "squared"), ("three", "CartPole-v1")):
+        folder = tmp_path / name
+        folder.mkdir()
+        config = as_json(Config(env=EnvConfig(task)))
+        (folder / "config.json").write_text(json.dumps(config))
+        with (folder / "metrics.jsonl").open("w") as file:
+            for update in range(3):
+                line = {"timesteps": 1000 * update, "seconds": 2.0 * update}
+                if update:
+                    line["episode/episode_return"] = update**2
+                file.write(json.dumps(line) + "\n")
+        folders.append(str(folder))
+    return folders
+
+
+def test_a_curve_is_what_the_run_told_where_it_told_it(runs, tmp_path):
+    told = curve(tmp_path / "one", "episode/episode_return", "timesteps")
+    assert told == ([1000, 2000], [1, 4])
+    assert curve(tmp_path / "one", "episode/episode_return", "seconds")[0] == [2, 4]
+
+
+def test_a_panel_for_each_task_and_a_name_for_each_run(runs, tmp_path, capsys):
+    out = tmp_path / "curve.svg"
+    assert main(["plot", *runs, "--x", "seconds", "--out", str(out)]) == 0
+    texts = re.findall(r"<text[^>]*>([^<]+)</text>", out.read_text())
+    for text in ("squared", "CartPole-v1", "one", "two", "three"):
+        assert texts.count(text) == 1
+    assert texts.count("seconds") == texts.count("episode return") == 2
+    assert "Drawn" in capsys.readouterr().out
+
+
+def test_a_picture_has_the_colours_of_its_curves(runs, tmp_path):
+    out = tmp_path / "deep" / "curve.png"
+    assert main(["plot", *runs[:2], "--out", str(out)]) == 0
+    colors = {color for _, color in Image.open(out).convert("RGB").getcolors(1 << 20)}
+    assert {(0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00), (255, 255, 255)} <= colors
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--metric", "episode/episode_retrn"], "Did you mean 'episode/episode_return'"),
+        (["--out", "curve.bmp"], "--out must end in .png, .svg, .pdf; got curve.bmp"),
+    ],
+)
+def test_a_mistake_is_one_clear_line(runs, capsys, flags, expected):
+    assert main(["plot", *runs, *flags]) == 2
+    error = capsys.readouterr().err
+    assert expected in error
+    assert error.count("\n") == 1
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path, capsys):
+    assert main(["plot", str(tmp_path)]) == 2
+    assert "is not the folder of a run" in capsys.readouterr().err

@@ -1,0 +1,90 @@
+"""A run that is killed goes on, and with `exact_resume` is the run that was not."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from pufferlib.cli.main import main
+from pufferlib.ppo import checkpoint
+
+UPDATES = 40
+# An update is 128 timesteps.
+SMALL = ["--vec.num-envs", "2", "--env.kwargs.num-agents", "8", "--train.horizon", "8"]
+SMALL += ["--train.total-timesteps", str(128 * UPDATES), "--train.device", "cpu"]
+SMALL += ["--train.checkpoint-interval", "2", "--train.threads", "1"]
+BACKENDS = {
+    "serial": ["--vec.backend", "Serial"],
+    "workers": ["--vec.backend", "Multiprocessing", "--vec.num-workers", "2"],
+}
+EXACT = "--train.exact-resume"
+
+
+def killed(run, flags, number, after, wait_s):
+    """Begin a run and end it by a signal, some time after so many updates."""
+    command = [sys.executable, "-m", "pufferlib.cli", "train", "squared", *flags]
+    process = subprocess.Popen([*command, "--run", str(run)])
+    try:
+        metrics, deadline_s = run / "metrics.jsonl", time.monotonic() + 60
+        while not (metrics.is_file() and metrics.read_bytes().count(b"\n") >= after):
+            assert process.poll() is None
+            assert time.monotonic() < deadline_s
+            time.sleep(0.002)
+        time.sleep(wait_s)
+    finally:
+        process.send_signal(number)
+        process.wait()
+    return process.returncode
+
+
+def updates(run):
+    return [
+        json.loads(line)["updates"] for line in (run / "metrics.jsonl").read_text().splitlines()
+    ]
+
+
+def weights(run):
+    state = checkpoint.load(run / "checkpoint.pt")
+    assert state["updates"] == UPDATES
+    return torch.cat([tensor.flatten() for tensor in state["policy"].values()])
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """Return the weights of a run that was left in peace."""
+    run = tmp_path_factory.mktemp("run") / "whole"
+    flags = [*SMALL, *BACKENDS["serial"], EXACT]
+    assert main(["train", "squared", *flags, "--run", str(run)]) == 0
+    return weights(run)
+
+
+@pytest.mark.timeout(150)
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=lambda n: n.name)
+@pytest.mark.parametrize("backend", list(BACKENDS))
+def test_a_run_killed_at_any_moment_and_resumed_exactly_is_the_run_that_was_not(
+    tmp_path, uninterrupted, backend, number
+):
+    moment = random.SystemRandom()  # the outcome is the same whatever the moment
+    after, wait_s = moment.randrange(0, UPDATES // 4), moment.uniform(0, 0.05)
+    run, flags = tmp_path / "run", [*SMALL, *BACKENDS[backend], EXACT]
+    print(f"{number.name} {wait_s} s after update {after}")
+    returned = killed(run, flags, number, after, wait_s)
+    assert returned in (-signal.SIGKILL, 130), "it had ended before it was killed"
+    assert checkpoint.load(run / "checkpoint.pt")["updates"] % 2 == 0
+    assert main(["train", "squared", "--resume", str(run)]) == 0
+    assert updates(run) == list(range(1, UPDATES + 1))
+    assert torch.equal(weights(run), uninterrupted)
+
+
+@pytest.mark.timeout(120)
+def test_a_run_killed_and_resumed_goes_on_in_other_episodes(tmp_path, uninterrupted):
+    run, flags = tmp_path / "run", [*SMALL, *BACKENDS["serial"]]
+    assert killed(run, flags, signal.SIGKILL, 7, 0) == -signal.SIGKILL
+    assert main(["train", "squared", "--resume", str(run)]) == 0
+    assert updates(run) == list(range(1, UPDATES + 1))
+    assert not torch.equal(weights(run), uninterrupted)

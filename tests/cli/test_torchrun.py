@@ -1,0 +1,38 @@
+"""`puffer train` in two processes, as torchrun starts them."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+SMALL = ["--vec.backend", "Serial", "--vec.num-envs", "1", "--env.kwargs.num-agents", "16"]
+SMALL += ["--train.horizon", "8", "--train.device", "cpu", "--train.checkpoint-interval", "1"]
+
+
+def torchrun(folder, *flags):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+    return subprocess.run(
+        [*command, "2", "-m", "pufferlib.cli", "train", "squared", *SMALL, *flags],
+        capture_output=True,
+        text=True,
+        timeout=110,
+        cwd=folder,
+        env={**os.environ, "COLUMNS": "200", "OMP_NUM_THREADS": "1"},
+    )
+
+
+@pytest.mark.timeout(240)
+def test_two_processes_make_one_run_and_go_on_with_it(tmp_path):
+    for total, flags in ((1024, []), (2048, ["--resume"])):
+        result = torchrun(tmp_path, "--train.total-timesteps", str(total), *flags)
+        assert result.returncode == 0, result.stderr[-3000:]
+        (run,) = (tmp_path / "runs").iterdir()
+        assert result.stdout.count("Saved") == 1  # one of them tells
+        lines = (run / "metrics.jsonl").read_text().splitlines()
+        # Each of two processes takes 128 timesteps an update.
+        timesteps = [json.loads(line)["timesteps"] for line in lines]
+        assert timesteps == list(range(256, total + 1, 256))
+    assert len(list(run.glob("events*"))) == 2
+    assert {path.name for path in run.glob("*.pt")} == {"checkpoint.pt", "best.pt"}
