@@ -132,5 +132,5 @@ $(VENV)/.nethack $(VENV)/.bench $(VENV)/.dev: $(VENV)/.%: $(VENV)/.base
 	touch $@
 
 $(VENV)/.test: $(VENV)/.base
-	$(INSTALL) all test bench ray
+	$(INSTALL) all test bench ray plot video wandb
 	touch $@

@@ -39,6 +39,12 @@ def test_a_checkpoint_of_another_architecture_is_refused_with_the_first_differen
         checkpoint.load_policy(nn.Sequential(nn.Linear(2, 3)), checkpoint.load(path), path)
 
 
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(CheckpointError, match=r"file/checkpoint\.pt could not be written: "):
+        checkpoint.save(tmp_path / "file" / "checkpoint.pt", {})
+
+
 def test_a_missing_damaged_or_foreign_file_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match="There is no checkpoint"):
         checkpoint.load(tmp_path / "none.pt")
@@ -48,7 +54,12 @@ def test_a_missing_damaged_or_foreign_file_is_refused(tmp_path):
         checkpoint.load(damaged)
     foreign = tmp_path / "foreign.pt"
     torch.save({"format": 99}, foreign)
-    with pytest.raises(CheckpointError, match="has checkpoint format 99"):
+    with pytest.raises(
+        CheckpointError, match=r"has checkpoint format 99.*version that wrote it\.$"
+    ):
+        checkpoint.load(foreign)
+    torch.save({"format": 99, "version": "7.8.9"}, foreign)
+    with pytest.raises(CheckpointError, match=r"the version that wrote it: 7\.8\.9\.$"):
         checkpoint.load(foreign)
 
 

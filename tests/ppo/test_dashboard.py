@@ -42,3 +42,28 @@ def test_a_terminal_gets_a_screen_and_a_pipe_a_line():
     line = drawn(is_terminal=False)
     assert line.count("\n") == 1
     assert " 25%  timesteps 123,456  loss/policy -0.01234  episode/fish_caught 7" in line
+
+
+def test_every_number_of_a_real_run_is_readable_in_a_terminal_of_80_columns():
+    losses = ("total", "policy", "value", "entropy", "approximate_kl", "clip_fraction")
+    load = ("cpu_percent", "memory_gib", "gpu_percent", "gpu_memory_gib")
+    metrics = {"timesteps": 1_234_567_890, "steps_per_second": 1_234_567.8, "learning_rate": 1e-4}
+    metrics |= {f"loss/{name}": -0.00012345 for name in losses}
+    metrics |= {f"episode/{name}": 12345.6 for name in ("episode_return", "episode_length")}
+    metrics |= {f"utilisation/{name}": 98.76 for name in load}
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(Dashboard("a run", console).screen(metrics, SHARES, 0.25, elapsed_s=7200))
+    text = console.export_text()
+    assert "…" not in text  # nothing is cut short
+    words = " ".join(text.replace("│", " ").split())
+    for expected in (
+        "timesteps 1,234,567,890",
+        "steps per second 1,234,568",
+        "approximate kl -0.0001234",
+        "episode return 12,346",
+        "utilisation",
+        "cpu percent 98.76",
+        "gpu memory gib 98.76",
+        "2:00:00 gone, 6:00:00 left",
+    ):
+        assert expected in words
