@@ -22,7 +22,7 @@ from pufferlib.cli.install import AS_IT_IS, distribution_name, stale_pins
 ROOT = Path(__file__).resolve().parent.parent
 CONSTRAINTS = ROOT / "constraints.txt"
 # Beyond the environments: what a training run and a cluster use.
-RUN_EXTRAS = ("ray",)
+RUN_EXTRAS = ("plot", "ray", "video", "wandb")
 DEV_EXTRAS = ("bench", "dev", "test")
 # What builds the source packages among the environments, and pufferlib itself.
 BUILD = ("cython", "numpy", "poetry-core", "pybind11", "setuptools", "wheel")

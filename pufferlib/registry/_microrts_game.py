@@ -194,6 +194,7 @@ def _start_java() -> None:
         _java_library(),
         "-Xrs",  # signals are Python's
         "-XX:ActiveProcessorCount=1",
+        "-Xss8m",  # else its guard pages cut this thread's stack to 1 MB, too little for Procgen
         "-Djava.awt.headless=true",
         "--enable-native-access=ALL-UNNAMED",  # no warning of JPype's own library
         classpath=[str(jar) for jar in (ROOT / "microrts.jar", *ROOT.glob("lib/bots/*.jar"))],

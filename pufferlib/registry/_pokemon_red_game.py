@@ -1,6 +1,7 @@
 """A Game Boy that is rewarded for what Pokemon Red keeps in its memory."""
 
 import io
+import os
 import warnings
 from typing import Any
 
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 
 from pufferlib.environment import Info
 
+if not os.environ.get("DISPLAY"):
+    # PyBoy loads PyOpenGL, which settles then where it draws: dm_control, later, needs EGL.
+    os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", "Using SDL2 binaries", UserWarning)
     from pyboy import PyBoy

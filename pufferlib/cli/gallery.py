@@ -1,0 +1,63 @@
+"""`puffer envs --gallery`: a picture of every family that is installed."""
+
+import itertools
+import os
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from pufferlib import config as presets
+from pufferlib import registry
+from pufferlib.cli.envs import installed_samples
+from pufferlib.cli.film import Episode, rendering
+from pufferlib.cli.run import make_vecenv
+from pufferlib.cli.video import as_frames
+from pufferlib.config import EnvConfig
+from pufferlib.exceptions import ArgumentError, NotInstalledError
+
+_STEP, _SEED = 25, 0  # of a game that is played at random
+_MOST_WIDTH = 480
+
+
+def draw_gallery(folder: Path) -> int:
+    """Write `<family>.png` for each installed family into `folder`; say what cannot be drawn.
+
+    Raises:
+        NotInstalledError: there is no Pillow.
+    """
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise NotInstalledError("Pictures need Pillow. Run: puffer install video") from error
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    console = Console(highlight=False, soft_wrap=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    for family, task in installed_samples().items():
+        try:
+            frame = _frame(task)
+        except ArgumentError as error:
+            console.print(f"{family}: {error}")
+            continue
+        image = Image.fromarray(frame)
+        if image.width > _MOST_WIDTH:
+            image = image.resize((_MOST_WIDTH, round(image.height * _MOST_WIDTH / image.width)))
+        path = folder / f"{family}.png"
+        image.quantize(256).save(path, optimize=True)
+        console.print(f"{path}  {task}")
+    return 0
+
+
+def _frame(task: str) -> NDArray[np.uint8]:
+    """Return a picture (height, width, 3) of a task, some steps into a game played at random."""
+    module, _ = registry.resolve(task)
+    preset = presets.load([module.FAMILY.name, task]).env.kwargs
+    several = {"num_envs", "num_agents"} if module.FAMILY.package else set()
+    kwargs = {name: value for name, value in preset.items() if name not in several}
+    config, _ = rendering(presets.Config(env=EnvConfig(task, kwargs)))
+    with closing(make_vecenv(config, module)) as vecenv:
+        rendered = itertools.islice(Episode(vecenv, None, _SEED).frames(), _STEP)
+        *_, frame = as_frames(rendered)
+        return frame

@@ -1,0 +1,46 @@
+"""Every installed family, alive and stepping together in one process."""
+
+import subprocess
+import sys
+
+import pytest
+
+from pufferlib import registry
+
+SCRIPT = """
+import numpy as np
+from pufferlib import registry
+from pufferlib.emulation import native
+
+families = [registry.load(name) for name in registry.families()]
+envs = {}
+for module in families:
+    if module.FAMILY.is_installed:
+        envs[module.FAMILY.name] = env = native(module.env_creator(module.FAMILY.samples[0])())
+        env.reset(0)
+for _ in range(20):
+    for name, env in envs.items():
+        actions = [env.single_action_space.sample() for _ in range(env.num_agents)]
+        env.step(np.stack(actions))
+print("stepped", *envs)
+for env in envs.values():
+    env.close()
+"""
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("order", ["registry.families()", "registry.families()[::-1]"])
+def test_all_families_live_in_one_process(order, tmp_path):
+    script = SCRIPT.replace("registry.families()", order)
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", "-X", "faulthandler", "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=380,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    installed = [n for n in registry.families() if registry.load(n).FAMILY.is_installed]
+    assert set(result.stdout.split("stepped")[1].split()) == set(installed)
+    assert list(tmp_path.iterdir()) == []  # nothing is written to where one stands
