@@ -66,11 +66,11 @@ class Trainer:
         self.device = choose_device(config.device)
         self.policy = policy.to(self.device)
         self.timesteps = self.updates = 0
-        self.profile = Profile()
         self._peers = peers or Peers()
         self._peers.share_weights(policy)
         self._vecenv = vecenv
         self._optimizer = torch.optim.Adam(policy.parameters(), config.learning_rate, eps=1e-5)
+        self.profile = Profile()  # from here on: Adam's first use loads seconds of torch
         self._seed = config.seed + self._peers.rank * vecenv.num_envs
         self._generator = torch.Generator().manual_seed(self._seed)
         self._scale = RewardScale(vecenv.num_agents, config.gamma)
