@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 
 import pytest
 from PIL import Image
@@ -70,3 +71,9 @@ def test_a_mistake_is_one_clear_line(runs, capsys, flags, expected):
 def test_a_folder_that_is_no_run_is_refused(tmp_path, capsys):
     assert main(["plot", str(tmp_path)]) == 2
     assert "is not the folder of a run" in capsys.readouterr().err
+
+
+def test_what_is_missing_is_named(runs, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # as if it were not there
+    assert main(["plot", *runs]) == 2
+    assert "matplotlib is not installed. Run: puffer install plot" in capsys.readouterr().err
