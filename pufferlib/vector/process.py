@@ -60,12 +60,13 @@ class WorkerProcess:
             theirs.close()
         self.fds = self.connection.fileno(), self._exit_fd
 
-    def limit_sending(self, seconds: float) -> None:
-        """Let `connection` raise BlockingIOError where the process reads nothing for so long."""
+    def limit_waiting(self, seconds: float) -> None:
+        """Let `connection` raise BlockingIOError where neither reads nor writes for so long."""
         whole_s, rest_s = divmod(min(seconds, _FOR_EVER_S), 1)
         limit = struct.pack("ll", int(whole_s), max(1, int(rest_s * 1e6)))
         with socket.socket(fileno=os.dup(self.connection.fileno())) as own:
             own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
 
     @property
     def has_ended(self) -> bool:

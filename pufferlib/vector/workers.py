@@ -4,6 +4,7 @@ A worker is a process, or, last of all, the caller itself. `first_ready` waits a
 now and then looks whether a process has ended or takes too long.
 """
 
+import math
 import multiprocessing
 import os
 import pickle
@@ -93,7 +94,7 @@ class Workers:
             raise start_error(worker, envs, error) from error
         self._processes[worker : worker + 1] = [process]
         if self._timeout_s is not None:
-            process.limit_sending(self._timeout_s)
+            process.limit_waiting(self._timeout_s)
         self._new.add(worker)
         self._ledger.began(worker, "__init__")
 
@@ -302,14 +303,20 @@ class Workers:
         """Return the message that a worker is sending.
 
         Raises:
-            WorkerError: it says that an environment failed, or has died.
+            WorkerError: it says that an environment failed, has died, or stops in the middle.
         """
         process = self._processes[worker]
+        patience_s = math.inf if self._timeout_s is None else self._timeout_s
+        give_up_s = time.monotonic() + patience_s
         while not process.connection.poll(_LOOK_S):
             if process.has_ended and not process.connection.poll():
                 raise self._death(worker)  # something it started may hold its pipe open
+            if time.monotonic() > give_up_s:
+                raise self._stuck(worker)
         try:
             message = pickle.loads(process.connection.recv_bytes())
+        except BlockingIOError:  # in the middle of a message
+            raise self._stuck(worker) from None
         except (EOFError, OSError):  # in the middle of a message, too
             raise self._death(worker) from None
         if isinstance(message, Failure):

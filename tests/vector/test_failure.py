@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 import time
 from types import SimpleNamespace
 
@@ -246,3 +247,28 @@ def test_an_unknown_attribute_is_named(make):
     envs = make(Echo, num_envs=2)
     with pytest.raises(WorkerError, match=r"failed in get_attr\(\): AttributeError.*'nonsense'"):
         envs.get_attr("nonsense")
+
+
+class Speechless(Echo):
+    """Has much to say on its second step, and is stopped while it says it."""
+
+    def step(self, action):
+        observation, reward, terminated, truncated, _ = super().step(action)
+        self.steps_taken = getattr(self, "steps_taken", 0) + 1
+        if self.steps_taken < 2:
+            return observation, reward, terminated, truncated, {}
+        threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGSTOP]).start()
+        return observation, reward, terminated, truncated, {"words": "x" * 50_000_000}
+
+
+def test_a_worker_that_stops_in_the_middle_of_a_message_is_stuck():
+    envs = vector.make(
+        Speechless, backend=Multiprocessing, num_envs=2, num_workers=2, timeout_s=1.0
+    )
+    envs.reset(seed=0)
+    envs.step(envs.action_space.sample())
+    envs.send(envs.action_space.sample())
+    time.sleep(1.0)  # the pipe is full, and the worker is stopped
+    with pytest.raises(WorkerError, match="timeout_s"):
+        envs.recv()
+    assert not children()
