@@ -4,7 +4,7 @@ set -euo pipefail
 
 # shellcheck source=docker/prepare.sh
 . /usr/local/bin/prepare.sh
-if command -v puffer >/dev/null && [ -z "${PUFFERLIB_QUIET:-}" ]; then
+if command -v puffer >/dev/null && [ -z "${PUFFERLIB_QUIET:-}" ] && [ -w "$HOME" ]; then
   puffer doctor --brief >&2 || true
 fi
 exec "$@"

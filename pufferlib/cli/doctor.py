@@ -48,7 +48,12 @@ def doctor(brief: bool = False) -> int:
 
 
 def _facts() -> Iterator[tuple[str, str]]:
-    yield "pufferlib", f"pufferlib {version('pufferlib')}, Python {platform.python_version()}"
+    image = os.environ.get("PUFFERLIB_IMAGE")
+    where = f", image {image}" if image else ""
+    yield (
+        "pufferlib",
+        f"pufferlib {version('pufferlib')}, Python {platform.python_version()}{where}",
+    )
     cuda = f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPU build"
     yield "torch", f"torch {torch.__version__} ({cuda}), {torch.get_num_threads()} threads"
     yield "GPU", _gpu()

@@ -1,5 +1,6 @@
 """The settings of the trainer, each documented at its default with its source."""
 
+import os
 from dataclasses import dataclass
 from typing import Literal
 
@@ -157,6 +158,7 @@ def choose_device(name: str) -> torch.device:
     allowed = ["auto", *there, *(["cuda"] if gpus else [])]
     if name not in allowed:
         raise SettingError(f"train.device must be one of {', '.join(allowed)}; got {name!r}.")
-    if name == "auto":
-        name = "cuda" if gpus else "cpu"
+    if name in ("auto", "cuda"):
+        own = os.environ.get("LOCAL_RANK", "0")  # one for each process that torchrun starts
+        name = f"cuda:{own}" if gpus else "cpu"
     return torch.device(name)

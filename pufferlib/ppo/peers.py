@@ -12,6 +12,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from pufferlib.ppo.config import choose_device
+
 
 class Peers:
     """Those that learn together, as one of them sees it; alone without torch.distributed.
@@ -60,12 +62,18 @@ def started_by_torchrun(device: str) -> Iterator[Peers]:
     """Join the other processes if `torchrun` started this one; leave them in the end.
 
     Args:
-        device: what is trained on; decides how gradients travel.
+        device: the setting, "auto" for example; gradients travel by NCCL between GPUs.
+
+    Raises:
+        SettingError: there is no such device here.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield Peers()
         return
-    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    own = choose_device(device)
+    if own.type == "cuda":
+        torch.cuda.set_device(own)
+    dist.init_process_group("nccl" if own.type == "cuda" else "gloo")
     try:
         yield Peers()
     finally:
