@@ -1,7 +1,9 @@
 """`puffer envs --gallery`: a picture of every family that is installed."""
 
 import itertools
+import multiprocessing
 import os
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -35,18 +37,21 @@ def draw_gallery(folder: Path) -> int:
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
     console = Console(highlight=False, soft_wrap=True)
     folder.mkdir(parents=True, exist_ok=True)
-    for family, task in installed_samples().items():
-        try:
-            frame = _frame(task)
-        except ArgumentError as error:
-            console.print(f"{family}: {error}")
-            continue
-        image = Image.fromarray(frame)
-        if image.width > _MOST_WIDTH:
-            image = image.resize((_MOST_WIDTH, round(image.height * _MOST_WIDTH / image.width)))
-        path = folder / f"{family}.png"
-        image.quantize(256).save(path, optimize=True)
-        console.print(f"{path}  {task}")
+    # A process for each: what draws one may have left what draws the next without its screen.
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as pool:
+        for family, task in installed_samples().items():
+            try:
+                image = Image.fromarray(pool.submit(_frame, task).result())
+            except ArgumentError as error:
+                console.print(f"{family}: {error}")
+                continue
+            if image.width > _MOST_WIDTH:
+                height = round(image.height * _MOST_WIDTH / image.width)
+                image = image.resize((_MOST_WIDTH, height))
+            path = folder / f"{family}.png"
+            image.quantize(256).save(path, optimize=True)
+            console.print(f"{path}  {task}")
     return 0
 
 

@@ -184,6 +184,7 @@ class Collector:
         rows, step, columns = group.rows, group.step, group.columns
         storage = self._storage
         assert storage is not None
+        assert columns is not None
         was_acting = self._acting[rows] & ~torch.tensor(self._vecenv.lost, device=self._device)
         taken = was_acting.cpu().numpy()
         self._finite.rewards(batch, taken, self.timesteps)
@@ -203,11 +204,25 @@ class Collector:
             with self._profile.part("forward"):
                 values = self._final_values(rows, batch.truncations)
                 storage.final_values[step, columns] = values.to(self._storage_device)
+        if self._vecenv.lost.any():
+            self._leave_out(step, columns)
         ended = torch.tensor(ends, device=self._device)
         self._starts[rows] = ended | (self._masks & ~was_acting)
         self._acting[rows] = self._masks
         self.timesteps += int(taken.sum())
         self.episodes.add(batch.infos)
+
+    def _leave_out(self, step: int, columns: slice) -> None:
+        """Give what was lost with a worker an advantage of 0, and let none pass through it."""
+        storage = self._storage
+        assert storage is not None
+        lost = torch.tensor(self._vecenv.lost, device=self._storage_device)
+        for tensor, value in (
+            (storage.rewards, storage.values[step, columns]),
+            (storage.terminals, torch.ones_like(lost)),
+            (storage.truncations, torch.zeros_like(lost)),
+        ):
+            tensor[step, columns] = torch.where(lost, value, tensor[step, columns])
 
     def _final_values(self, rows: slice, truncations: NDArray[np.bool_]) -> Tensor:
         """Return the value of the last observation of each row, 0 where not truncated."""

@@ -11,6 +11,7 @@ from pufferlib.environment import PufferEnv
 from pufferlib.exceptions import CheckpointError, SettingError
 from pufferlib.models import Default, LSTMWrapper
 from pufferlib.ppo import TrainConfig, Trainer
+from pufferlib.ppo.advantage import advantages
 from pufferlib.pytorch import sample_actions
 from pufferlib.registry.ocean import make_env as make_squared
 
@@ -147,11 +148,24 @@ def test_a_step_that_was_lost_with_its_worker_is_not_trained_on(tmp_path):
     )
     rows = vecenv.agents_per_env[0]
     trainer = Trainer(TrainConfig(horizon=6, minibatches=1, seed=1), vecenv, CountingPolicy())
-    valid = trainer.collect().valid
+    rollout = trainer.collect()
+    valid = rollout.valid
     vecenv.close()
     # Lost on its third step; on the fourth its rows are empty; the fifth acts in a new episode.
     assert valid[:, 0].tolist() == [True, True, False, False, True, True]
     assert valid[:, rows].tolist() == [True] * 6
+    estimates = advantages(
+        rollout.rewards,
+        rollout.values,
+        rollout.terminals,
+        rollout.truncations,
+        rollout.final_values,
+        gamma=0.9,
+        gae_lambda=0.8,
+    )
+    before, lost = estimates[1:3, 0].tolist()
+    assert lost == 0
+    assert before == pytest.approx(1 + 0.9 * 20 - 10)  # of its own step alone; values: 10 a count
 
 
 class Pair(pettingzoo.ParallelEnv):

@@ -1,5 +1,6 @@
 """What every registry module has, and what the registry says to a wrong name."""
 
+import os
 import pickle
 import re
 import subprocess
@@ -96,3 +97,20 @@ def test_pip_complains_of_no_package_but_those_with_stale_pins():
     complaints = [line for line in told.splitlines() if " requires " in line or " has " in line]
     others = [line for line in complaints if distribution_name(line) not in known]
     assert others == []
+
+
+def test_the_page_of_environments_is_what_the_modules_say():
+    script = "import environments; print(environments.page(), end='')"
+    found = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT / "docs",
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    page = (ROOT / "docs" / "environments.md").read_text()
+    assert page == found.stdout, "Run: python docs/environments.py"
+    for name in FAMILIES:
+        assert (ROOT / "docs" / "images" / "environments" / f"{name}.png").is_file()
+        assert f"`{name}`" in (ROOT / "README.md").read_text()

@@ -1,0 +1,20 @@
+"""A picture of every family, each of which shows something."""
+
+import numpy as np
+import pytest
+
+from pufferlib.cli import main
+
+
+@pytest.mark.timeout(120)
+def test_each_installed_family_is_drawn(tmp_path, capsys, monkeypatch):
+    image = pytest.importorskip("PIL.Image")
+    samples = {"classic_control": "CartPole-v1", "ocean": "squared", "nethack": "NetHackScore-v0"}
+    monkeypatch.setattr("pufferlib.cli.gallery.installed_samples", lambda: samples)
+    assert main(["envs", "--gallery", str(tmp_path / "pictures")]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in said] == list(samples.values())
+    for family in samples:
+        picture = np.asarray(image.open(tmp_path / "pictures" / f"{family}.png").convert("RGB"))
+        assert picture.shape[1] <= 480
+        assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 1
