@@ -24,6 +24,7 @@ from pufferlib.testing import check_env, check_vector
 from pufferlib.vector import VectorEnv, make
 
 _VECTOR_STEPS = 1_000
+_TIMEOUT_S = 300.0  # of a worker, for one order
 _DESCRIPTORS = Path("/proc/self/fd")
 
 
@@ -82,6 +83,7 @@ class _Test:
             num_envs=count,
             num_workers=count,
             start_method=start_method,
+            timeout_s=_TIMEOUT_S,
         )
 
     def _make_serial(self) -> VectorEnv:

@@ -1,5 +1,6 @@
 """One game of MicroRTS, told from Java's own client: its last observation, its end, its picture."""
 
+import gc
 import os
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
@@ -202,6 +203,15 @@ def _start_java() -> None:
     )
     jpype.imports.registerDomain("ai")
     _java_process = os.getpid()
+    os.register_at_fork(after_in_child=_leave_java_alone)
+
+
+def _leave_java_alone() -> None:
+    """Keep Python's garbage collector, in a forked child, from asking Java to collect its own.
+
+    Java has no threads there, and would be waited for without end.
+    """
+    gc.callbacks[:] = [call for call in gc.callbacks if call.__module__ != "_jpype"]
 
 
 def _java_library() -> str:

@@ -138,3 +138,29 @@ print("exit", process.exitcode)
     assert "CallOrderError A MicroRTS environment was made in the parent" in run.stdout
     assert "exit 3" in run.stdout
     assert run.stderr == ""  # of Java and its libraries neither
+
+
+@pytest.mark.timeout(60)
+def test_a_forked_child_that_collects_its_garbage_waits_for_no_java():
+    script = """
+import gc, multiprocessing
+from pufferlib.registry import microrts
+
+def child():
+    held = []
+    for _ in range(60):
+        held.append(b"x" * 20_000_000)
+        gc.collect()
+
+env = microrts.make_env()
+process = multiprocessing.get_context("fork").Process(target=child)
+process.start()
+process.join(30)
+print("exit", process.exitcode)
+process.kill()
+env.close()
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=True
+    )
+    assert run.stdout == "exit 0\n"
