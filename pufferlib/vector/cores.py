@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
+_OWN_CGROUP = Path("/proc/self/cgroup")
 
 
 def usable_cores(cgroup_root: Path = CGROUP_ROOT) -> int:
@@ -21,14 +22,36 @@ def usable_cores(cgroup_root: Path = CGROUP_ROOT) -> int:
     return max(1, cores if quota is None else min(cores, math.ceil(quota)))
 
 
-def cgroup_quota(root: Path = CGROUP_ROOT) -> float | None:
-    """Return the quota in cores (cgroup v2's cpu.max, or v1's cfs files), None if unlimited."""
+def cgroup_quota(root: Path = CGROUP_ROOT, own: Path = _OWN_CGROUP) -> float | None:
+    """Return the least quota of the cgroups this process is in, in cores; None if unlimited.
+
+    Args:
+        root: where cgroups are mounted.
+        own: says in which of them the process is; in a container it is the root itself.
+    """
     try:
-        quota, period = (root / "cpu.max").read_text().split()
+        lines = own.read_text().splitlines()
+    except OSError:
+        lines = []
+    paths = {line.split(":", 2)[2].strip("/") for line in lines if line.count(":") >= 2}
+    folders = {root}
+    for path in paths:  # of this group and those around it
+        parts = Path(path).parts
+        folders |= {root.joinpath(*parts[:depth]) for depth in range(len(parts) + 1)}
+        folders |= {root.joinpath("cpu", *parts[:depth]) for depth in range(len(parts) + 1)}
+    quotas = [quota for folder in folders if (quota := _quota_in(folder)) is not None]
+    return min(quotas, default=None)
+
+
+def _quota_in(folder: Path) -> float | None:
+    """Return the quota of one group: cgroup v2's cpu.max, or v1's cfs files."""
+    try:
+        quota, period = (folder / "cpu.max").read_text().split()
     except (OSError, ValueError):
         try:
-            quota = (root / "cpu/cpu.cfs_quota_us").read_text().strip()
-            period = (root / "cpu/cpu.cfs_period_us").read_text().strip()
+            under = folder if (folder / "cpu.cfs_quota_us").exists() else folder / "cpu"
+            quota = (under / "cpu.cfs_quota_us").read_text().strip()
+            period = (under / "cpu.cfs_period_us").read_text().strip()
         except OSError:
             return None
     if quota in ("max", "-1"):

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from pufferlib.vector import usable_cores
+from pufferlib.vector.cores import cgroup_quota
 
 
 @pytest.mark.parametrize(
@@ -39,3 +40,27 @@ def test_the_affinity_mask_limits_the_cores(tmp_path):
     finally:
         os.sched_setaffinity(0, allowed)
     assert usable_cores(tmp_path) == len(allowed)
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "quota"),
+    [
+        ("0::/", {"cpu.max": "300000 100000"}, 3),
+        ("0::/jobs/7", {"jobs/7/cpu.max": "150000 100000"}, 1.5),
+        ("0::/jobs/7", {"jobs/cpu.max": "200000 100000", "jobs/7/cpu.max": "max 100000"}, 2),
+        ("0::/jobs/7", {"jobs/cpu.max": "200000 100000", "jobs/7/cpu.max": "400000 100000"}, 2),
+        ("0::/jobs/7", {"jobs/8/cpu.max": "100000 100000"}, None),  # another's
+        (
+            "4:cpu,cpuacct:/jobs/7\n3:memory:/",
+            {"cpu/jobs/7/cpu.cfs_quota_us": "250000", "cpu/jobs/7/cpu.cfs_period_us": "100000"},
+            2.5,
+        ),
+    ],
+)
+def test_the_quota_is_the_least_of_the_groups_around_the_process(own, files, quota, tmp_path):
+    (tmp_path / "own").write_text(own + "\n")
+    for name, text in files.items():
+        path = tmp_path / "root" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n")
+    assert cgroup_quota(tmp_path / "root", tmp_path / "own") == quota
