@@ -85,3 +85,16 @@ def test_native_games_are_compared_with_as_many_ordinary_ones():
             "1.00",
         )
         assert float(table["native"]["ratio"]) > 0
+
+
+def test_trainers_are_compared_with_the_best_alternative():
+    table = rows("training.py", "--only", "cartpole", "--rounds", "1", "--rollouts", "1")
+    (table,) = table.values()
+    assert list(table) == ["Serial", "Multiprocessing", "SB3 Dummy", "SB3 Subproc"]
+    rates = {name: float(row["steps/s"].replace(",", "")) for name, row in table.items()}
+    best = max(list(table)[2:], key=rates.__getitem__)
+    for name, row in table.items():
+        to_best = float(row["of the best alternative"])
+        assert to_best == pytest.approx(rates[name] / rates[best], abs=0.006)
+        assert float(row["CPU us a step"]) > 0
+        assert float(row["return"]) > 8  # CartPole cannot fall sooner

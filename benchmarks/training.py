@@ -1,0 +1,268 @@
+"""Training beside others, of the same settings and network; prints tables of docs/benchmarks.md.
+
+    python benchmarks/training.py --only cartpole minihack --rounds 5
+
+All learn by PPO on 8 environments from rollouts of 128 steps, in 4 epochs of 4 minibatches, with
+one thread of torch. Stable-Baselines3 is given our network: encoder, a linear layer for actions,
+another for values. The contenders of a table are alive together and take turns of equally many
+rollouts, each going on from its last. Columns: environment steps per second, of collecting and
+learning together, as the median over the rounds; its ratio to the best of the alternatives', taken
+round by round; CPU time of the caller and all workers, microseconds per step; the mean return of
+the last hundred episodes, after equally many steps for all.
+
+CleanRL is scripts rather than a package. `--cleanrl PYTHON PPO` names its cleanrl/ppo.py and an
+interpreter that can run it; it has a CartPole row then, with networks of its own: two of that size,
+one for the actions and one for the value. Each of its turns is a run from the start, timed by the
+script itself, from its first reset on; so it has no CPU time and no return to tell.
+"""
+
+import argparse
+import functools
+import math
+import os
+import statistics
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import torch
+from turns import cpu_s, descendants, median_ratio, rest, take_turns
+
+from pufferlib import registry, vector
+from pufferlib.ppo import TrainConfig, Trainer
+
+ENVS, HORIZON, EPOCHS, MINIBATCHES = 8, 128, 4, 4
+ROLLOUT = ENVS * HORIZON
+LEARNING_RATE, ENTROPY, VALUE, WORKERS = 2.5e-4, 0.01, 0.5, 2
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is trained on, and with how wide a network."""
+
+    task: str
+    hidden_size: int
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def creator(self) -> Callable[[], Any]:
+        return functools.partial(registry.resolve(self.task)[0].make_env, self.task, **self.kwargs)
+
+    def policy(self, env: Any) -> Any:
+        return registry.resolve(self.task)[0].Policy(env, hidden_size=self.hidden_size)
+
+
+NETHACK_KEYS = {"observation_keys": ("chars", "colors", "blstats", "message")}
+CELLS = {
+    "cartpole": Cell("CartPole-v1", 64),
+    "breakout": Cell("ALE/Breakout-v5", 512),
+    "nethack": Cell("NetHackScore-v0", 128, NETHACK_KEYS),
+    "minihack": Cell("MiniHack-Room-5x5-v0", 128),
+}
+
+
+class Contender(NamedTuple):
+    """A training under way.
+
+    Attributes:
+        learn: from so many rollouts.
+        score: returns the mean return of the last hundred episodes.
+        close: ends it.
+    """
+
+    learn: Callable[[int], None]
+    score: Callable[[], float]
+    close: Callable[[], None]
+
+
+def ours(cell: Cell, **kwargs: Any) -> Contender:
+    envs = vector.make(cell.creator, num_envs=ENVS, **kwargs)
+    torch.manual_seed(1)
+    config = TrainConfig(
+        device="cpu",
+        horizon=HORIZON,
+        minibatches=MINIBATCHES,
+        update_epochs=EPOCHS,
+        learning_rate=LEARNING_RATE,
+        anneal_learning_rate=False,
+        entropy_coefficient=ENTROPY,
+        value_coefficient=VALUE,
+    )
+    trainer = Trainer(config, envs, cell.policy(envs))
+
+    def learn(rollouts: int) -> None:
+        for _ in range(rollouts):
+            trainer.step()
+
+    def score() -> float:
+        return trainer.metrics().get("episode/episode_return", math.nan)
+
+    return Contender(learn, score, envs.close)
+
+
+def of_sb3(cell: Cell, kind: str, **kwargs: Any) -> Contender:
+    from stable_baselines3 import PPO
+    from stable_baselines3.common import vec_env
+    from stable_baselines3.common.monitor import Monitor
+    from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+
+    class Encoder(BaseFeaturesExtractor):
+        """Our network up to its hidden state, given the bytes that SB3 made floats of."""
+
+        def __init__(self, observation_space: Any) -> None:
+            super().__init__(observation_space, cell.hidden_size)
+            env = cell.creator()
+            self.policy = cell.policy(env)
+            self.dtype = torch.from_numpy(observation_space.sample()).dtype
+            env.close()
+
+        def forward(self, observations: torch.Tensor) -> torch.Tensor:
+            hidden: torch.Tensor = self.policy.encode_observations(observations.to(self.dtype))[0]
+            return hidden
+
+    envs = getattr(vec_env, kind)([lambda: Monitor(cell.creator())] * ENVS, **kwargs)
+    model = PPO(
+        "MlpPolicy",
+        envs,
+        seed=1,
+        device="cpu",
+        n_steps=HORIZON,
+        batch_size=ROLLOUT // MINIBATCHES,
+        n_epochs=EPOCHS,
+        learning_rate=LEARNING_RATE,
+        ent_coef=ENTROPY,
+        vf_coef=VALUE / 2,  # of the squared error, where ours is of half of it
+        policy_kwargs={
+            "features_extractor_class": Encoder,
+            "net_arch": [],
+            "normalize_images": False,
+        },
+    )
+
+    def learn(rollouts: int) -> None:
+        model.learn(rollouts * ROLLOUT, log_interval=None, reset_num_timesteps=False)
+
+    def score() -> float:
+        returns = [episode["r"] for episode in model.ep_info_buffer or ()]
+        return statistics.mean(returns) if returns else math.nan
+
+    return Contender(learn, score, envs.close)
+
+
+MULTIPROCESSING = {"backend": "Multiprocessing", "num_workers": WORKERS}
+OURS: dict[str, Callable[[Cell], Contender]] = {
+    "Serial": functools.partial(ours, backend="Serial"),
+    "Multiprocessing": functools.partial(ours, **MULTIPROCESSING),
+}
+ALTERNATIVES: dict[str, Callable[[Cell], Contender]] = {
+    "SB3 Dummy": functools.partial(of_sb3, kind="DummyVecEnv"),
+    "SB3 Subproc": functools.partial(of_sb3, kind="SubprocVecEnv", start_method="fork"),
+}
+CLEANRL = "CleanRL"
+
+
+class Turn(NamedTuple):
+    """What a turn measured."""
+
+    steps_per_s: float
+    cpu_us_a_step: float
+
+
+def take_turn(learn: Callable[[int], None], pids: list[int], rollouts: int) -> Turn:
+    """Measure one contender while all others rest."""
+    rest(descendants())
+    steps, began_s, began_cpu_s = rollouts * ROLLOUT, perf_counter(), cpu_s(pids)
+    learn(rollouts)
+    elapsed_s = perf_counter() - began_s
+    return Turn(steps / elapsed_s, (cpu_s(pids) - began_cpu_s) / steps * 1e6)
+
+
+def run_cleanrl(task: str, python: str, script: str, rollouts: int) -> Turn:
+    """Run CleanRL's script; return the speed that it tells last."""
+    flags = {
+        "env-id": task,
+        "num-envs": ENVS,
+        "num-steps": HORIZON,
+        "num-minibatches": MINIBATCHES,
+        "update-epochs": EPOCHS,
+        "total-timesteps": rollouts * ROLLOUT,
+        "cuda": False,
+    }
+    words = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
+    with tempfile.TemporaryDirectory() as folder:  # it writes runs/ where it is
+        result = subprocess.run(
+            [python, os.path.abspath(script), *words],
+            cwd=folder,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    speeds = [line.split()[1] for line in result.stdout.splitlines() if line.startswith("SPS:")]
+    return Turn(float(speeds[-1]), math.nan)
+
+
+def compare(
+    cell: Cell, rounds: int, rollouts: int, cleanrl: list[str] | None
+) -> tuple[dict[str, list[Turn]], dict[str, float]]:
+    """Return the turns of a cell's contenders, and the scores that they reached."""
+    turns: dict[str, Callable[[], Turn]] = {}
+    scores: dict[str, Callable[[], float]] = {}
+    with ExitStack() as stack:
+        for name, make in (OURS | ALTERNATIVES).items():
+            before = descendants()
+            contender = make(cell)
+            stack.callback(contender.close)
+            pids = [os.getpid(), *(descendants() - before)]
+            turns[name] = functools.partial(take_turn, contender.learn, pids, rollouts)
+            scores[name] = contender.score
+        if cleanrl and cell.task == "CartPole-v1":
+            turns[CLEANRL] = functools.partial(run_cleanrl, cell.task, *cleanrl, rollouts)
+        results = take_turns(turns, rounds)
+        return results, {name: score() for name, score in scores.items()}
+
+
+def table(results: dict[str, list[Turn]], scores: dict[str, float]) -> Iterator[str]:
+    """Yield the lines of a cell's table, in the form of Markdown."""
+    yield "| | steps/s | of the best alternative | CPU us a step | return |"
+    yield "|---|---|---|---|---|"
+    rates = {name: [turn.steps_per_s for turn in turns] for name, turns in results.items()}
+    medians = {name: statistics.median(own) for name, own in rates.items()}
+    best = max(results.keys() - OURS.keys(), key=medians.__getitem__)
+    for name, turns in results.items():
+        cpu_us = statistics.median(turn.cpu_us_a_step for turn in turns)
+        yield (
+            f"| {name} | {medians[name]:,.0f} | {median_ratio(rates[name], rates[best]):.2f} | "
+            f"{_told(cpu_us, '.0f')} | {_told(scores.get(name, math.nan), '.1f')} |"
+        )
+
+
+def _told(value: float, form: str) -> str:
+    return "-" if math.isnan(value) else format(value, form)
+
+
+def main() -> None:
+    """Train on the cells that were asked for and print their tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=CELLS, metavar="NAME", help="these cells")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each contender")
+    parser.add_argument("--rollouts", type=int, default=4, help="of a turn")
+    parser.add_argument(
+        "--cleanrl", nargs=2, metavar=("PYTHON", "PPO"), help="its cleanrl/ppo.py, and what runs it"
+    )
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    steps = (arguments.rounds + 1) * arguments.rollouts * ROLLOUT
+    for name in arguments.only or CELLS:
+        cell = CELLS[name]
+        print(f"**{cell.task}, {steps:,} steps each** (`{name}`)\n")
+        results = compare(cell, arguments.rounds, arguments.rollouts, arguments.cleanrl)
+        print("\n".join(table(*results)), end="\n\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()
