@@ -159,6 +159,6 @@ def choose_device(name: str) -> torch.device:
     if name not in allowed:
         raise SettingError(f"train.device must be one of {', '.join(allowed)}; got {name!r}.")
     if name in ("auto", "cuda"):
-        own = os.environ.get("LOCAL_RANK", "0")  # one for each process that torchrun starts
-        name = f"cuda:{own}" if gpus else "cpu"
+        own = os.environ.get("LOCAL_RANK")  # one for each process that torchrun starts
+        name = "cpu" if not gpus else "cuda" if own is None else f"cuda:{own}"
     return torch.device(name)

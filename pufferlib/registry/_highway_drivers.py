@@ -59,3 +59,13 @@ class Drivers(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConst
         if "is_success" in info:
             reported["success"] = float(info["is_success"])
         return observation, reward, terminated, truncated, reported
+
+    def render(self) -> Any:
+        """Return a picture; highway-env's own is black where SDL has been told of no display."""
+        viewer = self.unwrapped.viewer  # type: ignore[attr-defined]
+        if viewer is None:
+            self.env.render()  # makes it
+            viewer = self.unwrapped.viewer  # type: ignore[attr-defined]
+        if viewer is not None:
+            viewer.enabled = True
+        return self.env.render()

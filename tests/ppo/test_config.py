@@ -51,5 +51,8 @@ def test_gpus_count_only_where_torch_can_use_them(monkeypatch):
         choose_device("cuda")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert choose_device("auto") == torch.device("cuda")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert choose_device("auto") == choose_device("cuda") == torch.device("cuda:1")
+    assert choose_device("cuda:0") == torch.device("cuda:0")
     with pytest.raises(SettingError, match="one of auto, cpu, cuda:0, cuda:1, cuda; got 'cuda:2'"):
         choose_device("cuda:2")

@@ -83,7 +83,11 @@ def test_two_cars_have_their_own_rewards_and_ends(name):
         ("parking-parked-v0", (300, 600, 3)),
     ],
 )
-def test_it_renders_without_a_display(name, shape):
+@pytest.mark.parametrize("driver", [None, "dummy"])
+def test_it_renders_without_a_display(name, shape, driver, monkeypatch):
+    monkeypatch.delenv("SDL_VIDEODRIVER", raising=False)
+    if driver is not None:  # another environment, or the system, may have said so
+        monkeypatch.setenv("SDL_VIDEODRIVER", driver)
     env = highway.make_env(name)
     env.reset(seed=0)
     assert env.render().shape == shape
