@@ -78,9 +78,7 @@ def refresh_pins() -> None:
 
 def _pin(package: str) -> str:
     """Return the version of a package in constraints.txt."""
-    pins = dict(
-        line.split("==") for line in CONSTRAINTS.read_text().splitlines() if "==" in line
-    )
+    pins = dict(line.split("==") for line in CONSTRAINTS.read_text().splitlines() if "==" in line)
     return {_normalized(name): pin for name, pin in pins.items()}[_normalized(package)]
 
 
