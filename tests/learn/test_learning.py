@@ -22,7 +22,7 @@ TASKS = {
     "CartPole-v1": 475,  # of 500
     "Acrobot-v1": -100,  # of about -70, as many steps as it takes
     "Pendulum-v1": -250,  # of about -150, by where it begins
-    "LunarLander-v3": 200,  # what Gymnasium calls solved
+    "LunarLander-v3": 200,  # "solved", by its documentation
     "MiniGrid-Empty-8x8-v0": 0.9,  # 1 less the share of the time allowed that it took
     "MiniGrid-DoorKey-5x5-v0": 0.9,
     "MiniHack-Room-5x5-v0": 0.9,  # 1 at the goal, less 0.01 for a step that leads nowhere
