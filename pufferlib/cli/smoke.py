@@ -130,6 +130,7 @@ class _Test:
 
     def _learn(self, vecenv: VectorEnv) -> None:
         """Step with what the policies draw; see gradients reach each weight; compile."""
+        torch.compiler.reset()  # what other environments had compiled counts towards a limit
         plain, inner = self._module.Policy(vecenv), self._module.Policy(vecenv)
         for policy, is_one_graph in ((plain, True), (LSTMWrapper(vecenv, inner), False)):
             observations = torch.tensor(vecenv.reset(0)[0])
