@@ -32,12 +32,3 @@ def make(request):
     yield make
     for envs in made:
         envs.close()
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests that start Ray in this process last.
-
-    Its threads stay for as long as the process does, and what forks after them may hang: a thread
-    may hold a lock at that moment, which nobody gives back in the child.
-    """
-    items.sort(key=lambda item: item.path.name.startswith("test_ray"))
