@@ -85,7 +85,36 @@ def _mixed_widths(space: Any, layout: Any) -> tuple[list[int], list[bool]]:
     return widths, is_continuous
 
 
-class Default(nn.Module):
+class HiddenState(nn.Module):
+    """What policies share that are an encoder and heads on its hidden state.
+
+    A convenience: nothing asks for it. A subclass sets the attributes and `encode_observations`.
+
+    Attributes:
+        hidden_size: width of the hidden state.
+        decoder: from a hidden state to what `sample_actions` takes.
+        value_head: from a hidden state to its value.
+    """
+
+    hidden_size: int
+    decoder: nn.Module
+    value_head: nn.Module
+
+    def forward(self, observations: Tensor) -> tuple[Heads, Tensor]:
+        """Return (actions, value (B, 1)) for flat observations (B, ...)."""
+        hidden, lookup = self.encode_observations(observations)
+        return self.decode_actions(hidden, lookup)
+
+    def encode_observations(self, observations: Tensor) -> tuple[Tensor, Any]:
+        """Return ((B, hidden_size), what `decode_actions` needs besides) for (B, ...)."""
+        raise NotImplementedError(f"{type(self).__name__} must implement encode_observations")
+
+    def decode_actions(self, hidden: Tensor, lookup: Any = None) -> tuple[Heads, Tensor]:
+        """Return (actions, value (B, 1)) for hidden states (B, hidden_size)."""
+        return self.decoder(hidden), self.value_head(hidden)
+
+
+class Default(HiddenState):
     """A linear encoder over all of the observation, and linear decoders. Works for any space.
 
     Discrete parts of the observation are one-hot, images of bytes scaled to [0, 1].
@@ -116,11 +145,6 @@ class Default(nn.Module):
         self.decoder = ActionHeads(env, hidden_size)
         self.value_head = layer_init(nn.Linear(hidden_size, 1), std=1.0)
 
-    def forward(self, observations: Tensor) -> tuple[Heads, Tensor]:
-        """Return (actions, value) for flat observations (B, ...)."""
-        hidden, lookup = self.encode_observations(observations)
-        return self.decode_actions(hidden, lookup)
-
     def encode_observations(self, observations: Tensor) -> tuple[Tensor, None]:
         """Return ((B, hidden_size), None) for flat observations (B, ...)."""
         batch = observations.shape[0]
@@ -130,10 +154,6 @@ class Default(nn.Module):
             for leaf, field, choices in zip(found, self._layout.fields, self._choices, strict=True)
         ]
         return self.encoder(torch.cat(features, 1)), None
-
-    def decode_actions(self, hidden: Tensor, lookup: Any = None) -> tuple[Heads, Tensor]:
-        """Return (actions, value (B, 1)) for hidden states (B, hidden_size)."""
-        return self.decoder(hidden), self.value_head(hidden)
 
 
 def leaves_of(structure: Any) -> list[Tensor]:

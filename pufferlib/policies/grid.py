@@ -8,14 +8,14 @@ from torch import Tensor, nn
 
 from pufferlib.emulation.layout import Field, Layout
 from pufferlib.exceptions import ArgumentError
-from pufferlib.models import ActionHeads, choices_of, features_of, leaves_of
-from pufferlib.pytorch import Heads, layer_init, unflatten
+from pufferlib.models import ActionHeads, HiddenState, choices_of, features_of, leaves_of
+from pufferlib.pytorch import layer_init, unflatten
 
 _LARGEST_CODE = 255
 _SHORTEST_TEXT = 16
 
 
-class GridPolicy(nn.Module):
+class GridPolicy(HiddenState):
     """Two convolutions over embedded cells, beside whatever else is observed.
 
     The observation is a Box of three axes, (H, W, C) or (C, H, W), or a Dict or Tuple with one such
@@ -72,11 +72,6 @@ class GridPolicy(nn.Module):
         self.decoder = ActionHeads(env, hidden_size)
         self.value_head = layer_init(nn.Linear(hidden_size, 1), std=1.0)
 
-    def forward(self, observations: Tensor) -> tuple[Heads, Tensor]:
-        """Return (actions, value) for flat observations (B, ...)."""
-        hidden, lookup = self.encode_observations(observations)
-        return self.decode_actions(hidden, lookup)
-
     def encode_observations(self, observations: Tensor) -> tuple[Tensor, None]:
         """Return ((B, hidden_size), None) for flat observations (B, ...)."""
         batch = observations.shape[0]
@@ -88,10 +83,6 @@ class GridPolicy(nn.Module):
             for index, field, choices in self._others
         ]
         return self.joined(torch.cat(parts, 1)), None
-
-    def decode_actions(self, hidden: Tensor, lookup: Any = None) -> tuple[Heads, Tensor]:
-        """Return (actions, value (B, 1)) for hidden states (B, hidden_size)."""
-        return self.decoder(hidden), self.value_head(hidden)
 
 
 class _Cells(nn.Module):

@@ -8,13 +8,13 @@ from torch import Tensor, nn
 
 from pufferlib.emulation.layout import Layout
 from pufferlib.exceptions import ArgumentError
-from pufferlib.models import ActionHeads, Default, choices_of, features_of, leaves_of
-from pufferlib.pytorch import Heads, layer_init, unflatten
+from pufferlib.models import ActionHeads, Default, HiddenState, choices_of, features_of, leaves_of
+from pufferlib.pytorch import layer_init, unflatten
 
 _CHANNELS = 32
 
 
-class Policy(nn.Module):
+class Policy(HiddenState):
     """Two convolutions over each grid of the observation, and a linear layer over all of them.
 
     A grid is a Box of shape (H, W, planes), a few cells each way. There may be several, as agents
@@ -54,11 +54,6 @@ class Policy(nn.Module):
         self.decoder = ActionHeads(env, hidden_size)
         self.value_head = layer_init(nn.Linear(hidden_size, 1), std=1.0)
 
-    def forward(self, observations: Tensor) -> tuple[Heads, Tensor]:
-        """Return (actions, value) for flat observations (B, ...)."""
-        hidden, lookup = self.encode_observations(observations)
-        return self.decode_actions(hidden, lookup)
-
     def encode_observations(self, observations: Tensor) -> tuple[Tensor, None]:
         """Return ((B, hidden_size), None) for flat observations (B, ...)."""
         batch = observations.shape[0]
@@ -72,10 +67,6 @@ class Policy(nn.Module):
             else:
                 features.append(features_of(leaf.reshape(batch, -1), field, choices))
         return self.joined(torch.cat(features, 1)), None
-
-    def decode_actions(self, hidden: Tensor, lookup: Any = None) -> tuple[Heads, Tensor]:
-        """Return (actions, value (B, 1)) for hidden states (B, hidden_size)."""
-        return self.decoder(hidden), self.value_head(hidden)
 
 
 def policy(env: Any, hidden_size: int = 128) -> nn.Module:

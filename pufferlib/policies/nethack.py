@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pufferlib.exceptions import ArgumentError
-from pufferlib.models import ActionHeads
-from pufferlib.pytorch import Heads, layer_init, unflatten
+from pufferlib.models import ActionHeads, HiddenState
+from pufferlib.pytorch import layer_init, unflatten
 
 _MAP_HEIGHT, _MAP_WIDTH = 21, 79
 _BLANK = ord(" ")
@@ -16,7 +16,7 @@ _NEEDED = ("chars", "colors", "blstats", "message")
 _X, _Y, _HP, _MAX_HP = 0, 1, 10, 11  # positions in blstats
 
 
-class Policy(nn.Module):
+class Policy(HiddenState):
     """A policy for NLE's Dict observations with the keys chars, colors, blstats and message.
 
     Args:
@@ -68,11 +68,6 @@ class Policy(nn.Module):
         self.decoder = ActionHeads(env, hidden_size)
         self.value_head = layer_init(nn.Linear(hidden_size, 1), std=1.0)
 
-    def forward(self, observations: Tensor) -> tuple[Heads, Tensor]:
-        """Return (actions, value) for flat observations (B, bytes)."""
-        hidden, lookup = self.encode_observations(observations)
-        return self.decode_actions(hidden, lookup)
-
     def encode_observations(self, observations: Tensor) -> tuple[Tensor, None]:
         """Return ((B, hidden_size), None) for flat observations (B, bytes)."""
         parts = unflatten(observations, self._layout)
@@ -84,10 +79,6 @@ class Policy(nn.Module):
         status = torch.cat([_squash(blstats), health.unsqueeze(1)], 1)
         joined = torch.cat([self.near(near), self.map(planes), message, status], 1)
         return self.joined(joined), None
-
-    def decode_actions(self, hidden: Tensor, lookup: Any = None) -> tuple[Heads, Tensor]:
-        """Return (actions, value (B, 1)) for hidden states (B, hidden_size)."""
-        return self.decoder(hidden), self.value_head(hidden)
 
     def _see_near(self, chars: Tensor, colors: Tensor, blstats: Tensor) -> Tensor:
         """Return the embedded square around the hero, (B, side * side * embedding_size)."""

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from pufferlib.emulation.layout import Field, Layout
 from pufferlib.exceptions import ArgumentError
-from pufferlib.models import ActionHeads, choices_of, features_of, leaves_of
-from pufferlib.pytorch import Heads, layer_init, unflatten
+from pufferlib.models import ActionHeads, HiddenState, choices_of, features_of, leaves_of
+from pufferlib.pytorch import layer_init, unflatten
 
 
-class NatureCNN(nn.Module):
+class NatureCNN(HiddenState):
     """Three convolutions and a linear layer (Mnih et al. 2015, doi:10.1038/nature14236).
 
     The observation is a Box of three axes, (H, W, C) or (C, H, W), or of two, (H, W); or a Dict or
@@ -57,22 +57,13 @@ class NatureCNN(nn.Module):
         self.decoder = ActionHeads(env, hidden_size)
         self.value_head = layer_init(nn.Linear(hidden_size, 1), std=1.0)
 
-    def forward(self, observations: Tensor) -> tuple[Heads, Tensor]:
-        """Return (actions, value) for flat observations (B, ...)."""
-        hidden, lookup = self.encode_observations(observations)
-        return self.decode_actions(hidden, lookup)
-
     def encode_observations(self, observations: Tensor) -> tuple[Tensor, None]:
         """Return ((B, hidden_size), None) for flat observations (B, ...)."""
         image, vectors = self._parts.split(observations)
         return self.joined(torch.cat([self.convolutions(image), *vectors], 1)), None
 
-    def decode_actions(self, hidden: Tensor, lookup: Any = None) -> tuple[Heads, Tensor]:
-        """Return (actions, value (B, 1)) for hidden states (B, hidden_size)."""
-        return self.decoder(hidden), self.value_head(hidden)
 
-
-class Impala(nn.Module):
+class Impala(HiddenState):
     """The residual network of IMPALA (Espeholt et al. 2018, arXiv:1802.01561), as in Procgen.
 
     Takes the observations that `NatureCNN` takes, and images of any size.
@@ -113,19 +104,10 @@ class Impala(nn.Module):
         self.decoder = ActionHeads(env, hidden_size)
         self.value_head = layer_init(nn.Linear(hidden_size, 1), std=1.0)
 
-    def forward(self, observations: Tensor) -> tuple[Heads, Tensor]:
-        """Return (actions, value) for flat observations (B, ...)."""
-        hidden, lookup = self.encode_observations(observations)
-        return self.decode_actions(hidden, lookup)
-
     def encode_observations(self, observations: Tensor) -> tuple[Tensor, None]:
         """Return ((B, hidden_size), None) for flat observations (B, ...)."""
         image, vectors = self._parts.split(observations)
         return self.joined(torch.cat([self.convolutions(image), *vectors], 1)), None
-
-    def decode_actions(self, hidden: Tensor, lookup: Any = None) -> tuple[Heads, Tensor]:
-        """Return (actions, value (B, 1)) for hidden states (B, hidden_size)."""
-        return self.decoder(hidden), self.value_head(hidden)
 
 
 _NATURE_SIDE = 36  # the convolutions leave 1 x 1 of it
