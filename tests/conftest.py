@@ -1,6 +1,11 @@
-"""The order of the tests."""
+"""The order of the tests, and what several of them use."""
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+import torch
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -16,3 +21,14 @@ def _threads_it_brings(item: pytest.Item) -> int:
     if item.path.name.startswith("test_ray"):
         return 2
     return int("registry" in item.path.parts)
+
+
+@pytest.fixture
+def compile_whole() -> Iterator[Callable[..., Any]]:
+    """`torch.compile` without graph breaks, from a clean state to a clean state.
+
+    What a process has compiled counts towards a limit, for all policies with the same `forward`.
+    """
+    torch.compiler.reset()
+    yield functools.partial(torch.compile, fullgraph=True)
+    torch.compiler.reset()

@@ -70,14 +70,6 @@ def test_flat_observations_are_returned_as_they_are(layout):
     assert unflatten(rows, layout) is rows
 
 
-@pytest.fixture
-def compile_whole():
-    """`torch.compile` without graph breaks, from a clean state to a clean state."""
-    torch._dynamo.reset()
-    yield lambda function, backend: torch.compile(function, fullgraph=True, backend=backend)
-    torch._dynamo.reset()
-
-
 def rows_of(layout, count):
     values = samples(layout.structure, count)
     return torch.as_tensor(np.stack([layout.flatten(value) for value in values]))
@@ -92,7 +84,7 @@ def assert_compiles(compile_whole, space, backend, counts):
         uses = [value_at(parts, field.leaf.path).double() * 2 + 1 for field in layout.fields]
         return parts, *uses
 
-    compiled = compile_whole(leaves_and_uses, backend)
+    compiled = compile_whole(leaves_and_uses, backend=backend)
     for count in counts:
         rows = rows_of(layout, count)
         assert_agree(compiled(rows), leaves_and_uses(rows))
@@ -130,7 +122,7 @@ def test_policies_compile_without_a_break(policy, space, actions, compile_whole)
     torch.manual_seed(0)
     env = GymnasiumPufferEnv(Sampler(space, actions))
     policy = policy(env)
-    compiled = compile_whole(policy, "aot_eager")
+    compiled = compile_whole(policy, backend="aot_eager")
     for count in (1, 8):
         rows = rows_of(env.observation_layout, count)
         (heads, value), (expected_heads, expected_value) = compiled(rows), policy(rows)

@@ -29,7 +29,7 @@ def made(space):
 
 
 @pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
-def test_each_weight_learns_and_one_graph_compiles(space):
+def test_each_weight_learns_and_one_graph_compiles(space, compile_whole):
     env, observation = made(space)
     policy = GridPolicy(env, hidden_size=24)
     batch = torch.stack([observation, torch.tensor(env.step(0)[0])])
@@ -37,7 +37,7 @@ def test_each_weight_learns_and_one_graph_compiles(space):
     assert (heads.shape, value.shape) == ((2, 2), (2, 1))
     (heads.square().sum() + value.sum()).backward()
     assert [name for name, weight in policy.named_parameters() if weight.grad is None] == []
-    compiled = torch.compile(policy, backend="eager", fullgraph=True)
+    compiled = compile_whole(policy, backend="eager")
     torch.testing.assert_close(compiled(batch)[1], policy(batch)[1])
     one, _ = policy(observation[None])
     torch.testing.assert_close(one, policy(batch)[0][:1])

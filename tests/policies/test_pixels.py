@@ -63,10 +63,10 @@ def test_every_weight_learns_from_any_image_for_any_action(network, space, actio
 
 @over_networks
 @over_observations
-def test_one_row_compiles_in_one_graph_and_agrees_with_the_batch(network, space):
+def test_one_row_compiles_in_one_graph_and_agrees_with_the_batch(network, space, compile_whole):
     env = env_of(space)
     policy, rows = network(env, hidden_size=16), rows_of(env, 3)
-    compiled = torch.compile(policy, backend="eager", fullgraph=True)
+    compiled = compile_whole(policy, backend="eager")
     heads, value = compiled(rows[:1])
     torch.testing.assert_close(heads, policy(rows)[0][:1], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(value, policy(rows)[1][:1], rtol=1e-4, atol=1e-4)

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import itertools
 import os
 import secrets
 import signal
@@ -83,7 +84,8 @@ def test_a_rollout_outlives_the_loss_of_a_node(cluster):
         before = envs.call("node")[::2]
         assert len(set(before)) == 3
         times_lost = np.zeros(6, np.int64)
-        for step in range(100):
+        steps_after = 0  # when a raylet is gone, its workers soon are: how soon is theirs to say
+        for step in itertools.count():
             if step == 20:
                 cluster.remove_node(nodes[before[1]], allow_graceful=False)
             _, rewards, terminals, truncations, infos = envs.step(np.arange(6))
@@ -94,6 +96,9 @@ def test_a_rollout_outlives_the_loss_of_a_node(cluster):
             assert ("restarted" in str(infos)) == envs.lost.any()
             if times_lost.any() and not envs.lost.any():
                 assert rewards[[0, 1, 4, 5]].tolist() == [0, 1, 4, 5]
+                steps_after += 1
+            if steps_after == 50:
+                break
         assert times_lost.tolist() == [0, 0, 1, 1, 0, 0]
         assert envs.num_restarts == 1
         after = envs.call("node")[::2]
@@ -107,13 +112,18 @@ def test_training_outlives_the_loss_of_a_node(cluster):
     creator = knowing_its_node(functools.partial(ocean.make_env, "squared", num_agents=8))
     with contextlib.closing(vector.make(creator, backend=Ray, num_envs=3, **SPREAD)) as envs:
         before = envs.call("node")
-        config = TrainConfig(total_timesteps=4000, horizon=16, minibatches=2, device="cpu")
+        config = TrainConfig(total_timesteps=10**9, horizon=16, minibatches=2, device="cpu")
         trainer = Trainer(config, envs, Default(envs))
-        while not trainer.is_done:
-            if trainer.updates == 3:
-                cluster.remove_node(nodes.pop(before[0]), allow_graceful=False)
+        for _ in range(3):
             trainer.step()
-        assert trainer.timesteps >= config.total_timesteps
+        cluster.remove_node(nodes[before[0]], allow_graceful=False)
+        while envs.num_restarts == 0:
+            trainer.step()
+        trainer.step()  # the rows of a lost step may be missing in the rollout after it, too
+        recovered = trainer.timesteps
+        for _ in range(5):
+            trainer.step()
+        assert trainer.timesteps == recovered + 5 * 16 * 24
         assert envs.num_restarts == 1
         after = envs.call("node")
         assert after[0] not in before
@@ -138,15 +148,18 @@ if __name__ == "__main__":
     envs = vector.make(make_env, backend="Ray", num_envs=2, num_workers=2, on_failure="restart",
                        timeout_s=60, ray_options={"scheduling_strategy": "SPREAD"})
     raylets = envs.call("raylet")
-    steps = TrainConfig(total_timesteps=2000, horizon=16, minibatches=2,
+    steps = TrainConfig(total_timesteps=10**9, horizon=16, minibatches=2,
                         device="cpu")
     trainer = Trainer(steps, envs, Default(envs))
-    while not trainer.is_done:
-        if trainer.updates == 2:
-            os.kill(raylets[1], signal.SIGKILL)
+    for _ in range(2):
+        trainer.step()
+    os.kill(raylets[1], signal.SIGKILL)
+    while envs.num_restarts == 0:
+        trainer.step()
+    for _ in range(5):
         trainer.step()
     after = envs.call("raylet")
-    print("done", trainer.is_done, envs.num_restarts, len(set(raylets)), after[0] == raylets[0],
+    print("done", envs.num_restarts, len(set(raylets)), after[0] == raylets[0],
           after[1] in raylets)
     envs.close()
 """
@@ -211,4 +224,4 @@ def test_a_cluster_of_ray_start_is_joined_and_outlives_one_of_its_nodes(started,
     )
     # one restart, on two nodes before, the one that was left alone and a third after
     said = [line for line in result.stdout.splitlines() if line.startswith("done")]
-    assert said == ["done True 1 2 True False"], result.stderr
+    assert said == ["done 1 2 True False"], result.stderr
