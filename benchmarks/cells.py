@@ -74,7 +74,7 @@ class Free(gymnasium.Env[Any, Any]):
 class Herd(pettingzoo.ParallelEnv[str, Any, Any]):
     """Agents with Dict observations, of which one dies on each step until half are left."""
 
-    metadata = {"name": "herd"}  # noqa: RUF012
+    metadata = {"name": "herd"}  # noqa: RUF012  (as Gymnasium declares it)
     space = Dict(position=Box(-1, 1, (2,), np.float32), view=Box(0, 9, (5, 5), np.uint8))
 
     def __init__(self, count: int) -> None:

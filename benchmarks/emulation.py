@@ -229,7 +229,7 @@ def iter_for_ever(items: list[Any]) -> Iterator[Any]:
 class Deaths(pettingzoo.ParallelEnv[str, Any, Any]):
     """128 agents with Dict observations; one dies on each step, until half of them are left."""
 
-    metadata = {"name": "deaths"}  # noqa: RUF012
+    metadata = {"name": "deaths"}  # noqa: RUF012  (as Gymnasium declares it)
 
     def __init__(self) -> None:
         self.possible_agents = [f"agent_{number}" for number in range(128)]

@@ -1,6 +1,6 @@
 """What native environments gain over as many ordinary ones; prints tables of docs/benchmarks.md.
 
-    python benchmarks/native.py --rounds 21 --num-envs 32
+    python benchmarks/native.py --rounds 21 --num-envs 32 [TASK...]
 
 All are stepped in this process by `Serial`; ALE's native games by its threads besides. Columns,
 medians over the rounds: environment steps per second; the ratio of that to the first row's, taken
@@ -18,7 +18,13 @@ from turns import median_ratio, take_turns
 
 from pufferlib import registry, vector
 
-TASKS = ("ALE/Breakout-v5", "procgen-coinrun-v0", "procgen-bigfish-v0")
+TASKS = (
+    "ALE/Breakout-v5",
+    "procgen-coinrun-v0",
+    "procgen-bigfish-v0",
+    "MicroRTS-8x8-workerRushAI",
+    "MicroRTS-16x16-workerRushAI",
+)
 ACTIONS = 64  # drawn beforehand
 
 
@@ -33,11 +39,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
+    parser.add_argument("tasks", nargs="*", default=TASKS, metavar="TASK")
     parser.add_argument("--rounds", type=int, default=21)
     parser.add_argument("--num-envs", type=int, default=32)
     parser.add_argument("--steps", type=int, default=32, help="of all environments, in a turn")
     arguments = parser.parse_args()
-    for task in TASKS:
+    for task in arguments.tasks:
         print_table(task, arguments.num_envs, arguments.steps, arguments.rounds)
 
 

@@ -14,6 +14,15 @@ CleanRL is scripts rather than a package. `--cleanrl PYTHON PPO` names its clean
 interpreter that can run it; it has a CartPole row then, with networks of its own: two of that size,
 one for the actions and one for the value. Each of its turns is a run from the start, timed by the
 script itself, from its first reset on; so it has no CPU time and no return to tell.
+
+Sample Factory 2 needs a gymnasium below 1.0, so a virtual environment of its own:
+
+    python -m venv sf-venv && sf-venv/bin/pip install torch==2.13.0
+    sf-venv/bin/pip install sample-factory==2.1.1 "ale-py<0.11" torch==2.13.0
+
+`--sample-factory sf-venv/bin/python` adds its rows, of one process and of asynchronous workers, to
+CartPole and Breakout: its own networks of our layers, on the bare CartPole and our Atari game. Each
+of its turns is a run from the start too; what is measured begins after as many rollouts again.
 """
 
 import argparse
@@ -26,6 +35,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -163,6 +173,27 @@ ALTERNATIVES: dict[str, Callable[[Cell], Contender]] = {
     "SB3 Subproc": functools.partial(of_sb3, kind="SubprocVecEnv", start_method="fork"),
 }
 CLEANRL = "CleanRL"
+SAMPLE_FACTORY: dict[str, dict[str, Any]] = {
+    "Sample Factory serial": {
+        "serial_mode": True,
+        "async_rl": False,
+        "num_workers": 1,
+        "num_envs_per_worker": ENVS,
+    },
+    "Sample Factory async": {
+        "serial_mode": False,
+        "async_rl": True,
+        "num_workers": WORKERS,
+        "num_envs_per_worker": ENVS // WORKERS,
+    },
+}
+SAMPLE_FACTORY_NETWORKS = {
+    "CartPole-v1": ["--nonlinearity=tanh", "--encoder_mlp_layers", "64", "64"],
+    "ALE/Breakout-v5": [
+        *("--nonlinearity=relu", "--encoder_conv_architecture=convnet_atari", "--obs_scale=255"),
+        *("--encoder_conv_mlp_layers", "512"),
+    ],
+}
 
 
 class Turn(NamedTuple):
@@ -193,21 +224,56 @@ def run_cleanrl(task: str, python: str, script: str, rollouts: int) -> Turn:
         "cuda": False,
     }
     words = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
-    with tempfile.TemporaryDirectory() as folder:  # it writes runs/ where it is
+    lines = run_apart([python, script, *words])
+    speeds = [line.split()[1] for line in lines if line.startswith("SPS:")]
+    return Turn(float(speeds[-1]), math.nan)
+
+
+def run_sample_factory(task: str, mode: dict[str, Any], python: str, rollouts: int) -> Turn:
+    """Run Sample Factory; return what the run tells last."""
+    settings = {
+        **mode,
+        "env": task,
+        "device": "cpu",
+        "worker_num_splits": 1,  # two halves of so few environments take it longer
+        "rollout": HORIZON,
+        "batch_size": ROLLOUT // MINIBATCHES,
+        "num_batches_per_epoch": MINIBATCHES,
+        "num_epochs": EPOCHS,
+        "shuffle_minibatches": True,
+        "use_rnn": False,
+        "normalize_input": False,
+        "normalize_returns": False,
+        "learning_rate": LEARNING_RATE,
+        "exploration_loss_coeff": ENTROPY,
+        "value_loss_coeff": VALUE / 2,  # of the squared error, where ours is of half of it
+        "ppo_clip_ratio": 0.2,
+        "max_grad_norm": 0.5,
+        "adam_eps": 1e-5,
+    }
+    script = str(Path(__file__).with_name("sample_factory_run.py").resolve())
+    words = [f"--{name}={value}" for name, value in settings.items()]
+    lines = run_apart([python, script, str(rollouts), *words, *SAMPLE_FACTORY_NETWORKS[task]])
+    return Turn(*map(float, lines[-1].split()))
+
+
+def run_apart(command: list[str]) -> list[str]:
+    """Run a command in a folder that goes afterwards, with one thread; return its lines."""
+    with tempfile.TemporaryDirectory() as folder:
         result = subprocess.run(
-            [python, os.path.abspath(script), *words],
+            command,
             cwd=folder,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             capture_output=True,
             text=True,
-            check=True,
         )
-    speeds = [line.split()[1] for line in result.stdout.splitlines() if line.startswith("SPS:")]
-    return Turn(float(speeds[-1]), math.nan)
+    if result.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{result.stderr[-4000:]}")
+    return result.stdout.splitlines()
 
 
 def compare(
-    cell: Cell, rounds: int, rollouts: int, cleanrl: list[str] | None
+    cell: Cell, rounds: int, rollouts: int, cleanrl: list[str] | None, sample_factory: str | None
 ) -> tuple[dict[str, list[Turn]], dict[str, float]]:
     """Return the turns of a cell's contenders, and the scores that they reached."""
     turns: dict[str, Callable[[], Turn]] = {}
@@ -222,6 +288,11 @@ def compare(
             scores[name] = contender.score
         if cleanrl and cell.task == "CartPole-v1":
             turns[CLEANRL] = functools.partial(run_cleanrl, cell.task, *cleanrl, rollouts)
+        if sample_factory and cell.task in SAMPLE_FACTORY_NETWORKS:
+            for name, mode in SAMPLE_FACTORY.items():
+                turns[name] = functools.partial(
+                    run_sample_factory, cell.task, mode, sample_factory, rollouts
+                )
         results = take_turns(turns, rounds)
         return results, {name: score() for name, score in scores.items()}
 
@@ -252,7 +323,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="turns of each contender")
     parser.add_argument("--rollouts", type=int, default=4, help="of a turn")
     parser.add_argument(
-        "--cleanrl", nargs=2, metavar=("PYTHON", "PPO"), help="its cleanrl/ppo.py, and what runs it"
+        "--cleanrl",
+        nargs=2,
+        type=os.path.abspath,
+        metavar=("PYTHON", "PPO"),
+        help="its cleanrl/ppo.py, and what runs it",
+    )
+    parser.add_argument(
+        "--sample-factory",
+        type=os.path.abspath,
+        metavar="PYTHON",
+        help="of the virtual environment that it is installed in",
     )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -260,7 +341,13 @@ def main() -> None:
     for name in arguments.only or CELLS:
         cell = CELLS[name]
         print(f"**{cell.task}, {steps:,} steps each** (`{name}`)\n")
-        results = compare(cell, arguments.rounds, arguments.rollouts, arguments.cleanrl)
+        results = compare(
+            cell,
+            arguments.rounds,
+            arguments.rollouts,
+            arguments.cleanrl,
+            arguments.sample_factory,
+        )
         print("\n".join(table(*results)), end="\n\n", flush=True)
 
 

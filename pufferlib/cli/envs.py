@@ -5,6 +5,8 @@ from rich.table import Table
 
 from pufferlib import registry
 
+_SOURCE_WIDTH = 100  # columns at which docstrings are wrapped
+
 
 def list_families() -> int:
     """Print every registered family, whether it is installed, and how to install it."""
@@ -30,10 +32,24 @@ def list_tasks(name: str) -> int:
     """Print what a family's module says of it, and its tasks, one a line."""
     module = registry.load(name)
     console = Console(highlight=False, markup=False)
-    console.print((module.__doc__ or "").strip() + "\n")
+    console.print(_unwrapped((module.__doc__ or "").strip()) + "\n")
     for task in module.FAMILY.tasks:
         console.print(task)
     return 0
+
+
+def _unwrapped(text: str) -> str:
+    """Join the lines of `text` that were broken only because the next word had no room."""
+    first, *others = text.splitlines()
+    lines, before = [first], first
+    for line in others:
+        word = line.partition(" ")[0]
+        if word and len(before) + 1 + len(word) > _SOURCE_WIDTH:
+            lines[-1] += f" {line}"
+        else:
+            lines.append(line)
+        before = line
+    return "\n".join(lines)
 
 
 def installed_samples() -> dict[str, str]:

@@ -57,7 +57,7 @@ class CrafterGame(gymnasium.Env[Any, Any]):
         **kwargs: passed to `crafter.Env`.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012  (as Gymnasium declares it)
 
     def __init__(self, render_mode: str | None, **kwargs: Any) -> None:
         self.render_mode = render_mode

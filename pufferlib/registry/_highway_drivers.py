@@ -62,10 +62,9 @@ class Drivers(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConst
 
     def render(self) -> Any:
         """Return a picture; highway-env's own is black where SDL has been told of no display."""
-        viewer = self.unwrapped.viewer  # type: ignore[attr-defined]
-        if viewer is None:
+        world: Any = self.unwrapped
+        if world.viewer is None:
             self.env.render()  # makes it
-            viewer = self.unwrapped.viewer  # type: ignore[attr-defined]
-        if viewer is not None:
-            viewer.enabled = True
+        if world.viewer is not None:
+            world.viewer.enabled = True
         return self.env.render()

@@ -38,7 +38,7 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Any, Any]):
         ArgumentError: the game cannot be loaded with these parameters, or has no such tensors.
     """
 
-    metadata = {"name": "open_spiel", "render_modes": ["ansi"]}  # noqa: RUF012
+    metadata = {"name": "open_spiel", "render_modes": ["ansi"]}  # noqa: RUF012  (as Gymnasium declares it)
 
     def __init__(
         self,

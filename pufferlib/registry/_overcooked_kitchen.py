@@ -42,7 +42,7 @@ class Kitchen(pettingzoo.ParallelEnv[Agent, Any, int]):
         shaped_reward: what a cook's own useful deeds count beside the soups of both.
     """
 
-    metadata = {"name": "overcooked", "render_modes": ["rgb_array"]}  # noqa: RUF012
+    metadata = {"name": "overcooked", "render_modes": ["rgb_array"]}  # noqa: RUF012  (as Gymnasium declares it)
 
     def __init__(self, layout: str, horizon: int, shaped_reward: float) -> None:
         self.rules = OvercookedGridworld.from_layout_name(layout)

@@ -40,7 +40,7 @@ class ProcgenGame(gymnasium.Env[Any, Any]):
         render_mode: None or "rgb_array".
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 15}  # noqa: RUF012
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 15}  # noqa: RUF012  (as Gymnasium declares it)
 
     def __init__(self, options: dict[str, Any], render_mode: str | None) -> None:
         self.observation_space, self.action_space = _OBSERVATIONS, _ACTIONS

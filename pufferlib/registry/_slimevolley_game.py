@@ -64,7 +64,7 @@ class SlimeGame(gymnasium.Env[Any, Any]):
         render_mode: None or "rgb_array".
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 50}  # noqa: RUF012
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 50}  # noqa: RUF012  (as Gymnasium declares it)
 
     def __init__(
         self,

@@ -14,6 +14,7 @@ mayari. The others draw random numbers of their own, or think for a time and not
 from collections.abc import Sequence
 from typing import Any
 
+from pufferlib.exceptions import ArgumentError
 from pufferlib.registry._family import Family, creator_of, lazily
 
 FAMILY = Family(
@@ -95,21 +96,28 @@ REWARD_WEIGHT = (10.0, 1.0, 1.0, 0.2, 1.0, 4.0)
 
 def make_env(
     name: str = FAMILY.default,
+    num_envs: int | None = None,
+    *,
     map_path: str | None = None,
     max_steps: int = 2000,
     reward_weight: Sequence[float] = REWARD_WEIGHT,
     render_mode: str | None = "rgb_array",
 ) -> Any:
-    """Return the task `name`, flat, with episode statistics.
+    """Return the task `name`, flat, with episode statistics; or many games of it as one.
 
     A task is the size of its map and the name of a bot in `gym_microrts.microrts_ai`. At an
     episode's end `info` has, besides `episode_return` and `episode_length`: `win`, and the sums of
     the unweighted rewards `gathered`, `workers`, `buildings`, `attacks` and `combat_units`.
 
+    With `num_envs` it is a native environment: that many games, each a row and against a bot of its
+    own, which one call to Java steps in this process (docs/benchmarks.md). All is as with one game,
+    the last observation of an episode too; the picture is of the first.
+
     Java starts with the first environment of a process. Make none before workers are forked.
 
     Args:
         name: one of `FAMILY.tasks`.
+        num_envs: games of one native environment; one ordinary environment if None.
         map_path: another map, such as "maps/8x8/bases8x8.xml", of those that gym_microrts brings.
         max_steps: a game is truncated after so many.
         reward_weight: of winning or losing, resources gathered, workers, buildings, attacks, combat
@@ -117,18 +125,24 @@ def make_env(
         render_mode: "rgb_array" draws the map, None nothing. Drawing costs nothing until asked for.
 
     Raises:
-        ArgumentError: a map that there is not, or other than six weights.
+        ArgumentError: a map that there is not, other than six weights, or fewer than one game.
         CallOrderError: Java was started before this process was forked.
         NotInstalledError: there is no Java.
     """
     FAMILY.check(name)
+    if num_envs is not None and num_envs < 1:
+        raise ArgumentError(f"num_envs must be at least 1; got num_envs={num_envs}.")
+    _, size, opponent = name.split("-")
+    game = (opponent, map_path or _MAPS[size], max_steps, reward_weight, render_mode)
+    if num_envs is not None:
+        from pufferlib.registry._microrts_native import MicroRTSGames
+
+        return MicroRTSGames(num_envs, *game)
     from pufferlib.emulation import GymnasiumPufferEnv
     from pufferlib.registry._microrts_game import Game
     from pufferlib.wrappers import EpisodeStats
 
-    _, size, opponent = name.split("-")
-    game = Game(opponent, map_path or _MAPS[size], max_steps, reward_weight, render_mode)
-    return GymnasiumPufferEnv(EpisodeStats(game))
+    return GymnasiumPufferEnv(EpisodeStats(Game(*game)))
 
 
 env_creator = creator_of(FAMILY, make_env)

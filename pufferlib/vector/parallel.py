@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,54 +16,7 @@ from pufferlib.vector.block import Description
 from pufferlib.vector.interface import METADATA, ActionCheck, Turns
 from pufferlib.vector.ledger import Lost
 from pufferlib.vector.restart import RestartPolicy
-
-
-class WorkerGroup(Protocol):
-    """The workers of a backend, wherever they run.
-
-    `order_step` and `order_all` begin, `first_ready` waits, `take_answer` says what came of it.
-    Each may raise a `WorkerError`, where one failed and is not replaced.
-    """
-
-    def descriptions(self) -> tuple[Description, list[int]]:
-        """Wait until every environment is made; return how all look, and the rows of each."""
-        ...
-
-    def share(self, rows: int, starts: list[int]) -> tuple[Buffers, NDArray[Any]]:
-        """Allocate rows and their actions; a worker's begin at its own of `starts`."""
-        ...
-
-    def order_step(self, worker: int) -> None:
-        """Tell a worker to step its environments with its rows of the actions."""
-        ...
-
-    def order_all(self, command: str, arguments: Sequence[tuple[Any, ...]]) -> None:
-        """Tell every worker to do something else."""
-        ...
-
-    def first_ready(self, count: int, group_size: int | None) -> list[int]:
-        """Wait until `count` workers, or a group of neighbours, are ready; return which."""
-        ...
-
-    def take_answer(self, worker: int) -> Any:
-        """Return the infos or results of a worker, `Lost`, or None if it is just done."""
-        ...
-
-    def settle(self) -> None:
-        """Wait until every worker can be told anything, those in the place of others, too."""
-        ...
-
-    def unsettle(self) -> None:
-        """Leave the rows of those in the place of others as they are, until the next step."""
-        ...
-
-    def drain(self) -> None:
-        """Wait for all that are busy, and forget what they answered."""
-        ...
-
-    def close(self) -> None:
-        """End every worker. May be called again."""
-        ...
+from pufferlib.vector.worker_group import WorkerGroup
 
 
 class Parallel:

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from pufferlib.environment import Buffers
 from pufferlib.exceptions import ArgumentError, WorkerError
 from pufferlib.vector.arguments import Creation
-from pufferlib.vector.block import Description, common_description
 from pufferlib.vector.failure import Failure, lost_error, stuck_error
-from pufferlib.vector.ledger import Ledger, pickled
+from pufferlib.vector.ledger import pickled
 from pufferlib.vector.ray_actor import Answer, PackedRows, RayWorker
 from pufferlib.vector.ray_cluster import Lease, ray_module
-from pufferlib.vector.restart import RestartPolicy, check_replacement
+from pufferlib.vector.restart import RestartPolicy
+from pufferlib.vector.worker_group import WorkerGroup
 
 _GRACE_S = 1.0  # for workers to close their environments before they are stopped
 _LOOK_S = 0.5  # at most, until a failure is known while others are being waited for
@@ -43,8 +43,8 @@ def actor_class(num_cpus: float, ray_options: Mapping[str, Any]) -> Any:
         ) from error
 
 
-class RayWorkers:
-    """What each actor was told to do, and what it has answered; `WorkerGroup` says the rest.
+class RayWorkers(WorkerGroup):
+    """Actors.
 
     Nothing is left of the actors once this object is closed, collected, or the interpreter exits.
 
@@ -66,15 +66,12 @@ class RayWorkers:
         policy: RestartPolicy,
         lease: Lease,
     ) -> None:
-        self._ray, self._timeout_s, self._policy = ray_module(), timeout_s, policy
-        per_worker = len(made) // num_workers
-        self._envs = [range(w * per_worker, (w + 1) * per_worker) for w in range(num_workers)]
-        self._ledger = Ledger(num_workers, timeout_s)
-        self._new: set[int] = set()  # workers that have not said what their environments are
+        super().__init__(len(made), num_workers, timeout_s)
+        self._ray, self._policy = ray_module(), policy
         self._tasks: dict[int, Any] = {}  # by worker, Ray's reference to the answer it owes
-        self._seed: int | None = None
         self._buffers: Buffers | None = None
-        self._actor_class, self._actors = actors, []  # type: ignore[var-annotated]
+        self._actor_class = actors
+        self._actors: list[Any] = []
         self._stop = weakref.finalize(self, _stop, os.getpid(), self._actors, lease)
         what = "env_creators, env_args and env_kwargs"
         try:
@@ -90,17 +87,6 @@ class RayWorkers:
         self._actors[worker : worker + 1] = [actor]
         self._new.add(worker)
         self._began(worker, "__init__", actor.make.remote(self._pickled[worker]))
-
-    def descriptions(self) -> tuple[Description, list[int]]:
-        """See `WorkerGroup`."""
-        descriptions: list[Description] = []
-        num_agents: list[int] = []
-        for worker in self.first_ready(len(self._envs), None):
-            new, counts = self.take_answer(worker)
-            descriptions += new
-            num_agents += counts
-        self._description, self._num_agents = common_description(descriptions), num_agents
-        return self._description, num_agents
 
     def share(self, rows: int, starts: list[int]) -> tuple[Buffers, NDArray[Any]]:
         """See `WorkerGroup`; an actor has rows of its own, that are copied to these."""
@@ -124,7 +110,7 @@ class RayWorkers:
         self._began(worker, "step", task)
 
     def order_all(self, command: str, arguments: Sequence[tuple[Any, ...]]) -> None:
-        """See `WorkerGroup`. Tells none unless all of it can be sent."""
+        """See `WorkerGroup`."""
         messages = [pickled(f"The arguments of {command}", (command, *own)) for own in arguments]
         if command == "reset":
             self._seed = arguments[0][0]
@@ -132,42 +118,12 @@ class RayWorkers:
             doing = own[0] if command == "call" else command
             self._began(worker, doing, self._actors[worker].obey.remote(messages[worker]))
 
-    def first_ready(self, count: int, group_size: int | None) -> list[int]:
-        """See `WorkerGroup`."""
-        while True:
-            taken = self._ledger.take(count, group_size)
-            if taken is not None:
-                return taken
-            self._wait(self._ledger.wanted(count, group_size))
-
-    def settle(self) -> None:
-        """See `WorkerGroup`."""
-        for worker in self._ledger.let_replacements_write():
-            self._reset_if_due(worker)
-        while self._tasks:
-            self._wait(1)
-
-    def unsettle(self) -> None:
-        """See `WorkerGroup`."""
-        self._ledger.hold_replacements()
-
-    def take_answer(self, worker: int) -> Any:
-        """See `WorkerGroup`."""
-        return self._ledger.take_answer(worker)
-
-    def drain(self) -> None:
-        """See `WorkerGroup`."""
-        while self._tasks:
-            self._wait(1)
-        self._ledger.forget()
-
     def close(self) -> None:
         """See `WorkerGroup`."""
         self._tasks.clear()
         self._stop()
 
     def _wait(self, wanted: int) -> None:
-        """Wait until `wanted` more are ready, or some worker is late, or a short while."""
         workers = sorted(self._tasks, key=lambda worker: self._ledger.since_s[worker])
         tasks = [self._tasks[worker] for worker in workers]  # told first, heard first
         wanted = min(wanted, len(tasks))
@@ -201,8 +157,8 @@ class RayWorkers:
 
     def _hear(self, worker: int, answer: Answer | Exception) -> None:
         if isinstance(answer, Exception):
-            doing = self._ledger.doing[worker] or "nothing"
-            self._fail(worker, lost_error(worker, self._envs[worker], answer, doing))
+            error = lost_error(worker, self._envs[worker], answer, self._doing(worker))
+            self._fail(worker, error)
             return
         message: Any = None if answer[0] is None else pickle.loads(answer[0])
         if isinstance(message, Failure):
@@ -219,21 +175,10 @@ class RayWorkers:
                 return
         self._ledger.finished(worker, message)
 
-    def _check_replacement(
-        self, worker: int, descriptions: list[Description], num_agents: list[int]
-    ) -> None:
-        """Refuse environments that are not like those before."""
-        envs = self._envs[worker]
-        before = self._num_agents[envs.start : envs.stop]
-        check_replacement(worker, before, num_agents)
-        common_description([self._description, *descriptions])
-
-    def _reset_if_due(self, worker: int) -> None:
-        """Begin the episodes of a replacement, once its rows may be written."""
-        if self._ledger.is_due_to_reset(worker):
-            seed = self._policy.new_seed(self._seed, worker)
-            task = self._actors[worker].obey.remote(pickled("seed", ("reset", seed)))
-            self._began(worker, "reset", task)
+    def _order_reset(self, worker: int) -> None:
+        seed = self._policy.new_seed(self._seed, worker)
+        task = self._actors[worker].obey.remote(pickled("seed", ("reset", seed)))
+        self._began(worker, "reset", task)
 
     def _fail(self, worker: int, error: WorkerError) -> None:
         """Replace a worker where that is the policy and its environments were made once.
@@ -250,7 +195,7 @@ class RayWorkers:
 
     def _stuck(self, worker: int) -> WorkerError:
         assert self._timeout_s is not None
-        doing = self._ledger.doing[worker] or "nothing"
+        doing = self._doing(worker)
         error = stuck_error(worker, self._envs[worker], self._timeout_s, doing)
         if doing == "__init__":
             free = self._ray.available_resources().get("CPU", 0)

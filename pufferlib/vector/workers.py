@@ -19,22 +19,23 @@ from numpy.typing import NDArray
 from pufferlib.environment import Buffers
 from pufferlib.exceptions import WorkerError
 from pufferlib.vector.arguments import Creation
-from pufferlib.vector.block import Block, Description, common_description
+from pufferlib.vector.block import Block, Description
 from pufferlib.vector.failure import Failure, death_error, start_error, stuck_error
 from pufferlib.vector.gate import Gate
-from pufferlib.vector.ledger import Ledger, pickled
+from pufferlib.vector.ledger import pickled
 from pufferlib.vector.memory import RowMemory
 from pufferlib.vector.process import WorkerProcess, stop
-from pufferlib.vector.restart import RestartPolicy, check_replacement
+from pufferlib.vector.restart import RestartPolicy
 from pufferlib.vector.worker import COMMAND, DONE, STEP, Share
+from pufferlib.vector.worker_group import WorkerGroup
 
 _LOOK_S = 0.05  # between two looks at whether every process still lives
 _LOOK_AT_NEW_S = 0.005  # while one is being started
 _LOOK_AT_FIRST_S = 0.5  # while all are
 
 
-class Workers:
-    """What each worker was told to do, and what it has answered.
+class Workers(WorkerGroup):
+    """Processes, and maybe the caller.
 
     Nothing is left of the processes once this object is closed, collected, or the interpreter
     exits.
@@ -57,14 +58,8 @@ class Workers:
         caller_steps: bool,
         policy: RestartPolicy,
     ) -> None:
-        self._timeout_s, self._context, self._policy = timeout_s, context, policy
-        self._envs = [
-            range(w * len(made) // num_workers, (w + 1) * len(made) // num_workers)
-            for w in range(num_workers)
-        ]
-        self._ledger = Ledger(num_workers, timeout_s)
-        self._new: set[int] = set()  # processes that have not said what their environments are
-        self._seed: int | None = None
+        super().__init__(len(made), num_workers, timeout_s)
+        self._context, self._policy = context, policy
         self._looked_s = 0.0  # when it was last seen that every process lives
         self._processes: list[WorkerProcess] = []
         self._gates: list[Gate] = []  # the one there is, once the memory is shared
@@ -99,20 +94,13 @@ class Workers:
         self._ledger.began(worker, "__init__")
 
     def descriptions(self) -> tuple[Description, list[int]]:
-        """Wait until every environment is made; return how all look, and the rows of each."""
-        descriptions: list[Description] = []
-        num_agents: list[int] = []
+        """See `WorkerGroup`."""
         if self._block is not None:  # while the processes make theirs
             self._run_own("__init__", lambda block: (block.make(self._own), block.num_agents))
-        for worker in sorted(self.first_ready(len(self._envs), None)):
-            new, counts = self.take_answer(worker)
-            descriptions += new
-            num_agents += counts
-        self._description, self._num_agents = common_description(descriptions), num_agents
-        return self._description, num_agents
+        return super().descriptions()
 
     def share(self, rows: int, starts: list[int]) -> tuple[Buffers, NDArray[Any]]:
-        """Allocate the rows and hand them to every worker; return (buffers, actions)."""
+        """See `WorkerGroup`. Each worker maps the same memory."""
         self._starts, self._rows = starts, rows
         look = self._description
         memory = RowMemory(
@@ -150,7 +138,7 @@ class Workers:
             raise self._death(worker) from None
 
     def order_step(self, worker: int) -> None:
-        """Tell a worker to step its environments."""
+        """See `WorkerGroup`."""
         if self._ledger.ask_replacement(worker):
             self._reset_if_due(worker)
             return
@@ -161,7 +149,7 @@ class Workers:
             self._own_command = ("step", self._own_actions)
 
     def order_all(self, command: str, arguments: Sequence[tuple[Any, ...]]) -> None:
-        """Tell every worker to do something else; tell none unless all of it can be sent."""
+        """See `WorkerGroup`."""
         messages = [pickled(f"The arguments of {command}", (command, *own)) for own in arguments]
         if command == "reset":
             self._seed = arguments[0][0]
@@ -181,54 +169,24 @@ class Workers:
             self._fail(worker, self._death(worker))
 
     def first_ready(self, count: int, group_size: int | None) -> list[int]:
-        """Wait until `count` workers are ready; return them, no longer counted as ready.
-
-        Args:
-            count: how many.
-            group_size: if given, only whole groups of that many neighbours, with `count` one group.
-
-        Raises:
-            WorkerError: a worker failed, died, or exceeded the timeout, and is not replaced.
-        """
+        """See `WorkerGroup`. The caller's own environments come first."""
         if self._block is not None and self._ledger.doing[-1] is not None:
             self._obey_own()
-        while True:
-            taken = self._ledger.take(count, group_size)
-            if taken is not None:
-                return taken
-            self._wait(self._ledger.wanted(count, group_size))
-
-    def settle(self) -> None:
-        """Wait until every replacement has begun its episodes."""
-        for worker in self._ledger.let_replacements_write():
-            self._reset_if_due(worker)
-        while any(self._ledger.doing):
-            self._wait(1)
-
-    def unsettle(self) -> None:
-        """Let replacements begin again with the next step, and write no rows before."""
-        self._ledger.hold_replacements()
-
-    def take_answer(self, worker: int) -> Any:
-        """Return what a worker answered, None if only that it is done."""
-        return self._ledger.take_answer(worker)
+        return super().first_ready(count, group_size)
 
     def drain(self) -> None:
-        """Wait for all workers that are busy, and forget what they answered."""
+        """See `WorkerGroup`."""
         if self._block is not None:
             self._ledger.doing[-1] = None  # what the caller has not begun it need not do
-        while any(self._ledger.doing):
-            self._wait(1)
-        self._ledger.forget()
+        super().drain()
 
     def close(self) -> None:
-        """End every process and close every connection. May be called again."""
+        """See `WorkerGroup`."""
         self._stop()
         if self._block is not None:
             self._block.close()
 
     def _wait(self, wanted: int) -> None:
-        """Wait until `wanted` more are ready, or there is other news, or a short while."""
         if not self._gates:
             self._hear_new(self._ledger.left_s(_LOOK_AT_FIRST_S))
         else:
@@ -248,9 +206,6 @@ class Workers:
             answered.sort(key=lambda each: self._ledger.since_s[each[0]])  # told first, heard first
             for worker, answer in answered:
                 self._hear(worker, answer)
-        self._look_for_the_late()
-
-    def _look_for_the_late(self) -> None:
         for worker in self._ledger.late():
             self._fail(worker, self._stuck(worker))
 
@@ -272,10 +227,7 @@ class Workers:
         if not self._gates:
             self._ledger.finished(worker, answer)
             return
-        descriptions, num_agents = answer
-        envs = self._envs[worker]
-        check_replacement(worker, self._num_agents[envs.start : envs.stop], num_agents)
-        common_description([self._description, *descriptions])
+        self._check_replacement(worker, *answer)
         try:
             self._hand_over(worker, self._memory_fd)
         except WorkerError as error:
@@ -284,12 +236,10 @@ class Workers:
         self._ledger.made_replacement(worker)
         self._reset_if_due(worker)
 
-    def _reset_if_due(self, worker: int) -> None:
-        """Begin the episodes of a replacement, once its rows may be written."""
-        if self._ledger.is_due_to_reset(worker):
-            self._ledger.began(worker, "reset")
-            seed = self._policy.new_seed(self._seed, worker)
-            self._command(worker, pickled("seed", ("reset", seed)))
+    def _order_reset(self, worker: int) -> None:
+        self._ledger.began(worker, "reset")
+        seed = self._policy.new_seed(self._seed, worker)
+        self._command(worker, pickled("seed", ("reset", seed)))
 
     def _hear(self, worker: int, answer: int) -> None:
         try:
@@ -357,10 +307,8 @@ class Workers:
 
     def _stuck(self, worker: int) -> WorkerError:
         assert self._timeout_s is not None
-        doing = self._ledger.doing[worker] or "nothing"
-        return stuck_error(worker, self._envs[worker], self._timeout_s, doing)
+        return stuck_error(worker, self._envs[worker], self._timeout_s, self._doing(worker))
 
     def _death(self, worker: int) -> WorkerError:
         exit_code = self._processes[worker].exit_code()
-        doing = self._ledger.doing[worker] or "nothing"
-        return death_error(worker, self._envs[worker], exit_code, doing)
+        return death_error(worker, self._envs[worker], exit_code, self._doing(worker))

@@ -278,6 +278,15 @@ def test_envs_lists_every_family_and_the_tasks_of_one(capsys):
     assert set(registry.load("nethack").FAMILY.tasks) <= set(lines)
 
 
+def test_what_envs_says_of_a_family_fits_the_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "1000")
+    assert main(["envs", "open_spiel"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (observations,) = (line for line in lines if line.startswith("Observations: "))
+    assert observations.endswith("1 to 5 agents.")
+    assert "Install: make install ENV=open_spiel" in lines
+
+
 SAMPLES = {"ocean": "squared", "classic_control": "Acrobot-v1"}
 
 

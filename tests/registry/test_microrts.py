@@ -1,18 +1,22 @@
-"""MicroRTS: the package's own game with its last observation, and Java started where it may be."""
+"""MicroRTS: the package's own game with its last observation; many at once; where Java may be."""
 
 import inspect
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
 from gym_microrts import microrts_ai
 
+from pufferlib.emulation import native
 from pufferlib.exceptions import ArgumentError
 from pufferlib.registry import microrts
+from pufferlib.testing import check_env
 
 RUSH = "MicroRTS-8x8-workerRushAI"
 NOTHING = np.zeros(448, int)
+PARTS = (6, 4, 4, 4, 4, 7, 49)
 
 
 def test_the_tasks_are_the_bots_of_the_package():
@@ -84,6 +88,74 @@ def test_time_truncates_and_a_loss_terminates():
     assert info["episode_return"] == pytest.approx(sum(rewards))
 
 
+def legal_actions(masks, random):
+    """Return for masks (games, cells, 78) actions of which each part is allowed, where any is."""
+    preference = masks * random.random(masks.shape)
+    parts = np.split(preference, np.cumsum(PARTS)[:-1], axis=-1)
+    return np.stack([part.argmax(-1) for part in parts], -1).reshape(len(masks), -1)
+
+
+@pytest.mark.parametrize(
+    ("name", "kwargs", "steps", "least"),  # terminals and truncations
+    [
+        (RUSH, {}, 500, (2, 0)),
+        (RUSH, {"max_steps": 30, "reward_weight": (3, 1, 0.5, 0.2, 2, 1)}, 75, (0, 6)),
+        ("MicroRTS-16x16-workerRushAI", {"max_steps": 600}, 700, (1, 2)),
+    ],
+)
+def test_many_games_play_as_one_does(name, kwargs, steps, least):
+    """Each other actions, over ends of both kinds; and again after a reset in the middle."""
+    ones = [microrts.make_env(name, **kwargs) for _ in range(3)]
+    many = microrts.make_env(name, 3, **kwargs)
+    random = np.random.default_rng(0)
+    ends = np.zeros(2, int)
+    for episode_steps in (17, steps):
+        expected = np.stack([one.reset(seed=0)[0] for one in ones])
+        np.testing.assert_array_equal(many.reset(seed=0)[0], expected)
+        for _ in range(episode_steps):
+            masks = many.observation_layout.unflatten(expected)["action_mask"]
+            actions = legal_actions(masks, random)
+            infos = many.step(actions)[4]
+            told = []
+            for game, one in enumerate(ones):
+                expected[game], reward, terminated, truncated, info = one.step(actions[game])
+                assert many.rewards[game] == np.float32(reward)
+                assert (many.terminals[game], many.truncations[game]) == (terminated, truncated)
+                if terminated or truncated:
+                    np.testing.assert_array_equal(many.final_observations[game], expected[game])
+                    expected[game] = one.reset()[0]
+                    told.append(info)
+            np.testing.assert_array_equal(many.observations, expected)
+            assert infos == told
+            assert many.masks.all()
+            ends += many.terminals.sum(), many.truncations.sum()
+    assert (ends >= least).all()
+    many.close()
+
+
+@pytest.mark.parametrize("num_envs", [None, 2])
+def test_a_loss_in_the_last_step_allowed_is_no_truncation(num_envs):
+    def end_of_doing_nothing(max_steps):
+        env = native(microrts.make_env(RUSH, num_envs, max_steps=max_steps))
+        env.reset(seed=0)
+        for step in range(1, 2001):
+            env.step(np.tile(NOTHING, (env.num_agents, 1)))
+            if (env.terminals | env.truncations).any():
+                assert env.terminals.all() != env.truncations.all()
+                return step, bool(env.terminals.all())
+        raise AssertionError("no end")
+
+    length, is_lost = end_of_doing_nothing(2000)
+    assert is_lost
+    assert end_of_doing_nothing(length) == (length, True)
+    assert end_of_doing_nothing(length - 1) == (length - 1, False)
+
+
+@pytest.mark.timeout(60)
+def test_many_games_keep_the_contract():
+    check_env(partial(microrts.make_env, RUSH, num_envs=3, max_steps=70))
+
+
 def test_weights_make_the_reward():
     env = microrts.make_env(RUSH, reward_weight=(3, 0, 0, 0, 0, 0))
     env.reset(seed=0)
@@ -106,11 +178,31 @@ def test_a_picture_shows_both_sides():
     assert microrts.make_env(RUSH, render_mode=None).render() is None
 
 
+def test_the_picture_of_many_is_of_the_first():
+    one, many = microrts.make_env(RUSH), microrts.make_env(RUSH, 2)
+    one.reset(seed=0)
+    many.reset(seed=0)
+    actions = many.single_action_space.nvec * np.random.default_rng(0).random((60, 448))
+    for action in actions.astype(int):
+        one.step(action)
+        many.step(np.stack([action, NOTHING]))
+    assert many.render_mode == "rgb_array"
+    np.testing.assert_array_equal(many.render(), one.render())
+    assert (many.observations[0] != many.observations[1]).any()
+    assert microrts.make_env(RUSH, 2, render_mode=None).render() is None
+
+
 def test_a_wrong_map_and_wrong_weights_are_refused():
     with pytest.raises(ArgumentError, match=r"no map 'maps/none\.xml'\. Name one below"):
         microrts.make_env(map_path="maps/none.xml")
     with pytest.raises(ArgumentError, match=r"reward_weight must be 6 numbers, for WinLoss"):
         microrts.make_env(reward_weight=(1, 2))
+
+
+@pytest.mark.parametrize("num_envs", [0, -3])
+def test_fewer_than_one_game_is_refused(num_envs):
+    with pytest.raises(ArgumentError, match=rf"at least 1; got num_envs={num_envs}\."):
+        microrts.make_env(num_envs=num_envs)
 
 
 @pytest.mark.timeout(60)

@@ -28,7 +28,7 @@ class Multiagent(pettingzoo.ParallelEnv[int, Any, Any]):
         ArgumentError: fewer than two players.
     """
 
-    metadata = {"name": "multiagent_v0", "render_modes": ["ansi"]}  # noqa: RUF012
+    metadata = {"name": "multiagent_v0", "render_modes": ["ansi"]}  # noqa: RUF012  (as Gymnasium declares it)
     render_mode = "ansi"
 
     def __init__(self, players: int = 2) -> None:

@@ -32,7 +32,7 @@ class Performance(gymnasium.Env[NDArray[np.uint8], Any]):
         ArgumentError: a delay or deviation below 0, a size or length below 1.
     """
 
-    metadata = {"render_modes": ["ansi"]}  # noqa: RUF012
+    metadata = {"render_modes": ["ansi"]}  # noqa: RUF012  (as Gymnasium declares it)
     render_mode = "ansi"
 
     def __init__(

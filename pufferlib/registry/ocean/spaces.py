@@ -31,7 +31,7 @@ class Spaces(gymnasium.Env[Any, Any]):
 
     observation_space: Dict
     action_space: Dict
-    metadata = {"render_modes": ["ansi"]}  # noqa: RUF012
+    metadata = {"render_modes": ["ansi"]}  # noqa: RUF012  (as Gymnasium declares it)
     render_mode = "ansi"
 
     def __init__(self) -> None:

@@ -1,0 +1,94 @@
+"""What the preset of each family learns in minutes; prints the table of docs/learning.md.
+
+    OMP_NUM_THREADS=1 python benchmarks/presets.py --jobs 2 --runs runs/presets [FAMILY...]
+
+Each row is `puffer train TASK --train.total_timesteps STEPS`, with nothing else set, in a process
+of its own. Columns: the mean return of whole episodes from seeds that training never saw, with its
+95% interval, of a random policy and of the trained one; the steps, those of each agent counted; the
+minutes of training, by the clock.
+`puffer plot RUNS/* --out docs/images/presets.svg` draws the curves.
+"""
+
+import argparse
+import concurrent.futures
+import contextlib
+import io
+import multiprocessing
+import time
+from pathlib import Path
+
+from pufferlib.cli.evaluation import compare
+from pufferlib.cli.main import main as puffer
+from pufferlib.cli.run_folder import CHECKPOINT, read_config
+
+FIRST_SEED = 1_000_000
+# Of each family a task and its steps; longest first, so that two jobs end at about the same time.
+ROWS = {
+    "atari": ("ALE/Breakout-v5", 300_000),
+    "crafter": ("CrafterReward-v1", 150_000),
+    "nmmo": ("NMMO-Small", 400_000),
+    "stable_retro": ("Airstriker-Genesis-v0", 80_000),
+    "highway": ("highway-fast-v0", 20_000),
+    "mujoco": ("HalfCheetah-v5", 300_000),
+    "dm_control": ("dm_control/cheetah-run-v0", 400_000),
+    "microrts": ("MicroRTS-8x8-workerRushAI", 150_000),
+    "butterfly": ("knights_archers_zombies_v11", 500_000),
+    "slimevolley": ("SlimeVolley-v0", 2_000_000),
+    "vizdoom": ("VizdoomBasic-v1", 100_000),
+    "griddly": ("GDY-Sokoban-v0", 400_000),
+    "overcooked": ("overcooked/cramped_room", 1_000_000),
+    "sisl": ("pursuit_v5", 500_000),
+    "magent": ("battle_v4", 2_000_000),
+    "mpe": ("simple_spread_v3", 1_000_000),
+    "pettingzoo_classic": ("hanabi_v5", 500_000),
+    "lbforaging": ("Foraging-8x8-2p-3f-v3", 800_000),
+    "pokemon_red": ("HomebrewWalk-v0", 50_000),
+    "bsuite": ("bsuite/catch-v0", 100_000),
+    "open_spiel": ("open_spiel/catch", 100_000),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("families", nargs="*", default=[*ROWS], metavar="FAMILY")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at a time")
+    parser.add_argument("--episodes", type=int, default=32, help="that decide")
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs/presets"), help="folder of the runs"
+    )
+    arguments = parser.parse_args()
+    if unknown := set(arguments.families) - set(ROWS):
+        parser.error(f"no row for {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
+    print("| task | random | trained | steps | minutes |\n|---|---|---|---|---|", flush=True)
+    spawn = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(
+        arguments.jobs, spawn, max_tasks_per_child=1
+    ) as pool:
+        rows = {
+            pool.submit(row, *ROWS[family], arguments.runs, arguments.episodes): family
+            for family in arguments.families
+        }
+        for done in concurrent.futures.as_completed(rows):
+            error = done.exception()
+            failed = f"| {rows[done]} | failed: {error} | | | |"
+            print(done.result() if error is None else failed, flush=True)
+
+
+def row(task: str, timesteps: int, runs: Path, episodes: int) -> str:
+    """Train `task` from its preset and evaluate it; return its row of the table."""
+    folder = runs / task.replace("/", "-")
+    said = io.StringIO()
+    began_s = time.monotonic()
+    with contextlib.redirect_stdout(said):
+        arguments = ["train", task, "--run", str(folder)]
+        status = puffer([*arguments, "--train.total_timesteps", str(timesteps)])
+    minutes = (time.monotonic() - began_s) / 60
+    if status != 0:
+        raise RuntimeError(said.getvalue()[-300:])
+    results = compare(read_config(folder), folder / CHECKPOINT, episodes, FIRST_SEED)
+    scores = f"{results['random']} | {results['trained']}"
+    return f"| `{task}` | {scores} | {timesteps:,} | {minutes:.1f} |"
+
+
+if __name__ == "__main__":
+    main()

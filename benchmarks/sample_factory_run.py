@@ -1,0 +1,80 @@
+"""One training by Sample Factory, by a Python that has it; benchmarks/training.py starts this.
+
+    PYTHON benchmarks/sample_factory_run.py ROLLOUTS --env=CartPole-v1 ...
+
+What follows ROLLOUTS are Sample Factory's own settings. Prints, as its last line, the environment
+steps per second of so many iterations, and the CPU time of all its processes in them, microseconds
+per step. As many iterations before those warm up, as the first turn of the other contenders does.
+"""
+
+import os
+import sys
+from pathlib import Path
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import gymnasium
+from sample_factory.algo.runners.runner import AlgoObserver, Runner
+from sample_factory.cfg.arguments import parse_full_cfg, parse_sf_args
+from sample_factory.envs.env_utils import register_env
+from sample_factory.train import make_runner
+from turns import cpu_s, descendants
+
+
+class Mark(NamedTuple):
+    """A moment, and the CPU time used by then."""
+
+    wall_s: float
+    cpu_s: float
+
+
+class Clock(AlgoObserver):
+    """Marks the ends of the iterations between which the speed is taken."""
+
+    def __init__(self, iterations: tuple[int, int]) -> None:
+        self.iterations = iterations
+        self.pids: list[int] = []
+        self.marks: list[Mark] = []
+
+    def on_start(self, runner: Runner) -> None:
+        self.pids = [os.getpid(), *descendants()]
+
+    def on_training_step(self, runner: Runner, training_iteration_since_resume: int) -> None:
+        if training_iteration_since_resume in self.iterations:
+            self.marks.append(Mark(perf_counter(), cpu_s(self.pids)))
+
+
+def make_env(task: str, *_: Any, **__: Any) -> Any:
+    """Return the game that the other contenders play."""
+    if not task.startswith("ALE/"):
+        return gymnasium.make(task, disable_env_checker=True)
+    import ale_py
+
+    sys.path.append(str(Path(__file__).parents[1]))  # our package, which pip would not put here
+    from pufferlib.registry._atari_game import AtariGame
+
+    ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
+    game = gymnasium.make(task, frameskip=1, disable_env_checker=True)
+    return AtariGame(game, 4, 4, 84, 30, False, False, False)
+
+
+def main() -> None:
+    """Train as the command line says and print what it took."""
+    rollouts, settings = int(sys.argv[1]), sys.argv[2:]
+    parser, _ = parse_sf_args(settings)
+    config = parse_full_cfg(parser, settings)
+    register_env(config.env, make_env)
+    rollout = config.batch_size * config.num_batches_per_epoch
+    config.train_for_env_steps = 2 * rollouts * rollout
+    config, runner = make_runner(config)
+    clock = Clock((rollouts, 2 * rollouts))
+    runner.register_observer(clock)
+    runner.init()
+    runner.run()
+    began, ended = clock.marks
+    steps = rollouts * rollout
+    print(steps / (ended.wall_s - began.wall_s), (ended.cpu_s - began.cpu_s) / steps * 1e6)
+
+
+if __name__ == "__main__":
+    main()
