@@ -24,8 +24,8 @@ from pufferlib.cli.run_folder import CHECKPOINT, read_config
 FIRST_SEED = 1_000_000
 # Of each family a task and its steps; longest first, so that two jobs end at about the same time.
 ROWS = {
-    "atari": ("ALE/Breakout-v5", 300_000),
-    "crafter": ("CrafterReward-v1", 150_000),
+    "atari": ("ALE/Breakout-v5", 150_000),
+    "crafter": ("CrafterReward-v1", 100_000),
     "nmmo": ("NMMO-Small", 400_000),
     "stable_retro": ("Airstriker-Genesis-v0", 80_000),
     "highway": ("highway-fast-v0", 20_000),
