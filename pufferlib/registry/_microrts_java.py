@@ -26,6 +26,7 @@ REWARDS = (
 )
 SELF = 0  # the player; the bot is 1
 _IS_PARTIAL = False  # everything is seen
+_LARGEST_INT = 2**31 - 1
 
 _java_process: int | None = None
 
@@ -93,7 +94,7 @@ def make_vector_client(opponent: str, map_path: str, max_steps: int, memory: Mem
     return jpype.JClass("tests.JNIGridnetSharedMemVecClient")(
         0,  # against oneself
         games,
-        max_steps,
+        min(max_steps, _LARGEST_INT),
         _rewards(),
         str(ROOT),
         map_path,
