@@ -77,7 +77,7 @@ def test_the_names_of_the_cells_are_listed_and_others_refused():
 
 def test_native_games_are_compared_with_as_many_ordinary_ones():
     tables = rows("native.py", "--rounds", "1", "--num-envs", "2", "--steps", "2")
-    assert len(tables) == 3
+    assert len(tables) == 5
     for table in tables.values():
         assert list(table) == ["one by one", "native"]
         assert (table["one by one"]["ratio"], table["one by one"]["CPU time, ratio"]) == (
