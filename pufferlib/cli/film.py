@@ -92,7 +92,9 @@ def rendering(config: Config) -> tuple[Config, float]:
         ArgumentError: it cannot.
     """
     module, task = registry.resolve(config.env.task)
-    with closing(module.env_creator(task)(**config.env.kwargs)) as env:
+    # One game of those that a native environment plays, which draws none: its rows are the same.
+    kwargs = {name: value for name, value in config.env.kwargs.items() if name != "num_envs"}
+    with closing(module.env_creator(task)(**kwargs)) as env:
         metadata = getattr(env, "metadata", None) or {}
         mode = getattr(env, "render_mode", None)
     modes = [name for name in _MODES if name in (mode, *metadata.get("render_modes", ()))]
@@ -103,7 +105,6 @@ def rendering(config: Config) -> tuple[Config, float]:
             f"{task} cannot be filmed: it renders as none of {', '.join(_MODES)}. Leave out "
             f"--video."
         )
-    kwargs = dict(config.env.kwargs)
     if modes[0] != mode:
         kwargs["render_mode"] = modes[0]
     env_config = dataclasses.replace(config.env, kwargs=kwargs)

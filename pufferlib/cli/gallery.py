@@ -59,8 +59,9 @@ def _frame(task: str) -> NDArray[np.uint8]:
     """Return a picture (height, width, 3) of a task, some steps into a game played at random."""
     module, _ = registry.resolve(task)
     preset = presets.load([module.FAMILY.name, task]).env.kwargs
-    several = {"num_envs", "num_agents"} if module.FAMILY.package else set()
-    kwargs = {name: value for name, value in preset.items() if name not in several}
+    kwargs = dict(preset)
+    if module.FAMILY.package:  # of ours it says how many games there are
+        kwargs.pop("num_agents", None)
     config, _ = rendering(presets.Config(env=EnvConfig(task, kwargs)))
     with closing(make_vecenv(config, module)) as vecenv:
         rendered = itertools.islice(Episode(vecenv, None, _SEED).frames(), _STEP)

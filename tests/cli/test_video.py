@@ -69,6 +69,16 @@ def test_a_film_has_a_frame_for_each_step(tmp_path, capsys, monkeypatch, task, s
     assert np.abs(frames[0].astype(int) - frames[-1]).max() > 100  # and something moves
 
 
+@pytest.mark.timeout(120)
+def test_of_a_native_family_one_game_is_filmed(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    flags = ["--vec.backend", "Serial", "--episodes", "2", "--video", "film.mp4"]
+    assert main(["eval", "ALE/Breakout-v5", *flags]) == 0  # 16 games, by its preset
+    frames, _ = decoded(tmp_path / "film.mp4")
+    assert frames.shape[1] * 160 == frames.shape[2] * 210  # the screen of an Atari, enlarged
+    assert len(frames) == told(capsys.readouterr().out)[0]
+
+
 def test_native_environments_are_filmed_as_text(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "film.gif"
