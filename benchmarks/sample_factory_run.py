@@ -55,7 +55,16 @@ def make_env(task: str, *_: Any, **__: Any) -> Any:
 
     ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
     game = gymnasium.make(task, frameskip=1, disable_env_checker=True)
-    return AtariGame(game, 4, 4, 84, 30, False, False, False)
+    return AtariGame(
+        game,
+        frame_skip=4,
+        frame_stack=4,
+        screen_size=84,
+        noop_max=30,
+        fire_on_reset=False,
+        episodic_life=False,
+        clip_rewards=False,
+    )
 
 
 def main() -> None:

@@ -15,14 +15,15 @@ interpreter that can run it; it has a CartPole row then, with networks of its ow
 one for the actions and one for the value. Each of its turns is a run from the start, timed by the
 script itself, from its first reset on; so it has no CPU time and no return to tell.
 
-Sample Factory 2 needs a gymnasium below 1.0, so a virtual environment of its own:
+Sample Factory 2 needs a Gymnasium below 1.0, so a virtual environment of its own; with that
+Gymnasium, ALE from 0.11 on registers no games:
 
-    python -m venv sf-venv && sf-venv/bin/pip install torch==2.13.0
+    python3.11 -m venv sf-venv && sf-venv/bin/pip install torch==2.13.0
     sf-venv/bin/pip install sample-factory==2.1.1 "ale-py<0.11" torch==2.13.0
 
-`--sample-factory sf-venv/bin/python` adds its rows, of one process and of asynchronous workers, to
-CartPole and Breakout: its own networks of our layers, on the bare CartPole and our Atari game. Each
-of its turns is a run from the start too; what is measured begins after as many rollouts again.
+`--sample-factory sf-venv/bin/python` adds rows to CartPole and Breakout, of its serial mode and of
+its asynchronous workers: its own networks of our layers, on the bare CartPole and on our Atari
+game. Each of its turns is a run from the start of twice the rollouts; the second half is measured.
 """
 
 import argparse
@@ -187,12 +188,13 @@ SAMPLE_FACTORY: dict[str, dict[str, Any]] = {
         "num_envs_per_worker": ENVS // WORKERS,
     },
 }
-SAMPLE_FACTORY_NETWORKS = {
-    "CartPole-v1": ["--nonlinearity=tanh", "--encoder_mlp_layers", "64", "64"],
-    "ALE/Breakout-v5": [
-        *("--nonlinearity=relu", "--encoder_conv_architecture=convnet_atari", "--obs_scale=255"),
-        *("--encoder_conv_mlp_layers", "512"),
-    ],
+SAMPLE_FACTORY_NETWORKS: dict[str, dict[str, Any]] = {
+    "CartPole-v1": {"nonlinearity": "tanh"},
+    "ALE/Breakout-v5": {
+        "nonlinearity": "relu",
+        "encoder_conv_architecture": "convnet_atari",
+        "obs_scale": 255,
+    },
 }
 
 
@@ -229,11 +231,12 @@ def run_cleanrl(task: str, python: str, script: str, rollouts: int) -> Turn:
     return Turn(float(speeds[-1]), math.nan)
 
 
-def run_sample_factory(task: str, mode: dict[str, Any], python: str, rollouts: int) -> Turn:
+def run_sample_factory(cell: Cell, mode: dict[str, Any], python: str, rollouts: int) -> Turn:
     """Run Sample Factory; return what the run tells last."""
     settings = {
         **mode,
-        "env": task,
+        **SAMPLE_FACTORY_NETWORKS[cell.task],
+        "env": cell.task,
         "device": "cpu",
         "worker_num_splits": 1,  # two halves of so few environments take it longer
         "rollout": HORIZON,
@@ -253,7 +256,9 @@ def run_sample_factory(task: str, mode: dict[str, Any], python: str, rollouts: i
     }
     script = str(Path(__file__).with_name("sample_factory_run.py").resolve())
     words = [f"--{name}={value}" for name, value in settings.items()]
-    lines = run_apart([python, script, str(rollouts), *words, *SAMPLE_FACTORY_NETWORKS[task]])
+    width = str(cell.hidden_size)
+    widths = ["--encoder_mlp_layers", width, width, "--encoder_conv_mlp_layers", width]
+    lines = run_apart([python, script, str(rollouts), *words, *widths])
     return Turn(*map(float, lines[-1].split()))
 
 
@@ -291,7 +296,7 @@ def compare(
         if sample_factory and cell.task in SAMPLE_FACTORY_NETWORKS:
             for name, mode in SAMPLE_FACTORY.items():
                 turns[name] = functools.partial(
-                    run_sample_factory, cell.task, mode, sample_factory, rollouts
+                    run_sample_factory, cell, mode, sample_factory, rollouts
                 )
         results = take_turns(turns, rounds)
         return results, {name: score() for name, score in scores.items()}
