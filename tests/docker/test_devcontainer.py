@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from docker_engine import ROOT, docker
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 def has_gpu_runtime():

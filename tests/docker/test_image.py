@@ -35,7 +35,8 @@ def test_the_entrypoint_says_what_is_there_and_becomes_the_command():
 
 
 def test_what_is_wrong_is_said_and_never_fails_the_start():
-    assert "Set OMP_NUM_THREADS" in in_image("true", flags=("--env", "OMP_NUM_THREADS=64"))
+    flags = ("--cpus", "1", "--env", "OMP_NUM_THREADS=2")
+    assert "Set OMP_NUM_THREADS=1" in in_image("true", flags=flags)
     assert "mount a tmpfs on /tmp" in in_image("true", flags=("--read-only",))
 
 

@@ -22,6 +22,7 @@ LIMITS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flags", LIMITS.values(), ids=LIMITS)
 def test_it_trains_within_limits(flags):
     text = in_image(*TRAIN, "--train.total-timesteps", STEPS, flags=tuple(flags), timeout=800)
@@ -67,6 +68,7 @@ def test_sigterm_saves_a_checkpoint_and_ends(container, volume):
     assert "checkpoint.pt" in listed
 
 
+@pytest.mark.slow
 def test_no_process_of_a_training_is_root(container):
     docker(
         "run",
@@ -98,6 +100,7 @@ def test_runs_land_on_the_host_with_the_hosts_owner(tmp_path):
     assert {path.stat().st_uid for path in found} == {1234}
 
 
+@pytest.mark.slow
 def test_health_tells_a_training_that_stands_still(container):
     flags = [
         "--detach",
@@ -136,6 +139,7 @@ def test_health_tells_a_training_that_stands_still(container):
 ONSTART = ["bash", "-c", "puffer-onstart && puffer-onstart"]
 
 
+@pytest.mark.slow
 def test_a_rented_machine_resumes_what_was_killed(container, volume):
     train = "nethack --vec.num-envs 8 --train.horizon 32 --train.checkpoint-interval 1"
     flags = [
@@ -195,6 +199,7 @@ def test_compose_trains(tmp_path):
     assert list(tmp_path.rglob("checkpoint.pt"))
 
 
+@pytest.mark.slow
 def test_compose_rolls_out_over_a_ray_cluster():
     try:
         result = compose("compose.ray.yaml", "up", "--exit-code-from", "rollout")
