@@ -41,8 +41,8 @@ ENV_READY := $(if $(filter all,$(ENV)),$(VENV)/.base,install)
 test-env: $(ENV_READY) ## smoke-test an environment; ENV=...
 	$(PUFFER) test $(ENV) $(ARGS)
 
-bench-env: $(ENV_READY) $(VENV)/.bench ## time an environment beside the alternatives; ENV=...
-	$(PUFFER) bench $(ENV) $(ARGS)
+bench-env: $(ENV_READY) $(VENV)/.bench ## time an environment beside the alternatives; ENV=... (all: into docs/)
+	$(PUFFER) bench $(ENV) $(if $(filter all,$(ENV)),--table docs/benchmarks.md) $(ARGS)
 
 bench: $(VENV)/.nethack $(VENV)/.bench ## time the library's parts beside the alternatives, a quarter of an hour
 	$(BIN)/python benchmarks/emulation.py $(ARGS) && $(BIN)/python benchmarks/vector.py $(ARGS)

@@ -22,29 +22,29 @@ from pufferlib.cli.main import main as puffer
 from pufferlib.cli.run_folder import CHECKPOINT, read_config
 
 FIRST_SEED = 1_000_000
-# Of each family a task and its steps; longest first, so that two jobs end at about the same time.
+# Of each family a task and its steps.
 ROWS = {
-    "atari": ("ALE/Breakout-v5", 150_000),
-    "crafter": ("CrafterReward-v1", 100_000),
-    "nmmo": ("NMMO-Small", 400_000),
-    "stable_retro": ("Airstriker-Genesis-v0", 80_000),
-    "highway": ("highway-fast-v0", 20_000),
-    "mujoco": ("HalfCheetah-v5", 300_000),
-    "dm_control": ("dm_control/cheetah-run-v0", 400_000),
-    "microrts": ("MicroRTS-8x8-workerRushAI", 150_000),
-    "butterfly": ("knights_archers_zombies_v11", 500_000),
-    "slimevolley": ("SlimeVolley-v0", 2_000_000),
-    "vizdoom": ("VizdoomBasic-v1", 100_000),
-    "griddly": ("GDY-Sokoban-v0", 400_000),
-    "overcooked": ("overcooked/cramped_room", 1_000_000),
-    "sisl": ("pursuit_v5", 500_000),
-    "magent": ("battle_v4", 2_000_000),
-    "mpe": ("simple_spread_v3", 1_000_000),
-    "pettingzoo_classic": ("hanabi_v5", 500_000),
-    "lbforaging": ("Foraging-8x8-2p-3f-v3", 800_000),
-    "pokemon_red": ("HomebrewWalk-v0", 50_000),
     "bsuite": ("bsuite/catch-v0", 100_000),
     "open_spiel": ("open_spiel/catch", 100_000),
+    "pokemon_red": ("HomebrewWalk-v0", 50_000),
+    "lbforaging": ("Foraging-8x8-2p-3f-v3", 800_000),
+    "mpe": ("simple_spread_v3", 1_000_000),
+    "pettingzoo_classic": ("hanabi_v5", 500_000),
+    "magent": ("battle_v4", 2_000_000),
+    "overcooked": ("overcooked/cramped_room", 1_000_000),
+    "griddly": ("GDY-Sokoban-v0", 400_000),
+    "slimevolley": ("SlimeVolley-v0", 2_000_000),
+    "sisl": ("pursuit_v5", 500_000),
+    "butterfly": ("knights_archers_zombies_v11", 500_000),
+    "dm_control": ("dm_control/cheetah-run-v0", 400_000),
+    "mujoco": ("HalfCheetah-v5", 300_000),
+    "microrts": ("MicroRTS-8x8-workerRushAI", 100_000),
+    "vizdoom": ("VizdoomBasic-v1", 50_000),
+    "highway": ("highway-fast-v0", 10_000),
+    "crafter": ("CrafterReward-v1", 100_000),
+    "nmmo": ("NMMO-Small", 200_000),
+    "stable_retro": ("Airstriker-Genesis-v0", 40_000),
+    "atari": ("ALE/Breakout-v5", 150_000),
 }
 
 

@@ -17,7 +17,8 @@ for process in /proc/[0-9]*; do
   age_s=$(ps -o etimes= -p "${process#/proc/}" | tr -d ' ') || continue
   [ "$age_s" -ge "$limit_s" ] || continue
   newest=$(find "$folder" -maxdepth 3 -name 'metrics.jsonl' -printf '%T@\n' 2>/dev/null | sort -n | tail -n 1)
-  still_s=$(( $(date +%s) - ${newest%.*} ))
+  still_s=$age_s # where none was written
+  [ -z "$newest" ] || still_s=$(( $(date +%s) - ${newest%.*} ))
   [ "$still_s" -lt "$limit_s" ] || { echo "no update for ${still_s} s"; exit 1; }
 done
 echo "healthy"

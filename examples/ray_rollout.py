@@ -1,10 +1,12 @@
-"""Step environments on every node of a Ray cluster, and say where they were.
+"""Step an environment on every CPU of a Ray cluster, and say where they were.
 
-RAY_ADDRESS=head:6379 python examples/ray_rollout.py
+RAY_ADDRESS=head:6379 python examples/ray_rollout.py --cpus 3      # on a node of the cluster
 """
 
+import argparse
 import collections
 import os
+import time
 
 import ray
 
@@ -28,8 +30,15 @@ class Located:
 
 def main():
     """Roll out."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cpus", type=int, default=1, help="to wait for, a minute at most")
+    wanted = parser.parse_args().cpus
     ray.init()
-    workers = int(ray.cluster_resources()["CPU"])
+    give_up_s = time.monotonic() + 60
+    while (workers := int(ray.cluster_resources().get("CPU", 0))) < wanted:
+        if time.monotonic() > give_up_s:
+            raise SystemExit(f"{wanted} CPUs were to be here; there are {workers}.")
+        time.sleep(0.5)
     vecenv = make(
         Located(ocean.env_creator("squared")),
         backend="Ray",
@@ -41,9 +50,9 @@ def main():
     vecenv.reset(seed=0)
     for _ in range(STEPS):
         vecenv.step(vecenv.action_space.sample())
-    nodes = collections.Counter(vecenv.get_attr("node"))
+    where = collections.Counter(vecenv.get_attr("node"))
     vecenv.close()
-    print(f"{STEPS} steps of {vecenv.num_envs} environments on {len(nodes)} nodes: {dict(nodes)}")
+    print(f"{STEPS} steps of {vecenv.num_envs} environments on {len(where)} nodes: {dict(where)}")
 
 
 if __name__ == "__main__":

@@ -8,8 +8,14 @@ from rich.table import Table
 
 from pufferlib.cli.envs import installed_samples
 
+Cells = dict[str, str]  # of a row of the table, by heading
 
-def for_each(name: str, command: Callable[[str, Console], dict[str, str]]) -> int:
+
+def for_each(
+    name: str,
+    command: Callable[[str, Console], Cells],
+    report: Callable[[dict[str, Cells]], None] | None = None,
+) -> int:
     """Run a command for one environment, or for all that are installed; return the exit status.
 
     Each family is represented by the first of its samples. A failure does not end the loop; the
@@ -17,13 +23,14 @@ def for_each(name: str, command: Callable[[str, Console], dict[str, str]]) -> in
 
     Args:
         name: an environment, or "all".
-        command: takes an environment and where to print; returns cells of the table by heading.
+        command: takes an environment and where to print; returns a row of the table.
+        report: takes the rows of all, by family.
     """
     console = Console(highlight=False)
     if name != "all":
         command(name, console)
         return 0
-    results: dict[str, dict[str, str]] = {}
+    results: dict[str, Cells] = {}
     for family, task in installed_samples().items():
         try:
             results[family] = {**command(task, console), "result": "[green]passed"}
@@ -38,4 +45,6 @@ def for_each(name: str, command: Callable[[str, Console], dict[str, str]]) -> in
     for family, cells in results.items():
         table.add_row(family, *(cells.get(heading, "") for heading in headings))
     console.print(table)
+    if report is not None:
+        report(results)
     return int(any("failed" in cells["result"] for cells in results.values()))

@@ -1,5 +1,9 @@
 """`puffer bench`."""
 
+import datetime
+import platform
+from pathlib import Path
+
 from rich.console import Console
 from rich.table import Table
 
@@ -7,6 +11,9 @@ from pufferlib import registry
 from pufferlib.benchmark import compare
 from pufferlib.exceptions import ArgumentError
 from pufferlib.vector import usable_cores
+
+# Of the file that the table of all environments is written to: it goes in between.
+_BEGIN, _END = "<!-- bench all: begin -->", "<!-- bench all: end -->"
 
 
 def bench(
@@ -36,3 +43,53 @@ def bench(
         table.add_row(row.name, f"{row.steps_per_second:,.0f}", f"{row.ratio:.2f}")
     console.print(table)
     return {row.name.partition(",")[0]: f"{row.steps_per_second:,.0f}" for row in rows[:4]}
+
+
+def check_table(path: Path, name: str) -> None:
+    """Refuse a file that has no place for the table of all environments.
+
+    Raises:
+        ArgumentError: says what it must have, or that `name` is one environment.
+    """
+    if name != "all":
+        raise ArgumentError(f"--table is of all environments; got it for {name}. Leave it out.")
+    if not path.is_file() or _place(path) is None:
+        raise ArgumentError(
+            f"--table takes a text file with the lines {_BEGIN} and {_END}, and replaces what is "
+            f"between them; got {path}."
+        )
+
+
+def write_table(path: Path, results: dict[str, dict[str, str]], num_envs: int, rounds: int) -> None:
+    """Write the rows of all environments into a Markdown file, between its two markers.
+
+    Args:
+        path: of the file.
+        results: cells by heading, by family.
+        num_envs: environments of each.
+        rounds: of each measurement.
+    """
+    done = {family: cells for family, cells in results.items() if "failed" not in cells["result"]}
+    headings = dict.fromkeys(heading for cells in done.values() for heading in cells)
+    del headings["result"]
+    lines = [
+        f"`make bench-env ENV=all`: steps/s of agents, {num_envs} environments of each family's "
+        f"first sample on {usable_cores()} cores, medians of {rounds} rounds; Python "
+        f"{platform.python_version()}, {datetime.date.today():%Y-%m-%d}.",
+        "",
+        f"| environment | {' | '.join(headings)} |",
+        f"|---|{'---|' * len(headings)}",
+    ]
+    for family, cells in done.items():
+        lines.append(f"| {family} | {' | '.join(cells.get(name, '') for name in headings)} |")
+    place = _place(path)
+    assert place is not None  # `check_table` has looked
+    before, after = place
+    path.write_text("\n".join([before + _BEGIN, *lines, _END + after]))
+
+
+def _place(path: Path) -> tuple[str, str] | None:
+    """Return the text before and after the markers, or None if they are not there."""
+    before, begin, rest = path.read_text().partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    return (before, after) if begin and end else None

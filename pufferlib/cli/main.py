@@ -1,6 +1,7 @@
 """Read the command line and hand over to a command."""
 
 import argparse
+import functools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -89,10 +90,16 @@ def _dispatch(known: argparse.Namespace, flags: list[str]) -> int:
 
         return for_each(known.env, smoke_test)
     if known.command == "bench":
-        from pufferlib.cli.bench import bench
+        from pufferlib.cli.bench import bench, check_table, write_table
 
         sizes = (known.num_envs, known.num_workers, known.rounds, known.seconds)
-        return for_each(known.env, lambda env, console: bench(env, console, *sizes))
+        report = None
+        if known.table is not None:
+            check_table(known.table, known.env)
+            report = functools.partial(
+                write_table, known.table, num_envs=known.num_envs, rounds=known.rounds
+            )
+        return for_each(known.env, lambda env, console: bench(env, console, *sizes), report)
     if known.command == "autotune":
         from pufferlib.cli.autotune import Limits, autotune
 
@@ -170,6 +177,9 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
     bench.add_argument("--num-workers", type=int, default=None, help="processes (default: cores)")
     bench.add_argument("--rounds", type=int, default=5, help="interleaved rounds (default 5)")
     bench.add_argument("--seconds", type=float, default=1.0, help="of a round, each (default 1)")
+    bench.add_argument(
+        "--table", type=Path, metavar="FILE", help="of all: into a Markdown file, at its markers"
+    )
 
     tune = add("autotune", "find out which backend, environments and workers are fastest here")
     tune.add_argument("env", help=f"{_ENV_HELP}; or: all")

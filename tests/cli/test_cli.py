@@ -322,6 +322,24 @@ def test_every_command_takes_all_and_ends_with_one_table(capsys, monkeypatch, tm
         assert all("passed" in row for row in rows)
 
 
+def test_the_throughput_of_all_goes_into_a_document(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr("pufferlib.cli.all.installed_samples", lambda: SAMPLES)
+    small = ["--rounds", "1", "--seconds", "0.02", "--num-envs", "2"]
+    document = tmp_path / "speed.md"
+    assert main(["bench", "all", *small, "--table", str(document)]) == 2
+    assert "<!-- bench all: begin -->" in capsys.readouterr().err
+    assert main(["bench", "Acrobot-v1", "--table", str(document)]) == 2
+    assert "--table is of all environments" in capsys.readouterr().err
+    document.write_text("Before\n<!-- bench all: begin -->\nold\n<!-- bench all: end -->\nAfter\n")
+    for _ in range(2):  # the second time it is replaced
+        assert main(["bench", "all", *small, "--table", str(document)]) == 0
+        lines = document.read_text().splitlines()
+        assert (lines[0], lines[-1]) == ("Before", "After")
+        assert "old" not in lines
+        rows = [line.split("|")[1].strip() for line in lines if line.startswith("|")]
+        assert rows == ["environment", "---", *SAMPLES]
+
+
 def test_a_task_that_no_seed_plays_again_is_tested_for_the_rest(capsys):
     assert main(["test", "NetHackChallenge-v0"]) == 0
     assert "passed" in capsys.readouterr().out

@@ -15,6 +15,7 @@ from pufferlib import registry
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 GB, MB = 10**9, 10**6
+QUIET = ("--env", "PUFFERLIB_QUIET=1")
 
 
 def test_every_environment_is_installed():
@@ -46,31 +47,23 @@ def test_preparing_twice_changes_nothing():
     . /usr/local/bin/prepare.sh; env | grep -v '^_=' | sort > /tmp/2
     diff /tmp/1 /tmp/2 && diff /tmp/e1 /etc/environment && echo same"""
     for flags in (("--user", "0"), ("--user", "4242:4242")):
-        text = in_image("bash", "-c", script, flags=(*flags, "--env", "PUFFERLIB_QUIET=1"))
+        text = in_image("bash", "-c", script, flags=(*flags, *QUIET))
         assert text.strip().endswith("same")
 
 
 def test_labels_and_the_image_itself_name_version_and_revision():
     labels = json.loads(docker("image", "inspect", IMAGE))[0]["Config"]["Labels"]
     version = labels["org.opencontainers.image.version"]
-    assert (
-        version
-        == in_image(
-            "python",
-            "-c",
-            "import pufferlib; print(pufferlib.__version__)",
-            flags=("--env", "PUFFERLIB_QUIET=1"),
-        ).strip()
-    )
+    program = "import pufferlib; print(pufferlib.__version__)"
+    assert in_image("python", "-c", program, flags=QUIET).strip() == version
     assert re.fullmatch(r"[0-9a-f]{7,}", labels["org.opencontainers.image.revision"])
     assert labels["org.opencontainers.image.revision"] in in_image("puffer", "doctor")
 
 
 def test_the_user_is_not_root_and_nothing_is_open_to_all():
-    flags = ("--env", "PUFFERLIB_QUIET=1")
-    assert in_image("id", "-u", flags=flags).strip() == "1000"
+    assert in_image("id", "-u", flags=QUIET).strip() == "1000"
     find = "find / -xdev -perm -0002 ! -type l ! -perm -1000 -print"
-    assert in_image("bash", "-c", find, flags=("--user", "0", *flags)).strip() == ""
+    assert in_image("bash", "-c", find, flags=("--user", "0", *QUIET)).strip() == ""
 
 
 def test_nothing_in_it_is_a_secret():
@@ -82,11 +75,10 @@ def test_nothing_in_it_is_a_secret():
 
 
 def test_the_bill_of_materials_lists_what_is_installed():
-    flags = ("--env", "PUFFERLIB_QUIET=1")
-    bill = json.loads(in_image("cat", "/usr/share/pufferlib/python.cdx.json", flags=flags))
+    bill = json.loads(in_image("cat", "/usr/share/pufferlib/python.cdx.json", flags=QUIET))
     assert bill["bomFormat"] == "CycloneDX"
     listed = {part["name"].lower().replace("_", "-") for part in bill["components"]}
-    frozen = in_image("pip", "list", "--format=freeze", flags=flags).split()
+    frozen = in_image("pip", "list", "--format=freeze", flags=QUIET).split()
     assert {line.partition("==")[0].lower().replace("_", "-") for line in frozen} <= listed
 
 
@@ -132,19 +124,11 @@ def test_an_edit_of_the_package_rebuilds_the_package_only(tmp_path):
                 tar.add(ROOT / name, name)
     with tarfile.open(archive) as tar:
         tar.extractall(context, filter="data")
-    file = context / "pufferlib" / "exceptions.py"
-    file.write_text(file.read_text() + f"\n# edited {time.time()}\n")
+    module = context / "pufferlib" / "exceptions.py"
+    module.write_text(module.read_text() + f"\n# edited {time.time()}\n")
     arguments = build_arguments()
-    log = docker(
-        "build",
-        "--progress",
-        "plain",
-        "--file",
-        str(context / "docker/Dockerfile"),
-        *arguments,
-        str(context),
-        timeout=550,
-    )
+    file = ["--file", str(context / "docker/Dockerfile")]
+    log = docker("build", "--progress", "plain", *file, *arguments, str(context), timeout=550)
     steps = dict(re.findall(r"^#(\d+) \[(.+?)\]", log, re.MULTILINE))
     bases = set(re.findall(r"^#(\d+) \[.+?\] FROM", log, re.MULTILINE))
     cached = set(re.findall(r"^#(\d+) CACHED", log, re.MULTILINE))

@@ -12,6 +12,7 @@ from docker_engine import IMAGE, ROOT, STEPS, docker, in_image
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 QUIET = ("--env", "PUFFERLIB_QUIET=1")
 TRAIN = ["puffer", "train", "nethack", "--vec.num-envs", "8", "--train.horizon", "32"]
+ENDLESS = [*TRAIN, "--train.total-timesteps", "100000000"]
 LIMITS = {
     "little shared memory": ["--shm-size", "64m"],
     "one core": ["--cpus", "1"],
@@ -37,6 +38,10 @@ def wait_for(condition, seconds=120.0):
     return found
 
 
+def begin(container, flags, command):
+    docker("run", "--detach", "--name", container, *flags, IMAGE, *command)
+
+
 def updates(container, run):
     """Return how many updates the metrics of a run tell of."""
     text = docker("exec", container, "sh", "-c", f"cat {run}/metrics.jsonl || true", check=False)
@@ -44,17 +49,8 @@ def updates(container, run):
 
 
 def test_sigterm_saves_a_checkpoint_and_ends(container, volume):
-    command = [*TRAIN, "--run", "/workspace/runs/it", "--train.total-timesteps", "100000000"]
-    flags = [
-        "--detach",
-        "--name",
-        container,
-        "--user",
-        "0",
-        "--volume",
-        f"{volume}:/workspace/runs",
-    ]
-    docker("run", *flags, IMAGE, *command)
+    flags = ["--user", "0", "--volume", f"{volume}:/workspace/runs"]
+    begin(container, flags, [*ENDLESS, "--run", "/workspace/runs/it"])
     wait_for(lambda: updates(container, "/workspace/runs/it") >= 1)
     top = docker("top", container, "-o", "pid,args")
     assert "puffer train" in top
@@ -62,26 +58,14 @@ def test_sigterm_saves_a_checkpoint_and_ends(container, volume):
     state = json.loads(docker("inspect", container))[0]["State"]
     assert state["ExitCode"] == 130
     assert "Saved /workspace/runs/it/checkpoint.pt" in docker("logs", container)
-    listed = in_image(
-        "ls", "/workspace/runs/it", flags=("--volume", f"{volume}:/workspace/runs", *QUIET)
-    )
-    assert "checkpoint.pt" in listed
+    flags = ("--volume", f"{volume}:/workspace/runs", *QUIET)
+    assert "checkpoint.pt" in in_image("ls", "/workspace/runs/it", flags=flags)
 
 
 @pytest.mark.slow
 def test_no_process_of_a_training_is_root(container):
-    docker(
-        "run",
-        "--detach",
-        "--name",
-        container,
-        IMAGE,
-        *TRAIN,
-        "--train.total-timesteps",
-        "100000000",
-    )
-    wait_for(lambda: "puffer train" in docker("top", container, "-o", "pid,args"))
-    wait_for(lambda: docker("exec", container, "sh", "-c", "ls runs || true").strip())
+    begin(container, [], ENDLESS)
+    wait_for(lambda: updates(container, "runs/*") >= 1)
     rows = docker("top", container, "-o", "pid,uid").splitlines()[1:]
     users = [row.split()[1] for row in rows]
     assert len(users) >= 3  # tini, the trainer, workers
@@ -102,36 +86,15 @@ def test_runs_land_on_the_host_with_the_hosts_owner(tmp_path):
 
 @pytest.mark.slow
 def test_health_tells_a_training_that_stands_still(container):
-    flags = [
-        "--detach",
-        "--name",
-        container,
-        "--env",
-        "PUFFERLIB_HEALTH_S=5",
-        "--health-interval",
-        "2s",
-        "--health-retries",
-        "2",
-        "--health-start-period",
-        "1s",
-    ]
-    docker("run", *flags, IMAGE, *TRAIN, "--train.total-timesteps", "100000000")
+    flags = ["--health-interval", "2s", "--health-retries", "2", "--health-start-period", "1s"]
+    begin(container, ["--env", "PUFFERLIB_HEALTH_S=40", *flags], ENDLESS)
 
     def health():
         return json.loads(docker("inspect", container))[0]["State"]["Health"]["Status"]
 
     wait_for(lambda: health() == "healthy")
-    wait_for(
-        lambda: (
-            int(
-                docker(
-                    "exec", container, "sh", "-c", "cat runs/*/metrics.jsonl 2>/dev/null | wc -l"
-                )
-            )
-            > 2
-        )
-    )
-    script = "for p in $(pgrep -f 'puffer train'); do kill -STOP $p; done"
+    wait_for(lambda: updates(container, "runs/*") > 2)
+    script = "for p in $(pgrep -f '[p]uffer train'); do kill -STOP $p; done"
     docker("exec", container, "sh", "-c", script)
     wait_for(lambda: health() == "unhealthy")
 
@@ -142,20 +105,9 @@ ONSTART = ["bash", "-c", "puffer-onstart && puffer-onstart"]
 @pytest.mark.slow
 def test_a_rented_machine_resumes_what_was_killed(container, volume):
     train = "nethack --vec.num-envs 8 --train.horizon 32 --train.checkpoint-interval 1"
-    flags = [
-        "--detach",
-        "--name",
-        container,
-        "--volume",
-        f"{volume}:/workspace",
-        "--user",
-        "0",
-        "--env",
-        f"PUFFERLIB_TRAIN={train} --train.total-timesteps 100000000",
-        "--entrypoint",
-        "sleep",
-    ]  # as such hosts do
-    docker("run", *flags, IMAGE, "infinity")
+    flags = ["--volume", f"{volume}:/workspace", "--user", "0", "--entrypoint", "sleep"]
+    flags += ["--env", f"PUFFERLIB_TRAIN={train} --train.total-timesteps 100000000"]
+    begin(container, flags, ["infinity"])  # as such hosts do
     run = "/workspace/runs/main"
     text = docker("exec", container, *ONSTART)
     assert text.count("puffer: training") == 1
