@@ -1,10 +1,11 @@
 """Flags `--env.kwargs.KEY VALUE` for arguments that no preset lists.
 
-tyro makes flags of the keys that a preset has; those of all others are read here.
+tyro makes flags of the keys that a preset has; those of all others are read here, and True and
+False, for which tyro has `--env.kwargs.KEY` and `--env.kwargs.no-KEY`.
 """
 
 import ast
-from collections.abc import Container, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pufferlib.exceptions import SettingError
@@ -13,22 +14,27 @@ _PREFIX = "--env.kwargs."
 
 
 def take_env_kwargs(
-    flags: Sequence[str], known: Container[str]
+    flags: Sequence[str], known: Mapping[str, Any]
 ) -> tuple[list[str], dict[str, Any]]:
-    """Return the flags that are left, and the arguments whose keys are not `known`, by key.
+    """Return the flags that are left, and the arguments that are read here, by key.
 
-    A value is read as a Python literal, and is a string where it is none.
+    `known` has the values that a preset gives. A value is read as a Python literal, and is a string where it is none.
 
     Raises:
         SettingError: a flag without a value, or a key that is no name.
     """
     left: list[str] = []
     kwargs: dict[str, Any] = {}
-    remaining = iter(flags)
-    for flag in remaining:
+    remaining = list(flags)
+    while remaining:
+        flag = remaining.pop(0)
         name, equals, value = flag.partition("=")
         key = name.removeprefix(_PREFIX).replace("-", "_")
-        if not name.startswith(_PREFIX) or key.partition(".")[0] in known:
+        of_no = key.removeprefix("no_")
+        word = value if equals else next(iter(remaining), "")
+        is_word = isinstance(known.get(key), bool) and word in ("True", "False")
+        is_known = key.partition(".")[0] in known or isinstance(known.get(of_no), bool)
+        if not name.startswith(_PREFIX) or (is_known and not is_word):
             left.append(flag)
             continue
         if not key.isidentifier():
@@ -36,7 +42,7 @@ def take_env_kwargs(
                 f"{name} names no argument: {key!r} is no Python name. Use {_PREFIX}KEY VALUE."
             )
         if not equals:
-            value = next(remaining, "--")
+            value = remaining.pop(0) if remaining else "--"
             if value.startswith("--"):
                 raise SettingError(f"{name} has no value. Use {_PREFIX}KEY VALUE.")
         kwargs[key] = _literal(value)

@@ -16,11 +16,15 @@ from pufferlib.exceptions import SettingError
         (["--env.kwargs.fast", "True", "--env.kwargs.map", "maze"], [], {"fast": 1, "map": "maze"}),
         (["--env.kwargs.known", "3"], ["--env.kwargs.known", "3"], {}),
         (["--env.kwargs.known.part", "3"], ["--env.kwargs.known.part", "3"], {}),
+        (["--env.kwargs.is-on", "False", "--run", "a"], ["--run", "a"], {"is_on": False}),
+        (["--env.kwargs.is-on=True"], [], {"is_on": True}),
+        (["--env.kwargs.is-on"], ["--env.kwargs.is-on"], {}),
+        (["--env.kwargs.no-is-on"], ["--env.kwargs.no-is-on"], {}),
         (["--train.seed", "2"], ["--train.seed", "2"], {}),
     ],
 )
 def test_flags_of_unlisted_keys_are_taken_and_others_left(flags, left, kwargs):
-    assert take_env_kwargs(flags, {"known"}) == (left, kwargs)
+    assert take_env_kwargs(flags, {"known": 1, "is_on": True}) == (left, kwargs)
 
 
 @pytest.mark.parametrize(
