@@ -18,7 +18,8 @@ def take_env_kwargs(
 ) -> tuple[list[str], dict[str, Any]]:
     """Return the flags that are left, and the arguments that are read here, by key.
 
-    `known` has the values that a preset gives. A value is read as a Python literal, and is a string where it is none.
+    `known` has the values that a preset gives. A value is read as a Python literal, and is a string
+    where it is none.
 
     Raises:
         SettingError: a flag without a value, or a key that is no name.
