@@ -26,7 +26,6 @@ FIRST_SEED = 1_000_000
 ROWS = {
     "bsuite": ("bsuite/catch-v0", 100_000),
     "open_spiel": ("open_spiel/catch", 100_000),
-    "pokemon_red": ("HomebrewWalk-v0", 50_000),
     "lbforaging": ("Foraging-8x8-2p-3f-v3", 800_000),
     "mpe": ("simple_spread_v3", 1_000_000),
     "pettingzoo_classic": ("hanabi_v5", 500_000),
