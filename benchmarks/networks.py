@@ -26,7 +26,7 @@ NETWORKS = {"models.Default": models.Default, "policies.nethack": nethack.Policy
 # Of each task the preset it is learned by, and what differs from that.
 TASKS: dict[str, tuple[str, dict[str, Any]]] = {
     "NetHackScout-v0": ("nethack", {"max_episode_steps": 500}),
-    "MiniHack-Room-Random-15x15-v0": ("MiniHack-Room-5x5-v0", {}),
+    "MiniHack-Room-Random-5x5-v0": ("MiniHack-Room-5x5-v0", {}),
 }
 
 

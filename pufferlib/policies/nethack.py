@@ -59,7 +59,8 @@ class Policy(HiddenState):
         )
         with torch.no_grad():
             map_size = self.map(torch.zeros(1, 2, _MAP_HEIGHT, _MAP_WIDTH)).shape[1]
-        self.message = nn.EmbeddingBag(256, 32, mode="sum")
+        # Most messages are short: without padding_idx the zeros after them would outweigh the rest.
+        self.message = nn.EmbeddingBag(256, 32, mode="sum", padding_idx=0)
         status_size = spaces["blstats"].shape[0] + 1
         self.joined = nn.Sequential(
             layer_init(nn.Linear(128 + map_size + 32 + status_size, hidden_size)),
