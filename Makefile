@@ -69,6 +69,8 @@ format: $(VENV)/.dev ## format the code
 lint: $(VENV)/.dev ## check format and style
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/hadolint docker/Dockerfile
+	$(BIN)/shellcheck --external-sources $(wildcard docker/*.sh docker/*/*.sh .ci/*)
 
 types: $(VENV)/.dev ## check types
 	$(BIN)/mypy
@@ -83,7 +85,8 @@ BUILD = $(DOCKER) build --file docker/Dockerfile $(BUILD_ARGS) \
 	--build-arg REVISION=$$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
 GPUS = $$(docker/gpus.sh $(DOCKER))
 RUN = mkdir -p runs && $(DOCKER) run --rm --init=false $(GPUS) --user $$(id -u):$$(id -g) \
-	--env WANDB_API_KEY --env WANDB_MODE --volume "$$PWD/runs:/workspace/runs" $(RUN_ARGS)
+	--env WANDB_API_KEY --env WANDB_MODE --env WANDB_BASE_URL --env WANDB_ENTITY \
+	--volume "$$PWD/runs:/workspace/runs" $(RUN_ARGS)
 
 image: ## build the image: every environment, CUDA build of torch
 	$(BUILD) --tag $(IMAGE) .
@@ -109,7 +112,7 @@ sbom: ## write the image's bill of materials, sbom.cdx.json
 lists: $(VENV)/.base ## write what the image installs, docker/requirements*.txt
 	$(BIN)/python docker/lock.py
 
-lock: $(VENV)/.base ## refresh every pinned version, constraints.txt
+lock: $(VENV)/.base ## refresh every pinned version but torch's, constraints.txt
 	$(BIN)/python docker/lock.py --pins
 
 devcontainer: # what .devcontainer runs when it is created
@@ -117,7 +120,7 @@ devcontainer: # what .devcontainer runs when it is created
 	touch $(VENV)/.base $(VENV)/.test $(VENV)/.dev $(VENV)/.bench $(VENV)/.nethack
 
 clean: ## remove the virtual environment and caches; runs/ stays
-	rm -rf $(VENV) build *.egg-info pufferlib/*/*.so .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build *.egg-info pufferlib/*/*.so .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # Torch comes first: with it in place nothing else asks for a larger build of it.
 $(VENV)/.base: pyproject.toml constraints.txt setup.py $(wildcard pufferlib/*/*.pyx)

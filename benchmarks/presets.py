@@ -1,4 +1,4 @@
-"""What the preset of each family learns in minutes; prints the table of docs/learning.md.
+"""What the presets of families learn in minutes; prints the table of docs/learning.md.
 
     OMP_NUM_THREADS=1 python benchmarks/presets.py --jobs 2 --runs runs/presets [FAMILY...]
 
@@ -71,6 +71,8 @@ def main() -> None:
             error = done.exception()
             failed = f"| {rows[done]} | failed: {error} | | | |"
             print(done.result() if error is None else failed, flush=True)
+    if any(done.exception() for done in rows):
+        raise SystemExit(1)
 
 
 def row(task: str, timesteps: int, runs: Path, episodes: int) -> str:
@@ -78,12 +80,12 @@ def row(task: str, timesteps: int, runs: Path, episodes: int) -> str:
     folder = runs / task.replace("/", "-")
     said = io.StringIO()
     began_s = time.monotonic()
-    with contextlib.redirect_stdout(said):
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         arguments = ["train", task, "--run", str(folder)]
         status = puffer([*arguments, "--train.total_timesteps", str(timesteps)])
     minutes = (time.monotonic() - began_s) / 60
     if status != 0:
-        raise RuntimeError(said.getvalue()[-300:])
+        raise RuntimeError(said.getvalue().splitlines()[-1])
     results = compare(read_config(folder), folder / CHECKPOINT, episodes, FIRST_SEED)
     scores = f"{results['random']} | {results['trained']}"
     return f"| `{task}` | {scores} | {timesteps:,} | {minutes:.1f} |"

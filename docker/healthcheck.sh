@@ -1,24 +1,22 @@
 #!/usr/bin/env bash
 # Healthy: the package imports, and no training has stood still.
 #
-# A training that is under way writes its metrics after every update. Where the newest metrics of a
-# run are older than PUFFERLIB_HEALTH_S seconds (default 900) and `puffer train` is still there, it
-# hangs.
+# A training that is under way writes its metrics after every update, into a file that it keeps open.
+# Where the newest are older than PUFFERLIB_HEALTH_S seconds (default 900), it hangs.
 set -euo pipefail
 
 python -c 'import pufferlib.vector' || { echo "pufferlib cannot be imported"; exit 1; }
 
 limit_s=${PUFFERLIB_HEALTH_S:-900}
+newest=$(find /proc/[0-9]*/fd -lname '*/metrics.jsonl' -exec stat -L -c %Y {} + 2>/dev/null | sort -n | tail -n 1) || true
 for process in /proc/[0-9]*; do
   words=$(tr '\0' ' ' 2>/dev/null < "$process/cmdline") || continue
-  [[ $words == *"puffer train "* && $words == *python* ]] || continue
-  folder=$(readlink "$process/cwd") || continue
+  [[ $words =~ python.*(puffer|pufferlib\.cli)\ train\  ]] || continue
   # A process that is younger than the limit may not have got that far.
   age_s=$(ps -o etimes= -p "${process#/proc/}" | tr -d ' ') || continue
   [ "$age_s" -ge "$limit_s" ] || continue
-  newest=$(find "$folder" -maxdepth 3 -name 'metrics.jsonl' -printf '%T@\n' 2>/dev/null | sort -n | tail -n 1)
-  still_s=$age_s # where none was written
-  [ -z "$newest" ] || still_s=$(( $(date +%s) - ${newest%.*} ))
+  still_s=$age_s # where none were written
+  [ -z "$newest" ] || still_s=$(($(date +%s) - newest))
   [ "$still_s" -lt "$limit_s" ] || { echo "no update for ${still_s} s"; exit 1; }
 done
 echo "healthy"

@@ -11,17 +11,11 @@ if [ ! -w "${HOME:-/}" ] || [ "${HOME:-/}" = / ]; then
   export HOME
 fi
 
-# Numeric libraries count the host's cores; the container may have fewer.
-if [ -z "${OMP_NUM_THREADS:-}" ]; then
-  OMP_NUM_THREADS=$(python -c 'from pufferlib.vector import usable_cores; print(usable_cores())' 2>/dev/null || nproc)
-  export OMP_NUM_THREADS
-fi
-
 # A login over SSH starts from an empty environment: leave it what this one has. Secrets stay out.
 if [ "$(id -u)" = 0 ] && [ -w /etc/environment ]; then
   kept=$(grep -vE '^(PATH|LANG|VIRTUAL_ENV|SDL_VIDEODRIVER|MUJOCO_GL|PUFFERLIB_[A-Z_]*|NVIDIA_[A-Z_]*)=' /etc/environment || true)
   {
     [ -z "$kept" ] || printf '%s\n' "$kept"
     env | grep -E '^(PATH|LANG|VIRTUAL_ENV|SDL_VIDEODRIVER|MUJOCO_GL|PUFFERLIB_[A-Z_]*|NVIDIA_[A-Z_]*)=' | sort
-  } > /etc/environment.new && cat /etc/environment.new > /etc/environment && rm /etc/environment.new
+  } > "/etc/environment.$$" && cat "/etc/environment.$$" > /etc/environment && rm "/etc/environment.$$"
 fi

@@ -35,3 +35,10 @@ def test_tasks_of_the_editor_are_targets_of_the_makefile():
     tasks = json.loads((ROOT / ".vscode" / "tasks.json").read_text())["tasks"]
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert {task["command"].split()[1] for task in tasks} <= targets
+
+
+def test_the_image_has_the_torch_of_the_constraints():
+    (version,) = re.findall(
+        r"^ARG TORCH_VERSION=(\S+)$", (ROOT / "docker" / "Dockerfile").read_text(), re.MULTILINE
+    )
+    assert f"torch=={version}" in (ROOT / "constraints.txt").read_text().splitlines()

@@ -25,10 +25,6 @@ def bench(
     seconds: float,
 ) -> dict[str, str]:
     """Print the throughput of one environment; return what to put in the table of all."""
-    if rounds < 1 or seconds <= 0:
-        raise ArgumentError(
-            f"--rounds must be at least 1 and --seconds above 0; got {rounds} and {seconds:g}."
-        )
     module, task = registry.resolve(name)
     rows = compare(module.env_creator(task), num_envs, num_workers, rounds, seconds)
     console.print(
@@ -43,6 +39,18 @@ def bench(
         table.add_row(row.name, f"{row.steps_per_second:,.0f}", f"{row.ratio:.2f}")
     console.print(table)
     return {row.name.partition(",")[0]: f"{row.steps_per_second:,.0f}" for row in rows[:4]}
+
+
+def check_time(rounds: int, seconds: float) -> None:
+    """Refuse a measurement of nothing.
+
+    Raises:
+        ArgumentError: says what is too small.
+    """
+    if rounds < 1 or seconds <= 0:
+        raise ArgumentError(
+            f"--rounds must be at least 1 and --seconds above 0; got {rounds} and {seconds:g}."
+        )
 
 
 def check_table(path: Path, name: str) -> None:
@@ -71,7 +79,7 @@ def write_table(path: Path, results: dict[str, dict[str, str]], num_envs: int, r
     """
     done = {family: cells for family, cells in results.items() if "failed" not in cells["result"]}
     headings = dict.fromkeys(heading for cells in done.values() for heading in cells)
-    del headings["result"]
+    headings.pop("result", None)
     lines = [
         f"`make bench-env ENV=all`: steps/s of agents, {num_envs} environments of each family's "
         f"first sample on {usable_cores()} cores, medians of {rounds} rounds; Python "

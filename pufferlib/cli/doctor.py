@@ -78,7 +78,7 @@ def _problems() -> Iterator[tuple[str, str]]:
             f"There is a GPU, but torch cannot use it (driver {driver}, CUDA {torch.version.cuda})",
             f"Update the driver to {needed} or later" if needed else "Update the driver",
         )
-    if torch.get_num_threads() > usable_cores():
+    if "OMP_NUM_THREADS" in os.environ and torch.get_num_threads() > usable_cores():
         yield (
             f"torch computes with {torch.get_num_threads()} threads on {usable_cores()} cores",
             f"Set OMP_NUM_THREADS={usable_cores()}",

@@ -94,9 +94,10 @@ def _dispatch(known: argparse.Namespace, flags: list[str]) -> int:
 
         return for_each(known.env, smoke_test)
     if known.command == "bench":
-        from pufferlib.cli.bench import bench, check_table, write_table
+        from pufferlib.cli.bench import bench, check_table, check_time, write_table
 
         sizes = (known.num_envs, known.num_workers, known.rounds, known.seconds)
+        check_time(known.rounds, known.seconds)
         report = None
         if known.table is not None:
             check_table(known.table, known.env)

@@ -95,7 +95,7 @@ class TrainConfig:
     """Where rollouts are kept; auto: on the device where half of its free memory holds them."""
 
     threads: int | None = None
-    """Threads that torch computes with on the CPU; None leaves torch's choice."""
+    """Threads that torch computes with; None: its own choice, at most the usable cores."""
 
     def check(self) -> None:
         """Refuse settings that cannot be, whatever the environment.

@@ -120,6 +120,7 @@ class MicroRTSGames(PufferEnv):
     def close(self) -> None:
         """Free the games. Java stays: it cannot be started twice in one process."""
         self._client.close()
+        self._last_client.close()
 
     def _observe(self) -> None:
         self._client.getMasks(SELF)

@@ -15,6 +15,9 @@ from pufferlib.vector.restart import check_replacement
 class WorkerGroup(ABC):
     """What each worker was told to do, and what it has answered.
 
+    Who waits for whom, and when a replacement begins, is the same wherever the workers are, and so
+    stands here; how they are told and heard is the backend's.
+
     `order_step` and `order_all` begin, `first_ready` waits, `take_answer` says what came of it.
     Each may raise a `WorkerError`, where a worker failed and is not replaced.
 

@@ -12,6 +12,7 @@ from pufferlib.exceptions import SettingError
         (["--env.kwargs.max-steps", "20"], [], {"max_steps": 20}),
         (["--env.kwargs.max_steps=-3"], [], {"max_steps": -3}),
         (["--env.kwargs.low", "-0.5", "--run", "a"], ["--run", "a"], {"low": -0.5}),
+        (["--env.kwargs.keys", "{[]: 1}"], [], {"keys": "{[]: 1}"}),
         (["--env.kwargs.keys", "('a', 1)"], [], {"keys": ("a", 1)}),
         (["--env.kwargs.fast", "True", "--env.kwargs.map", "maze"], [], {"fast": 1, "map": "maze"}),
         (["--env.kwargs.known", "3"], ["--env.kwargs.known", "3"], {}),

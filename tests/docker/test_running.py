@@ -107,6 +107,7 @@ def test_a_rented_machine_resumes_what_was_killed(container, volume):
     train = "nethack --vec.num-envs 8 --train.horizon 32 --train.checkpoint-interval 1"
     flags = ["--volume", f"{volume}:/workspace", "--user", "0", "--entrypoint", "sleep"]
     flags += ["--env", f"PUFFERLIB_TRAIN={train} --train.total-timesteps 100000000"]
+    flags += ["--env", "WANDB_API_KEY=k3y-of-nobody"]
     begin(container, flags, ["infinity"])  # as such hosts do
     run = "/workspace/runs/main"
     text = docker("exec", container, *ONSTART)
@@ -122,6 +123,22 @@ def test_a_rented_machine_resumes_what_was_killed(container, volume):
     wait_for(lambda: updates(container, run) > count)
     assert timesteps(container, run) > before  # it went on, and did not begin anew
     assert "PUFFERLIB_TRAIN" in docker("exec", container, "cat", "/etc/environment")
+    docker("exec", container, "sh", "-c", "! grep -rsq k3y-of-nobody /etc /workspace /root")
+
+
+def test_in_the_foreground_it_ends_with_the_container_and_goes_on_in_another(container, volume):
+    """The line of docs/vast.md for any host."""
+    train = "nethack --vec.num-envs 8 --train.horizon 32 --train.total-timesteps 100000000"
+    flags = ["--volume", f"{volume}:/workspace/runs", "--env", f"PUFFERLIB_TRAIN={train}"]
+    flags += ["--user", "0"]  # whose the volume is
+    for start in ("first", "second"):
+        begin(container, flags, ["puffer-onstart", "--foreground"])
+        before = updates(container, "runs/main")
+        assert (before > 0) == (start == "second")
+        wait_for(lambda before=before: updates(container, "runs/main") > before)
+        docker("stop", "--time", "60", container)
+        assert "Saved /workspace/runs/main/checkpoint.pt" in docker("logs", container)
+        docker("rm", container)
 
 
 def timesteps(container, run):
@@ -134,8 +151,7 @@ def compose(file, *arguments, runs="", timeout=600.0):
     environment = {
         **os.environ,
         "IMAGE": IMAGE,
-        "UID": "0",
-        "GID": "0",
+        "PUFFER_USER": "1234:1234",
         "RUNS": str(runs),
         "ENV": "squared",
         "ARGS": "--train.total-timesteps 4096",
@@ -146,9 +162,14 @@ def compose(file, *arguments, runs="", timeout=600.0):
 
 
 def test_compose_trains(tmp_path):
-    result = compose("compose.yaml", "run", "--rm", "train", runs=tmp_path)
+    tmp_path.chmod(0o755)
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    os.chown(runs, 1234, 1234)
+    result = compose("compose.yaml", "run", "--rm", "train", runs=runs)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert list(tmp_path.rglob("checkpoint.pt"))
+    (checkpoint,) = runs.rglob("checkpoint.pt")
+    assert checkpoint.stat().st_uid == 1234
 
 
 @pytest.mark.slow
