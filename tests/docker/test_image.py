@@ -106,7 +106,8 @@ from pufferlib.vector import make
 class Env(gymnasium.Wrapper):
     def threads(self):
         return max(pool["num_threads"] for pool in threadpoolctl.threadpool_info())
-envs = make(lambda: Env(gymnasium.make("CartPole-v1")), num_envs=2, num_workers=2)
+creator = lambda: Env(gymnasium.make("CartPole-v1"))
+envs = make(creator, backend="Multiprocessing", num_envs=2, num_workers=2)
 print(envs.call("threads"))
 envs.close()"""
     assert in_image("python", "-c", program, flags=QUIET).strip() == "[1, 1]"
