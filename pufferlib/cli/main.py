@@ -2,7 +2,6 @@
 
 import argparse
 import functools
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,9 +15,6 @@ _HELP = frozenset({"-h", "--help"})
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status. A user's mistake is one line, without traceback."""
-    # OpenMP reads it when torch is loaded. By default threads that wait for each other spin: with
-    # other programs on the cores, or our workers, most of the time is spent on that.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     parser, commands = _parser()
     given = sys.argv[1:] if arguments is None else list(arguments)
     asks_help = given[:1] in (["train"], ["eval"]) and not _HELP.isdisjoint(given)

@@ -95,6 +95,7 @@ def load_policy(config: Config, vecenv: VectorEnv, path: Path) -> nn.Module:
     Raises:
         CheckpointError: it cannot be read, or is of another architecture.
     """
+    config.train.use_threads()
     module, _ = registry.resolve(config.env.task)
     policy = make_policy(config, module, vecenv)
     checkpoint.load_policy(policy, checkpoint.load(path), path)

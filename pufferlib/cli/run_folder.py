@@ -147,7 +147,7 @@ def write_facts(folder: Path, facts: dict[str, Any]) -> str:
 
 def new_folder(task: str) -> Path:
     """Return where a run of `task` that begins now goes."""
-    return RUNS / f"{task}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return RUNS / f"{task.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 def latest_checkpoint(task: str, folder: Path = RUNS) -> Path | None:

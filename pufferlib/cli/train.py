@@ -63,7 +63,10 @@ def train(
     path = run_training(config, folder, console, profile)
     if int(os.environ.get("RANK", "0")) > 0:
         return {}  # torchrun's first process tells
-    last = json.loads((path.parent / METRICS).read_text().splitlines()[-1])
+    told = (path.parent / METRICS).read_text().splitlines()
+    if not told:
+        return {"checkpoint": str(path)}
+    last = json.loads(told[-1])
     returned = last.get("episode/episode_return")
     return {
         "timesteps": f"{last['timesteps']:,}",

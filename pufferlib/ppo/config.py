@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 
 from pufferlib.exceptions import SettingError
+from pufferlib.vector import usable_cores
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,13 @@ class TrainConfig:
     storage: Literal["auto", "device", "cpu"] = "auto"
     """Where rollouts are kept; auto: on the device where half of its free memory holds them."""
 
-    threads: int | None = None
-    """Threads that torch computes with; None: its own choice, at most the usable cores."""
+    threads: int | None = 1
+    """Threads that torch computes with on the CPU; None: its own choice, one a usable core."""
+
+    def use_threads(self) -> None:
+        """Have torch compute with `threads`."""
+        # Torch counts the cores of the machine; those that this process may use can be fewer.
+        torch.set_num_threads(self.threads or min(torch.get_num_threads(), usable_cores()))
 
     def check(self) -> None:
         """Refuse settings that cannot be, whatever the environment.

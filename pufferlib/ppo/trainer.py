@@ -21,7 +21,7 @@ from pufferlib.ppo.profile import Profile
 from pufferlib.ppo.statistics import EpisodeStatistics, RewardScale
 from pufferlib.ppo.storage import Minibatch, Rollout
 from pufferlib.pytorch import sample_actions
-from pufferlib.vector import VectorEnv, usable_cores
+from pufferlib.vector import VectorEnv
 
 
 class Trainer:
@@ -60,8 +60,7 @@ class Trainer:
         config.check()
         is_pool = vecenv.batch_size != vecenv.num_envs
         config.check_rows(vecenv.num_agents, self._is_recurrent, is_pool)
-        # Torch counts the cores of the machine; those that this process may use can be fewer.
-        torch.set_num_threads(config.threads or min(torch.get_num_threads(), usable_cores()))
+        config.use_threads()
         self.config = config
         self.device = choose_device(config.device)
         self.policy = policy.to(self.device)

@@ -278,16 +278,6 @@ def test_envs_lists_every_family_and_the_tasks_of_one(capsys):
     assert set(registry.load("nethack").FAMILY.tasks) <= set(lines)
 
 
-@pytest.mark.timeout(60)
-@pytest.mark.parametrize(("given", "expected"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
-def test_threads_of_torch_wait_without_spinning_unless_asked_to(given, expected):
-    environ = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
-    environ |= {"OMP_DISPLAY_ENV": "TRUE"} | ({} if given is None else {"OMP_WAIT_POLICY": given})
-    command = [sys.executable, "-m", "pufferlib.cli", "doctor", "--brief"]
-    result = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
-    assert f"OMP_WAIT_POLICY = '{expected}'" in result.stderr  # as OpenMP has understood it
-
-
 def test_what_envs_says_of_a_family_fits_the_terminal(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "1000")
     assert main(["envs", "open_spiel"]) == 0

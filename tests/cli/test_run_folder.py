@@ -315,3 +315,16 @@ def test_the_parts_of_the_profile_add_up_to_the_wall_time(tmp_path, capsys):
     assert seconds["all"] > 0
     shares = [float(row.split()[2].rstrip("%")) for row in table]
     assert sum(shares[:-1]) == pytest.approx(100, abs=0.3)
+
+
+def test_a_run_of_a_task_with_a_slash_is_found_again(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    flags = ["--vec.backend", "Serial", "--vec.num-envs", "2", "--train.horizon", "8"]
+    assert main(["train", "bsuite/catch-v0", *flags, "--train.total-timesteps", "64"]) == 0
+    assert latest_run("bsuite/catch-v0").parent.name == "runs"
+
+
+def test_a_training_without_time_for_an_update_tells_nothing_of_it(tmp_path, capsys):
+    flags = ["--vec.backend", "Serial", "--train.max-seconds", "1e-9"]
+    assert main(["train", "squared", *flags, "--run", str(tmp_path / "a")]) == 0
+    assert (tmp_path / "a" / "checkpoint.pt").exists()

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import os
 
 import pytest
 import torch
@@ -34,6 +35,17 @@ def test_a_setting_that_cannot_be_is_named_with_what_can(name, value, match):
 
 def test_nothing_set_is_fine():
     dataclasses.replace(TrainConfig(), threads=None, max_seconds=None).check()
+
+
+@pytest.mark.parametrize("threads", [1, 2, None])
+def test_torch_computes_with_the_threads_that_are_set(threads):
+    before = torch.get_num_threads()
+    torch.set_num_threads(64)
+    try:
+        TrainConfig(threads=threads).use_threads()
+        assert torch.get_num_threads() == (threads or len(os.sched_getaffinity(0)))
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_minibatches_are_pieces_of_rows_where_recurrent_and_of_samples_elsewhere():
