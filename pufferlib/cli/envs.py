@@ -29,8 +29,8 @@ def list_families() -> int:
 
 
 def list_tasks(name: str) -> int:
-    """Print what a family's module says of it, and its tasks, one a line."""
-    module = registry.load(name)
+    """Print what the module of a family, or of a task, says of it, and its tasks, one a line."""
+    module, _ = registry.resolve(name)
     console = Console(highlight=False, markup=False)
     console.print(_unwrapped((module.__doc__ or "").strip()) + "\n")
     for task in module.FAMILY.tasks:

@@ -16,7 +16,7 @@ from rich.text import Text
 from pufferlib import registry
 from pufferlib.cli.film import film
 from pufferlib.cli.run import check_checkpoint, load_policy, make_vecenv, settings
-from pufferlib.cli.run_folder import latest_checkpoint, read_config
+from pufferlib.cli.run_folder import CHECKPOINT, latest_checkpoint, read_config
 from pufferlib.cli.video import check_video
 from pufferlib.config import Config, VecConfig
 from pufferlib.exceptions import ArgumentError
@@ -44,6 +44,10 @@ def evaluation(
         checkpoint_path = latest_checkpoint(task)
         found = checkpoint_path or f"none of {task} in runs/, the random policy plays alone"
         console.print(f"Checkpoint: {found}", highlight=False)
+    elif checkpoint_path.is_dir():
+        checkpoint_path /= CHECKPOINT
+    if checkpoint_path is not None and not checkpoint_path.exists():
+        raise ArgumentError(f"There is no checkpoint {checkpoint_path}. Name a run's folder.")
     base = None if checkpoint_path is None else read_config(checkpoint_path.parent)
     config = settings(env, flags, "eval", base)
     if video is not None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pufferlib import registry
-from pufferlib.exceptions import ArgumentError, PufferError
+from pufferlib.exceptions import ArgumentError, PufferError, WorkerError
 
 _ENV_HELP = "an environment family or task; list them with: puffer envs"
 _HELP = frozenset({"-h", "--help"})
@@ -31,7 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _check_one_run(known, flags)
         return _dispatch(known, flags)
     except PufferError as error:
-        print(f"puffer {known.command}: {error}", file=sys.stderr)
+        cause = error.__cause__ if isinstance(error, WorkerError) else None
+        said = cause if isinstance(cause, ArgumentError) else error  # and not where it was raised
+        print(f"puffer {known.command}: {said}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

@@ -108,9 +108,14 @@ def locked(folder: Path) -> Iterator[None]:
     it is POSIX's, of one process, where flock's would be theirs too.
 
     Raises:
-        ArgumentError: another process has it.
+        ArgumentError: another process has it, or it cannot be made.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArgumentError(
+            f"{folder} cannot be made: {error.strerror}. Name another folder with --run."
+        ) from error
     with (folder / _LOCK).open("a+") as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -60,6 +60,8 @@ def train(
         raise ArgumentError(
             f"--resume {folder} goes on in its own folder; got --run {config.run}. Leave out --run."
         )
+    if folder is not None:
+        console.print(f"Going on with {folder}", highlight=False, soft_wrap=True)
     path = run_training(config, folder, console, profile)
     if int(os.environ.get("RANK", "0")) > 0:
         return {}  # torchrun's first process tells

@@ -127,10 +127,15 @@ def test_a_signal_saves_a_checkpoint_before_it_ends_the_run(tmp_path, number):
         (["train", "nethak"], "no environment 'nethak'. Did you mean 'nethack'"),
         (["test", "cartpole-v1"], "Did you mean 'CartPole-v1'"),
         (["envs", "ocan"], "Did you mean 'ocean'"),
+        (["train", "squared", "--run", "/proc/run"], "/proc/run cannot be made"),
+        (
+            ["train", "bandit", *PARALLEL, "--env.kwargs.num-actions", "1"],
+            "puffer train: num_actions must be at least 2; got 1",
+        ),
         (["install", "nethak"], "nothing named 'nethak' to install. Did you mean 'nethack'"),
         (["install", "nethack", "--constraint", "no.txt"], "no constraint file no.txt"),
         (["eval", "squared", "--episodes", "1"], "--episodes must be at least 2"),
-        (["eval", "squared", "--checkpoint", "none/c.pt"], "none is not the folder of a run"),
+        (["eval", "squared", "--checkpoint", "none/c.pt"], "There is no checkpoint none/c.pt"),
         (["train", "squared", "--train.horizon", "0"], "train.horizon must be at least 1; got 0"),
         (["train", "squared", "--train.device", "tpu"], "must be one of auto, cpu"),
         (["train", "squared", "--policy.hidden-size", "0"], "hidden_size must be at least 1; got"),
@@ -276,6 +281,11 @@ def test_envs_lists_every_family_and_the_tasks_of_one(capsys):
     assert main(["envs", "nethack"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert set(registry.load("nethack").FAMILY.tasks) <= set(lines)
+
+
+def test_envs_of_a_task_are_those_of_its_family(capsys):
+    assert main(["envs", "CartPole-v1"]) == 0
+    assert "Pendulum-v1" in capsys.readouterr().out.splitlines()
 
 
 def test_what_envs_says_of_a_family_fits_the_terminal(capsys, monkeypatch):
