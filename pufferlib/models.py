@@ -6,6 +6,7 @@ up to the hidden state, and `decode_actions`, from there, lets `LSTMWrapper` put
 """
 
 import math
+from abc import ABC, abstractmethod
 from itertools import pairwise
 from typing import Any
 
@@ -85,7 +86,7 @@ def _mixed_widths(space: Any, layout: Any) -> tuple[list[int], list[bool]]:
     return widths, is_continuous
 
 
-class HiddenState(nn.Module):
+class HiddenState(nn.Module, ABC):
     """What policies share that are an encoder and heads on its hidden state.
 
     A convenience: nothing asks for it. A subclass sets the attributes and `encode_observations`.
@@ -105,9 +106,9 @@ class HiddenState(nn.Module):
         hidden, lookup = self.encode_observations(observations)
         return self.decode_actions(hidden, lookup)
 
+    @abstractmethod
     def encode_observations(self, observations: Tensor) -> tuple[Tensor, Any]:
         """Return ((B, hidden_size), what `decode_actions` needs besides) for (B, ...)."""
-        raise NotImplementedError(f"{type(self).__name__} must implement encode_observations")
 
     def decode_actions(self, hidden: Tensor, lookup: Any = None) -> tuple[Heads, Tensor]:
         """Return (actions, value (B, 1)) for hidden states (B, hidden_size)."""
