@@ -4,7 +4,8 @@
 
 All learn by PPO on 8 environments from rollouts of 128 steps, in 4 epochs of 4 minibatches, with
 one thread of torch. Stable-Baselines3 is given our network: encoder, a linear layer for actions,
-another for values. The contenders of a table are alive together and take turns of equally many
+another for values. Native is `Serial` of one environment that steps all games, for families that
+have such a one. The contenders of a table are alive together and take turns of equally many
 rollouts, each going on from its last. Columns: environment steps per second, of collecting and
 learning together, as the median over the rounds; its ratio to the best of the alternatives', taken
 round by round; CPU time of the caller and all workers, microseconds per step; the mean return of
@@ -28,6 +29,7 @@ game. Each of its turns is a run from the start of twice the rollouts; the secon
 
 import argparse
 import functools
+import inspect
 import math
 import os
 import statistics
@@ -63,6 +65,12 @@ class Cell:
     def creator(self) -> Callable[[], Any]:
         return functools.partial(registry.resolve(self.task)[0].make_env, self.task, **self.kwargs)
 
+    @property
+    def has_native_form(self) -> bool:
+        """One environment can step all games."""
+        make_env = registry.resolve(self.task)[0].make_env
+        return "num_envs" in inspect.signature(make_env).parameters
+
     def policy(self, env: Any) -> Any:
         return registry.resolve(self.task)[0].Policy(env, hidden_size=self.hidden_size)
 
@@ -91,7 +99,7 @@ class Contender(NamedTuple):
 
 
 def ours(cell: Cell, **kwargs: Any) -> Contender:
-    envs = vector.make(cell.creator, num_envs=ENVS, **kwargs)
+    envs = vector.make(cell.creator, **{"num_envs": ENVS, **kwargs})
     torch.manual_seed(1)
     config = TrainConfig(
         device="cpu",
@@ -164,10 +172,12 @@ def of_sb3(cell: Cell, kind: str, **kwargs: Any) -> Contender:
     return Contender(learn, score, envs.close)
 
 
+NATIVE = "Native"
 MULTIPROCESSING = {"backend": "Multiprocessing", "num_workers": WORKERS}
 OURS: dict[str, Callable[[Cell], Contender]] = {
     "Serial": functools.partial(ours, backend="Serial"),
     "Multiprocessing": functools.partial(ours, **MULTIPROCESSING),
+    NATIVE: functools.partial(ours, backend="Serial", num_envs=1, env_kwargs={"num_envs": ENVS}),
 }
 ALTERNATIVES: dict[str, Callable[[Cell], Contender]] = {
     "SB3 Dummy": functools.partial(of_sb3, kind="DummyVecEnv"),
@@ -285,6 +295,8 @@ def compare(
     scores: dict[str, Callable[[], float]] = {}
     with ExitStack() as stack:
         for name, make in (OURS | ALTERNATIVES).items():
+            if name == NATIVE and not cell.has_native_form:
+                continue
             before = descendants()
             contender = make(cell)
             stack.callback(contender.close)

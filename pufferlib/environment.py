@@ -117,6 +117,10 @@ class PufferEnv:
     Args:
         buffers: rows to write into; allocated here if None.
 
+    Attributes:
+        is_one_game: its agents play one game together, so that their returns hang together; False
+            where they are games of their own. Evaluation's intervals are over games.
+
     Raises:
         ArgumentError: if the subclass has not set its spaces and `num_agents`, or the observation
             space is not a Box.
@@ -126,6 +130,7 @@ class PufferEnv:
     single_action_space: gymnasium.Space[Any]
     num_agents: int
     render_mode: str | None = None
+    is_one_game: bool = False
 
     observations: NDArray[Any]
     rewards: NDArray[np.float32]

@@ -19,24 +19,25 @@ def for_each(
     """Run a command for one environment, or for all that are installed; return the exit status.
 
     Each family is represented by the first of its samples. A failure does not end the loop; the
-    table at the end says what failed, and why.
+    lines after the table say what failed, and why.
 
     Args:
         name: an environment, or "all".
         command: takes an environment and where to print; returns a row of the table.
-        report: takes the rows of all, by family.
+        report: takes the rows of those that did not fail, by family.
     """
     console = Console(highlight=False)
     if name != "all":
         command(name, console)
         return 0
     results: dict[str, Cells] = {}
+    reasons: dict[str, str] = {}
     for family, task in installed_samples().items():
         try:
             results[family] = {**command(task, console), "result": "[green]passed"}
         except Exception as error:  # whatever one environment raises, the others have their turn
-            text = escape(f"{type(error).__name__}: {error}".splitlines()[0])
-            results[family] = {"result": f"[red]failed: {text}"}
+            results[family] = {"result": "[red]failed"}
+            reasons[family] = f"{type(error).__name__}: {error}".splitlines()[0]
     headings = dict.fromkeys(heading for cells in results.values() for heading in cells)
     headings["result"] = headings.pop("result")
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -45,6 +46,8 @@ def for_each(
     for family, cells in results.items():
         table.add_row(family, *(cells.get(heading, "") for heading in headings))
     console.print(table)
+    for family, reason in reasons.items():
+        console.print(f"[red]{family}[/red] failed: {escape(reason)}", soft_wrap=True)
     if report is not None:
-        report(results)
-    return int(any("failed" in cells["result"] for cells in results.values()))
+        report({family: cells for family, cells in results.items() if family not in reasons})
+    return int(bool(reasons))

@@ -77,8 +77,7 @@ def write_table(path: Path, results: dict[str, dict[str, str]], num_envs: int, r
         num_envs: environments of each.
         rounds: of each measurement.
     """
-    done = {family: cells for family, cells in results.items() if "failed" not in cells["result"]}
-    headings = dict.fromkeys(heading for cells in done.values() for heading in cells)
+    headings = dict.fromkeys(heading for cells in results.values() for heading in cells)
     headings.pop("result", None)
     lines = [
         f"`make bench-env ENV=all`: steps/s of agents, {num_envs} environments of each family's "
@@ -88,7 +87,7 @@ def write_table(path: Path, results: dict[str, dict[str, str]], num_envs: int, r
         f"| environment | {' | '.join(headings)} |",
         f"|---|{'---|' * len(headings)}",
     ]
-    for family, cells in done.items():
+    for family, cells in results.items():
         lines.append(f"| {family} | {' | '.join(cells.get(name, '') for name in headings)} |")
     place = _place(path)
     assert place is not None  # `check_table` has looked

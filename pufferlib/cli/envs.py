@@ -1,5 +1,7 @@
 """`puffer envs`."""
 
+import itertools
+
 from rich.console import Console
 from rich.table import Table
 
@@ -11,20 +13,20 @@ _SOURCE_WIDTH = 100  # columns at which docstrings are wrapped
 def list_families() -> int:
     """Print every registered family, whether it is installed, and how to install it."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("family", "installed", "default task", "tasks", "install"):
-        table.add_column(heading, no_wrap=heading != "install")
+    for heading in ("family", "installed", "default task", "tasks"):
+        table.add_column(heading, no_wrap=True)
+    missing = []
     for name in registry.families():
         family = registry.load(name).FAMILY
-        table.add_row(
-            name,
-            "[green]yes" if family.is_installed else "[red]no",
-            family.default,
-            str(len(family.tasks)),
-            "" if family.is_installed else f"make install ENV={name}",
-        )
-    console = Console()
+        installed = "[green]yes" if family.is_installed else "[red]no"
+        table.add_row(name, installed, family.default, str(len(family.tasks)))
+        if not family.is_installed:
+            missing.append(name)
+    console = Console(highlight=False)
     console.print(table)
-    console.print("\nTasks of a family: puffer envs FAMILY", highlight=False)
+    console.print("\nTasks of a family: puffer envs FAMILY")
+    if missing:
+        console.print(f"Install one: puffer install {missing[0]}   (or: puffer install all)")
     return 0
 
 
@@ -32,14 +34,31 @@ def list_tasks(name: str) -> int:
     """Print what the module of a family, or of a task, says of it, and its tasks, one a line."""
     module, _ = registry.resolve(name)
     console = Console(highlight=False, markup=False)
-    console.print(_unwrapped((module.__doc__ or "").strip()) + "\n")
+    for is_table, lines in itertools.groupby(
+        _unwrapped((module.__doc__ or "").strip()), key=lambda line: line.startswith("|")
+    ):
+        console.print(_table(list(lines)) if is_table else "\n".join(lines))
+    console.print()
     for task in module.FAMILY.tasks:
         console.print(task)
     return 0
 
 
-def _unwrapped(text: str) -> str:
-    """Join the lines of `text` that were broken only because the next word had no room."""
+def _table(lines: list[str]) -> Table:
+    """Return a table written in Markdown, given its lines, for a terminal of any width."""
+    headings, _, *rows = [
+        [cell.strip().replace("`", "") for cell in line.strip("| ").split(" | ")] for line in lines
+    ]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, no_wrap=heading == headings[0])
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _unwrapped(text: str) -> list[str]:
+    """Return the lines of `text`, those joined that ended only as the next word had no room."""
     first, *others = text.splitlines()
     lines, before = [first], first
     for line in others:
@@ -49,7 +68,7 @@ def _unwrapped(text: str) -> str:
         else:
             lines.append(line)
         before = line
-    return "\n".join(lines)
+    return lines
 
 
 def installed_samples() -> dict[str, str]:

@@ -52,7 +52,8 @@ def evaluation(
     config = settings(env, flags, "eval", base)
     if video is not None:
         check_video(video)
-    results = compare(config, checkpoint_path, episodes, seed)
+    with console.status("Playing whole episodes"):
+        results = compare(config, checkpoint_path, episodes, seed)
     print_comparison(console, config, results, seed)
     if render:
         replay(console, config, checkpoint_path, seed)
@@ -71,7 +72,8 @@ def compare(
     Args:
         config: of the run that made the checkpoint.
         checkpoint_path: None evaluates the random policy alone.
-        episodes: how many, each with a seed of its own where an environment has one agent.
+        episodes: how many at least, those of each agent counted, in two games at least; each game
+            has a seed of its own.
         seed: of the first episode.
     """
     if episodes < 2:
@@ -91,11 +93,14 @@ def print_comparison(
     console: Console, config: Config, results: dict[str, Evaluation], seed: int
 ) -> None:
     """Print a line for each evaluation: mean return, its 95% interval, length."""
-    episodes = len(next(iter(results.values())).returns)
+    one = next(iter(results.values()))
+    episodes, games = len(one.returns), len(set(one.games.tolist()))
+    among = "" if games == episodes else f" of agents in {games} games"
     console.print(
-        f"[bold]{config.env.task}[/bold], return of {episodes} episodes, seeds from {seed}: mean "
-        f"[95% interval]".replace("[95%", r"\[95%"),
+        f"[bold]{config.env.task}[/bold], return of {episodes} episodes{among}, seeds from {seed}: "
+        f"mean [95% interval]".replace("[95%", r"\[95%"),
         highlight=False,
+        soft_wrap=True,
     )
     for name, result in results.items():
         length = f"{result.lengths.mean():.0f} steps an episode"
@@ -143,8 +148,9 @@ def replay(
 
 
 def _make_rows(config: Config, episodes: int) -> VectorEnv:
-    """Return environments with at least `episodes` rows, as few as have them."""
+    """Return environments with at least `episodes` rows and two games, as few as have them."""
     module, _ = registry.resolve(config.env.task)
     with closing(make_vecenv(config, module, num_envs=1)) as one:
         agents = one.num_agents
-    return make_vecenv(config, module, num_envs=-(-episodes // agents))
+        least = 2 if agents > 1 and one.get_attr("is_one_game")[0] else 1
+    return make_vecenv(config, module, num_envs=max(least, -(-episodes // agents)))

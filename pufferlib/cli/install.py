@@ -10,8 +10,10 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
-from importlib.metadata import metadata, requires
+from importlib.metadata import metadata, requires, version
 from pathlib import Path
+
+from rich.console import Console
 
 from pufferlib import registry
 from pufferlib.exceptions import ArgumentError, UnknownNameError, suggestion
@@ -34,10 +36,14 @@ def install(names: Sequence[str], constraint: Path | None) -> int:
     if constraint is not None and not constraint.is_file():
         raise ArgumentError(f"There is no constraint file {constraint}.")
     pins = [] if constraint is None else ["--constraint", str(constraint)]
-    for packages in plan(names):
+    calls = plan(names)
+    for packages in calls:
         status = _pip(["install", "-qq", *pins, *packages])
         if status:
             return status
+    installed = [distribution_name(line) for call in calls for line in call if line[:1] != "-"]
+    told = ", ".join(f"{name} {version(name)}" for name in sorted(set(installed)))
+    Console(highlight=False).print(f"Installed: {told or 'nothing more is needed'}", soft_wrap=True)
     return 0
 
 
@@ -91,10 +97,12 @@ def _extras(names: Sequence[str]) -> list[str]:
             try:
                 extras.append(registry.resolve(name)[0].FAMILY.name)
             except UnknownNameError:
-                names_of_all = sorted({*known, *registry.families()})
+                families = {_normalized(family): family for family in registry.families()}
+                found = sorted(families.get(extra, extra) for extra in {*known, *families})
                 raise UnknownNameError(
                     f"There is nothing named {name!r} to install."
-                    f"{suggestion(name, names_of_all)} Known: all, {', '.join(names_of_all)}."
+                    f"{suggestion(name, [*found, *registry.tasks()])} Known: all, "
+                    f"{', '.join(found)}, and every task."
                 ) from None
     return extras
 

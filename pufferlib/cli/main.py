@@ -6,10 +6,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pufferlib import registry
+from pufferlib import __version__, registry
 from pufferlib.exceptions import ArgumentError, PufferError, WorkerError
 
 _ENV_HELP = "an environment family or task; list them with: puffer envs"
+_ENV_OR_ALL_HELP = f"{_ENV_HELP}; or: all, one task of each family that is installed"
 _HELP = frozenset({"-h", "--help"})
 
 
@@ -129,6 +130,7 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
     parser = argparse.ArgumentParser(
         prog="puffer", description="Train, evaluate, test and time reinforcement-learning agents."
     )
+    parser.add_argument("--version", action="version", version=f"pufferlib {__version__}")
     sub = parser.add_subparsers(dest="command", required=True)
     commands: dict[str, argparse.ArgumentParser] = {}
 
@@ -139,7 +141,7 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
         return commands[name]
 
     train = add("train", "train a policy; ENV --help lists every setting", has_settings=True)
-    train.add_argument("env", help=f"{_ENV_HELP}; or: all")
+    train.add_argument("env", help=_ENV_OR_ALL_HELP)
     train.add_argument(
         "--resume",
         nargs="?",
@@ -150,7 +152,7 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
     train.add_argument("--profile", action="store_true", help="print where the time went")
 
     evaluation = add("eval", "evaluate a checkpoint, or a random policy", has_settings=True)
-    evaluation.add_argument("env", help=f"{_ENV_HELP}; or: all")
+    evaluation.add_argument("env", help=_ENV_OR_ALL_HELP)
     evaluation.add_argument(
         "--checkpoint", type=Path, default=None, help="default: of the latest run in runs/"
     )
@@ -175,7 +177,7 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
     )
 
     bench = add("bench", "measure throughput beside the alternatives")
-    bench.add_argument("env", help=f"{_ENV_HELP}; or: all")
+    bench.add_argument("env", help=_ENV_OR_ALL_HELP)
     bench.add_argument("--num-envs", type=int, default=8, help="environments (default 8)")
     bench.add_argument("--num-workers", type=int, default=None, help="processes (default: cores)")
     bench.add_argument("--rounds", type=int, default=5, help="interleaved rounds (default 5)")
@@ -185,7 +187,7 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
     )
 
     tune = add("autotune", "find out which backend, environments and workers are fastest here")
-    tune.add_argument("env", help=f"{_ENV_HELP}; or: all")
+    tune.add_argument("env", help=_ENV_OR_ALL_HELP)
     tune.add_argument("--max-envs", type=int, help="at most so many (default: 16 for each core)")
     tune.add_argument("--batch-size", type=int, help="environments in a batch (default: any)")
     tune.add_argument(
@@ -202,7 +204,7 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
     )
 
     test = add("test", "smoke-test an environment: contract, rows, policy")
-    test.add_argument("env", help=f"{_ENV_HELP}; or: all")
+    test.add_argument("env", help=_ENV_OR_ALL_HELP)
 
     envs = add("envs", "list families, or the tasks of one")
     envs.add_argument("env", nargs="?", help="a family")

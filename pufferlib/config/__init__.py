@@ -40,8 +40,8 @@ class VecConfig:
     """How many environments, and who steps them."""
 
     backend: Literal["Serial", "Multiprocessing", "Ray"] = "Multiprocessing"
-    """Serial steps in this process: for debugging, and for environments native to many agents.
-    Ray steps on a cluster."""
+    """Serial steps in this process: for debugging, and for environments native to many agents; of
+    the settings below it has num_envs alone. Ray steps on a cluster."""
 
     num_envs: int = 32
     """Environments; a multiple of num_workers."""

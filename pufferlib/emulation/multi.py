@@ -46,12 +46,15 @@ class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, NDArray[Any], Any]):
         action_layout: the same for actions.
         num_agents: length of `possible_agents` when vectorized; PettingZoo's own meaning, the
             agents now alive, when used alone.
+        is_one_game: True, see `PufferEnv`.
 
     Raises:
         ArgumentError: both or neither of `env` and `env_creator`, a class as `env`, or something
             that is not a PettingZoo environment with `possible_agents`.
         SpaceError: agents with different spaces, or a space of no fixed size.
     """
+
+    is_one_game = True
 
     def __init__(
         self,
@@ -262,7 +265,7 @@ class PettingZooRows(PufferEnv):
         self.single_action_space = env.single_action_space
         self.observation_layout, self.action_layout = env.observation_layout, env.action_layout
         self.num_agents = len(env.possible_agents)
-        self.render_mode = env.render_mode
+        self.render_mode, self.is_one_game = env.render_mode, env.is_one_game
         self._rebuild_rows = env.action_layout.rows_rebuilder()
         super().__init__()
 

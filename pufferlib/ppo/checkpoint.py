@@ -9,7 +9,7 @@ from torch import nn
 
 from pufferlib.exceptions import CheckpointError
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 def save(path: Path, state: dict[str, Any]) -> None:

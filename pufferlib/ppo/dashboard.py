@@ -3,7 +3,6 @@
 import time
 from types import TracebackType
 
-from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
@@ -101,7 +100,7 @@ def _progress(progress: float, elapsed_s: float) -> RenderableType:
 
 
 def _table(group: str, rows: dict[str, str]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
+    table = Table(box=None, expand=True, pad_edge=False, title=" ", header_style="bold")
     table.add_column(group, style=_ACCENT, no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
     for name, text in rows.items():
@@ -111,7 +110,7 @@ def _table(group: str, rows: dict[str, str]) -> Table:
 
 def _split_evenly(tables: list[Table]) -> tuple[list[Table], list[Table]]:
     """Return two columns of about equal height, in order."""
-    heights = [table.row_count + 4 for table in tables]
+    heights = [table.row_count + 2 for table in tables]  # a blank line and the group's name
     left: list[Table] = []
     height = 0
     for table, rows in zip(tables, heights, strict=True):

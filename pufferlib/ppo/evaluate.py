@@ -1,5 +1,6 @@
 """What a policy is worth: whole episodes from given seeds, and how sure their mean is."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,20 +26,30 @@ class Evaluation:
     Attributes:
         returns: float64 (episodes,), undiscounted, in the order of the rows.
         lengths: int64 (episodes,), in steps.
+        games: int64 (episodes,), which game each was a part of: agents of one game hang together.
     """
 
     returns: NDArray[np.float64]
     lengths: NDArray[np.int64]
+    games: NDArray[np.int64]
 
     @property
     def mean(self) -> float:
         return float(self.returns.mean())
 
     def interval(self) -> tuple[float, float]:
-        """Return the 95% interval of the mean return, by the percentile bootstrap (Efron 1979)."""
+        """Return the 95% interval of the mean return; NaN if there was but one game.
+
+        The percentile bootstrap (Efron 1979), which draws games with all their episodes.
+        """
+        _, game, episodes = np.unique(self.games, return_inverse=True, return_counts=True)
+        if len(episodes) == 1:
+            return math.nan, math.nan
+        sums = np.bincount(game, self.returns)
         generator = np.random.default_rng(0)
-        picks = generator.integers(len(self.returns), size=(_RESAMPLES, len(self.returns)))
-        low, high = np.percentile(self.returns[picks].mean(1), [2.5, 97.5])
+        picks = generator.integers(len(episodes), size=(_RESAMPLES, len(episodes)))
+        means = sums[picks].sum(1) / episodes[picks].sum(1)
+        low, high = np.percentile(means, [2.5, 97.5])
         return float(low), float(high)
 
     def __str__(self) -> str:
@@ -87,7 +98,16 @@ def evaluate(vecenv: VectorEnv, policy: nn.Module | None, seed: int) -> Evaluati
         starts = ends | (batch.masks & ~was_there)
     torch.set_rng_state(generator_state)
     took_part = lengths > 0
-    return Evaluation(returns[took_part], lengths[took_part])
+    return Evaluation(returns[took_part], lengths[took_part], _games(vecenv)[took_part])
+
+
+def _games(vecenv: VectorEnv) -> NDArray[np.int64]:
+    """Return which game each row plays in."""
+    env_of_row = np.repeat(np.arange(vecenv.num_envs), vecenv.agents_per_env)
+    if vecenv.num_agents == vecenv.num_envs:
+        return env_of_row
+    is_one_game = np.array(vecenv.get_attr("is_one_game"))[env_of_row]
+    return np.where(is_one_game, -1 - env_of_row, np.arange(vecenv.num_agents))
 
 
 class Actor:

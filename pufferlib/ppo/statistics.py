@@ -30,6 +30,16 @@ class EpisodeStatistics:
         """Return the mean of each number."""
         return {key: sum(values) / len(values) for key, values in sorted(self._values.items())}
 
+    def state_dict(self) -> dict[str, list[float]]:
+        """Return what a checkpoint keeps: the last hundred of each number, the oldest first."""
+        return {key: list(values) for key, values in self._values.items()}
+
+    def load_state_dict(self, state: dict[str, list[float]]) -> None:
+        """Go on from the episodes of `state_dict`, in place of those here."""
+        self._values.clear()
+        for key, values in state.items():
+            self._values[key].extend(values)
+
 
 class RewardScale:
     """Divides rewards by the running deviation of their discounted sum.

@@ -187,7 +187,7 @@ class Trainer:
             self._peers.share_weights(self.policy)  # what the first process saw counts for all
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps: weights, optimizer, progress, scale, generators."""
+        """Return what a checkpoint keeps: all that later updates and their metrics depend on."""
         return {
             "policy": self.policy.state_dict(),
             "optimizer": self._optimizer.state_dict(),
@@ -195,26 +195,29 @@ class Trainer:
             "updates": self.updates,
             "seconds": self.seconds,
             "reward_scale": self._scale.state_dict(),
+            "episodes": self.episodes.state_dict(),
             "generator": self._generator.get_state(),
             "torch_generator": torch.get_rng_state(),
         }
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Write a checkpoint, whole or not at all."""
-        checkpoint.save(path, self.state_dict())
+        checkpoint.save(Path(path), self.state_dict())
 
-    def load(self, path: Path) -> None:
+    def load(self, path: Path | str) -> None:
         """Go on from a checkpoint; the environments begin new episodes, of other seeds.
 
         Raises:
             CheckpointError: it cannot be read, or is of another architecture.
         """
+        path = Path(path)
         state = checkpoint.load(path)
         checkpoint.load_policy(self.policy, state, path)
         self._optimizer.load_state_dict(state["optimizer"])
         self.timesteps = self._timesteps_before = state["timesteps"]
         self.updates, self._seconds_before = state["updates"], state["seconds"]
         self._scale.load_state_dict(state["reward_scale"])
+        self.episodes.load_state_dict(state["episodes"])
         self._generator.set_state(state["generator"])
         torch.set_rng_state(state["torch_generator"])
         self._begin_episodes()

@@ -15,7 +15,7 @@ from types import ModuleType
 from pufferlib.exceptions import UnknownNameError, suggestion
 from pufferlib.registry._family import Family
 
-__all__ = ["Family", "families", "load", "resolve"]
+__all__ = ["Family", "families", "load", "resolve", "tasks"]
 
 
 def families() -> list[str]:
@@ -38,21 +38,23 @@ def load(name: str) -> ModuleType:
     return importlib.import_module(f"{__name__}.{name}")
 
 
+def tasks() -> dict[str, str]:
+    """Return the family of every task, by the task's name."""
+    return {task: family for family in families() for task in load(family).FAMILY.tasks}
+
+
 def resolve(name: str) -> tuple[ModuleType, str]:
     """Return the registry module and the task meant by the name of a family or of a task.
 
     Raises:
         UnknownNameError: suggests the nearest names.
     """
-    tasks: dict[str, str] = {}
-    for family in families():
-        module = load(family)
-        if name == family:
-            return module, module.FAMILY.default
-        tasks |= dict.fromkeys(module.FAMILY.tasks, family)
-    if name in tasks:
-        return load(tasks[name]), name
+    if name in families():
+        return load(name), load(name).FAMILY.default
+    family_of = tasks()
+    if name in family_of:
+        return load(family_of[name]), name
     raise UnknownNameError(
-        f"There is no environment {name!r}.{suggestion(name, [*families(), *tasks])} "
+        f"There is no environment {name!r}.{suggestion(name, [*families(), *family_of])} "
         f"Families: {', '.join(families())}. List tasks with: puffer envs FAMILY"
     )

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,7 @@ def test_a_signal_saves_a_checkpoint_before_it_ends_the_run(tmp_path, number):
             "puffer train: num_actions must be at least 2; got 1",
         ),
         (["install", "nethak"], "nothing named 'nethak' to install. Did you mean 'nethack'"),
+        (["install", "CartPole-v9"], "Did you mean 'CartPole-v1'"),
         (["install", "nethack", "--constraint", "no.txt"], "no constraint file no.txt"),
         (["eval", "squared", "--episodes", "1"], "--episodes must be at least 2"),
         (["eval", "squared", "--checkpoint", "none/c.pt"], "There is no checkpoint none/c.pt"),
@@ -297,6 +299,24 @@ def test_what_envs_says_of_a_family_fits_the_terminal(capsys, monkeypatch):
     assert "Install: make install ENV=open_spiel" in lines
 
 
+def test_a_table_in_what_envs_says_is_one_in_the_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["envs", "ocean"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert not any("|" in line or "…" in line for line in lines)
+    (heading,) = (line for line in lines if line.startswith("task "))
+    (row,) = (line for line in lines if line.startswith("memory "))
+    assert heading.split() == ["task", "observation", "action", "asks", "random", "optimal"]
+    assert row.split()[:4] == ["memory", "Box", "(1,)", "Discrete(2)"]
+    assert row.split()[-2:] == ["0.25", "1"]
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert capsys.readouterr().out == f"pufferlib {version('pufferlib')}\n"
+
+
 SAMPLES = {"ocean": "squared", "classic_control": "Acrobot-v1"}
 
 
@@ -309,10 +329,11 @@ def test_the_smoke_test_passes_and_fails_where_it_should(capsys, monkeypatch):
     monkeypatch.setattr(Squared, "step", lambda self, actions: 1 / 0)
     monkeypatch.setattr("pufferlib.cli.all.installed_samples", lambda: SAMPLES)
     assert main(["test", "all"]) == 1
-    table = capsys.readouterr().out.splitlines()[-2:]
-    assert "failed: WorkerError" in table[0]
-    assert "ZeroDivisionError" in table[0]
-    assert "passed" in table[1]  # a failure does not end the loop
+    *_, failed, passed, reason = capsys.readouterr().out.splitlines()
+    assert failed.split()[::len(failed.split()) - 1] == ["ocean", "failed"]
+    assert "passed" in passed  # a failure does not end the loop
+    assert reason.startswith("ocean failed: WorkerError: ")
+    assert "ZeroDivisionError" in reason
 
 
 def test_every_command_takes_all_and_ends_with_one_table(capsys, monkeypatch, tmp_path):

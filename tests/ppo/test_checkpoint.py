@@ -72,7 +72,7 @@ class Evil:
 
 def test_loading_runs_nothing_that_a_checkpoint_holds(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    torch.save({"format": 1, "policy": Evil()}, tmp_path / "evil.pt")
+    torch.save({"format": 2, "policy": Evil()}, tmp_path / "evil.pt")
     with pytest.raises(CheckpointError, match="cannot be read"):
         checkpoint.load(tmp_path / "evil.pt")
     assert not (tmp_path / "evil-was-here").exists()

@@ -7,7 +7,8 @@ from rich.console import Console
 from pufferlib.ppo.dashboard import Dashboard
 
 METRICS = {"timesteps": 123456, "loss/policy": -0.01234, "episode/fish_caught": 7.0}
-SHARES = {"environment": 0.5, "train": 0.3, "other": 0.2}
+SHARES = {"environment": 0.5, "copy": 0.0, "forward": 0.1, "train": 0.2, "other": 0.2}
+NETHACK = ("episode_return", "episode_length", "depth", "experience_level", "turns")
 
 
 def drawn(is_terminal, width=80):
@@ -44,17 +45,19 @@ def test_a_terminal_gets_a_screen_and_a_pipe_a_line():
     assert " 25%  timesteps 123,456  loss/policy -0.01234  episode/fish_caught 7" in line
 
 
-def test_every_number_of_a_real_run_is_readable_in_a_terminal_of_80_columns():
+def test_every_number_of_a_real_run_is_readable_in_a_terminal_of_80_by_24():
     losses = ("total", "policy", "value", "entropy", "approximate_kl", "clip_fraction")
     load = ("cpu_percent", "memory_gib", "gpu_percent", "gpu_memory_gib")
-    metrics = {"timesteps": 1_234_567_890, "steps_per_second": 1_234_567.8, "learning_rate": 1e-4}
+    metrics = {"timesteps": 1_234_567_890, "updates": 9, "seconds": 99.9}
+    metrics |= {"steps_per_second": 1_234_567.8, "learning_rate": 1e-4}
     metrics |= {f"loss/{name}": -0.00012345 for name in losses}
-    metrics |= {f"episode/{name}": 12345.6 for name in ("episode_return", "episode_length")}
+    metrics |= {f"episode/{name}": 12345.6 for name in NETHACK}
     metrics |= {f"utilisation/{name}": 98.76 for name in load}
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(Dashboard("a run", console).screen(metrics, SHARES, 0.25, elapsed_s=7200))
     text = console.export_text()
     assert "…" not in text  # nothing is cut short
+    assert text.count("\n") <= 23  # and a line for the cursor
     words = " ".join(text.replace("│", " ").split())
     for expected in (
         "timesteps 1,234,567,890",

@@ -10,6 +10,7 @@ from pufferlib import vector
 from pufferlib.exceptions import ArgumentError
 from pufferlib.models import Default, LSTMWrapper
 from pufferlib.ppo.evaluate import Evaluation, evaluate
+from pufferlib.registry.ocean.squared import Squared
 
 
 def cartpole():
@@ -79,9 +80,32 @@ def test_the_interval_holds_the_true_mean_about_as_often_as_it_says():
     held = 0
     for _ in range(200):
         sample = random.exponential(5.0, size=100)
-        low, high = Evaluation(sample, np.zeros(100, np.int64)).interval()
+        low, high = Evaluation(sample, np.zeros(100, np.int64), np.arange(100)).interval()
         held += low <= 5.0 <= high
     assert 180 <= held <= 199  # 95% of 200, give or take three deviations
+
+
+def test_agents_of_one_game_make_an_interval_no_narrower_than_the_game_alone():
+    returns = np.random.default_rng(0).normal(size=20)
+    alone = Evaluation(returns, np.ones(20, np.int64), np.arange(20))
+    copied = Evaluation(returns.repeat(5), np.ones(100, np.int64), np.arange(20).repeat(5))
+    assert copied.interval() == pytest.approx(alone.interval())
+    one_game = Evaluation(returns, np.ones(20, np.int64), np.zeros(20, np.int64))
+    assert np.isnan(one_game.interval()).all()
+
+
+@pytest.mark.parametrize(
+    ("creator", "kwargs", "games"),
+    [
+        (Population, {"timetable": TIMETABLE}, [3, 3]),  # its three agents meet
+        (Squared, {"num_agents": 3}, [1] * 6),  # games side by side
+        (cartpole, {}, [1, 1]),
+    ],
+)
+def test_games_are_those_of_agents_that_meet(creator, kwargs, games):
+    vecenv = vector.make(creator, env_kwargs=kwargs, num_envs=2)
+    found = evaluate(vecenv, None, seed=0).games
+    assert np.unique(found, return_counts=True)[1].tolist() == games
 
 
 def test_a_pool_is_refused():

@@ -72,3 +72,12 @@ def test_episode_statistics_average_the_numbers_of_the_last_hundred_episodes():
     statistics = EpisodeStatistics()
     statistics.add({"episode_return": float(i), "name": "x", "won": i % 2 == 0} for i in range(150))
     assert statistics.means() == {"episode_return": sum(range(50, 150)) / 100, "won": 0.5}
+
+
+def test_restored_episode_statistics_go_on_with_the_same_hundred_episodes():
+    first, second = EpisodeStatistics(), EpisodeStatistics()
+    first.add({"episode_return": float(i)} for i in range(120))
+    second.add([{"episode_return": -1e6, "other": 1.0}])
+    second.load_state_dict(first.state_dict())
+    second.add({"episode_return": float(i)} for i in range(120, 150))
+    assert second.means() == {"episode_return": sum(range(50, 150)) / 100}
