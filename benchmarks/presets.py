@@ -2,10 +2,10 @@
 
     OMP_NUM_THREADS=1 python benchmarks/presets.py --jobs 2 --runs runs/presets [FAMILY...]
 
-Each row is `puffer train TASK --train.total_timesteps STEPS`, with nothing else set, in a process
-of its own. Columns: the mean return of whole episodes from seeds that training never saw, with its
-95% interval, of a random policy and of the trained one; the steps, those of each agent counted; the
-minutes of training, by the clock.
+Each row is `puffer train TASK --train.total_timesteps STEPS`, with no more flags than the row has,
+in a process of its own. Columns: the mean return of whole episodes from seeds that training never
+saw, with its 95% interval, of a random policy and of the trained one; the steps, those of each
+agent counted; the minutes of training, by the clock.
 `puffer plot RUNS/* --out docs/images/presets.svg` draws the curves.
 """
 
@@ -22,8 +22,8 @@ from pufferlib.cli.main import main as puffer
 from pufferlib.cli.run_folder import CHECKPOINT, read_config
 
 FIRST_SEED = 1_000_000
-# Of each family a task and its steps.
-ROWS = {
+# Of each family a task and its steps, and flags.
+ROWS: dict[str, tuple[str, int, *tuple[str, ...]]] = {
     "bsuite": ("bsuite/catch-v0", 100_000),
     "open_spiel": ("open_spiel/catch", 100_000),
     "lbforaging": ("Foraging-8x8-2p-3f-v3", 800_000),
@@ -32,7 +32,7 @@ ROWS = {
     "magent": ("battle_v4", 400_000),
     "overcooked": ("overcooked/cramped_room", 600_000),
     "griddly": ("GDY-Sokoban-v0", 300_000),
-    "slimevolley": ("SlimeVolley-v0", 1_000_000),
+    "slimevolley": ("SlimeVolley-v0", 3_000_000),
     "sisl": ("pursuit_v5", 300_000),
     "butterfly": ("knights_archers_zombies_v11", 300_000),
     "dm_control": ("dm_control/cheetah-run-v0", 200_000),
@@ -43,7 +43,9 @@ ROWS = {
     "crafter": ("CrafterReward-v1", 100_000),
     "nmmo": ("NMMO-Small", 200_000),
     "stable_retro": ("Airstriker-Genesis-v0", 40_000),
-    "atari": ("ALE/Breakout-v5", 150_000),
+    "pokemon_red": ("HomebrewWalk-v0", 100_000, "--env.kwargs.max-steps", "512"),
+    "atari": ("ALE/Breakout-v5", 600_000),
+    "procgen": ("procgen-starpilot-v0", 300_000),
 }
 
 
@@ -64,7 +66,7 @@ def main() -> None:
         arguments.jobs, spawn, max_tasks_per_child=1
     ) as pool:
         rows = {
-            pool.submit(row, *ROWS[family], arguments.runs, arguments.episodes): family
+            pool.submit(row, arguments.runs, arguments.episodes, *ROWS[family]): family
             for family in arguments.families
         }
         for done in concurrent.futures.as_completed(rows):
@@ -75,20 +77,21 @@ def main() -> None:
         raise SystemExit(1)
 
 
-def row(task: str, timesteps: int, runs: Path, episodes: int) -> str:
+def row(runs: Path, episodes: int, task: str, timesteps: int, *flags: str) -> str:
     """Train `task` from its preset and evaluate it; return its row of the table."""
     folder = runs / task.replace("/", "-")
     said = io.StringIO()
     began_s = time.monotonic()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        arguments = ["train", task, "--run", str(folder)]
+        arguments = ["train", task, "--run", str(folder), *flags]
         status = puffer([*arguments, "--train.total_timesteps", str(timesteps)])
     minutes = (time.monotonic() - began_s) / 60
     if status != 0:
         raise RuntimeError(said.getvalue().splitlines()[-1])
     results = compare(read_config(folder), folder / CHECKPOINT, episodes, FIRST_SEED)
     scores = f"{results['random']} | {results['trained']}"
-    return f"| `{task}` | {scores} | {timesteps:,} | {minutes:.1f} |"
+    named = " ".join([task, *flags])
+    return f"| `{named}` | {scores} | {timesteps:,} | {minutes:.1f} |"
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ import os
 import statistics
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,11 +98,12 @@ class Contender(NamedTuple):
     close: Callable[[], None]
 
 
-def ours(cell: Cell, **kwargs: Any) -> Contender:
+def ours(cell: Cell, settings: Mapping[str, Any] | None = None, **kwargs: Any) -> Contender:
+    """Return our trainer; `settings` of it go on top of what all contenders have in common."""
     envs = vector.make(cell.creator, **{"num_envs": ENVS, **kwargs})
     torch.manual_seed(1)
     config = TrainConfig(
-        device="cpu",
+        **{"device": "cpu", **(settings or {})},
         horizon=HORIZON,
         minibatches=MINIBATCHES,
         update_epochs=EPOCHS,
@@ -114,6 +115,7 @@ def ours(cell: Cell, **kwargs: Any) -> Contender:
     trainer = Trainer(config, envs, cell.policy(envs))
 
     def learn(rollouts: int) -> None:
+        config.use_threads()
         for _ in range(rollouts):
             trainer.step()
 

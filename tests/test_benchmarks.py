@@ -98,3 +98,14 @@ def test_trainers_are_compared_with_the_best_alternative():
         assert to_best == pytest.approx(rates[name] / rates[best], abs=0.006)
         assert float(row["CPU us a step"]) > 0
         assert float(row["return"]) > 8  # CartPole cannot fall sooner
+
+
+def test_options_of_the_trainer_are_compared_with_its_defaults():
+    options = ["float32", "bfloat16", "threads=2"]
+    small = ["--device", "cpu", "--rounds", "1", "--rollouts", "1"]
+    (table,) = rows("options.py", "--only", "cartpole", "--options", *options, *small).values()
+    assert list(table) == options
+    rates = {name: float(row["steps/s"].replace(",", "")) for name, row in table.items()}
+    for name, row in table.items():
+        assert float(row["ratio"]) == pytest.approx(rates[name] / rates["float32"], abs=0.006)
+        assert float(row["return"]) > 8  # CartPole cannot fall sooner

@@ -34,10 +34,10 @@ def list_tasks(name: str) -> int:
     """Print what the module of a family, or of a task, says of it, and its tasks, one a line."""
     module, _ = registry.resolve(name)
     console = Console(highlight=False, markup=False)
-    for is_table, lines in itertools.groupby(
-        _unwrapped((module.__doc__ or "").strip()), key=lambda line: line.startswith("|")
-    ):
-        console.print(_table(list(lines)) if is_table else "\n".join(lines))
+    said = _unwrapped((module.__doc__ or "").strip())
+    for is_table, group in itertools.groupby(said, key=lambda line: line.startswith("|")):
+        lines = list(group)
+        console.print(_table(lines) if is_table else "\n".join(lines))
     console.print()
     for task in module.FAMILY.tasks:
         console.print(task)
