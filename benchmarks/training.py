@@ -4,12 +4,13 @@
 
 All learn by PPO on 8 environments from rollouts of 128 steps, in 4 epochs of 4 minibatches, with
 one thread of torch. Stable-Baselines3 is given our network: encoder, a linear layer for actions,
-another for values. Native is `Serial` of one environment that steps all games, for families that
-have such a one. The contenders of a table are alive together and take turns of equally many
-rollouts, each going on from its last. Columns: environment steps per second, of collecting and
-learning together, as the median over the rounds; its ratio to the best of the alternatives', taken
-round by round; CPU time of the caller and all workers, microseconds per step; the mean return of
-the last hundred episodes, after equally many steps for all.
+another for values. Pool is `Multiprocessing` in batches of half the environments, Native `Serial`
+of one environment that steps all games, for families that have such a one. The contenders of a
+table are alive together and take turns of equally many rollouts, each going on from its last.
+Columns: environment steps per second, of collecting and learning together, as the median over the
+rounds; its ratio to the best of the alternatives', taken round by round; CPU time of the caller and
+all workers, microseconds per step; the mean return of the last hundred episodes, after equally many
+steps for all.
 
 CleanRL is scripts rather than a package. `--cleanrl PYTHON PPO` names its cleanrl/ppo.py and an
 interpreter that can run it; it has a CartPole row then, with networks of its own: two of that size,
@@ -179,6 +180,7 @@ MULTIPROCESSING = {"backend": "Multiprocessing", "num_workers": WORKERS}
 OURS: dict[str, Callable[[Cell], Contender]] = {
     "Serial": functools.partial(ours, backend="Serial"),
     "Multiprocessing": functools.partial(ours, **MULTIPROCESSING),
+    "Pool": functools.partial(ours, **MULTIPROCESSING, batch_size=ENVS // 2),
     NATIVE: functools.partial(ours, backend="Serial", num_envs=1, env_kwargs={"num_envs": ENVS}),
 }
 ALTERNATIVES: dict[str, Callable[[Cell], Contender]] = {

@@ -65,7 +65,8 @@ def row(module) -> str:
     source = re.search(r"Source: (.*?) Licence:", text)[1]
     licence = re.search(r"Licence: (.*?) (?:Cite|Install):", text)[1].replace("|", "\\|")
     link = f"[`{family.name}`]({source})" if source.startswith("http") else f"`{family.name}`"
-    picture = f'<img src="{PICTURES}/{family.name}.png" width="160" alt="{family.samples[0]}">'
+    path = f"{PICTURES}/{family.name}.png"
+    picture = f'[<img src="{path}" width="200" alt="{family.samples[0]}">]({path})'
     return f"| {picture} | {link} | {what} | {len(family.tasks):,} | {licence} |"
 
 

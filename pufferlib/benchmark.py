@@ -7,8 +7,8 @@ happens on the machine then hits all of them alike, and the ratios are worth mor
 import importlib.util
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from pufferlib.emulation import GymnasiumPufferEnv, native
 from pufferlib.vector import VectorEnv, make
+from pufferlib.wrappers import EpisodeStats
 
 _ACTIONS = 64  # drawn beforehand, and played again and again
 _Stepper = Callable[[], int]
@@ -43,12 +44,13 @@ def compare(
     num_workers: int | None = None,
     rounds: int = 5,
     seconds: float = 1.0,
+    is_one_per_process: bool = False,
 ) -> list[Row]:
     """Return the throughput of an environment's contenders, from one interleaved run.
 
-    The first is one environment in a loop: without a wrapper, or native where it is a `PufferEnv`.
-    Gymnasium's and Stable-Baselines3's vectorizers step what emulation wraps, so the same
-    environment with the same statistics as ours do.
+    The first is one environment in a loop: what emulation wraps, without our statistics, or native
+    where it is a `PufferEnv`. Gymnasium's and Stable-Baselines3's vectorizers step the same with
+    statistics, as ours do.
 
     Args:
         creator: returns a PufferEnv, GymnasiumPufferEnv or PettingZooPufferEnv.
@@ -56,9 +58,11 @@ def compare(
         num_workers: processes of ours, None for usable cores; theirs run one an environment.
         rounds: how often each takes its turn.
         seconds: of a turn.
+        is_one_per_process: the package refuses a second environment in a process, so there are as
+            many workers as environments, and no vectorizer that loops over them.
     """
     with ExitStack() as stack:
-        steppers = dict(_contenders(creator, num_envs, num_workers, stack))
+        steppers = _contenders(creator, num_envs, num_workers, is_one_per_process, stack)
         rates: dict[str, list[float]] = {name: [] for name in steppers}
         for stepper in steppers.values():
             _rate(stepper, seconds / 4)  # warm-up
@@ -86,49 +90,79 @@ def _rate(stepper: _Stepper, seconds: float) -> float:
 
 
 def _contenders(
-    creator: Callable[..., Any], num_envs: int, num_workers: int | None, stack: ExitStack
-) -> Iterator[tuple[str, _Stepper]]:
+    creator: Callable[..., Any],
+    num_envs: int,
+    num_workers: int | None,
+    is_one_per_process: bool,
+    stack: ExitStack,
+) -> dict[str, _Stepper]:
+    """Return the contenders in the order of the table.
+
+    Those in processes are made first: what an environment starts in this one, as Java, would be in
+    the way when they fork; and of some packages this process may have but one environment.
+    """
+    workers = num_envs if is_one_per_process else num_workers
+    parallel = make(creator, num_envs=num_envs, num_workers=workers, backend="Multiprocessing")
+    stack.callback(parallel.close)
+    with closing(creator()) as env:
+        is_gymnasium = isinstance(env, GymnasiumPufferEnv)
+    apart = _alternatives(creator, num_envs, stack, in_processes=True) if is_gymnasium else {}
     probe = creator()
     stack.callback(probe.close)
-    if isinstance(probe, GymnasiumPufferEnv):
-        yield "bare", _bare(probe.unwrapped)
-        emulated = creator()
-        stack.callback(emulated.close)
-        yield "emulated", _bare(emulated)
+    if is_gymnasium:
+        found = {"bare": _single(_without_statistics(probe)), "emulated": _single(probe)}
     else:
-        yield "one environment", _native(probe)
-    serial = make(creator, num_envs=num_envs, backend="Serial")
-    stack.callback(serial.close)
-    yield "Serial", _ours(serial)
-    parallel = make(creator, num_envs=num_envs, num_workers=num_workers, backend="Multiprocessing")
-    stack.callback(parallel.close)
-    yield f"Multiprocessing, {parallel.num_workers} workers", _ours(parallel)
-    if isinstance(probe, GymnasiumPufferEnv):
-        yield from _alternatives(lambda: creator().env, num_envs, stack)
+        found = {"one environment": _native(probe)}
+    here: dict[str, _Stepper] = {}
+    if not is_one_per_process:
+        serial = make(creator, num_envs=num_envs, backend="Serial")
+        stack.callback(serial.close)
+        found["Serial"] = _ours(serial)
+        here = _alternatives(creator, num_envs, stack, in_processes=False) if is_gymnasium else {}
+    found[f"Multiprocessing, {parallel.num_workers} workers"] = _ours(parallel)
+    return {**found, **here, **apart}
+
+
+def _without_statistics(env: GymnasiumPufferEnv) -> gymnasium.Env[Any, Any]:
+    """Return what `env` wraps, with its preprocessing and without our statistics."""
+    return env.env.env if isinstance(env.env, EpisodeStats) else env.env
 
 
 def _alternatives(
-    bare: Callable[[], gymnasium.Env[Any, Any]], num_envs: int, stack: ExitStack
-) -> Iterator[tuple[str, _Stepper]]:
-    """Yield Gymnasium's vectorizers, and Stable-Baselines3's where that is installed."""
-    for kind in (gymnasium.vector.SyncVectorEnv, gymnasium.vector.AsyncVectorEnv):
-        envs = kind([bare] * num_envs, autoreset_mode=gymnasium.vector.AutoresetMode.SAME_STEP)
-        stack.callback(envs.close)
-        envs.reset(seed=0)
-        yield f"gymnasium {kind.__name__}", _stepping(envs.step, envs.action_space, num_envs)
+    creator: Callable[..., Any], num_envs: int, stack: ExitStack, in_processes: bool
+) -> dict[str, _Stepper]:
+    """Return Gymnasium's vectorizer, and Stable-Baselines3's where that is installed.
+
+    Args:
+        creator: returns a GymnasiumPufferEnv; they get what it wraps.
+        num_envs: environments of each.
+        stack: closes them.
+        in_processes: those with a process for each environment, or those that loop over them.
+    """
+    bare = [lambda: creator().env] * num_envs
+    same_step = gymnasium.vector.AutoresetMode.SAME_STEP
+    envs: gymnasium.vector.VectorEnv[Any, Any, Any]
+    if in_processes:  # by forkserver, as Stable-Baselines3 does: Java does not survive a fork
+        envs = gymnasium.vector.AsyncVectorEnv(bare, autoreset_mode=same_step, context="forkserver")
+    else:
+        envs = gymnasium.vector.SyncVectorEnv(bare, autoreset_mode=same_step)
+    stack.callback(envs.close)
+    envs.reset(seed=0)
+    name = f"gymnasium {type(envs).__name__}"
+    found = {name: _stepping(envs.step, envs.action_space, num_envs)}
     if importlib.util.find_spec("stable_baselines3") is None:
-        return
+        return found
     from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
-    for sb3_kind in (DummyVecEnv, SubprocVecEnv):
-        sb3_envs = sb3_kind([bare] * num_envs)
-        stack.callback(sb3_envs.close)
-        sb3_envs.reset()
-        space = gymnasium.vector.utils.batch_space(sb3_envs.action_space, num_envs)
-        yield f"SB3 {sb3_kind.__name__}", _stepping(sb3_envs.step, space, num_envs)
+    sb3_envs = SubprocVecEnv(bare) if in_processes else DummyVecEnv(bare)
+    stack.callback(sb3_envs.close)
+    sb3_envs.reset()
+    space = gymnasium.vector.utils.batch_space(sb3_envs.action_space, num_envs)
+    found[f"SB3 {type(sb3_envs).__name__}"] = _stepping(sb3_envs.step, space, num_envs)
+    return found
 
 
-def _bare(env: gymnasium.Env[Any, Any]) -> _Stepper:
+def _single(env: gymnasium.Env[Any, Any]) -> _Stepper:
     """Step one environment, starting it again where its episode ends."""
     env.reset(seed=0)
     env.action_space.seed(0)

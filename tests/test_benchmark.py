@@ -3,7 +3,7 @@
 import pytest
 
 from pufferlib.benchmark import compare
-from pufferlib.registry import classic_control, ocean
+from pufferlib.registry import classic_control, microrts, ocean, stable_retro
 
 
 @pytest.mark.timeout(90)
@@ -15,13 +15,33 @@ def test_every_contender_is_measured_against_the_bare_environment():
         "Serial",
         "Multiprocessing, 1 workers",
         "gymnasium SyncVectorEnv",
-        "gymnasium AsyncVectorEnv",
         "SB3 DummyVecEnv",
+        "gymnasium AsyncVectorEnv",
         "SB3 SubprocVecEnv",
     ]
     assert rows[0].ratio == 1
     for row in rows:
         assert row.ratio == pytest.approx(row.steps_per_second / rows[0].steps_per_second)
+
+
+@pytest.mark.timeout(90)
+def test_java_in_this_process_is_in_nobodys_way():
+    creator = microrts.env_creator("MicroRTS-8x8-workerRushAI")
+    rows = compare(creator, num_envs=2, num_workers=1, rounds=1, seconds=0.05)
+    assert len(rows) == 8
+
+
+@pytest.mark.timeout(90)
+def test_of_a_package_that_allows_one_environment_a_process_each_has_its_own():
+    creator = stable_retro.env_creator()
+    rows = compare(creator, num_envs=2, rounds=1, seconds=0.05, is_one_per_process=True)
+    assert [row.name for row in rows] == [
+        "bare",
+        "emulated",
+        "Multiprocessing, 2 workers",
+        "gymnasium AsyncVectorEnv",
+        "SB3 SubprocVecEnv",
+    ]
 
 
 @pytest.mark.timeout(90)

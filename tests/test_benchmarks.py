@@ -90,9 +90,9 @@ def test_native_games_are_compared_with_as_many_ordinary_ones():
 def test_trainers_are_compared_with_the_best_alternative():
     table = rows("training.py", "--only", "cartpole", "--rounds", "1", "--rollouts", "1")
     (table,) = table.values()
-    assert list(table) == ["Serial", "Multiprocessing", "SB3 Dummy", "SB3 Subproc"]
+    assert list(table) == ["Serial", "Multiprocessing", "Pool", "SB3 Dummy", "SB3 Subproc"]
     rates = {name: float(row["steps/s"].replace(",", "")) for name, row in table.items()}
-    best = max(list(table)[2:], key=rates.__getitem__)
+    best = max(list(table)[3:], key=rates.__getitem__)
     for name, row in table.items():
         to_best = float(row["of the best alternative"])
         assert to_best == pytest.approx(rates[name] / rates[best], abs=0.006)
@@ -109,3 +109,12 @@ def test_options_of_the_trainer_are_compared_with_its_defaults():
     for name, row in table.items():
         assert float(row["ratio"]) == pytest.approx(rates[name] / rates["float32"], abs=0.006)
         assert float(row["return"]) > 8  # CartPole cannot fall sooner
+
+
+def test_curves_are_drawn_of_each_seed(tmp_path):
+    drawn = tmp_path / "ocean.svg"
+    script = [sys.executable, str(BENCHMARKS / "curves.py"), "ocean", "--tasks", "bandit"]
+    sizes = ["--seeds", "1", "2", "--runs", str(tmp_path), "--out", str(drawn)]
+    subprocess.run([*script, *sizes], check=True, capture_output=True, timeout=50)
+    text = drawn.read_text()
+    assert all(name in text for name in ("bandit", "seed 1", "seed 2"))

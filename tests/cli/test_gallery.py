@@ -1,13 +1,18 @@
 """A picture of every family, each of which shows something."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from pufferlib import registry
 from pufferlib.cli import main
+
+PICTURES = Path(__file__).parents[2] / "docs" / "images" / "environments"
 
 
 @pytest.mark.timeout(120)
-def test_each_installed_family_is_drawn(tmp_path, capsys, monkeypatch):
+def test_families_of_each_kind_are_drawn(tmp_path, capsys, monkeypatch):
     image = pytest.importorskip("PIL.Image")
     samples = {"classic_control": "CartPole-v1", "ocean": "squared", "nethack": "NetHackScore-v0"}
     monkeypatch.setattr("pufferlib.cli.gallery.installed_samples", lambda: samples)
@@ -18,3 +23,10 @@ def test_each_installed_family_is_drawn(tmp_path, capsys, monkeypatch):
         picture = np.asarray(image.open(tmp_path / "pictures" / f"{family}.png").convert("RGB"))
         assert picture.shape[1] <= 480
         assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 1
+
+
+@pytest.mark.parametrize("family", registry.families())
+def test_the_picture_in_the_docs_shows_something(family):
+    image = pytest.importorskip("PIL.Image")
+    picture = np.asarray(image.open(PICTURES / f"{family}.png").convert("RGB"))
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 1
