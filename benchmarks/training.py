@@ -13,9 +13,10 @@ all workers, microseconds per step; the mean return of the last hundred episodes
 steps for all.
 
 CleanRL is scripts rather than a package. `--cleanrl PYTHON PPO` names its cleanrl/ppo.py and an
-interpreter that can run it; it has a CartPole row then, with networks of its own: two of that size,
-one for the actions and one for the value. Each of its turns is a run from the start, timed by the
-script itself, from its first reset on; so it has no CPU time and no return to tell.
+interpreter that can run it, `--cleanrl-atari PYTHON PPO_ATARI` its cleanrl/ppo_atari.py; they have
+rows of CartPole and Breakout then, with networks of their own: in CartPole two of that size, one
+for the actions and one for the value. Each of their turns is a run from the start of twice the
+rollouts; the second half is measured, by the times that the script tells.
 
 Sample Factory 2 needs a Gymnasium below 1.0, so a virtual environment of its own; with that
 Gymnasium, ALE from 0.11 on registers no games:
@@ -26,6 +27,7 @@ Gymnasium, ALE from 0.11 on registers no games:
 `--sample-factory sf-venv/bin/python` adds rows to CartPole and Breakout, of its serial mode and of
 its asynchronous workers: its own networks of our layers, on the bare CartPole and on our Atari
 game. Each of its turns is a run from the start of twice the rollouts; the second half is measured.
+With `stable-baselines3==2.3.2`, `tyro` and `tensorboard` it runs CleanRL's Atari script, too.
 """
 
 import argparse
@@ -188,6 +190,7 @@ ALTERNATIVES: dict[str, Callable[[Cell], Contender]] = {
     "SB3 Subproc": functools.partial(of_sb3, kind="SubprocVecEnv", start_method="fork"),
 }
 CLEANRL = "CleanRL"
+CLEANRL_TASKS = {"CartPole-v1": "CartPole-v1", "ALE/Breakout-v5": "BreakoutNoFrameskip-v4"}
 SAMPLE_FACTORY: dict[str, dict[str, Any]] = {
     "Sample Factory serial": {
         "serial_mode": True,
@@ -229,20 +232,20 @@ def take_turn(learn: Callable[[int], None], pids: list[int], rollouts: int) -> T
 
 
 def run_cleanrl(task: str, python: str, script: str, rollouts: int) -> Turn:
-    """Run CleanRL's script; return the speed that it tells last."""
+    """Run CleanRL's script; return the speed of the second half, by what it tells after each."""
     flags = {
         "env-id": task,
         "num-envs": ENVS,
         "num-steps": HORIZON,
         "num-minibatches": MINIBATCHES,
         "update-epochs": EPOCHS,
-        "total-timesteps": rollouts * ROLLOUT,
-        "cuda": False,
+        "total-timesteps": 2 * rollouts * ROLLOUT,
     }
     words = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
     lines = run_apart([python, script, *words])
-    speeds = [line.split()[1] for line in lines if line.startswith("SPS:")]
-    return Turn(float(speeds[-1]), math.nan)
+    speeds = [float(line.split()[1]) for line in lines if line.startswith("SPS:")]
+    elapsed_s = [count * ROLLOUT / speed for count, speed in enumerate(speeds, 1)]
+    return Turn(rollouts * ROLLOUT / (elapsed_s[-1] - elapsed_s[rollouts - 1]), math.nan)
 
 
 def run_sample_factory(cell: Cell, mode: dict[str, Any], python: str, rollouts: int) -> Turn:
@@ -282,7 +285,7 @@ def run_apart(command: list[str]) -> list[str]:
         result = subprocess.run(
             command,
             cwd=folder,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
             capture_output=True,
             text=True,
         )
@@ -292,7 +295,11 @@ def run_apart(command: list[str]) -> list[str]:
 
 
 def compare(
-    cell: Cell, rounds: int, rollouts: int, cleanrl: list[str] | None, sample_factory: str | None
+    cell: Cell,
+    rounds: int,
+    rollouts: int,
+    cleanrl: Mapping[str, list[str] | None],
+    sample_factory: str | None,
 ) -> tuple[dict[str, list[Turn]], dict[str, float]]:
     """Return the turns of a cell's contenders, and the scores that they reached."""
     turns: dict[str, Callable[[], Turn]] = {}
@@ -307,8 +314,9 @@ def compare(
             pids = [os.getpid(), *(descendants() - before)]
             turns[name] = functools.partial(take_turn, contender.learn, pids, rollouts)
             scores[name] = contender.score
-        if cleanrl and cell.task == "CartPole-v1":
-            turns[CLEANRL] = functools.partial(run_cleanrl, cell.task, *cleanrl, rollouts)
+        if command := cleanrl.get(cell.task):
+            task = CLEANRL_TASKS[cell.task]
+            turns[CLEANRL] = functools.partial(run_cleanrl, task, *command, rollouts)
         if sample_factory and cell.task in SAMPLE_FACTORY_NETWORKS:
             for name, mode in SAMPLE_FACTORY.items():
                 turns[name] = functools.partial(
@@ -343,13 +351,14 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=CELLS, metavar="NAME", help="these cells")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each contender")
     parser.add_argument("--rollouts", type=int, default=4, help="of a turn")
-    parser.add_argument(
-        "--cleanrl",
-        nargs=2,
-        type=os.path.abspath,
-        metavar=("PYTHON", "PPO"),
-        help="its cleanrl/ppo.py, and what runs it",
-    )
+    for name, script in (("--cleanrl", "ppo"), ("--cleanrl-atari", "ppo_atari")):
+        parser.add_argument(
+            name,
+            nargs=2,
+            type=os.path.abspath,
+            metavar=("PYTHON", script.upper()),
+            help=f"its cleanrl/{script}.py, and what runs it",
+        )
     parser.add_argument(
         "--sample-factory",
         type=os.path.abspath,
@@ -358,17 +367,13 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    cleanrl = {"CartPole-v1": arguments.cleanrl, "ALE/Breakout-v5": arguments.cleanrl_atari}
     steps = (arguments.rounds + 1) * arguments.rollouts * ROLLOUT
     for name in arguments.only or CELLS:
         cell = CELLS[name]
         print(f"**{cell.task}, {steps:,} steps each** (`{name}`)\n")
-        results = compare(
-            cell,
-            arguments.rounds,
-            arguments.rollouts,
-            arguments.cleanrl,
-            arguments.sample_factory,
-        )
+        sizes = (arguments.rounds, arguments.rollouts)
+        results = compare(cell, *sizes, cleanrl, arguments.sample_factory)
         print("\n".join(table(*results)), end="\n\n", flush=True)
 
 
