@@ -190,7 +190,7 @@ ALTERNATIVES: dict[str, Callable[[Cell], Contender]] = {
     "SB3 Subproc": functools.partial(of_sb3, kind="SubprocVecEnv", start_method="fork"),
 }
 CLEANRL = "CleanRL"
-CLEANRL_TASKS = {"CartPole-v1": "CartPole-v1", "ALE/Breakout-v5": "BreakoutNoFrameskip-v4"}
+CLEANRL_TASKS = {"CartPole-v1": "CartPole-v1", "ALE/Breakout-v5": "ale_py:BreakoutNoFrameskip-v4"}
 SAMPLE_FACTORY: dict[str, dict[str, Any]] = {
     "Sample Factory serial": {
         "serial_mode": True,
