@@ -117,7 +117,8 @@ class Collector:
             group = self._hold(batch)
             if group.columns is None:  # the first batch of a group: nothing came before
                 continue
-            self._note(group, batch)
+            with self._profile.part("copy"):
+                self._note(group, batch)
             group.step += 1
             if group.step == self._horizon:
                 finished.append(group.columns)
@@ -201,6 +202,7 @@ class Collector:
             batch.truncations, device=self._storage_device
         )
         if batch.truncations.any():
+            self._finite.final_observations(batch, self.timesteps)
             with self._profile.part("forward"):
                 values = self._final_values(rows, batch.truncations)
                 storage.final_values[step, columns] = values.to(self._storage_device)

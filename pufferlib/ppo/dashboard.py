@@ -20,10 +20,11 @@ class Dashboard:
     Args:
         title: of the run.
         console: where to draw; the terminal if None.
+        progress: of the run as this begins, in [0, 1]; a resumed one has some behind it.
     """
 
-    def __init__(self, title: str, console: Console | None = None) -> None:
-        self._title = title
+    def __init__(self, title: str, console: Console | None = None, progress: float = 0.0) -> None:
+        self._title, self._begun = title, progress
         self._console = console or Console()
         self._is_live = self._console.is_terminal
         self._live = Live(console=self._console, auto_refresh=False, transient=False)
@@ -80,23 +81,23 @@ class Dashboard:
         columns.add_column(ratio=1)
         columns.add_row(Group(*left), Group(*right))
         return Panel(
-            Group(_progress(progress, elapsed_s), columns),
+            Group(self._progress(progress, elapsed_s), columns),
             title=f"[bold]{self._title}",
             border_style=_ACCENT,
             width=80,
         )
 
-
-def _progress(progress: float, elapsed_s: float) -> RenderableType:
-    left_s = elapsed_s * (1 - progress) / progress if progress else 0.0
-    line = Table.grid(expand=True, padding=(0, 1))
-    line.add_column(ratio=1)
-    line.add_column(justify="right")
-    line.add_row(
-        ProgressBar(total=1, completed=progress, complete_style=_ACCENT),
-        Text(f"{progress:.0%}  {_duration(elapsed_s)} gone, {_duration(left_s)} left"),
-    )
-    return line
+    def _progress(self, progress: float, elapsed_s: float) -> RenderableType:
+        made = progress - self._begun  # in the seconds elapsed
+        left_s = elapsed_s * (1 - progress) / made if made > 0 else 0.0
+        line = Table.grid(expand=True, padding=(0, 1))
+        line.add_column(ratio=1)
+        line.add_column(justify="right")
+        line.add_row(
+            ProgressBar(total=1, completed=progress, complete_style=_ACCENT),
+            Text(f"{progress:.0%}  {_duration(elapsed_s)} gone, {_duration(left_s)} left"),
+        )
+        return line
 
 
 def _table(group: str, rows: dict[str, str]) -> Table:

@@ -39,7 +39,8 @@ class FiniteCheck:
         wrong = ~np.isfinite(batch.rewards) & acting
         if wrong.any():
             row = int(wrong.argmax())
-            self._refuse(batch, row, timesteps, f"a reward of {batch.rewards[row]}")
+            what = f"a reward of {batch.rewards[row]}"
+            self._refuse(int(batch.env_ids[row]), timesteps, what)
 
     def observations(self, batch: Batch, timesteps: int) -> None:
         """Check the observations of a batch.
@@ -47,21 +48,34 @@ class FiniteCheck:
         Raises:
             NotFiniteError: names the environment, the row and the step.
         """
+        self._check(batch.observations, batch.env_ids, timesteps, "an observation")
+
+    def final_observations(self, batch: Batch, timesteps: int) -> None:
+        """Check the last observations of the episodes that were truncated with a batch.
+
+        Raises:
+            NotFiniteError: names the environment, the row and the step.
+        """
+        cut = batch.truncations
+        final = self._vecenv.final_observations[cut]
+        self._check(final, batch.env_ids[cut], timesteps, "a last observation")
+
+    def _check(self, rows: NDArray[Any], agents: NDArray[Any], timesteps: int, what: str) -> None:
+        """Check observations, a row for each of `agents`."""
         if not self._leaves:
             return
-        leaves = _leaves_of(self._layout.unflatten(batch.observations))
+        leaves = _leaves_of(self._layout.unflatten(rows))
         for index in self._leaves:
-            values = leaves[index].reshape(len(batch.env_ids), -1)
+            values = leaves[index].reshape(len(agents), -1)
             if np.isfinite(values.sum(dtype=np.float64)):
                 continue
             wrong = ~np.isfinite(values).all(1)
             if wrong.any():
                 row = int(wrong.argmax())
                 value = values[row][~np.isfinite(values[row])][0]
-                self._refuse(batch, row, timesteps, f"an observation that holds {value}")
+                self._refuse(int(agents[row]), timesteps, f"{what} that holds {value}")
 
-    def _refuse(self, batch: Batch, row: int, timesteps: int, what: str) -> None:
-        agent = int(batch.env_ids[row])
+    def _refuse(self, agent: int, timesteps: int, what: str) -> None:
         env = int(np.searchsorted(self._last_rows, agent))
         raise NotFiniteError(
             f"Environment {env} (row {agent}) gave {what}, after {timesteps:,} timesteps. Nothing "

@@ -7,20 +7,24 @@ from contextlib import contextmanager
 
 
 class Profile:
-    """Seconds spent in each named part; parts do not nest, so they add up."""
+    """Seconds spent in each named part; those of a part within another are its own alone."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
         self._began_s = time.perf_counter()
+        self._inner_s = 0.0  # of the parts within the present one
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
-        """Count the time inside towards `name`."""
+        """Count the time inside towards `name`, but for that of parts in it."""
+        before_s, self._inner_s = self._inner_s, 0.0
         began_s = time.perf_counter()
         try:
             yield
         finally:
-            self.seconds[name] += time.perf_counter() - began_s
+            taken_s = time.perf_counter() - began_s
+            self.seconds[name] += taken_s - self._inner_s
+            self._inner_s = before_s + taken_s
 
     @property
     def elapsed_s(self) -> float:

@@ -38,6 +38,14 @@ def test_the_screen_shows_every_number_within_80_columns():
         assert expected in text
 
 
+def test_the_time_left_is_that_of_this_process_not_of_the_run_it_resumes():
+    console = Console(width=80, record=True, file=io.StringIO())
+    dashboard = Dashboard("a run", console, progress=0.9)
+    console.print(dashboard.screen(METRICS, SHARES, 0.92, elapsed_s=10))
+    # A hundredth in five seconds, and eight of them to go.
+    assert "92%  0:10 gone, 0:40 left" in console.export_text()
+
+
 def test_a_terminal_gets_a_screen_and_a_pipe_a_line():
     assert "╭" in drawn(is_terminal=True)
     line = drawn(is_terminal=False)

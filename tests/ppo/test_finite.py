@@ -12,7 +12,7 @@ from pufferlib.ppo import TrainConfig, Trainer
 
 
 class Faulty(gymnasium.Env):
-    """Gives what is no number at its third step, if told to."""
+    """Gives what is no number at its third step, if told to, which may truncate the episode."""
 
     action_space = gymnasium.spaces.Discrete(2)
     observation_space = gymnasium.spaces.Dict(
@@ -20,8 +20,8 @@ class Faulty(gymnasium.Env):
         picture=gymnasium.spaces.Box(0, 255, (4,), np.uint8),
     )
 
-    def __init__(self, reward=1.0, observation=1.0):
-        self.reward, self.observation, self.count = reward, observation, 0
+    def __init__(self, reward=1.0, observation=1.0, is_cut=False):
+        self.reward, self.observation, self.is_cut = reward, observation, is_cut
 
     def reset(self, *, seed=None, options=None):
         self.count = 0
@@ -31,7 +31,7 @@ class Faulty(gymnasium.Env):
         self.count += 1
         is_now = self.count == 3
         seen = self._observe(self.observation if is_now else 1.0)
-        return seen, self.reward if is_now else 1.0, False, False, {}
+        return seen, self.reward if is_now else 1.0, False, is_now and self.is_cut, {}
 
     def _observe(self, value):
         return {
@@ -57,6 +57,12 @@ def test_an_observation_that_holds_no_number_is_named(value):
     expected = rf"Environment 1 \(row 1\) gave an observation that holds {value}, after 4 timesteps"
     with pytest.raises(NotFiniteError, match=expected):
         trainer_of(observation=value).step()
+
+
+def test_the_last_observation_of_a_truncated_episode_is_checked():
+    expected = r"Environment 1 \(row 1\) gave a last observation that holds nan, after 4 timesteps"
+    with pytest.raises(NotFiniteError, match=expected):
+        trainer_of(observation=np.nan, is_cut=True).step()
 
 
 def test_large_numbers_are_numbers():
