@@ -7,6 +7,7 @@ up to the hidden state, and `decode_actions`, from there, lets `LSTMWrapper` put
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -239,17 +240,30 @@ class NormalizedObservations(nn.Module):
         return apart.clamp(-self.clip, self.clip).float()
 
     @torch.no_grad()
-    def observe(self, observations: Tensor, valid: Tensor) -> None:
-        """Take observations (T, B, *shape) into mean and variance, where `valid` (T, B)."""
+    def observe(
+        self,
+        observations: Tensor,
+        valid: Tensor,
+        total: Callable[[Tensor], Tensor] = lambda part: part,
+    ) -> None:
+        """Take observations (T, B, *shape) into mean and variance, where `valid` (T, B).
+
+        Args:
+            observations: of a rollout.
+            valid: bool, an agent was there.
+            total: sums a tensor over all processes that learn together.
+        """
         kept = observations[valid].to(self.mean.device, torch.float64)
-        if not len(kept):
+        count = total(self.count.new_tensor(len(kept)))
+        if count == 0:
             return
-        mean, variance, count = kept.mean(0), kept.var(0, correction=0), float(len(kept))
-        total, apart = self.count + count, mean - self.mean
-        squares = self.variance * self.count + variance * count
-        self.variance.copy_((squares + apart**2 * self.count * count / total) / total)
-        self.mean.add_(apart * count / total)
-        self.count.copy_(total)
+        mean = total(kept.sum(0)) / count
+        squares = total((kept - mean).square().sum(0))
+        counted, apart = self.count + count, mean - self.mean
+        squares += self.variance * self.count + apart**2 * self.count * count / counted
+        self.variance.copy_(squares / counted)
+        self.mean.add_(apart * count / counted)
+        self.count.copy_(counted)
 
 
 class LSTMWrapper(nn.Module):
@@ -317,10 +331,15 @@ class LSTMWrapper(nn.Module):
         actions, value = self.policy.decode_actions(hidden, lookup)
         return actions, value, state
 
-    def observe(self, observations: Tensor, valid: Tensor) -> None:
+    def observe(
+        self,
+        observations: Tensor,
+        valid: Tensor,
+        total: Callable[[Tensor], Tensor] = lambda part: part,
+    ) -> None:
         """Show the policy a rollout it was trained on, (T, B, ...), if it keeps statistics."""
         if hasattr(self.policy, "observe"):
-            self.policy.observe(observations, valid)
+            self.policy.observe(observations, valid, total)
 
     def _run(self, hidden: Tensor, state: State, starts: Tensor | None) -> tuple[Tensor, State]:
         """Run the LSTM over (T, B, H), in as few pieces as the starts of episodes allow."""

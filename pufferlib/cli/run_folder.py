@@ -62,7 +62,7 @@ class Keeper:
         """
         returned = self._trainer.episodes.means().get("episode_return")
         state = {**self._trainer.state_dict(), **self._about, "episode_return": returned}
-        with _undisturbed():
+        with undisturbed():  # torch takes an interrupt while it writes for a failed disk
             checkpoint.save(self.path, state)
             if returned is not None and returned > self._best_return:
                 checkpoint.save(self._best_path, state)
@@ -83,8 +83,8 @@ class Keeper:
 
 
 @contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Let Ctrl+C and SIGTERM wait: torch takes an interrupt while it writes for a failed disk."""
+def undisturbed() -> Iterator[None]:
+    """Let Ctrl+C and SIGTERM wait for what must be done as a whole."""
     held: list[int] = []
 
     def hold(number: int, frame: FrameType | None) -> None:

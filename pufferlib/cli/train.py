@@ -26,6 +26,7 @@ from pufferlib.cli.run_folder import (
     locked,
     new_folder,
     read_config,
+    undisturbed,
     write_facts,
 )
 from pufferlib.config import Config, LogConfig
@@ -86,7 +87,8 @@ def run_training(
 ) -> Path:
     """Train as `config` says; return the latest checkpoint's path.
 
-    Ctrl+C and SIGTERM save the checkpoint before they end the program.
+    Ctrl+C and SIGTERM save the checkpoint before they end the program; where an update has begun,
+    they wait for its end.
 
     Args:
         config: the settings; `env.task` is set.
@@ -127,7 +129,9 @@ def run_training(
                     if profile:
                         console.print(profile_table(trainer.profile))
                 while not trainer.is_done:  # the others, which neither write nor show
-                    trainer.step()
+                    rollout = trainer.collect()
+                    with undisturbed():
+                        trainer.update(rollout)
     return path
 
 
@@ -205,7 +209,7 @@ def _train_and_tell(
             )
             return
         try:
-            with Dashboard(config.env.task, console) as dashboard:
+            with Dashboard(config.env.task, console, trainer.progress) as dashboard:
                 _loop(trainer, keeper, log, dashboard)
         except NotFiniteError as error:
             raise NotFiniteError(
@@ -222,9 +226,11 @@ def _train_and_tell(
 def _loop(trainer: Trainer, keeper: Keeper, log: RunLog, dashboard: Dashboard) -> None:
     utilisation = Utilisation(trainer.device)
     while not trainer.is_done:
-        metrics = {**trainer.step(), **utilisation.read()}
-        shares = trainer.profile.shares()
-        log.write({**metrics, **{f"time/{name}": share for name, share in shares.items()}})
+        rollout = trainer.collect()
+        with undisturbed():  # what is saved in the end are whole updates, each of them logged
+            metrics = {**trainer.update(rollout), **utilisation.read()}
+            shares = trainer.profile.shares()
+            log.write({**metrics, **{f"time/{name}": share for name, share in shares.items()}})
         dashboard.show(metrics, shares, trainer.progress)
         if trainer.updates % trainer.config.checkpoint_interval == 0:
             keeper.save()

@@ -1,12 +1,14 @@
 """What episodes report, averaged; and the running scale of rewards."""
 
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from numbers import Real
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from pufferlib.environment import Info
 
@@ -52,6 +54,7 @@ class RewardScale:
         self._gamma = gamma
         self._sums = np.zeros(rows)
         self._count, self._mean, self._variance = 1e-4, 0.0, 1.0
+        self._since = np.zeros(3)  # of the sums since `agree`: count, sum, sum of squares
 
     def __call__(
         self,
@@ -71,13 +74,28 @@ class RewardScale:
         sums = self._sums[rows]  # a view
         sums[acting] = sums[acting] * self._gamma + rewards[acting]
         if acting.any():
-            self._take_in(sums[acting])
+            seen = sums[acting]
+            self._merge(len(seen), seen.mean(), seen.var())
+            self._since += len(seen), seen.sum(), (seen**2).sum()
         sums[ends] = 0
         return (rewards / np.sqrt(self._variance + 1e-8)).astype(np.float32)
 
-    def _take_in(self, sums: NDArray[np.float64]) -> None:
-        """Update the running mean and variance."""
-        count, mean, variance = len(sums), sums.mean(), sums.var()
+    def agree(self, total: Callable[[Tensor], Tensor], device: torch.device) -> None:
+        """Take in what other processes have since the last time.
+
+        Args:
+            total: sums a tensor over all processes that learn together.
+            device: where it does.
+        """
+        own = torch.tensor(self._since, device=device)
+        count, summed, squares = (total(own) - own).tolist()
+        self._since[:] = 0
+        if count > 0:
+            mean = summed / count
+            self._merge(count, mean, max(0.0, squares / count - mean**2))
+
+    def _merge(self, count: float, mean: float, variance: float) -> None:
+        """Update the running mean and variance by those of `count` more."""
         total, apart = self._count + count, mean - self._mean
         self._variance = (
             self._variance * self._count + variance * count + apart**2 * self._count * count / total
@@ -100,5 +118,6 @@ class RewardScale:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up the scale of `state_dict`, at the start of new episodes."""
         self.restart()
+        self._since[:] = 0
         self._count, self._mean = state["count"], state["mean"]
         self._variance = state["variance"]

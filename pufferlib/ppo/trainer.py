@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from pufferlib.exceptions import NotFiniteError
+from pufferlib.exceptions import NotFiniteError, SettingError
 from pufferlib.models import LSTMWrapper
 from pufferlib.ppo import checkpoint
 from pufferlib.ppo.advantage import advantages
@@ -34,8 +34,8 @@ class Trainer:
         config: the settings.
         vecenv: synchronous, or a pool with `zero_copy`; stays the caller's to close.
         policy: returns (actions, value); an `LSTMWrapper` keeps its memory across rollouts. One
-            with a method `observe(observations, valid)` is shown each rollout after it was learned
-            from.
+            with a method `observe(observations, valid, total)` is shown each rollout after it was
+            learned from; `total` sums a tensor over the processes.
         peers: the processes that learn together; this one alone if None.
 
     Attributes:
@@ -45,7 +45,7 @@ class Trainer:
         device: that the policy is on.
 
     Raises:
-        SettingError: settings that cannot be.
+        SettingError: settings that cannot be; `exact_resume` with peers.
         NotFiniteError: an observation is NaN or infinite.
     """
 
@@ -60,12 +60,18 @@ class Trainer:
         config.check()
         is_pool = vecenv.batch_size != vecenv.num_envs
         config.check_rows(vecenv.num_agents, self._is_recurrent, is_pool)
+        peers = peers or Peers()
+        if config.exact_resume and peers.count > 1:
+            raise SettingError(
+                f"train.exact_resume is for one process; got {peers.count}. Leave it out, or start "
+                f"without torchrun."
+            )
         config.use_threads()
         self.config = config
         self.device = choose_device(config.device)
         self.policy = policy.to(self.device)
         self.timesteps = self.updates = 0
-        self._peers = peers or Peers()
+        self._peers = peers
         self._peers.share_weights(policy)
         self._vecenv = vecenv
         self._optimizer = torch.optim.Adam(policy.parameters(), config.learning_rate, eps=1e-5)
@@ -76,6 +82,7 @@ class Trainer:
         self._losses: dict[str, float] = {}
         self._seconds_before = 0.0  # this and the steps: of the runs that this one resumes
         self._timesteps_before = 0
+        self._timesteps_at_rollout = 0  # of this process, when the latest was begun
         self._seconds_agreed = 0.0
         self._player = Player(policy, config, self.device)
         self._collector = Collector(
@@ -122,14 +129,25 @@ class Trainer:
             NotFiniteError: a reward, an observation, a loss or a gradient is NaN or infinite. The
                 weights are those before it.
         """
-        before = self._collector.timesteps
+        return self.update(self.collect())
+
+    def collect(self) -> Rollout:
+        """Step the environments for a rollout; return it, valid until the next call."""
+        self._timesteps_at_rollout = self._collector.timesteps
+        return self._collector.collect()
+
+    def update(self, rollout: Rollout) -> dict[str, float]:
+        """Learn from the rollout just collected, and count it; return the metrics so far.
+
+        Raises:
+            NotFiniteError: a loss or a gradient is NaN or infinite.
+        """
         if self.config.anneal_learning_rate:
             for group in self._optimizer.param_groups:
                 group["lr"] = self.config.learning_rate * (1 - self.progress)
-        rollout = self.collect()
         with self.profile.part("train"):
             self.learn(rollout)
-        told = [float(self._collector.timesteps - before), self.seconds]
+        told = [float(self._collector.timesteps - self._timesteps_at_rollout), self.seconds]
         taken, seconds = self._peers.total(torch.tensor(told, device=self.device)).tolist()
         self.timesteps += int(taken)
         self._seconds_agreed = seconds / self._peers.count
@@ -150,10 +168,6 @@ class Trainer:
             **{f"loss/{name}": value for name, value in self._losses.items()},
             **{f"episode/{name}": value for name, value in self.episodes.means().items()},
         }
-
-    def collect(self) -> Rollout:
-        """Step the environments for a rollout; return it, valid until the next call."""
-        return self._collector.collect()
 
     def learn(self, rollout: Rollout) -> None:
         """Take the gradient steps that one rollout is good for."""
@@ -183,8 +197,10 @@ class Trainer:
         self._losses = {name: total / steps for name, total in totals.items()}
         observe = getattr(self.policy, "observe", None)
         if observe is not None:
-            observe(rollout.part(rollout.observations), rollout.part(rollout.valid))
-            self._peers.share_weights(self.policy)  # what the first process saw counts for all
+            seen = rollout.part(rollout.observations), rollout.part(rollout.valid)
+            observe(*seen, self._peers.total)
+        if config.normalize_rewards:
+            self._scale.agree(self._peers.total, self.device)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps: all that later updates and their metrics depend on."""
@@ -198,6 +214,7 @@ class Trainer:
             "episodes": self.episodes.state_dict(),
             "generator": self._generator.get_state(),
             "torch_generator": torch.get_rng_state(),
+            "cuda_generator": torch.cuda.get_rng_state(self.device) if self._is_on_gpu else None,
         }
 
     def save(self, path: Path | str) -> None:
@@ -215,17 +232,38 @@ class Trainer:
         checkpoint.load_policy(self.policy, state, path)
         self._optimizer.load_state_dict(state["optimizer"])
         self.timesteps = self._timesteps_before = state["timesteps"]
-        self.updates, self._seconds_before = state["updates"], state["seconds"]
+        self.updates = state["updates"]
+        self._seconds_before = self._seconds_agreed = state["seconds"]
         self._scale.load_state_dict(state["reward_scale"])
         self.episodes.load_state_dict(state["episodes"])
+        self._load_generators(state)
+        self._begin_episodes()
+
+    def _load_generators(self, state: dict[str, Any]) -> None:
+        """Go on drawing as the first process would have; the others draw on their own."""
+        if not self._peers.is_first:
+            self._generator.manual_seed(self._next_seed)
+            torch.manual_seed(self._next_seed)
+            return
         self._generator.set_state(state["generator"])
         torch.set_rng_state(state["torch_generator"])
-        self._begin_episodes()
+        drawn_on_gpu = state.get("cuda_generator")
+        if self._is_on_gpu and drawn_on_gpu is not None:
+            torch.cuda.set_rng_state(drawn_on_gpu, self.device)
+
+    @property
+    def _is_on_gpu(self) -> bool:
+        return self.device.type == "cuda"
+
+    @property
+    def _next_seed(self) -> int:
+        """A seed from which on no earlier episode of the run was begun."""
+        return self._seed + self.updates * self._vecenv.num_envs * self._peers.count
 
     def _begin_episodes(self) -> None:
         """Reset the environments, with seeds that no earlier episode of the run had."""
         self._scale.restart()
-        self._collector.begin(self._seed + self.updates * self._vecenv.num_envs * self._peers.count)
+        self._collector.begin(self._next_seed)
 
     def _descend(self, minibatch: Minibatch) -> dict[str, float]:
         """Take one gradient step; return the losses by name."""

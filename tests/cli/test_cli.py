@@ -12,11 +12,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from pufferlib import registry
 from pufferlib.cli.main import main
 from pufferlib.cli.run_folder import read_config
 from pufferlib.exceptions import CheckpointError
+from pufferlib.ppo import checkpoint
 
 PARALLEL = ["--vec.backend", "Multiprocessing"]
 SHORT = ["--train.total-timesteps", "8192", "--vec.backend", "Serial"]
@@ -93,9 +95,10 @@ def test_a_run_is_resumed_from_its_folder(trained):
 
 @pytest.mark.timeout(90)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
-def test_a_signal_saves_a_checkpoint_before_it_ends_the_run(tmp_path, number):
+def test_a_signal_saves_the_last_update_before_it_ends_the_run(tmp_path, number):
     folder = tmp_path / "run"
     arguments = ["train", "squared", "--run", str(folder), "--vec.backend", "Multiprocessing"]
+    arguments += ["--train.checkpoint-interval", "1000000"]
     process = subprocess.Popen(
         [
             sys.executable,
@@ -111,7 +114,7 @@ def test_a_signal_saves_a_checkpoint_before_it_ends_the_run(tmp_path, number):
     )
     metrics = folder / "metrics.jsonl"
     deadline_s = time.monotonic() + 60
-    while not (metrics.is_file() and metrics.stat().st_size):
+    while not (metrics.is_file() and metrics.read_bytes().count(b"\n") >= 2):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline_s
         time.sleep(0.05)
@@ -119,7 +122,31 @@ def test_a_signal_saves_a_checkpoint_before_it_ends_the_run(tmp_path, number):
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "Traceback" not in errors
-    assert (folder / "checkpoint.pt").is_file()
+    last = json.loads(metrics.read_text().splitlines()[-1])
+    saved = checkpoint.load(folder / "checkpoint.pt")
+    assert (saved["updates"], saved["timesteps"]) == (last["updates"], last["timesteps"])
+    assert saved["updates"] >= 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
+def test_a_signal_in_the_middle_of_an_update_waits_for_its_end(tmp_path, number):
+    steps = []
+
+    def interrupt(*_):
+        steps.append(1)
+        if len(steps) == 4 + 2:  # of four gradient steps the second, in the second update
+            signal.raise_signal(number)
+
+    flags = ["--train.minibatches", "2", "--train.update-epochs", "2"]
+    hook = register_optimizer_step_pre_hook(interrupt)
+    try:
+        assert main(["train", "squared", *SHORT, *flags, "--run", str(tmp_path)]) == 130
+    finally:
+        hook.remove()
+    (line,) = (tmp_path / "metrics.jsonl").read_text().splitlines()[1:]
+    saved = checkpoint.load(tmp_path / "checkpoint.pt")
+    assert saved["updates"] == json.loads(line)["updates"] == 2
+    assert {weight["step"].item() for weight in saved["optimizer"]["state"].values()} == {8}
 
 
 @pytest.mark.parametrize(

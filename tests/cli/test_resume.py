@@ -22,11 +22,14 @@ BACKENDS = {
     "workers": ["--vec.backend", "Multiprocessing", "--vec.num-workers", "2"],
 }
 EXACT = "--train.exact-resume"
+SCALED = ["--policy.recurrent", "--policy.normalize-observations", "--train.normalize-rewards"]
+SCALED += ["--env.kwargs.horizon", "5"]  # before the checkpoint after next cuts episodes off
+KINDS = {"plain": ["squared"], "scaled": ["continuous", *SCALED]}
 
 
-def killed(run, flags, number, after, wait_s):
+def killed(run, arguments, number, after, wait_s):
     """Begin a run and end it by a signal, some time after so many updates."""
-    command = [sys.executable, "-m", "pufferlib.cli", "train", "squared", *flags]
+    command = [sys.executable, "-m", "pufferlib.cli", "train", *arguments]
     process = subprocess.Popen([*command, "--run", str(run)])
     try:
         metrics, deadline_s = run / "metrics.jsonl", time.monotonic() + 60
@@ -42,7 +45,7 @@ def killed(run, flags, number, after, wait_s):
 
 
 def train(arguments):
-    command = [sys.executable, "-m", "pufferlib.cli", "train", "squared", *arguments]
+    command = [sys.executable, "-m", "pufferlib.cli", "train", *arguments]
     subprocess.run(command, check=True, timeout=120)
 
 
@@ -65,38 +68,52 @@ def last_told_of_episodes(run):
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
-    """Return the folder of a run that was left in peace; in a process of its own, as all are.
+    """Return what gives the folder of a run that was left in peace, in a process of its own.
 
     What other tests have loaded into this one changes the last bits of what torch computes.
     """
-    run = tmp_path_factory.mktemp("run") / "whole"
-    train([*SMALL, *BACKENDS["serial"], EXACT, "--run", str(run)])
-    return run
+    folder = tmp_path_factory.mktemp("runs")
+
+    def of(kind):
+        run = folder / kind
+        if not run.exists():
+            train([*KINDS[kind], *SMALL, *BACKENDS["serial"], EXACT, "--run", str(run)])
+        return run
+
+    return of
 
 
 @pytest.mark.timeout(150)
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=lambda n: n.name)
-@pytest.mark.parametrize("backend", list(BACKENDS))
+@pytest.mark.parametrize(
+    ("kind", "backend", "number"),
+    [
+        ("plain", "serial", signal.SIGKILL),
+        ("plain", "workers", signal.SIGTERM),
+        ("scaled", "serial", signal.SIGTERM),
+        ("scaled", "workers", signal.SIGKILL),
+    ],
+)
 def test_a_run_killed_at_any_moment_and_resumed_exactly_is_the_run_that_was_not(
-    tmp_path, uninterrupted, backend, number
+    tmp_path, uninterrupted, kind, backend, number
 ):
     moment = random.SystemRandom()  # the outcome is the same whatever the moment
     after, wait_s = moment.randrange(0, UPDATES // 4), moment.uniform(0, 0.05)
-    run, flags = tmp_path / "run", [*SMALL, *BACKENDS[backend], EXACT]
+    run, arguments = tmp_path / "run", [*KINDS[kind], *SMALL, *BACKENDS[backend], EXACT]
     print(f"{number.name} {wait_s} s after update {after}")
-    returned = killed(run, flags, number, after, wait_s)
+    returned = killed(run, arguments, number, after, wait_s)
     assert returned in (-signal.SIGKILL, 130), "it had ended before it was killed"
     assert checkpoint.load(run / "checkpoint.pt")["updates"] % 2 == 0
-    train(["--resume", str(run)])
+    train([KINDS[kind][0], "--resume", str(run)])
     assert updates(run) == list(range(1, UPDATES + 1))
-    assert torch.equal(weights(run), weights(uninterrupted))
-    assert last_told_of_episodes(run) == last_told_of_episodes(uninterrupted) != {}
+    whole = uninterrupted(kind)
+    assert torch.equal(weights(run), weights(whole))
+    assert last_told_of_episodes(run) == last_told_of_episodes(whole) != {}
 
 
 @pytest.mark.timeout(120)
 def test_a_run_killed_and_resumed_goes_on_in_other_episodes(tmp_path, uninterrupted):
-    run, flags = tmp_path / "run", [*SMALL, *BACKENDS["serial"]]
-    assert killed(run, flags, signal.SIGKILL, 7, 0) == -signal.SIGKILL
-    train(["--resume", str(run)])
+    run, arguments = tmp_path / "run", ["squared", *SMALL, *BACKENDS["serial"]]
+    assert killed(run, arguments, signal.SIGKILL, 7, 0) == -signal.SIGKILL
+    train(["squared", "--resume", str(run)])
     assert updates(run) == list(range(1, UPDATES + 1))
-    assert not torch.equal(weights(run), weights(uninterrupted))
+    assert not torch.equal(weights(run), weights(uninterrupted("plain")))

@@ -7,8 +7,11 @@ import pytest
 import torch
 from torch import nn
 
+from pufferlib import vector
 from pufferlib.exceptions import CheckpointError
-from pufferlib.ppo import checkpoint
+from pufferlib.models import Default, LSTMWrapper, NormalizedObservations
+from pufferlib.ppo import TrainConfig, Trainer, checkpoint
+from pufferlib.registry.ocean import env_creator
 
 
 def test_what_is_saved_is_loaded(tmp_path):
@@ -76,3 +79,63 @@ def test_loading_runs_nothing_that_a_checkpoint_holds(tmp_path, monkeypatch):
     with pytest.raises(CheckpointError, match="cannot be read"):
         checkpoint.load(tmp_path / "evil.pt")
     assert not (tmp_path / "evil-was-here").exists()
+
+
+def trainer_of(is_recurrent=False, device="cpu", **settings):
+    """Return a trainer of an environment that truncates, with rewards and observations scaled."""
+    vecenv = vector.make(env_creator("continuous"), env_kwargs={"num_agents": 4})
+    torch.manual_seed(0)
+    policy = NormalizedObservations(vecenv, Default(vecenv))
+    if is_recurrent:
+        policy = LSTMWrapper(vecenv, policy)
+    settings = {"horizon": 16, "minibatches": 2, "total_timesteps": 64 * 6, **settings}
+    config = TrainConfig(device=device, threads=1, normalize_rewards=True, **settings)
+    return Trainer(config, vecenv, policy)
+
+
+@pytest.mark.parametrize("is_recurrent", [False, True], ids=["", "recurrent"])
+def test_a_trainer_that_goes_on_exactly_is_the_one_that_made_the_checkpoint(tmp_path, is_recurrent):
+    settings = {"exact_resume": True, "checkpoint_interval": 3, "anneal_entropy": True}
+    first = trainer_of(is_recurrent, **settings)
+    for _ in range(3):
+        first.step()
+    first.save(tmp_path / "checkpoint.pt")
+    while not first.is_done:
+        first.step()
+    second = trainer_of(is_recurrent, **settings)
+    second.load(tmp_path / "checkpoint.pt")
+    while not second.is_done:
+        second.step()
+    one, other = first.state_dict(), second.state_dict()
+    assert one["updates"] == 6
+    for name in ("policy", "reward_scale", "episodes"):
+        assert one[name].keys() == other[name].keys()
+        for key, value in one[name].items():
+            assert torch.equal(torch.as_tensor(value), torch.as_tensor(other[name][key])), key
+
+
+GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=GPU)])
+def test_noise_goes_on_from_a_checkpoint_where_it_is_drawn(tmp_path, device):
+    first = trainer_of(device=device)
+    first.step()
+    first.save(tmp_path / "checkpoint.pt")
+    expected = torch.rand(8, device=device)
+    second = trainer_of(device=device)
+    opening = torch.rand(8, device=device)
+    second.load(tmp_path / "checkpoint.pt")
+    drawn = torch.rand(8, device=device)
+    assert torch.equal(drawn, expected)
+    assert not torch.equal(drawn, opening)
+
+
+@GPU
+def test_a_checkpoint_goes_on_on_another_kind_of_device(tmp_path):
+    for here, there in (("cpu", "cuda"), ("cuda", "cpu")):
+        first, second = trainer_of(device=here), trainer_of(device=there)
+        first.step()
+        first.save(tmp_path / "checkpoint.pt")
+        second.load(tmp_path / "checkpoint.pt")
+        assert second.step()["updates"] == 2
