@@ -24,7 +24,8 @@ def facts(family: Family) -> dict[str, Any]:
 
     A commit is None where there is no repository, or no git.
     """
-    distributions = packages_distributions().get(family.package or "", [])
+    brought_by = packages_distributions()
+    distributions = [name for package in family.imports for name in brought_by.get(package, ())]
     gpus = range(torch.cuda.device_count() if torch.cuda.is_available() else 0)
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -16,13 +16,16 @@ class Family:
 
     Attributes:
         name: of the registry module and of the extra in pyproject.toml.
-        package: what is imported; None if the family is part of pufferlib.
+        package: what is imported, by the distribution whose version is the family's; None if the
+            family is part of pufferlib.
         default: the task that `make_env` makes when none is named.
         tasks: all names that `make_env` takes.
         samples: tasks that stand for all of them where trying each would take too long: one for
             each kind of space or code path, the first for the family. The default task if empty.
         stale_pins: packages of the extra whose own requirements pin versions that are too old, and
             run well with newer ones: installed without their requirements.
+        needs: what is imported besides, of other distributions that pufferlib itself does not ask
+            for: without any of them the family is not installed.
         unseeded_tasks: tasks that the same seed does not play again.
         is_one_per_process: the package refuses a second environment in a process.
     """
@@ -33,6 +36,7 @@ class Family:
     tasks: tuple[str, ...]
     samples: tuple[str, ...] = ()
     stale_pins: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
     unseeded_tasks: tuple[str, ...] = ()
     is_one_per_process: bool = False
 
@@ -41,8 +45,13 @@ class Family:
             object.__setattr__(self, "samples", (self.default,))
 
     @property
+    def imports(self) -> tuple[str, ...]:
+        """Everything that must be there to import, the package first."""
+        return (*filter(None, [self.package]), *self.needs)
+
+    @property
     def is_installed(self) -> bool:
-        return self.package is None or importlib.util.find_spec(self.package) is not None
+        return all(importlib.util.find_spec(name) is not None for name in self.imports)
 
     @property
     def install_line(self) -> str:

@@ -17,6 +17,7 @@ from pufferlib.registry._family import Family, creator_of, lazily
 FAMILY = Family(
     name="atari",
     package="ale_py",
+    needs=("cv2",),
     default="ALE/Breakout-v5",
     tasks=(
         "ALE/Adventure-v5",

@@ -17,6 +17,7 @@ from pufferlib.registry._family import Family, creator_of, lazily
 FAMILY = Family(
     name="box2d",
     package="Box2D",
+    needs=("pygame",),
     default="LunarLander-v3",
     tasks=(
         "BipedalWalker-v3",

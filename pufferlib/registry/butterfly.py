@@ -17,7 +17,8 @@ from pufferlib.registry._family import Family, creator_of, lazily
 
 FAMILY = Family(
     name="butterfly",
-    package="pymunk",
+    package="pettingzoo",
+    needs=("pygame", "pymunk"),
     default="cooperative_pong_v6",
     tasks=("cooperative_pong_v6", "knights_archers_zombies_v11", "pistonball_v6"),
     samples=("knights_archers_zombies_v11", "cooperative_pong_v6"),

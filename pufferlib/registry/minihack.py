@@ -23,6 +23,7 @@ from pufferlib.registry._family import Family, creator_of, lazily
 FAMILY = Family(
     name="minihack",
     package="minihack",
+    needs=("minigrid", "nle", "pkg_resources", "scipy"),
     default="MiniHack-Room-5x5-v0",
     tasks=(
         "MiniHack-ClosedDoor-v0",

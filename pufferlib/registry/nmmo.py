@@ -23,6 +23,7 @@ from pufferlib.registry._family import Family, creator_of, lazily
 FAMILY = Family(
     name="nmmo",
     package="nmmo",
+    needs=("dill", "imageio", "ordered_set", "psutil", "scipy", "tqdm"),
     default="NMMO-Medium",
     tasks=("NMMO-Large", "NMMO-Medium", "NMMO-Small"),
     samples=("NMMO-Small",),

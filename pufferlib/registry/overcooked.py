@@ -17,6 +17,7 @@ from pufferlib.registry._family import Family, creator_of, lazily
 FAMILY = Family(
     name="overcooked",
     package="overcooked_ai_py",
+    needs=("gym", "pygame"),
     default="overcooked/cramped_room",
     tasks=(
         "overcooked/asymmetric_advantages",

@@ -22,7 +22,8 @@ from pufferlib.registry._family import Family, creator_of, lazily
 
 FAMILY = Family(
     name="pettingzoo_classic",
-    package="rlcard",
+    package="pettingzoo",
+    needs=("chess", "pygame", "pyspiel", "rlcard", "shimmy"),
     default="connect_four_v3",
     tasks=(
         "chess_v6",

@@ -16,6 +16,7 @@ from pufferlib.registry._family import Family, creator_of, lazily
 FAMILY = Family(
     name="procgen",
     package="procgen",
+    needs=("cffi", "filelock", "glfw", "gym3", "imageio"),
     default="procgen-coinrun-v0",
     tasks=(
         "procgen-bigfish-v0",

@@ -16,7 +16,8 @@ from pufferlib.registry._family import Family, creator_of, lazily
 
 FAMILY = Family(
     name="sisl",
-    package="Box2D",
+    package="pettingzoo",
+    needs=("Box2D", "pygame", "scipy"),
     default="multiwalker_v9",
     tasks=("multiwalker_v9", "pursuit_v5"),
     samples=("multiwalker_v9", "pursuit_v5"),

@@ -18,6 +18,7 @@ from pufferlib.registry._family import Family, creator_of, lazily
 FAMILY = Family(
     name="slimevolley",
     package="slimevolleygym",
+    needs=("cv2", "gym"),
     default="SlimeVolley-v0",
     tasks=(
         "SlimeVolley-v0",
