@@ -14,11 +14,12 @@ from pufferlib.vector import usable_cores
 class TrainConfig:
     """Settings of proximal policy optimization (Schulman et al. 2017, arXiv:1707.06347).
 
-    Defaults without a source are those of CleanRL's ppo.py.
+    CleanRL below is its ppo.py, which follows OpenAI's Baselines (Huang et al. 2022, "The 37
+    Implementation Details of PPO"). A default that names no source is our own choice.
     """
 
     total_timesteps: int = 1_000_000
-    """Steps of agents to train for."""
+    """Steps of agents to train for. CleanRL's is 500,000."""
 
     max_seconds: float | None = None
     """Stop after this many seconds of wall time, if that comes first."""
@@ -30,31 +31,33 @@ class TrainConfig:
     """cpu, cuda, cuda:1 ... auto takes a GPU if there is one."""
 
     horizon: int = 64
-    """Steps of each row in a rollout."""
+    """Steps of each row in a rollout. CleanRL's is 128."""
 
     minibatches: int = 4
-    """Pieces a rollout is learned from, one gradient step each; whole rows if recurrent."""
+    """Pieces a rollout is learned from, one gradient step each; whole rows if recurrent.
+    As CleanRL."""
 
     update_epochs: int = 4
-    """Times a rollout is learned from."""
+    """Times a rollout is learned from. As CleanRL."""
 
     learning_rate: float = 2.5e-4
-    """Of Adam (Kingma and Ba 2015), with epsilon 1e-5."""
+    """Of Adam (Kingma and Ba 2015), with epsilon 1e-5. Both as CleanRL."""
 
     anneal_learning_rate: bool = True
-    """Lower the learning rate linearly to 0 at the end of training."""
+    """Lower the learning rate linearly to 0 at the end of training, as CleanRL."""
 
     anneal_entropy: bool = False
-    """Lower the entropy coefficient likewise."""
+    """Lower the entropy coefficient likewise. CleanRL keeps it."""
 
     gamma: float = 0.99
-    """Discount per step."""
+    """Discount per step. As CleanRL."""
 
     gae_lambda: float = 0.95
-    """0 is TD(0), 1 is Monte Carlo (Schulman et al. 2016, arXiv:1506.02438)."""
+    """0 is TD(0), 1 is Monte Carlo (Schulman et al. 2016, arXiv:1506.02438). As CleanRL."""
 
     clip_coefficient: float = 0.2
-    """How far the probability ratio may move from 1 before its gradient stops (eq. 7)."""
+    """How far the probability ratio may move from 1 before its gradient stops (eq. 7). As CleanRL
+    and the best of the paper's table 1."""
 
     value_clip: float | None = None
     """How far a value may move from the old one in an update; None: freely, as Andrychowicz et al.
@@ -62,22 +65,23 @@ class TrainConfig:
 
     target_kl: float | None = None
     """Stop an update where the policy is this far from the old one (Spinning Up's 0.015); None: do
-    all of it."""
+    all of it, as CleanRL."""
 
     value_coefficient: float = 0.5
-    """Weight of the value loss (eq. 9)."""
+    """Weight of the value loss (eq. 9). As CleanRL."""
 
     entropy_coefficient: float = 0.01
-    """Weight of the entropy bonus (eq. 9)."""
+    """Weight of the entropy bonus (eq. 9). As CleanRL."""
 
     max_gradient_norm: float = 0.5
-    """Scale the gradient down to this norm where it is longer."""
+    """Scale the gradient down to this norm where it is longer. As CleanRL."""
 
     normalize_advantages: bool = True
-    """Shift and scale the advantages of a minibatch to mean 0 and deviation 1."""
+    """Shift and scale the advantages of a minibatch to mean 0 and deviation 1, as CleanRL."""
 
     normalize_rewards: bool = False
-    """Divide rewards by the running deviation of their discounted sum (Engstrom et al. 2020)."""
+    """Divide rewards by the running deviation of their discounted sum (Engstrom et al. 2020,
+    arXiv:2005.12729)."""
 
     checkpoint_interval: int = 100
     """Updates between checkpoints; the last is always saved."""
@@ -87,7 +91,8 @@ class TrainConfig:
     for weight on the CPU, the run that was not. Episodes are cut off there, and bootstrapped."""
 
     precision: Literal["float32", "bfloat16"] = "float32"
-    """What the network computes in; weights and losses stay float32."""
+    """What the network computes in; its weights, the probabilities of actions and the losses stay
+    float32."""
 
     compile: Literal["none", "default", "reduce-overhead", "max-autotune"] = "none"
     """Mode of torch.compile for the network; reduce-overhead uses CUDA graphs."""

@@ -5,10 +5,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Normal
 
 from pufferlib.models import LSTMWrapper, State
 from pufferlib.ppo.config import TrainConfig
-from pufferlib.pytorch import Heads
+from pufferlib.pytorch import Head, Heads
 
 
 class Player:
@@ -41,7 +42,7 @@ class Player:
     def __call__(
         self, observations: Tensor, state: State | None, starts: Tensor | None
     ) -> tuple[Heads, Tensor, State | None]:
-        """Return (actions, values float32 (B,), state).
+        """Return (actions, values (B,), state), the first two float32 in any precision.
 
         Args:
             observations: (B, ...), or with memory (B, T, ...) too.
@@ -54,4 +55,23 @@ class Player:
                 heads, values, state = self._call(observations, state, starts)
             else:
                 heads, values = self._call(observations)
-        return heads, values.squeeze(-1).float(), state
+        return _as_float32(heads), values.squeeze(-1).float(), state
+
+
+def _as_float32(heads: Heads) -> Heads:
+    """Return heads that log-probabilities can be computed from.
+
+    In bfloat16 those would be 0.016 apart at -2, and the probability ratio as coarse; continuous
+    actions would be of a dtype that NumPy lacks, and a column of choices exact up to 256 only.
+    """
+    if isinstance(heads, Tensor | Normal):
+        return _head_as_float32(heads)
+    return [_head_as_float32(head) for head in heads]
+
+
+def _head_as_float32(head: Head) -> Head:
+    if isinstance(head, Tensor):
+        return head.float()
+    if head.loc.dtype == head.scale.dtype == torch.float32:
+        return head
+    return Normal(head.loc.float(), head.scale.float(), validate_args=False)

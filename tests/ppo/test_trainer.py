@@ -1,10 +1,16 @@
 """The loop: what it stores, what it carries, what it learns."""
 
+import functools
+
 import gymnasium
 import numpy as np
 import pettingzoo
 import pytest
 import torch
+from environments import Sampler
+from gymnasium.spaces import Box, Discrete, MultiDiscrete, Tuple
+from gymnasium.wrappers import TimeLimit
+from torch.distributions import Normal
 
 from pufferlib import vector
 from pufferlib.environment import PufferEnv
@@ -72,7 +78,7 @@ def trainer_of(policy, recurrent=False, seed=1, num_workers=None, config=None, *
         backend = {"backend": "Multiprocessing", "num_workers": num_workers}
     vecenv = vector.make(Clock, env_kwargs=env, num_envs=2, **backend)
     torch.manual_seed(seed)
-    network = policy(vecenv) if policy is not CountingPolicy else policy()
+    network = policy(vecenv) if policy is Default else policy()
     if recurrent:
         network = LSTMWrapper(vecenv, network)
     settings = {"horizon": 8, "minibatches": 2, "total_timesteps": 64, "seed": seed}
@@ -92,6 +98,20 @@ def test_a_rollout_holds_each_action_with_what_it_was_taken_on_and_what_followed
 def test_a_truncated_episode_has_the_value_of_its_own_last_observation():
     rollout = trainer_of(CountingPolicy).collect()
     assert rollout.final_values[:, 0].tolist() == [0, 0, 0, 0, 50, 0, 0, 0]
+
+
+def test_a_truncated_episode_has_the_value_that_memory_gives_its_last_observation():
+    trainer = trainer_of(Default, recurrent=True)
+    state, values = None, []
+    for count in range(6):  # a whole episode, and what it would have gone on from
+        with torch.no_grad():
+            _, value, state = trainer.policy(torch.tensor([[count, 1.0]]), state)
+        values.append(value.item())
+    for truncated in ([4], [1, 6]):  # the second rollout begins in the middle of an episode
+        rollout = trainer.collect()
+        assert rollout.truncations[:, 0].nonzero().ravel().tolist() == truncated
+        final = rollout.final_values[truncated, 0].tolist()
+        assert final == pytest.approx([values[5]] * len(truncated), rel=1e-5)
 
 
 def test_a_terminated_episode_has_no_final_value():
@@ -212,19 +232,69 @@ def test_an_agent_that_dies_before_the_others_does_not_act_until_the_next_episod
     assert [r > 0 for r in rollout.rewards[:, 0].tolist()] == [True, True, False] * 2
 
 
-@pytest.mark.parametrize("recurrent", [False, True])
-def test_the_ratio_is_one_before_the_first_gradient_step(recurrent):
-    trainer = trainer_of(Default, recurrent=recurrent, limit=3)
+# Action spaces, and the bounds of their columns.
+ACTIONS = {
+    "discrete": (Discrete(3), 0, 2),
+    "multi-discrete": (MultiDiscrete([3, 2, 3]), 0, [2, 1, 2]),
+    "continuous": (Box(-0.5, 0.5, (2,)), -0.5, 0.5),
+    "mixed": (
+        Tuple((Discrete(3), Box(-0.5, 0.5, (2,)), Discrete(2))),
+        [0, -0.5, -0.5, 0],
+        [2, 0.5, 0.5, 1],
+    ),
+}
+
+
+def trainer_acting_in(space, recurrent=False, precision="float32"):
+    """Return a trainer of two environments that are truncated on every third step, and them."""
+    envs = [Sampler(Box(-1, 1, (4,)), space) for _ in range(2)]
+    vecenv = vector.make([functools.partial(TimeLimit, env, 3) for env in envs], num_envs=2)
+    torch.manual_seed(1)
+    network = Default(vecenv)
+    if recurrent:
+        network = LSTMWrapper(vecenv, network)
+    config = TrainConfig(horizon=8, minibatches=2, precision=precision)
+    return Trainer(config, vecenv, network), envs
+
+
+def as_float64(head):
+    if isinstance(head, Normal):
+        return Normal(head.loc.double(), head.scale.double())
+    return head.double()
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("recurrent", [False, True], ids=["", "recurrent"])
+@pytest.mark.parametrize("actions", ACTIONS)
+def test_the_ratio_is_one_before_the_first_gradient_step(actions, recurrent, precision):
+    # Sums of another order, over other batches, may round otherwise: bfloat16 to 1 / 256 of logits
+    # that are hundredths. Log-probabilities of that precision would be off by as much as 0.008.
+    tolerance = {"rtol": 0, "atol": 1e-5 if precision == "float32" else 1e-3}
+    trainer, _ = trainer_acting_in(ACTIONS[actions][0], recurrent, precision)
     for _ in range(2):  # the second rollout begins in the middle of an episode
         rollout = trainer.collect()
-        minibatches = rollout.minibatches(2, torch.zeros(8, 4), torch.Generator().manual_seed(0))
+        minibatches = rollout.minibatches(2, torch.zeros(8, 2), torch.Generator().manual_seed(0))
         for part in minibatches:
-            if recurrent:
-                heads = trainer.policy(part.observations, part.state, part.starts)[0]
-            else:
-                heads = trainer.policy(part.observations)[0]
-            log_probabilities = sample_actions(heads, part.actions)[1]
-            torch.testing.assert_close(log_probabilities, part.log_probabilities)
+            given = (part.state, part.starts) if recurrent else ()
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+                heads = trainer.policy(part.observations, *given)[0]
+            exact = [as_float64(h) for h in heads] if isinstance(heads, list) else as_float64(heads)
+            log_probabilities = sample_actions(exact, part.actions)[1]
+            ratio = (log_probabilities - part.log_probabilities).exp()
+            torch.testing.assert_close(ratio, torch.ones_like(ratio), **tolerance)
+
+
+@pytest.mark.parametrize(("space", "low", "high"), ACTIONS.values(), ids=ACTIONS)
+def test_an_environment_is_given_what_was_drawn_clipped_to_its_bounds(space, low, high):
+    trainer, envs = trainer_acting_in(space)
+    drawn = trainer.collect().actions.numpy().reshape(8, 2, -1)
+    given = np.clip(drawn, low, high)
+    for row, env in enumerate(envs):
+        assert all(space.contains(action) for action in env.actions)
+        taken = [np.hstack(a if isinstance(a, tuple) else (a,)) for a in env.actions]
+        np.testing.assert_array_equal(taken, given[:, row])
+    is_continuous = drawn.dtype == np.float32
+    assert (drawn != given).any() == is_continuous  # a Normal has no bounds
 
 
 def test_memory_is_carried_across_rollouts_and_cleared_at_ends_only():
@@ -252,6 +322,61 @@ def test_every_sample_is_in_one_minibatch():
     parts = list(rollout.minibatches(7, marks, torch.Generator().manual_seed(0)))
     assert [len(part.advantages) for part in parts] == [5, 5, 5, 5, 4, 4, 4]
     assert sorted(torch.cat([part.advantages for part in parts]).tolist()) == list(range(32))
+
+
+@pytest.mark.parametrize(("target_kl", "gradient_steps"), [(None, 4), (1e6, 4), (1e-3, 2)])
+def test_an_update_stops_where_the_policy_is_too_far_from_the_old_one(target_kl, gradient_steps):
+    # Before the first step it is the old one itself; such a step takes it far away.
+    config = {"learning_rate": 0.1, "minibatches": 1, "target_kl": target_kl}
+    trainer = trainer_of(Default, config=config)
+    trainer.step()
+    taken = {state["step"].item() for state in trainer.state_dict()["optimizer"]["state"].values()}
+    assert taken == {gradient_steps}
+
+
+@pytest.mark.parametrize("is_annealed", [False, True])
+def test_coefficients_are_halved_halfway_where_they_are_annealed(is_annealed):
+    config = {"learning_rate": 0.01, "entropy_coefficient": 0.4, "minibatches": 1}
+    config |= {"anneal_learning_rate": is_annealed, "anneal_entropy": is_annealed}
+    trainer = trainer_of(Default, config=config)
+    for share in (1, 0.5 if is_annealed else 1):
+        told = trainer.step()
+        assert told["learning_rate"] == pytest.approx(0.01 * share)
+        others = told["loss/policy"] + 0.5 * told["loss/value"]
+        coefficient = (others - told["loss/total"]) / told["loss/entropy"]
+        assert coefficient == pytest.approx(0.4 * share, rel=1e-4)
+    assert trainer.is_done
+
+
+class OneValue(torch.nn.Module):
+    """Values all observations alike."""
+
+    def __init__(self):
+        super().__init__()
+        self.logits = torch.nn.Parameter(torch.zeros(2))
+        self.value = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, observations):
+        rows = len(observations)
+        return self.logits.expand(rows, 2), self.value.expand(rows, 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        # Time runs out, the task does not: 1 / (1 - 0.9).
+        ("truncations", 10.0),
+        # Mean over an episode of what is left of it: 1 + 0.9 + ... of 5, 4, 3, 2 and 1 steps.
+        ("terminals", (4.0951 + 3.439 + 2.71 + 1.9 + 1) / 5),
+    ],
+)
+def test_a_value_learns_what_a_constant_reward_is_worth(kind, expected):
+    config = {"horizon": 10, "minibatches": 1, "learning_rate": 0.1, "total_timesteps": 4000}
+    config |= {"gamma": 0.9, "gae_lambda": 1.0}
+    trainer = trainer_of(OneValue, kind=kind, config=config)
+    while not trainer.is_done:
+        trainer.step()
+    assert trainer.policy.value.item() == pytest.approx(expected, rel=0.01)
 
 
 @pytest.mark.timeout(120)
