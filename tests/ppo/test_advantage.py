@@ -1,8 +1,10 @@
-"""Advantages against numbers worked by hand and against the definition, written out as a sum."""
+"""Advantages against numbers worked by hand, the definition as a sum, and Stable-Baselines3's."""
 
 import numpy as np
 import pytest
 import torch
+from gymnasium.spaces import Box, Discrete
+from stable_baselines3.common.buffers import RolloutBuffer
 
 from pufferlib.exceptions import ArgumentError
 from pufferlib.ppo.advantage import advantages
@@ -48,14 +50,20 @@ def test_an_end_that_is_both_bootstraps_from_nothing():
     assert one_row([1.0, 2.0], [2.0, 4.0, 8.0], **ends) == [-1.0, 2.0]
 
 
-def test_agrees_with_the_sum_of_discounted_deltas_episode_by_episode():
+def random_rollout(steps, rows):
+    """Return what `advantages` takes of arrays, with ends of both kinds."""
     random = np.random.default_rng(0)
-    steps, rows = 20, 6
     rewards, final = random.normal(size=(2, steps, rows)).astype(np.float32)
     values = random.normal(size=(steps + 1, rows)).astype(np.float32)
     terminals, truncations = random.random((2, steps, rows)) < 0.15
-    given = [torch.from_numpy(a) for a in (rewards, values, terminals, truncations, final)]
-    result = advantages(*given, 0.9, 0.8).numpy()
+    return rewards, values, terminals, truncations, final
+
+
+def test_agrees_with_the_sum_of_discounted_deltas_episode_by_episode():
+    steps, rows = 20, 6
+    given = random_rollout(steps, rows)
+    rewards, values, terminals, truncations, final = given
+    result = advantages(*map(torch.from_numpy, given), 0.9, 0.8).numpy()
     for row in range(rows):
         for start in range(steps):
             expected, weight = 0.0, 1.0
@@ -67,6 +75,26 @@ def test_agrees_with_the_sum_of_discounted_deltas_episode_by_episode():
                     break
                 weight *= 0.9 * 0.8
             assert result[start, row] == pytest.approx(expected, abs=1e-5)
+
+
+def test_agrees_with_stable_baselines():
+    steps, rows = 20, 6
+    given = random_rollout(steps, rows)
+    rewards, values, terminals, truncations, final = given
+    ends = terminals | truncations
+    buffer = RolloutBuffer(
+        steps, Box(0, 1, (1,)), Discrete(2), "cpu", gae_lambda=0.8, gamma=0.9, n_envs=rows
+    )
+    # It knows no final values: its algorithms add them, discounted, to the reward before.
+    whole = rewards + 0.9 * final * (truncations & ~terminals)
+    starts = np.vstack([np.ones(rows), ends[:-1]])
+    nothing = np.zeros((rows, 1))
+    for t in range(steps):
+        value = torch.from_numpy(values[t])
+        buffer.add(nothing, nothing, whole[t], starts[t], value, torch.zeros(rows))
+    buffer.compute_returns_and_advantage(torch.from_numpy(values[-1]), ends[-1])
+    result = advantages(*map(torch.from_numpy, given), 0.9, 0.8).numpy()
+    np.testing.assert_allclose(result, buffer.advantages, atol=1e-5)
 
 
 def test_a_constant_reward_under_a_time_limit_has_no_advantage_at_the_true_value():

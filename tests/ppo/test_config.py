@@ -21,6 +21,8 @@ from pufferlib.ppo.config import choose_device
         ("learning_rate", math.nan, "must be above 0; got nan"),
         ("max_seconds", 0.0, "must be above 0; got 0.0"),
         ("max_gradient_norm", -1.0, "must be above 0; got -1.0"),
+        ("value_clip", 0.0, "must be above 0; got 0.0"),
+        ("target_kl", -0.1, "must be above 0; got -0.1"),
         ("clip_coefficient", -0.1, "must be at least 0; got -0.1"),
         ("value_coefficient", -0.1, "must be at least 0; got -0.1"),
         ("entropy_coefficient", -0.1, "must be at least 0; got -0.1"),

@@ -1,9 +1,13 @@
-"""The loss against numbers worked by hand."""
+"""The loss against numbers worked by hand, and against Stable-Baselines3's."""
 
 import math
 
+import gymnasium
+import numpy as np
 import pytest
 import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.logger import Logger
 
 from pufferlib.ppo.loss import normalized, ppo_loss
 
@@ -44,6 +48,34 @@ def test_the_total_weighs_policy_value_and_entropy():
     assert loss.total.item() == pytest.approx(-3 + 0.5 * 4.5 - 0.1 * 7)
 
 
+@pytest.mark.parametrize(
+    ("value", "target", "loss", "gradient"),
+    [
+        (3.0, 5.0, 6.125, 0.0),  # moved too far towards it: (1.5 - 5) ** 2 / 2, as if it were 1.5
+        (3.0, 0.0, 4.5, 3.0),  # moved too far away from it: (3 - 0) ** 2 / 2, not clipped
+        (1.4, 5.0, 6.48, -3.6),  # not too far: (1.4 - 5) ** 2 / 2
+    ],
+)
+def test_a_value_is_not_drawn_further_than_the_clip_from_the_old_one(value, target, loss, gradient):
+    values = torch.tensor([value], requires_grad=True)
+    zeros = torch.zeros(1)
+    result = ppo_loss(
+        log_probabilities=zeros,
+        old_log_probabilities=zeros,
+        entropies=zeros,
+        values=values,
+        advantages=zeros,
+        returns=torch.tensor([target]),
+        valid=torch.tensor([True]),
+        **SETTINGS,
+        old_values=torch.tensor([1.0]),
+        value_clip=0.5,
+    )
+    result.value.backward()
+    assert result.value.item() == pytest.approx(loss)
+    assert values.grad.item() == pytest.approx(gradient)
+
+
 def test_kl_and_clip_fraction_are_those_of_the_ratios():
     loss = loss_of([1.0, 1.5], [1.0, 1.0])
     assert loss.approximate_kl.item() == pytest.approx((0.5 - math.log(1.5)) / 2)
@@ -77,3 +109,76 @@ def test_normalized_advantages_have_mean_zero_and_deviation_one_over_the_valid()
     result = normalized(values, torch.tensor([True, True, True, False]))[:3]
     assert result.mean().item() == pytest.approx(0, abs=1e-6)
     assert result.std().item() == pytest.approx(1, abs=1e-6)
+
+
+def stable_baselines(count, normalize):
+    """Return a PPO of Stable-Baselines3 with a rollout of `count` steps of another policy."""
+    torch.manual_seed(0)
+    theirs = PPO(
+        "MlpPolicy",
+        gymnasium.make("CartPole-v1"),
+        n_steps=count,
+        batch_size=count,
+        n_epochs=1,
+        clip_range=SETTINGS["clip_coefficient"],
+        vf_coef=SETTINGS["value_coefficient"] / 2,  # theirs is of the squared error, ours of half
+        ent_coef=SETTINGS["entropy_coefficient"],
+        normalize_advantage=normalize,
+        max_grad_norm=math.inf,
+        device="cpu",
+        seed=0,
+    )
+    theirs.set_logger(Logger(folder=None, output_formats=[]))
+    random = np.random.default_rng(0)
+    for _ in range(count):
+        theirs.rollout_buffer.add(
+            random.normal(size=(1, 4)),
+            random.integers(2, size=(1, 1)),
+            random.normal(size=1),
+            np.zeros(1),
+            torch.tensor([random.normal()]),
+            torch.tensor([math.log(0.5) + 0.3 * random.normal()]),
+        )
+    theirs.rollout_buffer.compute_returns_and_advantage(torch.zeros(1), np.ones(1))
+    return theirs
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+def test_loss_and_gradients_are_those_of_stable_baselines(normalize):
+    count = 16
+    theirs = stable_baselines(count, normalize)
+    rollout = next(theirs.rollout_buffer.get())
+    values, log_probabilities, entropies = theirs.policy.evaluate_actions(
+        rollout.observations, rollout.actions.long().flatten()
+    )
+    valid = torch.ones(count, dtype=torch.bool)
+    estimates = rollout.advantages
+    loss = ppo_loss(
+        log_probabilities=log_probabilities,
+        old_log_probabilities=rollout.old_log_prob,
+        entropies=entropies,
+        values=values.flatten(),
+        advantages=normalized(estimates, valid) if normalize else estimates,
+        returns=rollout.returns,
+        valid=valid,
+        **SETTINGS,
+    )
+    parameters = list(theirs.policy.parameters())
+    gradients = torch.autograd.grad(loss.total, parameters)
+
+    theirs.train()
+
+    told = theirs.logger.name_to_value
+    expected = {
+        "total": told["train/loss"],
+        "policy": told["train/policy_gradient_loss"],
+        "value": told["train/value_loss"] / 2,
+        "entropy": -told["train/entropy_loss"],
+        "approximate_kl": told["train/approx_kl"],
+        "clip_fraction": told["train/clip_fraction"],
+    }
+    found = {name: part.item() for name, part in loss._asdict().items()}
+    assert found == pytest.approx(expected, rel=1e-5)
+    assert 0 < found["clip_fraction"] < 1
+    for gradient, parameter in zip(gradients, parameters, strict=True):
+        torch.testing.assert_close(gradient, parameter.grad)
