@@ -56,7 +56,8 @@ def make_vecenv(config: Config, module: ModuleType, num_envs: int | None = None)
     """
     arguments = config.vec.backend_arguments()
     if num_envs is not None and arguments:
-        arguments["num_workers"] = None  # the number set need not divide another num_envs
+        # The number set need not divide another num_envs.
+        arguments["num_workers"] = num_envs if module.FAMILY.is_one_per_process else None
         arguments["batch_size"] = None
     return make(
         module.env_creator(config.env.task),
