@@ -5,7 +5,8 @@ Cite: Bellemare et al. 2013, The Arcade Learning Environment, arXiv:1207.4708; M
 arXiv:1709.06009, for sticky actions and evaluation.
 Install: make install ENV=atari
 Observations: Box(0, 255, (4, 84, 84), uint8), the last four frames in grey, oldest first. Actions:
-Discrete(n), 3 to 18 by game; all 18 with `full_action_space`. One agent.
+Discrete(4) Breakout, Discrete(18) MontezumaRevenge, 3 to 18 by game; all 18 with
+`full_action_space`. One agent.
 Deterministic under a seed; sticky actions are drawn from it too.
 """
 

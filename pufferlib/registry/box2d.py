@@ -3,10 +3,11 @@
 Source: https://gymnasium.farama.org/environments/box2d/   Licence: MIT (Box2D itself: zlib)
 Cite: Towers et al. 2024, Gymnasium, arXiv:2407.17032.
 Install: make install ENV=box2d
-Observations: Box float32, (8,) LunarLander, (24,) BipedalWalker; Box(0, 255, (96, 96, 3), uint8)
-CarRacing. Actions: Discrete(4) LunarLander-v3, Box(-1.0, 1.0, (2,), float32) the continuous one,
-Box(-1.0, 1.0, (4,), float32) BipedalWalker, Box([-1. 0. 0.], 1.0, (3,), float32) CarRacing: wheel,
-gas, brake. One agent.
+Observations: Box([-2.5 -2.5 -10. -10. -6.2831855 -10. -0. -0.], [2.5 2.5 10. 10. 6.2831855 10. 1.
+1.], (8,), float32) LunarLander, Box([-3.1415927 -5. ... -1. -1.], [3.1415927 5. ... 1. 1.], (24,),
+float32) BipedalWalker; Box(0, 255, (96, 96, 3), uint8) CarRacing. Actions: Discrete(4)
+LunarLander-v3, Box(-1.0, 1.0, (2,), float32) the continuous one, Box(-1.0, 1.0, (4,), float32)
+BipedalWalker, Box([-1. 0. 0.], 1.0, (3,), float32) CarRacing: wheel, gas, brake. One agent.
 Deterministic under a seed; BipedalWalker and CarRacing through the new world made here at a reset.
 """
 

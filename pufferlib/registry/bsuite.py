@@ -3,11 +3,12 @@
 Source: https://github.com/google-deepmind/bsuite   Licence: Apache-2.0
 Cite: Osband et al. 2020, Behaviour Suite for Reinforcement Learning, arXiv:1908.03568.
 Install: make install ENV=bsuite
-Observations: Box(-inf, inf, float32), (1, 1) bandit, (1, 6) cartpole, (1, 8) cartpole_swingup,
-(10, 10) deep_sea, (1, 2) discounting_chain, (1, 3) memory and mountain_car, (1, 4) and more
-umbrella; Box(0.0, 1.0, (10, 5), float32) catch. Actions: Discrete(11) bandit, Discrete(3) cartpole,
-catch and mountain_car, Discrete(2) deep_sea, memory and umbrella, Discrete(5) discounting_chain.
-One agent.
+Observations: Box(-inf, inf, (1, 1), float32) bandit, Box(-inf, inf, (1, 6), float32) cartpole,
+Box(-inf, inf, (1, 8), float32) cartpole_swingup, Box(-inf, inf, (10, 10), float32) deep_sea,
+Box(-inf, inf, (1, 2), float32) discounting_chain, Box(-inf, inf, (1, 3), float32) memory and
+mountain_car, Box(-inf, inf, (1, 4), float32) and wider umbrella; Box(0.0, 1.0, (10, 5), float32)
+catch. Actions: Discrete(11) bandit, Discrete(3) cartpole, catch and mountain_car, Discrete(2)
+deep_sea, memory and umbrella, Discrete(5) discounting_chain. One agent.
 Deterministic under a seed.
 Left out: the three mnist tasks, which download their digits.
 """

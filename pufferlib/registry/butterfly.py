@@ -4,10 +4,10 @@ Source: https://pettingzoo.farama.org/environments/butterfly/   Licence: MIT
 Cite: Terry et al. 2021, PettingZoo: Gym for Multi-Agent Reinforcement Learning, arXiv:2009.14471.
 Install: make install ENV=butterfly
 Observations: Box(0, 255, (4, 84, 84), uint8), four grey frames made of (280, 480, 3) pixels in
-cooperative_pong, of (457, 120, 3) in pistonball; Box(-1, 1, (27, 5), float64) in
-knights_archers_zombies. Actions: Discrete(3) cooperative_pong, Discrete(6)
-knights_archers_zombies, Box(-1, 1, (1,), float32) pistonball. 2 agents in cooperative_pong, 20 in
-pistonball, 4 that die in knights_archers_zombies.
+cooperative_pong, of (457, 120, 3) in pistonball; Box(-1.0, 1.0, (27, 5), float64) in
+knights_archers_zombies. Actions: Discrete(3) cooperative_pong, Discrete(6) knights_archers_zombies,
+Box(-1.0, 1.0, (1,), float32) pistonball. 2 agents in cooperative_pong, 20 in pistonball, 4 that die
+in knights_archers_zombies.
 Deterministic under a seed.
 """
 

@@ -3,8 +3,12 @@
 Source: https://gymnasium.farama.org/environments/classic_control/   Licence: MIT
 Cite: Barto, Sutton and Anderson 1983 (CartPole); Sutton 1996 (Acrobot); Moore 1990 (MountainCar).
 Install: make install ENV=classic_control
-Observations: Box float32, (4,) CartPole, (6,) Acrobot, (2,) MountainCar, (3,) Pendulum. Actions:
-Discrete(2) CartPole, Discrete(3) Acrobot and MountainCar, Box(1,) the others. One agent.
+Observations: Box([-4.8 -inf -0.41887903 -inf], [4.8 inf 0.41887903 inf], (4,), float32) CartPole,
+Box([-1. -1. -1. -1. -12.566371 -28.274334], [1. 1. 1. 1. 12.566371 28.274334], (6,), float32)
+Acrobot, Box([-1.2 -0.07], [0.6 0.07], (2,), float32) MountainCar and MountainCarContinuous,
+Box([-1. -1. -8.], [1. 1. 8.], (3,), float32) Pendulum. Actions: Discrete(2) CartPole, Discrete(3)
+Acrobot and MountainCar, Box(-1.0, 1.0, (1,), float32) MountainCarContinuous, Box(-2.0, 2.0, (1,),
+float32) Pendulum. One agent.
 Deterministic under a seed.
 """
 

@@ -5,10 +5,19 @@ Cite: Tunyasuvunakool et al. 2020, dm_control: Software and tasks for continuous
 arXiv:2006.12983.
 Install: make install ENV=dm_control
 Observations: Dict of float64 Boxes, cheetah-run Dict('position': Box(-inf, inf, (8,), float64),
-'velocity': Box(-inf, inf, (9,), float64)); the "vision" tasks of manipulation also 'front_close':
-Box(0, 255, (1, 84, 84, 3), uint8), most of locomotion 'walker/egocentric_camera': Box(0, 255, (64,
-64, 3), uint8): those, and quadruped-escape, need OpenGL. Actions: Box(-1.0, 1.0, float64), (6,)
-cheetah, (21,) humanoid; lqr's are within 1e10. One agent.
+'velocity': Box(-inf, inf, (9,), float64)), humanoid-walk Dict('com_velocity': Box(-inf, inf, (3,),
+float64), 'extremities': Box(-inf, inf, (12,), float64), 'head_height': Box(-inf, inf, (), float64),
+'joint_angles': Box(-inf, inf, (21,), float64), 'torso_vertical': Box(-inf, inf, (3,), float64),
+'velocity': Box(-inf, inf, (27,), float64)), reach_site_features
+Dict('jaco_arm/jaco_hand/joints_pos': Box(-inf, inf, (1, 3), float64),
+'jaco_arm/jaco_hand/pinch_site_rmat': Box(-inf, inf, (1, 9), float64), 'jaco_arm/joints_pos':
+Box(-inf, inf, (1, 6, 2), float64), 'jaco_arm/joints_vel': Box(-inf, inf, (1, 6), float64) and four
+more); the "vision" tasks of manipulation also 'front_close': Box(0, 255, (1, 84, 84, 3), uint8),
+most of locomotion 'walker/egocentric_camera': Box(0, 255, (64, 64, 3), uint8): those, and
+quadruped-escape, need OpenGL. Actions: Box(-1.0, 1.0, (6,), float64) cheetah-run, Box(-1.0, 1.0,
+(21,), float64) humanoid and so on, lqr's within 1e10, Box([-0.62831853 -0.62831853 -0.62831853
+-0.83775804 -0.83775804 -0.83775804 -5. -5. -5.], [0.62831853 0.62831853 0.62831853 0.83775804
+0.83775804 0.83775804 5. 5. 5.], (9,), float64) reach_site_features. One agent.
 Deterministic under a seed.
 """
 

@@ -4,11 +4,12 @@ Source: https://github.com/Bam4d/Griddly   Licence: MIT; the package states none
 Cite: Bamford, Huang and Lucas 2020, Griddly: A platform for AI research in games, arXiv:2011.06363.
 Install: make install ENV=griddly
 Observations: Box(0, 255, (C, w, h), uint8), a plane for each kind of object and for what it is:
-(4, 13, 9) GDY-Sokoban, (6, 13, 9) GDY-Zelda, (5, 5, 5) GDY-Foragers, (15, 16, 16) GDY-GriddlyRTS
-and likewise; another level may have another size. Actions: Discrete(5) or Discrete(4);
-MultiDiscrete([2 5]), what and where, GDY-Zelda, GDY-Foragers and GDY-Robot-Tag;
-MultiDiscrete([16 16 6 5]) GDY-GriddlyRTS, which begins with the cell that acts, as do the three of
-Stratega, GDY-Heal-Or-Die, GDY-Kill-The-King and GDY-Push-Mania.
+Box(0, 255, (4, 13, 9), uint8) GDY-Sokoban, Box(0, 255, (6, 13, 9), uint8) GDY-Zelda, Box(0, 255,
+(5, 28, 11), uint8) GDY-Butterflies-and-Spiders, Box(0, 255, (5, 5, 5), uint8) GDY-Foragers, Box(0,
+255, (15, 16, 16), uint8) GDY-GriddlyRTS and likewise; another level may have another size. Actions:
+Discrete(5) or Discrete(4); MultiDiscrete([2 5]), what and where, GDY-Zelda, GDY-Foragers and
+GDY-Robot-Tag; MultiDiscrete([16 16 6 5]) GDY-GriddlyRTS, which begins with the cell that acts, as
+do the three of Stratega, GDY-Heal-Or-Die, GDY-Kill-The-King and GDY-Push-Mania.
 Agents: 1; 2 GDY-GriddlyRTS and Stratega, 4 GDY-Foragers, 4, 8 and 12 GDY-Robot-Tag.
 Deterministic under a seed.
 """

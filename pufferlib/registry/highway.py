@@ -9,7 +9,8 @@ racetrack; Box(0.0, 1.0, (3, 3, 5), float32) two-way and (3, 3, 16) u-turn; park
 Dict('achieved_goal', 'desired_goal', 'observation': Box(-inf, inf, (6,), float64)); lane-keeping
 Dict('derivative', 'reference_state', 'state': Box(-inf, inf, (4, 1), float64)). Actions:
 Discrete(5), Discrete(3) intersection, Box(-1.0, 1.0, (2,), float32) parking and intersection-v1,
-(1,) racetrack and lane-keeping. One agent; intersection-multi-agent has two.
+Box(-1.0, 1.0, (1,), float32) racetrack and lane-keeping. One agent; intersection-multi-agent has
+two.
 Deterministic under a seed.
 Slow: tens of steps a second, most of them for the other drivers; highway-fast has fewer.
 """

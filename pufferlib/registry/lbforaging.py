@@ -4,10 +4,11 @@ Source: https://github.com/semitable/lb-foraging   Licence: MIT
 Cite: Papoudakis et al. 2021, Benchmarking Multi-Agent Deep Reinforcement Learning Algorithms in
 Cooperative Tasks, arXiv:2006.07869.
 Install: make install ENV=lbforaging
-Observations: Box(-1.0, 7.0, (15,), float32) Foraging-8x8-2p-3f: row, column and level of each food
-and of each agent, oneself first, in (3 * foods + 3 * agents,); with `grid_observation=True` planes
-of agents, foods and free cells around oneself, Box (3, 2 * sight + 1, 2 * sight + 1). Actions:
-Discrete(6). Agents: 2 to 9, as the task says, all equal.
+Observations: row, column and level of each food and of each agent, oneself first, in (3 * foods + 3
+* agents,): Box([-1. -1. ... -1. 0.], [7. 7. ... 7. 2.], (15,), float32) Foraging-8x8-2p-3f,
+Box([-1. -1. ... -1. 0.], [9. 9. ... 9. 2.], (18,), float32) Foraging-2s-10x10-4p-2f-coop; with
+`grid_observation=True` planes of agents, foods and free cells around oneself, (3, 2 * sight + 1, 2
+* sight + 1). Actions: Discrete(6). Agents: 2 to 9, as the task says, all equal.
 Deterministic under a seed.
 Names: "-2s" sees two cells around, "-coop" is food for all together. The same on planes, which the
 package can register too, are these with `grid_observation=True`.

@@ -3,10 +3,13 @@
 Source: https://magent2.farama.org   Licence: MIT
 Cite: Zheng et al. 2018, MAgent: A Many-Agent Reinforcement Learning Platform, arXiv:1712.00600.
 Install: make install ENV=magent
-Observations: Box(0, 2, shape, float32). Actions: Discrete(n). battle and battlefield (13, 13, 5)
-and 21; gather (15, 15, 5) and 33. In the others agents differ, and `EqualSpaceTeams` makes them
-alike, a Dict with a part for each kind: adversarial_pursuit (10, 10, 5), (9, 9, 5) and 13, 9;
-combined_arms (13, 13, 9) twice and 9, 25; tiger_deer (3, 3, 5), (9, 9, 5) and 5, 9.
+Observations: Box(0.0, 2.0, (13, 13, 5), float32) battle and battlefield, Box(0.0, 2.0, (15, 15, 5),
+float32) gather. Actions: Discrete(21) battle and battlefield, Discrete(33) gather. In the others
+agents differ, and `EqualSpaceTeams` makes them alike, a Dict with a part for each kind:
+adversarial_pursuit Box(0.0, 2.0, (10, 10, 5), float32) with Discrete(13), Box(0.0, 2.0, (9, 9, 5),
+float32) with Discrete(9); combined_arms Box(0.0, 2.0, (13, 13, 9), float32) with Discrete(9), the
+same with Discrete(25); tiger_deer Box(0.0, 2.0, (3, 3, 5), float32) with Discrete(5), Box(0.0, 2.0,
+(9, 9, 5), float32) with Discrete(9).
 24 agents in battlefield, 75 in adversarial_pursuit, 121 in tiger_deer, 162 in battle and
 combined_arms, 495 in gather; they die one by one.
 Deterministic under a seed.

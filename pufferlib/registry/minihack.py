@@ -3,10 +3,10 @@
 Source: https://github.com/samvelyan/minihack   Licence: Apache-2.0; NetHack's own for NLE below it
 Cite: Samvelyan et al. 2021, MiniHack the Planet, arXiv:2109.13202.
 Install: make install ENV=minihack
-Observations: Dict, bytes when flat (3.8 KB): 'chars' Box(0, 255, (21, 79), uint8), 'colors'
-Box(0, 15, (21, 79), uint8), 'blstats' Box(-2147483648, 2147483647, (27,), int64), 'message' Box(0,
-255, (256,), uint8); `observation_keys` chooses others. Actions: Discrete, of 8 to 16 for navigation
-and the Restricted tasks, of 85 for the other skills. One agent.
+Observations: Dict, bytes when flat (3.8 KB): 'chars' Box(0, 255, (21, 79), uint8), 'colors' Box(0,
+15, (21, 79), uint8), 'blstats' Box(-2147483648, 2147483647, (27,), int64), 'message' Box(0, 255,
+(256,), uint8); `observation_keys` chooses others. Actions: Discrete(8), Discrete(10) KeyRoom, up to
+16 for navigation and the Restricted tasks; Discrete(85) the other skills. One agent.
 Deterministic under a seed through the seeding done here.
 
 The MiniHack-Boxoban tasks are left out: their levels are a download of their own.

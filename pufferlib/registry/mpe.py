@@ -4,12 +4,21 @@ Source: https://mpe2.farama.org   Licence: MIT
 Cite: Lowe et al. 2017, Multi-Agent Actor-Critic for Mixed Cooperative-Competitive Environments,
 arXiv:1706.02275; Mordatch and Abbeel 2018, arXiv:1703.04908.
 Install: make install ENV=mpe
-Observations: Box(-inf, inf, (n,), float32). Actions: Discrete(m).
-simple 4 and 5; simple_formation 6 and 5; simple_line 8 and 5; simple_reference 21 and 50;
-simple_spread 18 and 5. In the others agents differ, and `EqualSpaceTeams` makes them alike, a Dict
-with a part for each kind: collect_treasure 86, 84 and 5, 5; simple_adversary 8, 10 and 5, 5;
-simple_crypto 4, 8 and 4, 4; simple_push 8, 19 and 5, 5; simple_speaker_listener 3, 11 and 3, 5;
-simple_tag 16, 14 and 5, 5; simple_world_comm 34, 34, 28 and 20, 5, 5. 1 to 8 agents.
+Observations: Box(-inf, inf, (4,), float32) simple, Box(-inf, inf, (6,), float32) simple_formation,
+Box(-inf, inf, (8,), float32) simple_line, Box(-inf, inf, (21,), float32) simple_reference,
+Box(-inf, inf, (18,), float32) simple_spread. Actions: Discrete(50) simple_reference, Discrete(5)
+the other four. In the others agents differ, and `EqualSpaceTeams` makes them alike, a Dict with a
+part for each kind: collect_treasure Box(-inf, inf, (86,), float32) and Box(-inf, inf, (84,),
+float32), both with Discrete(5); simple_adversary Box(-inf, inf, (8,), float32) and Box(-inf, inf,
+(10,), float32) with Discrete(5); simple_crypto Box(-inf, inf, (4,), float32) and Box(-inf, inf,
+(8,), float32) with Discrete(4); simple_push Box(-inf, inf, (8,), float32) and Box(-inf, inf, (19,),
+float32) with Discrete(5); simple_speaker_listener Box(-inf, inf, (3,), float32) with Discrete(3),
+Box(-inf, inf, (11,), float32) with Discrete(5); simple_tag Box(-inf, inf, (16,), float32) and
+Box(-inf, inf, (14,), float32) with Discrete(5); simple_world_comm Box(-inf, inf, (34,), float32)
+with Discrete(20), the same and Box(-inf, inf, (28,), float32) with Discrete(5).
+Agents: 1 simple, 2 simple_push, simple_reference and simple_speaker_listener, 3 simple_adversary,
+simple_crypto and simple_spread, 4 simple_formation, simple_line and simple_tag, 6
+simple_world_comm, 8 collect_treasure.
 Deterministic under a seed.
 """
 

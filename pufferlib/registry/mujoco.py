@@ -3,11 +3,16 @@
 Source: https://gymnasium.farama.org/environments/mujoco/   Licence: MIT (MuJoCo: Apache-2.0)
 Cite: Todorov, Erez and Tassa 2012, MuJoCo; Towers et al. 2024, Gymnasium, arXiv:2407.17032.
 Install: make install ENV=mujoco
-Observations: Box(-inf, inf, float64): (105,) Ant, (17,) HalfCheetah and Walker2d, (11,) Hopper,
-(348,) Humanoid and HumanoidStandup, (9,) InvertedDoublePendulum, (4,) InvertedPendulum, (23,)
-Pusher, (10,) Reacher, (8,) Swimmer. Actions: Box(-1.0, 1.0, float32), (8,) Ant, (6,) HalfCheetah
-and Walker2d, (3,) Hopper, (17,) Humanoid and HumanoidStandup within 0.4, (1,) the pendulums,
-InvertedPendulum within 3, (7,) Pusher within 2, (2,) Reacher and Swimmer. One agent.
+Observations: Box(-inf, inf, (105,), float64) Ant, Box(-inf, inf, (17,), float64) HalfCheetah and
+Walker2d, Box(-inf, inf, (11,), float64) Hopper, Box(-inf, inf, (348,), float64) Humanoid and
+HumanoidStandup, Box(-inf, inf, (9,), float64) InvertedDoublePendulum, Box(-inf, inf, (4,), float64)
+InvertedPendulum, Box(-inf, inf, (23,), float64) Pusher, Box(-inf, inf, (10,), float64) Reacher,
+Box(-inf, inf, (8,), float64) Swimmer.
+Actions: Box(-1.0, 1.0, (8,), float32) Ant, Box(-1.0, 1.0, (6,), float32) HalfCheetah and Walker2d,
+Box(-1.0, 1.0, (3,), float32) Hopper, Box(-0.4, 0.4, (17,), float32) Humanoid and HumanoidStandup,
+Box(-1.0, 1.0, (1,), float32) InvertedDoublePendulum, Box(-3.0, 3.0, (1,), float32)
+InvertedPendulum, Box(-2.0, 2.0, (7,), float32) Pusher, Box(-1.0, 1.0, (2,), float32) Reacher and
+Swimmer. One agent.
 Deterministic under a seed.
 """
 

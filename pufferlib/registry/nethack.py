@@ -4,9 +4,12 @@ Source: https://github.com/NetHack-LE/nle   Licence: NetHack General Public Lice
 Cite: Küttler et al. 2020, The NetHack Learning Environment, arXiv:2006.13760.
 Install: make install ENV=nethack
 Observations: Dict of 13 leaves, bytes when flat (17 KB): 'glyphs' Box(0, 5976, (21, 79), int16),
-'chars', 'colors', 'specials' Box(..., (21, 79), uint8), 'blstats' Box(..., (27,), int64), 'message'
-Box(0, 255, (256,), uint8), the inventory and the terminal. Actions: Discrete(23), NetHackChallenge
-Discrete(121). One agent.
+'chars' and 'specials' Box(0, 255, (21, 79), uint8), 'colors' Box(0, 15, (21, 79), uint8), 'blstats'
+Box(-2147483648, 2147483647, (27,), int64), 'message' Box(0, 255, (256,), uint8), 'inv_glyphs'
+Box(0, 5976, (55,), int16), 'inv_letters' Box(0, 127, (55,), uint8), 'inv_oclasses' Box(0, 18,
+(55,), uint8), 'inv_strs' Box(0, 255, (55, 80), uint8), 'tty_chars' Box(0, 255, (24, 80), uint8),
+'tty_colors' Box(0, 31, (24, 80), int8), 'tty_cursor' Box(0, 255, (2,), uint8). Actions:
+Discrete(23), NetHackChallenge Discrete(121). One agent.
 Deterministic under a seed through the seeding done here, except NetHackChallenge, which refuses it.
 """
 

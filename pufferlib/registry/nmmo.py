@@ -4,14 +4,24 @@ Source: https://github.com/NeuralMMO/environment   Licence: MIT
 Cite: Suarez et al. 2023, Neural MMO 2.0: A Massively Multi-task Addition to Massively Multi-agent
 Learning, arXiv:2311.03736.
 Install: make install ENV=nmmo
-Observations: Dict, bytes when flat (30 KB an agent): 'ActionTargets' Dict of a mask Box(0, 1, (n,),
-int8) for each part of an action, 'AgentId' Discrete(129), 'Communication' Box(-32768, 32767, (32,
-4), int16), 'CurrentTick' Discrete(32767), 'Entity' (100, 31), 'Inventory' (12, 16), 'Market' (384,
-16) and 'Tile' (225, 3) likewise, 'Task' Box(-32768, 32767, (4096,), float16).
-Actions: MultiDiscrete when flat, Dict of 'Attack' ('Style' 3, 'Target' 101), 'Buy' ('MarketItem'
-385), 'Comm' ('Token' 127), 'Destroy' ('InventoryItem' 13), 'Give' ('InventoryItem' 13, 'Target'
-101), 'GiveGold' ('Price' 99, 'Target' 101), 'Move' ('Direction' 5), 'Sell' ('InventoryItem' 13,
-'Price' 99), 'Use' ('InventoryItem' 13), each Discrete.
+Observations: Dict, bytes when flat (30 KB an agent): 'ActionTargets' a mask for each part of an
+action, Dict('Attack': Dict('Style': Box(0, 1, (3,), int8), 'Target': Box(0, 1, (101,), int8)),
+'Buy': Dict('MarketItem': Box(0, 1, (385,), int8)), 'Comm': Dict('Token': Box(0, 1, (127,), int8)),
+'Destroy': Dict('InventoryItem': Box(0, 1, (13,), int8)), 'Give': Dict('InventoryItem': Box(0, 1,
+(13,), int8), 'Target': Box(0, 1, (101,), int8)), 'GiveGold': Dict('Price': Box(0, 1, (99,), int8),
+'Target': Box(0, 1, (101,), int8)), 'Move': Dict('Direction': Box(0, 1, (5,), int8)), 'Sell':
+Dict('InventoryItem': Box(0, 1, (13,), int8), 'Price': Box(0, 1, (99,), int8)), 'Use':
+Dict('InventoryItem': Box(0, 1, (13,), int8))), 'AgentId' Discrete(65) NMMO-Small, Discrete(129)
+NMMO-Medium, Discrete(1025) NMMO-Large, 'Communication' Box(-32768, 32767, (32, 4), int16),
+'CurrentTick' Discrete(32767), 'Entity' Box(-32768, 32767, (100, 31), int16), 'Inventory'
+Box(-32768, 32767, (12, 16), int16), 'Market' Box(-32768, 32767, (384, 16), int16), 'Task'
+Box(-3.277e+04, 3.277e+04, (4096,), float16), 'Tile' Box(-32768, 32767, (225, 3), int16).
+Actions: MultiDiscrete when flat, Dict('Attack': Dict('Style': Discrete(3), 'Target':
+Discrete(101)), 'Buy': Dict('MarketItem': Discrete(385)), 'Comm': Dict('Token': Discrete(127)),
+'Destroy': Dict('InventoryItem': Discrete(13)), 'Give': Dict('InventoryItem': Discrete(13),
+'Target': Discrete(101)), 'GiveGold': Dict('Price': Discrete(99), 'Target': Discrete(101)), 'Move':
+Dict('Direction': Discrete(5)), 'Sell': Dict('InventoryItem': Discrete(13), 'Price': Discrete(99)),
+'Use': Dict('InventoryItem': Discrete(13))).
 Agents: 64 NMMO-Small, 128 NMMO-Medium, 1024 NMMO-Large, alike; those that die are absent.
 Deterministic under a seed.
 """

@@ -4,10 +4,14 @@ Source: https://github.com/google-deepmind/open_spiel   Licence: Apache-2.0
 Cite: Lanctot et al. 2019, OpenSpiel: A Framework for Reinforcement Learning in Games,
 arXiv:1908.09453.
 Install: make install ENV=open_spiel
-Observations: Dict of 'observation' Box(-inf, inf, shape, float32), 'action_mask' Box(0, 1, (n,),
-int8) and 'turn' Discrete(2), see `pufferlib.wrappers.Turns`. Shape and n are the game's: (7,) and 2
-kuhn_poker, (3, 6, 7) and 7 connect_four, (200,) and 1352 backgammon. Actions: Discrete(n). 1 to 5
-agents.
+Observations: Dict('observation': Box(-inf, inf, shape, float32), 'action_mask': Box(0, 1, (n,),
+int8), 'turn': Discrete(2)), see `pufferlib.wrappers.Turns`. Actions: Discrete(n). Shape and n are
+the game's: Box(-inf, inf, (7,), float32), Box(0, 1, (2,), int8) and Discrete(2) kuhn_poker;
+Box(-inf, inf, (200,), float32), Box(0, 1, (1352,), int8) and Discrete(1352) backgammon; Box(-inf,
+inf, (236,), float32), Box(0, 1, (13,), int8) and Discrete(13) goofspiel; Box(-inf, inf, (658,),
+float32), Box(0, 1, (20,), int8) and Discrete(20) hanabi; Box(-inf, inf, (10, 5), float32), Box(0,
+1, (3,), int8) and Discrete(3) catch; Box(-inf, inf, (5088,), float32), Box(0, 1, (52,), int8) and
+Discrete(52) hearts. 1 to 5 agents.
 Deterministic under a seed. Left out are games that are not: those that sample chance by themselves
 (negotiation, bridge_uncontested_bidding, stones_and_gems), games of mean fields, those without
 tensors, and those that need another game to be loaded.

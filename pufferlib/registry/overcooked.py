@@ -5,8 +5,8 @@ package
 Cite: Carroll et al. 2019, On the Utility of Learning about Humans for Human-AI Coordination,
 arXiv:1910.05789.
 Install: make install ENV=overcooked
-Observations: Box(0, inf, (width, height, 26), float32), the lossless encoding: (5, 4, 26) in
-cramped_room, up to (14, 9, 26) in corridor. Actions: Discrete(6). 2 agents.
+Observations: Box(0.0, inf, (width, height, 26), float32), the lossless encoding: Box(0.0, inf, (5,
+4, 26), float32) in cramped_room, up to (14, 9, 26) in corridor. Actions: Discrete(6). 2 agents.
 Deterministic under a seed: there is no chance in it.
 """
 

@@ -4,14 +4,18 @@ Source: https://pettingzoo.farama.org/environments/classic/   Licence: MIT; ches
 chess, GPL-3
 Cite: Terry et al. 2021, PettingZoo: Gym for Multi-Agent Reinforcement Learning, arXiv:2009.14471.
 Install: make install ENV=pettingzoo_classic
-Observations: Dict of 'observation', 'action_mask' Box(0, 1, (n,), int8) and 'turn' Discrete(2), see
-`pufferlib.wrappers.Turns`; 'observation' is Box(0, 1, (8, 8, 111), bool) in chess, (6, 7, 2) int8
-in connect_four, (19, 19, 17) bool in go, Box(-inf, inf, (658,), float64) in hanabi, Box(0, 1,
-(36,), float32) in leduc_holdem, (72,) in texas_holdem, Box(..., (54,), float32) in
-texas_holdem_no_limit, Box(0, 1, (3, 3, 2), int8) in tictactoe. rps, in which both move at once,
+Observations: Dict of 'observation', 'action_mask' and 'turn' Discrete(2), see
+`pufferlib.wrappers.Turns`; the first two are Box(False, True, (8, 8, 111), bool) and Box(0, 1,
+(4672,), int8) in chess, Box(0, 1, (6, 7, 2), int8) and Box(0, 1, (7,), int8) in connect_four,
+Box(False, True, (19, 19, 17), bool) and Box(0, 1, (362,), int8) in go, Box(-inf, inf, (658,),
+float64) and Box(0, 1, (20,), int8) in hanabi, Box(0.0, 1.0, (36,), float32) and Box(0, 1, (4,),
+int8) in leduc_holdem, Box(0.0, 1.0, (72,), float32) and Box(0, 1, (4,), int8) in texas_holdem,
+Box(0.0, [1. 1. ... 100. 100.], (54,), float32) and Box(0, 1, (5,), int8) in texas_holdem_no_limit,
+Box(0, 1, (3, 3, 2), int8) and Box(0, 1, (9,), int8) in tictactoe. rps, in which both move at once,
 observes Discrete(4) alone.
-Actions: Discrete(n), n of 4672 chess, 7 connect_four, 362 go, 20 hanabi, 4 leduc_holdem, 3 rps, 4
-texas_holdem, 5 texas_holdem_no_limit, 9 tictactoe. 2 agents, hanabi up to 5.
+Actions: Discrete(4672) chess, Discrete(7) connect_four, Discrete(362) go, Discrete(20) hanabi,
+Discrete(4) leduc_holdem and texas_holdem, Discrete(3) rps, Discrete(5) texas_holdem_no_limit,
+Discrete(9) tictactoe. 2 agents, hanabi up to 5.
 Deterministic under a seed, hanabi through the seeding done here.
 """
 

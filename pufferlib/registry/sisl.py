@@ -4,8 +4,9 @@ Source: https://pettingzoo.farama.org/environments/sisl/   Licence: MIT
 Cite: Gupta, Egorov and Kochenderfer 2017, Cooperative Multi-Agent Control Using Deep Reinforcement
 Learning.
 Install: make install ENV=sisl
-Observations: Box(-inf, inf, (31,), float32) multiwalker, Box(0, 30, (7, 7, 3), float32) pursuit.
-Actions: Box(-1, 1, (4,), float32) multiwalker, Discrete(5) pursuit. 3 walkers, 8 pursuers.
+Observations: Box(-inf, inf, (31,), float32) multiwalker, Box(0.0, 30.0, (7, 7, 3), float32)
+pursuit. Actions: Box(-1.0, 1.0, (4,), float32) multiwalker, Discrete(5) pursuit. 3 agents in
+multiwalker, 8 in pursuit.
 Deterministic under a seed.
 """
 

@@ -3,9 +3,10 @@
 Source: https://github.com/hardmaru/slimevolleygym   Licence: Apache-2.0
 Cite: Ha 2020, Slime Volleyball Gym Environment.
 Install: make install ENV=slimevolley
-Observations: Box(-3.4e38, 3.4e38, (12,), float32), where both players and the ball are and how they
-move; (84, 168, 3) uint8 in the tasks of pixels. Actions: MultiBinary(3), forward, backward, jump;
-Discrete(6) in the tasks named NoFrameskip. One agent, on the right.
+Observations: Box(-3.4028235e+38, 3.4028235e+38, (12,), float32), where both players and the ball
+are and how they move; Box(0, 255, (84, 168, 3), uint8) in the tasks of pixels. Actions:
+MultiBinary(3), forward, backward, jump; Discrete(6) in the tasks named NoFrameskip. One agent, on
+the right.
 Deterministic under a seed; the opponent's memory is cleared at each reset, which the package leaves
 as it was.
 """

@@ -3,11 +3,13 @@
 Source: https://vizdoom.farama.org   Licence: MIT (the engine: GPL-2, Freedoom's maps: BSD)
 Cite: Kempka et al. 2016, ViZDoom: A Doom-based AI Research Platform, arXiv:1605.02097.
 Install: make install ENV=vizdoom
-Observations: Dict('gamevariables': Box(-3.4028235e+38, 3.4028235e+38, (n,), float32), 'screen':
-Box(0, 255, (60, 80, 3), uint8)), n the scenario's, 1 Basic, 5 Deathmatch, none MyWayHome and
-PredictPosition; also 'audio' or 'notifications' in the tasks so named. Actions: Discrete(n), 4
-Basic, MultiBinary of buttons in the tasks so named and in Freedoom (19), Deathmatch Dict('binary':
-Discrete(18), 'continuous': Box(-3.4028235e+38, 3.4028235e+38, (3,), float32)). One agent.
+Observations: Dict('gamevariables': Box(-3.4028235e+38, 3.4028235e+38, (1,), float32), 'screen':
+Box(0, 255, (60, 80, 3), uint8)) Basic; as many variables as the scenario has, Box(-3.4028235e+38,
+3.4028235e+38, (5,), float32) Deathmatch, none MyWayHome and PredictPosition; also 'audio' or
+'notifications' in the tasks so named. Actions: Discrete(4) Basic and likewise, MultiBinary of
+buttons in the tasks so named and in Freedoom, MultiBinary(5) MyWayHome-MultiBinary, MultiBinary(19)
+Freedoom, Deathmatch Dict('binary': Discrete(18), 'continuous': Box(-3.4028235e+38, 3.4028235e+38,
+(3,), float32)). One agent.
 Deterministic under a seed.
 Each environment is a process of its own. Left out: the maps of Doom and Doom 2, whose files you
 have to own.

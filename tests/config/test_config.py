@@ -8,6 +8,7 @@ from pufferlib import config as presets
 from pufferlib import registry
 from pufferlib.config import Config
 from pufferlib.exceptions import SettingError
+from pufferlib.registry import ocean
 
 
 def test_a_preset_overrides_defaults_and_a_later_one_the_earlier(tmp_path):
@@ -52,3 +53,10 @@ def test_settings_survive_the_way_through_json():
 def test_every_preset_is_of_something_registered_and_loads(path):
     assert registry.resolve(path.stem)
     assert presets.load([path.stem]) != Config()
+
+
+def test_every_family_has_a_preset_or_each_of_its_tasks_to_learn_has():
+    there = {path.stem for path in presets.PRESETS.glob("*.toml")}
+    # Ocean's tasks have little in common; those that measure speed have nothing to learn.
+    unlike = set(ocean.FAMILY.tasks) - {"performance", "performance_empiric"}
+    assert set(registry.families()) - {"ocean"} | unlike <= there

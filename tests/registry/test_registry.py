@@ -1,24 +1,54 @@
 """What every registry module has, and what the registry says to a wrong name."""
 
+import dataclasses
 import os
 import pickle
 import re
 import subprocess
 import sys
 import tomllib
+from contextlib import closing
 from pathlib import Path
 
+import gymnasium
+import numpy as np
 import pytest
+import torch
+from gymnasium.spaces import Dict, Tuple
+from kinds import kinds_of_bare
 
 import pufferlib
+from pufferlib import config as presets
 from pufferlib import registry
 from pufferlib.cli.install import distribution_name
+from pufferlib.cli.run import make_policy, make_vecenv
+from pufferlib.config import VecConfig
+from pufferlib.emulation import native
+from pufferlib.environment import PufferEnv
 from pufferlib.exceptions import NotInstalledError, UnknownNameError
 from pufferlib.registry import Family
 from pufferlib.testing import check_env
+from pufferlib.wrappers import EqualSpaceTeams
 
 ROOT = Path(pufferlib.__file__).parent.parent
 FAMILIES = registry.families()
+FEW = 12  # tasks, all of which a docstring speaks of
+DESCRIBED = [
+    pytest.param(module, task, id=task)
+    for module in map(registry.load, FAMILIES)
+    for task in (module.FAMILY.tasks if len(module.FAMILY.tasks) <= FEW else module.FAMILY.samples)
+    if task != "PokemonRed-v0"  # needs a file of its user's
+]
+PRESETS = sorted(path.stem for path in presets.PRESETS.glob("*.toml"))
+HEADINGS = (
+    "Source:",
+    "Licence:",
+    "Cite:",
+    "Install:",
+    "Observations:",
+    "Actions:",
+    "Deterministic",
+)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -27,7 +57,7 @@ def test_a_module_has_what_every_module_has(name):
     assert module.FAMILY.name == name
     assert module.FAMILY.default in module.FAMILY.tasks
     assert set(module.FAMILY.unseeded_tasks) <= set(module.FAMILY.tasks)
-    for heading in ("Source:", "Licence:", "Install:", "Deterministic"):
+    for heading in HEADINGS:
         assert heading in module.__doc__
     assert callable(module.Policy)
     with pytest.raises(AttributeError, match="no attribute 'Polcy'"):
@@ -39,6 +69,73 @@ def test_the_first_sample_keeps_the_contract(name):
     module = registry.load(name)
     creator = pickle.loads(pickle.dumps(module.env_creator(module.FAMILY.samples[0])))
     check_env(creator)
+
+
+@pytest.mark.parametrize(("module", "task"), DESCRIBED)
+def test_a_module_says_the_spaces_of_its_tasks_as_they_print_and_how_many_agents(module, task):
+    said = " ".join(module.__doc__.split())
+    with closing(module.make_env(task)) as env:
+        leaves = [leaf for space in own_spaces(env) for leaf in leaves_of(space)]
+        agents = native(env).num_agents
+    assert [text for leaf in leaves if (text := printed(leaf)) not in said] == []
+    assert agents in agents_in(said)
+
+
+def own_spaces(env):
+    """Return the spaces of an environment, or of its agents, before they are flat or made alike."""
+    if isinstance(env, PufferEnv):
+        return [env.single_observation_space, env.single_action_space]
+    inside = env.env.env if isinstance(env.env, EqualSpaceTeams) else env.env
+    if isinstance(inside, gymnasium.Env):
+        return [inside.observation_space, inside.action_space]
+    return [space for kind in kinds_of_bare(inside) for space in kind]
+
+
+def leaves_of(space):
+    """Yield the parts of a space that have none."""
+    if isinstance(space, (Dict, Tuple)):
+        for part in space.values() if isinstance(space, Dict) else space:
+            yield from leaves_of(part)
+    else:
+        yield space
+
+
+def printed(space):
+    """Return what printing a space shows, on one line, with NumPy's ... in long arrays."""
+    with np.printoptions(threshold=12, edgeitems=2):
+        text = " ".join(str(space).split())
+    return text.replace("[ ", "[").replace(" ]", "]")
+
+
+def agents_in(text):
+    """Return the numbers in those sentences that speak of agents, spaces left out."""
+    plain = text.replace("One ", "1 ").replace(" two ", " 2 ")
+    while plain != (plain := re.sub(r"\([^()]*\)", "", plain)):
+        pass
+    of_agents = " ".join(part for part in plain.split(". ") if re.search("[Aa]gents?\\b", part))
+    ranges = re.findall(r"\b(\d+)(?: to (\d+))?\b", of_agents)
+    return {n for low, high in ranges for n in range(int(low), int(high or low) + 1)}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_makes_its_environment_and_its_network(name):
+    module, task = registry.resolve(name)
+    if name == module.FAMILY.name:
+        task = module.FAMILY.samples[0]
+    config = presets.load([module.FAMILY.name, task])
+    config.check()
+    one = dataclasses.replace(
+        config,
+        env=dataclasses.replace(config.env, task=task),
+        vec=VecConfig(backend="Serial", num_envs=1),
+    )
+    with closing(make_vecenv(one, module)) as vecenv:
+        rows = vecenv.num_agents
+        policy = make_policy(one, module, vecenv)
+        value = policy(torch.as_tensor(vecenv.reset(seed=0)[0]))[1]
+    assert value.shape == (rows, 1)
+    is_pool = config.vec.batch_size is not None
+    config.train.check_rows(rows * config.vec.num_envs, config.policy.recurrent, is_pool)
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -72,8 +72,15 @@ def test_an_action_lasts_for_frames_whose_rewards_add_up():
     assert sum(rewards) > 0
 
 
-def test_the_step_limit_truncates():
+def test_the_step_limit_truncates_and_reports_the_games_own_variables():
+    with contextlib.closing(package.make("Airstriker-Genesis-v0", render_mode="rgb_array")) as bare:
+        bare.reset(seed=0)
+        expected = [bare.step(LEFT)[-1] for _ in range(3 * 4)][-1]  # four frames an action
+    assert expected["lives"] > 0
     with contextlib.closing(stable_retro.make_env(max_episode_steps=3)) as env:
         env.reset(seed=0)
-        ends = [env.step(LEFT)[2:4] for _ in range(3)]
-    assert ends == [(False, False), (False, False), (False, True)]
+        steps = [env.step(LEFT) for _ in range(3)]
+    assert [step[2:4] for step in steps] == [(False, False), (False, False), (False, True)]
+    total = sum(step[1] for step in steps)
+    told = {"episode_return": total, "episode_length": 3}
+    assert [step[4] for step in steps] == [{}, {}, expected | told]

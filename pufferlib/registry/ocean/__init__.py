@@ -1,21 +1,30 @@
 """Ocean: small environments of our own, each of which tests one thing that trainers get wrong.
 
 Source: this package   Licence: MIT
+Cite: after the Ocean suite of Suarez 2024, PufferLib, arXiv:2406.12905.
 Install: part of pufferlib
-One or many agents. Deterministic under a seed.
+Observations: Box(-1.0, 1.0, (49,), float32) squared, Box(1.0, 1.0, (1,), float32) bandit and
+stochastic, Box(-1.0, 1.0, (1,), float32) memory, Box(-1.0, 1.0, (5,), float32) password, Box(-1.0,
+1.0, (4,), float32) continuous, Box(0.0, 1.0, (2,), float32) multiagent, Box(0, 255, (1,), uint8)
+performance and performance_empiric, Dict('image': Box(0, 255, (4, 4), uint8), 'rest':
+Dict('numbers': Box(-1.0, 1.0, (4,), float32), 'symbol': Discrete(3, start=2))) spaces. Actions:
+Discrete(8) squared, Discrete(10) bandit, Box(-1.0, 1.0, (2,), float32) continuous, Dict('image':
+Discrete(2), 'rest': MultiDiscrete([2 3])) spaces, Discrete(2) the others. One agent, two in
+multiagent; the native ones step `num_agents` games, each a row.
+Deterministic under a seed.
 
-| task | observation | action | asks | random | optimal |
-|---|---|---|---|---|---|
-| `squared` | Box (49,) | Discrete(8) | does anything learn at all? | 0.01 | 1 |
-| `bandit` | Box (1,) | Discrete(10) | is what pays found without seeing anything? | 0.1 | 1 |
-| `memory` | Box (1,) | Discrete(2) | does a recurrent policy remember? | 0.25 | 1 |
-| `password` | Box (5,) | Discrete(2) | is one rare reward found, and held on to? | 0.03 | 1 |
-| `stochastic` | Box (1,) | Discrete(2) | does a policy stay random that must? | 0.53 | 0.98 |
-| `continuous` | Box (4,) | Box (2,) | are real numbers learned, and truncation? | 0.00 | 1 |
-| `spaces` | nested Dict | nested Dict | does each part reach its place? | 0.08 | 1 |
-| `multiagent` | Box (2,) | Discrete(2) | is an agent's row its own? | 0.5 | 1 |
-| `performance` | bytes | Discrete(2) | what does vectorization cost? Normal delays | | |
-| `performance_empiric` | bytes | Discrete(2) | the same, with log-normal delays | | |
+| task | asks | random | optimal |
+|---|---|---|---|
+| `squared` | does anything learn at all? | 0.01 | 1 |
+| `bandit` | is what pays found without seeing anything? | 0.1 | 1 |
+| `memory` | does a recurrent policy remember? | 0.25 | 1 |
+| `password` | is one rare reward found, and held on to? | 0.03 | 1 |
+| `stochastic` | does a policy stay random that must? | 0.53 | 0.98 |
+| `continuous` | are real numbers learned, and truncation? | 0.00 | 1 |
+| `spaces` | does each part reach its place? | 0.08 | 1 |
+| `multiagent` | is an agent's row its own? | 0.5 | 1 |
+| `performance` | what does vectorization cost? Normal delays | | |
+| `performance_empiric` | the same, with log-normal delays | | |
 
 The last two columns are the `score` that infos report at the end of an episode. The class of each
 task, here and in a module of its own, says how its scores come about. `spaces`, `performance` and
