@@ -172,7 +172,11 @@ def _make_games(count: int, options: dict[str, Any], seed: int | None) -> Any:
     with _imported_without_gym():
         from procgen import ProcgenGym3Env
 
-    return ProcgenGym3Env(num=count, rand_seed=None if seed is None else seed % _SEEDS, **options)
+    games = ProcgenGym3Env(num=count, rand_seed=None if seed is None else seed % _SEEDS, **options)
+    # cffi looks a function up under a lock, on first use. Garbage collected while others are made
+    # would wait for it forever.
+    _ = games._c_lib.libenv_close
+    return games
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """MAgent: its tasks, and agents that die."""
 
+import importlib
 import pkgutil
 from contextlib import closing
 
@@ -8,15 +9,26 @@ import pytest
 
 pytest.importorskip("magent2")
 
+from kinds import kinds_of_bare, kinds_of_emulated
 from magent2 import environments
 
 from pufferlib.emulation import native
 from pufferlib.registry import magent
+from pufferlib.testing import check_env
 
 
 def test_the_tasks_are_those_of_the_package():
     names = {module.name for module in pkgutil.iter_modules(environments.__path__)}
     assert set(magent.FAMILY.tasks) == {name for name in names if name[-1].isdigit()}
+
+
+@pytest.mark.parametrize("task", magent.FAMILY.tasks)
+def test_a_task_keeps_the_contract_and_has_the_packages_agents(task):
+    check_env(magent.env_creator(task), steps=5)
+    bare = importlib.import_module(f"magent2.environments.{task}").parallel_env()
+    with closing(bare), closing(magent.make_env(task)) as env:
+        assert env.possible_agents == bare.possible_agents
+        assert kinds_of_emulated(env) == kinds_of_bare(bare)
 
 
 def test_rows_of_agents_that_have_died_are_absent_for_the_rest_of_the_episode():
@@ -25,15 +37,17 @@ def test_rows_of_agents_that_have_died_are_absent_for_the_rest_of_the_episode():
         actions = np.random.default_rng(0)
         high = env.single_action_space.nvec
         dead = np.zeros(env.num_agents, bool)
-        for _ in range(59):
+        for step in range(1, 60):
             before = env.masks.copy()
-            env.step(actions.integers(high, size=(env.num_agents, len(high))))
+            infos = env.step(actions.integers(high, size=(env.num_agents, len(high))))[4]
+            assert [info["episode_length"] for info in infos] == [step] * env.terminals.sum()
             dead |= env.terminals
             assert (env.terminals <= before).all()
             assert (env.masks == ~dead).all()
             assert not env.observations[dead].any()
         assert 0 < dead.sum() < env.num_agents
-        env.step(np.zeros((env.num_agents, len(high)), int))
+        infos = env.step(np.zeros((env.num_agents, len(high)), int))[4]
+        assert [info["episode_length"] for info in infos] == [60] * (~dead).sum()
         assert (env.truncations == ~dead).all()
         assert env.masks.all()  # the next episode
 

@@ -1,20 +1,32 @@
 """MPE: the scenarios of mpe2."""
 
+import importlib
 from contextlib import closing
 
 import pytest
 
 pytest.importorskip("mpe2")
 
+from kinds import kinds_of_bare, kinds_of_emulated
 from mpe2 import all_modules
 
 from pufferlib.registry import mpe
+from pufferlib.testing import check_env
 
 
 def test_the_tasks_are_those_of_the_package():
     assert set(mpe.FAMILY.tasks) == {
         name.removeprefix("mpe/") for name in all_modules.mpe_environments
     }
+
+
+@pytest.mark.parametrize("task", mpe.FAMILY.tasks)
+def test_a_scenario_keeps_the_contract_and_has_the_packages_agents(task):
+    check_env(mpe.env_creator(task), steps=30)  # an episode is 25
+    bare = importlib.import_module(f"mpe2.{task}").parallel_env()
+    with closing(bare), closing(mpe.make_env(task)) as env:
+        assert env.possible_agents == bare.possible_agents
+        assert kinds_of_emulated(env) == kinds_of_bare(bare)
 
 
 def test_unlike_agents_are_alike_and_equal_ones_stay_plain():
