@@ -116,6 +116,9 @@ class Returns:
     def means(self):
         return {} if self.mean is None else {"episode_return": self.mean}
 
+    def state_dict(self):
+        return {}
+
 
 class Keeping(Trainer):
     """A trainer whose episodes a test makes up, and whose weights say which update it is."""

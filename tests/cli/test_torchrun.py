@@ -9,6 +9,7 @@ import pytest
 
 SMALL = ["--vec.backend", "Serial", "--vec.num-envs", "1", "--env.kwargs.num-agents", "16"]
 SMALL += ["--train.horizon", "8", "--train.device", "cpu", "--train.checkpoint-interval", "1"]
+SMALL += ["--policy.recurrent", "--policy.normalize-observations", "--train.normalize-rewards"]
 
 
 def torchrun(folder, *flags):
