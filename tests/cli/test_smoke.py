@@ -1,0 +1,288 @@
+"""The smoke test passes what is fit to be trained on, and finds what is not."""
+
+import dataclasses
+import os
+import re
+import signal
+import subprocess
+import sys
+import warnings
+from contextlib import closing
+from importlib.metadata import version
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from pufferlib import registry
+from pufferlib.cli.held import Held
+from pufferlib.cli.main import main
+from pufferlib.cli.smoke import (
+    check_policy,
+    check_same,
+    installed_version,
+    play,
+    without_warnings,
+)
+from pufferlib.environment import PufferEnv
+from pufferlib.exceptions import ContractError
+from pufferlib.registry import ocean
+from pufferlib.registry.ocean.squared import Squared
+from pufferlib.vector import make
+
+SLEEP = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr("pufferlib.cli.held._GRACE_S", 0.1)
+
+
+@pytest.mark.timeout(240)
+def test_the_smoke_test_passes_and_fails_where_it_should(capsys, monkeypatch):
+    samples = {"ocean": "squared", "classic_control": "Acrobot-v1"}
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("pufferlib.cli.all.installed_samples", lambda: samples)
+    assert main(["test", "Acrobot-v1"]) == 0
+    assert "passed" in capsys.readouterr().out
+    monkeypatch.setattr(Squared, "step", lambda self, actions: 1 / 0)
+    assert main(["test", "all"]) == 1
+    *_, failed, passed, reason = capsys.readouterr().out.splitlines()
+    assert failed.startswith("ocean ")
+    assert failed.rstrip().endswith(" failed")
+    assert "passed" in passed  # a failure does not end the loop
+    assert reason.startswith("ocean failed: WorkerError: ")
+    assert "ZeroDivisionError" in reason
+
+
+@pytest.mark.timeout(240)
+def test_a_task_that_no_seed_plays_again_is_tested_for_the_rest(capsys):
+    assert main(["test", "NetHackChallenge-v0"]) == 0
+    assert "passed" in capsys.readouterr().out
+
+
+@pytest.mark.timeout(240)
+def test_of_a_family_each_sample_is_tested(capfd, monkeypatch):
+    both = ("no such task", "squared")
+    family = dataclasses.replace(ocean.FAMILY, samples=both, tasks=both)
+    monkeypatch.setattr(ocean, "FAMILY", family)
+    assert main(["test", "ocean"]) == 2
+    told = capfd.readouterr()
+    first, *_, last = told.out.splitlines()  # a failure does not end the loop
+    assert first == "squared"
+    assert "passed" in last
+    assert "Of the 2 samples of ocean, 1 failed: no such task." in told.err
+
+
+@pytest.mark.timeout(240)
+def test_all_are_passed_only_where_all_are_installed(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("pufferlib.cli.all.installed_samples", lambda: {"ocean": "squared"})
+    gone = dataclasses.replace(registry.load("nethack").FAMILY, needs=("is_not_here",))
+    monkeypatch.setattr("pufferlib.registry.nethack.FAMILY", gone)
+    small = ["--rounds", "1", "--seconds", "0.02", "--num-envs", "2"]
+    for arguments, status in ((["bench", "all", *small], 0), (["test", "all"], 1)):
+        assert main(arguments) == status
+        *_, row, said = capsys.readouterr().out.splitlines()
+        assert row.split() == ["nethack", "not", "installed"]
+        assert said.startswith("1 of 2 families are not installed")
+        assert said.endswith("puffer install nethack")
+
+
+@pytest.mark.parametrize(
+    ("name", "distribution"),
+    [
+        ("box2d", "box2d"),
+        ("butterfly", "pettingzoo"),
+        ("classic_control", "gymnasium"),
+        ("open_spiel", "open_spiel"),
+        ("pettingzoo_classic", "pettingzoo"),
+        ("procgen", "procgen-mirror"),
+        ("sisl", "pettingzoo"),
+    ],
+)
+def test_the_version_is_that_of_what_brings_the_environments(name, distribution):
+    assert installed_version(registry.load(name).FAMILY) == version(distribution)
+
+
+class Steps(PufferEnv):
+    """Observes its step; every third ends, with an info.
+
+    Args:
+        at: a step that tells something else.
+        **otherwise: by name, what it writes to a buffer, or its infos.
+    """
+
+    def __init__(self, at=6, **otherwise):
+        self.single_observation_space = gymnasium.spaces.Box(0, 9, (1,), np.float32)
+        self.single_action_space = gymnasium.spaces.Discrete(2)
+        self.num_agents, self.now = 1, 0
+        self.at, self.otherwise = at, otherwise
+        super().__init__()
+
+    def reset(self, seed=None):
+        self.now = 0
+        self.observations[:] = 0
+        self.masks[:] = True
+        return self.observations, []
+
+    def step(self, actions):
+        self.now += 1
+        ends = self.now % 3 == 0
+        self.observations[:] = self.now % 3
+        self.rewards[:], self.masks[:] = actions, True
+        self.terminals[:], self.truncations[:] = ends, False
+        if ends:
+            self.final_observations[:] = 3
+        infos = [{"score": np.float32("nan"), "seen": np.arange(3)}] if ends else []
+        if self.now == self.at:
+            for name, value in self.otherwise.items():
+                if name == "infos":
+                    infos = value
+                else:
+                    getattr(self, name)[:] = value
+        return self.observations, self.rewards, self.terminals, self.truncations, infos
+
+
+def stream(steps=8, num_envs=2, **otherwise):
+    with closing(make(lambda: Steps(**otherwise), backend="Serial", num_envs=num_envs)) as vecenv:
+        return play(vecenv, steps, gymnasium.spaces.MultiDiscrete([2] * 4))
+
+
+def test_the_same_streams_are_the_same_and_stale_rows_do_not_matter():
+    check_same(stream(), stream(), "two")
+    check_same(stream(), stream(at=5, final_observations=7), "two")
+    check_same(stream(), stream(steps=5, rewards=2), "two")  # it has no sixth step
+    check_same(stream(), stream(num_envs=4), "two")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("observations", 4),
+        ("rewards", 2),
+        ("rewards", -0.0),
+        ("terminals", False),
+        ("truncations", True),
+        ("masks", False),
+        ("final_observations", 4),
+        ("infos", []),
+        ("infos", [{"score": np.float32("nan"), "seen": np.arange(1, 4)}]),
+        ("infos", [{"score": np.float32(0), "seen": np.arange(3)}]),
+    ],
+)
+def test_a_difference_in_anything_that_a_batch_tells_is_found(name, value):
+    base = {"rewards": 0} if name == "rewards" else {}
+    with pytest.raises(
+        ContractError, match=f"{name}.* of environment 0 differ in step 6 between two"
+    ):
+        check_same(stream(**base), stream(**{name: value}), "two")
+
+
+def test_a_process_left_is_found_though_descriptors_are_fewer(impatient):
+    opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(8)]
+    held = Held()
+    with subprocess.Popen(SLEEP) as process:
+        for descriptor in opened:
+            os.close(descriptor)
+        with pytest.raises(ContractError, match=rf"processes are left.*\({process.pid}\)"):
+            held.check_released()
+        process.kill()
+    held.check_released()
+
+
+def test_a_descriptor_left_is_found_though_processes_are_fewer():
+    with subprocess.Popen(SLEEP) as process:
+        held = Held()
+        process.kill()
+    held.check_released()
+    descriptor = os.open("/dev/zero", os.O_RDONLY)
+    with pytest.raises(ContractError, match=r"descriptors are open; before .* New are /dev/zero"):
+        held.check_released()
+    os.close(descriptor)
+    held.check_released()
+
+
+def test_what_a_worker_started_is_found_after_the_worker_has_ended(impatient):
+    quiet = "stdout=subprocess.DEVNULL"
+    script = f"import subprocess; print(subprocess.Popen({SLEEP!r}, {quiet}).pid, flush=True)"
+    held = Held()
+    with subprocess.Popen(
+        [sys.executable, "-c", f"{script}; input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as worker:
+        orphan = int(worker.stdout.readline())
+        held.look()
+        worker.communicate(b"\n")
+    try:
+        with pytest.raises(ContractError, match=rf"processes are left.*\({orphan}\)"):
+            held.check_released()
+    finally:
+        os.kill(orphan, signal.SIGKILL)
+    held.check_released()
+
+
+@pytest.mark.timeout(240)
+def test_an_environment_that_leaves_a_process_behind_fails(capsys, monkeypatch, impatient):
+    init = Squared.__init__
+
+    def start(self, *args, **kwargs):
+        subprocess.Popen(SLEEP)
+        init(self, *args, **kwargs)
+
+    monkeypatch.setattr(Squared, "__init__", start)
+    assert main(["test", "squared"]) == 2
+    told = capsys.readouterr().err
+    assert "After close, processes are left" in told
+    for pid in re.findall(r"\((\d+)\)", told):
+        os.kill(int(pid), signal.SIGKILL)
+
+
+class Network(nn.Module):
+    """Computes otherwise in one place when it is compiled: "log probability", "value", or none."""
+
+    def __init__(self, place):
+        super().__init__()
+        self.place, self.layer = place, nn.Linear(3, 4)
+        self.unused = nn.Linear(1, 1) if place == "unused" else None
+
+    def forward(self, observations):
+        hidden = self.layer(observations)
+        off = float(torch.compiler.is_compiling())
+        scale = torch.tensor([1.0, 2.0, 3.0])
+        heads = hidden[:, :3] + off * scale * (self.place == "log probability")
+        value = hidden[:, 3:] + off * (self.place == "value")
+        if self.place == "gradient" and torch.compiler.is_compiling():
+            value = value.detach() + 0 * hidden[:, 3:]
+        return heads, value
+
+
+@pytest.mark.parametrize("place", ["none", "log probability", "value", "gradient"])
+def test_a_policy_must_be_the_same_compiled(compile_whole, place):
+    torch.manual_seed(0)
+    arguments = Network(place), torch.randn(5, 3), torch.tensor([0, 1, 2, 0, 1])
+    if place == "none":
+        check_policy(*arguments, is_one_graph=True)
+    else:
+        with pytest.raises(ContractError, match=rf"the policy gives another {place}"):
+            check_policy(*arguments, is_one_graph=True)
+
+
+def test_weights_that_learn_nothing_are_named():
+    arguments = Network("unused"), torch.randn(2, 3), torch.tensor([0, 1])
+    with pytest.raises(ContractError, match=r"No gradient reaches unused.weight, unused.bias"):
+        check_policy(*arguments, is_one_graph=True)
+
+
+def test_a_warning_is_found_and_one_that_is_silenced_is_none():
+    with without_warnings():
+        pass
+    with without_warnings(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "old name", DeprecationWarning)
+        warnings.warn("old name of it", DeprecationWarning, stacklevel=1)
+    with (
+        pytest.raises(ContractError, match=r"1 warnings .* DeprecationWarning: new name"),
+        without_warnings(),
+    ):
+        warnings.warn("new name of it", DeprecationWarning, stacklevel=1)
