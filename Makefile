@@ -35,7 +35,8 @@ check: lint types test ## format, lint, types and tests: what CI runs
 install: $(VENV)/.base ## install an environment family, or all; ENV=...
 	$(INSTALL) $(ENV)
 
-# With ENV=all these take what is installed; anything else they install first.
+# With ENV=all these take what is installed, and test-env fails where a family is not; anything
+# else they install first.
 ENV_READY := $(if $(filter all,$(ENV)),$(VENV)/.base,install)
 
 test-env: $(ENV_READY) ## smoke-test an environment; ENV=...

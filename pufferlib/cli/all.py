@@ -1,4 +1,4 @@
-"""`ENV=all`: the same command for every environment that is installed, and one table at the end."""
+"""`ENV=all`: the same command for every family that is installed, and one table of all families."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pufferlib.cli.envs import installed_samples
+from pufferlib.cli.envs import installed_samples, missing_families
 
 Cells = dict[str, str]  # of a row of the table, by heading
 
@@ -15,16 +15,19 @@ def for_each(
     name: str,
     command: Callable[[str, Console], Cells],
     report: Callable[[dict[str, Cells]], None] | None = None,
+    *,
+    needs_all: bool = False,
 ) -> int:
     """Run a command for one environment, or for all that are installed; return the exit status.
 
     Each family is represented by the first of its samples. A failure does not end the loop; the
-    lines after the table say what failed, and why.
+    lines after the table say what failed, and why, and what is not installed.
 
     Args:
         name: an environment, or "all".
         command: takes an environment and where to print; returns a row of the table.
         report: takes the rows of those that did not fail, by family.
+        needs_all: a family that is not installed counts as failed.
     """
     console = Console(highlight=False)
     if name != "all":
@@ -38,6 +41,23 @@ def for_each(
         except Exception as error:  # whatever one environment raises, the others have their turn
             results[family] = {"result": "[red]failed"}
             reasons[family] = f"{type(error).__name__}: {error}".splitlines()[0]
+    missing = missing_families()
+    absent = {family: {"result": "[yellow]not installed"} for family in missing}
+    _print_table(console, results | absent)
+    for family, reason in reasons.items():
+        console.print(f"[red]{family}[/red] failed: {escape(reason)}", soft_wrap=True)
+    if missing:
+        console.print(
+            f"[yellow]{len(missing)} of {len(missing) + len(results)} families are not installed"
+            f"[/yellow], and had no turn. Install them: puffer install {' '.join(missing)}",
+            soft_wrap=True,
+        )
+    if report is not None:
+        report({family: cells for family, cells in results.items() if family not in reasons})
+    return int(bool(reasons) or (needs_all and bool(missing)))
+
+
+def _print_table(console: Console, results: dict[str, Cells]) -> None:
     headings = dict.fromkeys(heading for cells in results.values() for heading in cells)
     headings["result"] = headings.pop("result")
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -46,8 +66,3 @@ def for_each(
     for family, cells in results.items():
         table.add_row(family, *(cells.get(heading, "") for heading in headings))
     console.print(table)
-    for family, reason in reasons.items():
-        console.print(f"[red]{family}[/red] failed: {escape(reason)}", soft_wrap=True)
-    if report is not None:
-        report({family: cells for family, cells in results.items() if family not in reasons})
-    return int(bool(reasons))

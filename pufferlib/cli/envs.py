@@ -15,13 +15,11 @@ def list_families() -> int:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("family", "installed", "default task", "tasks"):
         table.add_column(heading, no_wrap=True)
-    missing = []
+    missing = missing_families()
     for name in registry.families():
         family = registry.load(name).FAMILY
-        installed = "[green]yes" if family.is_installed else "[red]no"
+        installed = "[red]no" if name in missing else "[green]yes"
         table.add_row(name, installed, family.default, str(len(family.tasks)))
-        if not family.is_installed:
-            missing.append(name)
     console = Console(highlight=False)
     console.print(table)
     console.print("\nTasks of a family: puffer envs FAMILY")
@@ -69,6 +67,11 @@ def _unwrapped(text: str) -> list[str]:
             lines.append(line)
         before = line
     return lines
+
+
+def missing_families() -> list[str]:
+    """Return the families that cannot be made here."""
+    return [name for name in registry.families() if not registry.load(name).FAMILY.is_installed]
 
 
 def installed_samples() -> dict[str, str]:

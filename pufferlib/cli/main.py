@@ -91,7 +91,7 @@ def _dispatch(known: argparse.Namespace, flags: list[str]) -> int:
     if known.command == "test":
         from pufferlib.cli.smoke import smoke_test
 
-        return for_each(known.env, smoke_test)
+        return for_each(known.env, smoke_test, needs_all=True)
     if known.command == "bench":
         from pufferlib.cli.bench import bench, check_table, check_time, write_table
 
@@ -203,7 +203,7 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
         help="put the fastest that trains into [vec] of a TOML file (default: of the preset)",
     )
 
-    test = add("test", "smoke-test an environment: contract, rows, policy")
+    test = add("test", "smoke-test a task, or the samples of a family: contract, rows, policy")
     test.add_argument("env", help=_ENV_OR_ALL_HELP)
 
     envs = add("envs", "list families, or the tasks of one")
