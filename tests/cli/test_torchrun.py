@@ -15,7 +15,7 @@ SMALL += ["--policy.recurrent", "--policy.normalize-observations", "--train.norm
 def torchrun(folder, *flags):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
     return subprocess.run(
-        [*command, "2", "-m", "pufferlib.cli", "train", "squared", *SMALL, *flags],
+        [*command, "2", "-m", "--", "pufferlib.cli", "train", "squared", *SMALL, *flags],
         capture_output=True,
         text=True,
         timeout=110,
@@ -26,7 +26,7 @@ def torchrun(folder, *flags):
 
 @pytest.mark.timeout(240)
 def test_two_processes_make_one_run_and_go_on_with_it(tmp_path):
-    for total, flags in ((1024, []), (2048, ["--resume"])):
+    for total, flags in ((1024, ["--run", "runs/mine"]), (2048, ["--resume"])):
         result = torchrun(tmp_path, "--train.total-timesteps", str(total), *flags)
         assert result.returncode == 0, result.stderr[-3000:]
         (run,) = (tmp_path / "runs").iterdir()
