@@ -10,8 +10,8 @@ PUFFER := $(BIN)/puffer
 INSTALL := $(PUFFER) install --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test learn soak check install test-env bench-env bench train eval autotune envs doctor format lint types \
-	image image-cpu shell docker-test docker-test-env docker-train sbom lists lock devcontainer clean
+.PHONY: help demo test learn soak test-tasks check install test-env bench-env bench train eval autotune envs doctor \
+	format lint types image image-cpu shell docker-test docker-test-env docker-train sbom lists lock devcontainer clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ learn: $(VENV)/.test ## test that the trainer learns, on our own environments; a
 
 soak: $(VENV)/.test ## kill, break and delay environments for ten minutes, and check every row
 	PUFFERLIB_SOAK_S=600 $(BIN)/python -m pytest -m soak -s tests/vector --timeout 900 $(ARGS)
+
+test-tasks: $(VENV)/.test ## make and play every task of every family, ten minutes
+	$(BIN)/python -m pytest -m tasks tests/registry $(ARGS)
 
 check: lint types test ## format, lint, types and tests: what CI runs
 
