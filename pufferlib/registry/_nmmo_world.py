@@ -28,7 +28,8 @@ class World(nmmo.Env):
     Its maps are those that Neural MMO writes into the working directory when it is made with seed
     0, made once in each process and kept in memory: environments in several processes have no file
     to share, and nothing is left behind. Every reset scatters the tiles of a map anew, under the
-    seed of the environment, unless MAP_RESET_FROM_FRACTAL is False.
+    seed of the environment, unless MAP_RESET_FROM_FRACTAL is False. Paths that the package keeps
+    from one episode to the next, and so from one map to another, are forgotten.
 
     Args:
         size: "Small", "Medium" or "Large", of nmmo.config; with all its game systems.
@@ -58,6 +59,7 @@ class World(nmmo.Env):
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         """Start an episode; return (observations, empty infos)."""
+        self.realm.map.pathfinding_cache.clear()  # else the last map's paths are taken on this one
         observations, _ = super().reset(seed=None if seed is None else int(seed), options=options)
         return observations, {agent: {} for agent in observations}
 

@@ -109,6 +109,15 @@ def test_a_seed_gives_its_world_in_every_instance_and_in_one_seeded_again(make_s
     assert any(not np.array_equal(other[0][agent], first[0][agent]) for agent in other[0])
 
 
+def test_the_paths_of_one_episode_are_not_taken_in_the_next(make_small):
+    env = make_small()
+    game = env.env.unwrapped
+    play(env, 60)
+    assert game.realm.map.pathfinding_cache
+    env.reset(seed=3)
+    assert not game.realm.map.pathfinding_cache
+
+
 def test_nothing_is_written(make_small, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     make_small().reset(seed=0)
