@@ -1,6 +1,6 @@
 """Every task that is listed can be made, keeps the contract, and writes nothing where one stands.
 
-Seeds are tested with the samples of each family: twice as many environments would take as long.
+Seeds are tested with the samples of each family: with all it would take twice as long.
 """
 
 import os
