@@ -34,7 +34,7 @@ ROWS: dict[str, tuple[str, int, *tuple[str, ...]]] = {
     "griddly": ("GDY-Sokoban-v0", 300_000),
     "slimevolley": ("SlimeVolley-v0", 3_000_000),
     "sisl": ("pursuit_v5", 300_000),
-    "butterfly": ("knights_archers_zombies_v11", 300_000),
+    "butterfly": ("knights_archers_zombies_v11", 1_500_000),
     "dm_control": ("dm_control/cheetah-run-v0", 200_000),
     "mujoco": ("HalfCheetah-v5", 150_000),
     "microrts": ("MicroRTS-8x8-workerRushAI", 80_000),
@@ -44,7 +44,7 @@ ROWS: dict[str, tuple[str, int, *tuple[str, ...]]] = {
     "nmmo": ("NMMO-Small", 200_000),
     "stable_retro": ("Airstriker-Genesis-v0", 40_000),
     "pokemon_red": ("HomebrewWalk-v0", 100_000, "--env.kwargs.max-steps", "512"),
-    "atari": ("ALE/Breakout-v5", 600_000),
+    "atari": ("ALE/Breakout-v5", 300_000),
     "procgen": ("procgen-starpilot-v0", 300_000),
 }
 

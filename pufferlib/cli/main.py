@@ -4,9 +4,10 @@ import argparse
 import functools
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
-from pufferlib import __version__, registry
+from pufferlib import registry
 from pufferlib.exceptions import ArgumentError, PufferError, WorkerError
 
 _ENV_HELP = "an environment family or task; list them with: puffer envs"
@@ -130,7 +131,7 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
     parser = argparse.ArgumentParser(
         prog="puffer", description="Train, evaluate, test and time reinforcement-learning agents."
     )
-    parser.add_argument("--version", action="version", version=f"pufferlib {__version__}")
+    parser.add_argument("--version", action="version", version=f"pufferlib {version('pufferlib')}")
     sub = parser.add_subparsers(dest="command", required=True)
     commands: dict[str, argparse.ArgumentParser] = {}
 
