@@ -50,7 +50,8 @@ def compare(
 
     The first is one environment in a loop: what emulation wraps, without our statistics, or native
     where it is a `PufferEnv`. Gymnasium's and Stable-Baselines3's vectorizers step the same with
-    statistics, as ours do.
+    statistics, as ours do. The first two rows step the same environment, each on from where the
+    other left it.
 
     Args:
         creator: returns a PufferEnv, GymnasiumPufferEnv or PettingZooPufferEnv.

@@ -72,8 +72,8 @@ def compare(
     Args:
         config: of the run that made the checkpoint.
         checkpoint_path: None evaluates the random policy alone.
-        episodes: how many at least, those of each agent counted, in two games at least; each game
-            has a seed of its own.
+        episodes: how many at least, those of each agent counted, in two games at least; each
+            environment has a seed of its own.
         seed: of the first episode.
     """
     if episodes < 2:

@@ -98,8 +98,8 @@ def _pids() -> list[int]:
 def _stat(pid: int) -> tuple[str, str, int]:
     """Return name, state and parent of a process; ("", "X", 0) of one that is gone."""
     try:
-        text = (_PROC / str(pid) / "stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
+        text = (_PROC / str(pid) / "stat").read_text(errors="replace")
+    except OSError:  # it has gone, or is hidden
         return "", "X", 0
     name, _, rest = text.partition("(")[2].rpartition(")")
     state, parent, *_ = rest.split()

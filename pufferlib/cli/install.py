@@ -43,7 +43,8 @@ def install(names: Sequence[str], constraint: Path | None) -> int:
             return status
     installed = [distribution_name(line) for call in calls for line in call if line[:1] != "-"]
     told = ", ".join(f"{name} {version(name)}" for name in sorted(set(installed)))
-    Console(highlight=False).print(f"Installed: {told or 'nothing more is needed'}", soft_wrap=True)
+    said = f"Installed: {told}" if told else "Nothing more is needed."
+    Console(highlight=False).print(said, soft_wrap=True)
     return 0
 
 

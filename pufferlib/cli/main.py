@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from pufferlib import registry
 from pufferlib.exceptions import ArgumentError, PufferError, WorkerError
@@ -127,11 +128,19 @@ def _dispatch(known: argparse.Namespace, flags: list[str]) -> int:
     return for_each(known.env, lambda env, console: evaluation(env, console, *options))
 
 
+class _Version(argparse.Action):
+    """Looks the version up only where it is asked for: a bare source tree has none."""
+
+    def __call__(self, *_: Any) -> None:
+        print(f"pufferlib {version('pufferlib')}")
+        raise SystemExit(0)
+
+
 def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
     parser = argparse.ArgumentParser(
         prog="puffer", description="Train, evaluate, test and time reinforcement-learning agents."
     )
-    parser.add_argument("--version", action="version", version=f"pufferlib {version('pufferlib')}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     sub = parser.add_subparsers(dest="command", required=True)
     commands: dict[str, argparse.ArgumentParser] = {}
 

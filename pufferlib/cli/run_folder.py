@@ -96,8 +96,8 @@ def undisturbed() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if held:
-        signal.raise_signal(held[0])
+        if held:  # also where what it waited for failed, as it does when another process has gone
+            signal.raise_signal(held[0])
 
 
 @contextlib.contextmanager

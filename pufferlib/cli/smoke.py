@@ -49,8 +49,8 @@ def smoke_test(name: str, console: Console) -> dict[str, str]:
     module, task = registry.resolve(name)
     family: Family = module.FAMILY
     tasks = family.samples if name == family.name else (task,)
-    for task in tasks:
-        family.check(task)
+    for each in tasks:
+        family.check(each)
     if len(tasks) > 1:
         return _test_each(family, tasks)
     console.print(f"[bold]{tasks[0]}")
@@ -308,7 +308,7 @@ def _differing(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
 
 @contextlib.contextmanager
 def without_warnings() -> Iterator[None]:
-    """Refuse warnings that are given in the block, also those that Python does not show.
+    """Refuse warnings that this process gives in the block, also those that Python does not show.
 
     Raises:
         ContractError: names the first of them.

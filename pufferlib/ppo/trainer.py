@@ -83,6 +83,7 @@ class Trainer:
         self._seconds_before = 0.0  # this and the steps: of the runs that this one resumes
         self._timesteps_before = 0
         self._timesteps_at_rollout = 0  # of this process, when the latest was begun
+        self._progress_at_rollout = 0.0
         self._seconds_agreed = 0.0
         self._player = Player(policy, config, self.device)
         self._collector = Collector(
@@ -134,6 +135,7 @@ class Trainer:
     def collect(self) -> Rollout:
         """Step the environments for a rollout; return it, valid until the next call."""
         self._timesteps_at_rollout = self._collector.timesteps
+        self._progress_at_rollout = self.progress
         return self._collector.collect()
 
     def update(self, rollout: Rollout) -> dict[str, float]:
@@ -142,9 +144,9 @@ class Trainer:
         Raises:
             NotFiniteError: a loss or a gradient is NaN or infinite.
         """
-        if self.config.anneal_learning_rate:
+        if self.config.anneal_learning_rate:  # by what was done before: time ran on meanwhile
             for group in self._optimizer.param_groups:
-                group["lr"] = self.config.learning_rate * (1 - self.progress)
+                group["lr"] = self.config.learning_rate * (1 - self._progress_at_rollout)
         with self.profile.part("train"):
             self.learn(rollout)
         told = [float(self._collector.timesteps - self._timesteps_at_rollout), self.seconds]
@@ -247,7 +249,7 @@ class Trainer:
             return
         self._generator.set_state(state["generator"])
         torch.set_rng_state(state["torch_generator"])
-        drawn_on_gpu = state.get("cuda_generator")
+        drawn_on_gpu = state["cuda_generator"]
         if self._is_on_gpu and drawn_on_gpu is not None:
             torch.cuda.set_rng_state(drawn_on_gpu, self.device)
 

@@ -348,6 +348,14 @@ def test_coefficients_are_halved_halfway_where_they_are_annealed(is_annealed):
     assert trainer.is_done
 
 
+def test_the_rate_is_that_of_the_progress_before_the_rollout(monkeypatch):
+    # As where time runs out while environments are stepped: what they gave is learned all the same.
+    trainer = trainer_of(Default, config={"learning_rate": 0.01, "anneal_learning_rate": True})
+    started = property(lambda self: 1.0 if self._collector.timesteps else 0.25)
+    monkeypatch.setattr(Trainer, "progress", started)
+    assert trainer.step()["learning_rate"] == pytest.approx(0.0075)
+
+
 class OneValue(torch.nn.Module):
     """Values all observations alike."""
 

@@ -100,9 +100,13 @@ def leaves_of(space):
         yield space
 
 
+# NumPy's own options, which some packages change, but for the threshold and the edge items.
+PRINTED = {"threshold": 12, "edgeitems": 2, "precision": 8, "suppress": False, "linewidth": 75}
+
+
 def printed(space):
     """Return what printing a space shows, on one line, with NumPy's ... in long arrays."""
-    with np.printoptions(threshold=12, edgeitems=2):
+    with np.printoptions(**PRINTED):
         text = " ".join(str(space).split())
     return text.replace("[ ", "[").replace(" ]", "]")
 
