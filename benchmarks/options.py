@@ -1,6 +1,6 @@
 """What the trainer's options gain; prints tables of docs/benchmarks.md.
 
-    OMP_NUM_THREADS=2 python benchmarks/options.py --only cartpole breakout --rounds 5
+    python benchmarks/options.py --only cartpole breakout --rounds 5
 
 The tasks, networks and settings of benchmarks/training.py, on `Serial`, with one option changed in
 each row. All are alive together and take turns of equally many rollouts, each going on from its
