@@ -82,7 +82,7 @@ def _living_after(processes: dict[int, str], grace_s: float) -> dict[int, str]:
         left = {pid: name for pid, name in processes.items() if _is_there(pid)}
         if not left or time.monotonic() > end_s:
             return left
-        time.sleep(0.01)
+        time.sleep(0.01)  # they are no children of this process: nobody tells it of their end
 
 
 def _is_there(pid: int) -> bool:
