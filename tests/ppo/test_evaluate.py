@@ -95,9 +95,9 @@ def test_agents_of_one_game_make_an_interval_no_narrower_than_the_game_alone():
 
 
 def test_games_count_by_their_episodes():
-    # Nine games of three episodes that return 0, and one of a single episode that returns 6. Ten are
-    # drawn: the last comes up three times at most with probability 0.987, twice at most with 0.930,
-    # so the interval ends at (3 x 6) / (7 x 3 + 3 x 1) = 0.75, and begins at 0.
+    # Nine games of three episodes that return 0, and one of a single episode that returns 6. Ten
+    # are drawn: the last comes up three times at most with probability 0.987, twice at most with
+    # 0.930, so the interval ends at (3 x 6) / (7 x 3 + 3 x 1) = 0.75, and begins at 0.
     returns, games = np.append(np.zeros(27), 6.0), np.append(np.arange(9).repeat(3), 9)
     evaluation = Evaluation(returns, np.ones(28, np.int64), games)
     assert evaluation.interval() == pytest.approx((0, 0.75))
