@@ -44,8 +44,11 @@ ROWS: dict[str, tuple[str, int, *tuple[str, ...]]] = {
     "nmmo": ("NMMO-Small", 200_000),
     "stable_retro": ("Airstriker-Genesis-v0", 40_000),
     "pokemon_red": ("HomebrewWalk-v0", 100_000, "--env.kwargs.max-steps", "512"),
-    "atari": ("ALE/Breakout-v5", 300_000),
-    "procgen": ("procgen-starpilot-v0", 300_000),
+    "atari": ("ALE/CrazyClimber-v5", 100_000),
+    "procgen": (
+        *("procgen-starpilot-v0", 300_000),
+        *("--env.kwargs.num-envs", "16", "--train.precision", "bfloat16"),
+    ),
 }
 
 

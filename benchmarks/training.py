@@ -5,8 +5,10 @@
 All learn by PPO on 8 environments from rollouts of 128 steps, in 4 epochs of 4 minibatches, with
 one thread of torch. Stable-Baselines3 is given our network: encoder, a linear layer for actions,
 another for values. Pool is `Multiprocessing` in batches of half the environments, Native `Serial`
-of one environment that steps all games, for families that have such a one. The contenders of a
-table are alive together and take turns of equally many rollouts, each going on from its last.
+of one environment that steps all games, for families that have such a one. All compute in float32
+and uncompiled but for the row that says otherwise, our two settings for a network that costs more
+than its environment. The contenders of a table are alive together and take turns of equally many
+rollouts, each going on from its last.
 Columns: environment steps per second, of collecting and learning together, as the median over the
 rounds; its ratio to the best of the alternatives', taken round by round; CPU time of the caller and
 all workers, microseconds per step; the mean return of the last hundred episodes, after equally many
@@ -184,6 +186,9 @@ OURS: dict[str, Callable[[Cell], Contender]] = {
     "Multiprocessing": functools.partial(ours, **MULTIPROCESSING),
     "Pool": functools.partial(ours, **MULTIPROCESSING, batch_size=ENVS // 2),
     NATIVE: functools.partial(ours, backend="Serial", num_envs=1, env_kwargs={"num_envs": ENVS}),
+    "Serial, compiled, bfloat16": functools.partial(
+        ours, settings={"compile": "default", "precision": "bfloat16"}, backend="Serial"
+    ),
 }
 ALTERNATIVES: dict[str, Callable[[Cell], Contender]] = {
     "SB3 Dummy": functools.partial(of_sb3, kind="DummyVecEnv"),

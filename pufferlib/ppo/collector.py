@@ -228,13 +228,15 @@ class Collector:
 
     def _final_values(self, rows: slice, truncations: NDArray[np.bool_]) -> Tensor:
         """Return the value of the last observation of each row, 0 where not truncated."""
-        cut = torch.from_numpy(truncations.nonzero()[0]).to(self._device)
-        final = torch.tensor(self._vecenv.final_observations[truncations], device=self._device)
+        seen = np.ones_like(truncations) if self._player.is_compiled else truncations
+        final = torch.tensor(self._vecenv.final_observations[seen], device=self._device)
+        chosen = torch.from_numpy(seen.nonzero()[0]).to(self._device)
         state = self._state_of(rows)
         if state is not None:
-            state = (state[0][:, cut], state[1][:, cut])
+            state = (state[0][:, chosen], state[1][:, chosen])
         values = torch.zeros(len(truncations), device=self._device)
-        values[cut] = self._player(final, state, None)[1]
+        values[chosen] = self._player(final, state, None)[1]
+        values[torch.from_numpy(~truncations).to(self._device)] = 0
         return values
 
     def _state_of(self, rows: slice) -> State | None:

@@ -22,13 +22,15 @@ class Player:
 
     Attributes:
         is_recurrent: the policy has memory.
+        is_compiled: each new number of rows costs a compilation or, with CUDA graphs, a recording.
     """
 
     def __init__(self, policy: nn.Module, config: TrainConfig, device: torch.device) -> None:
         self._policy = policy
         self.is_recurrent = isinstance(policy, LSTMWrapper)
         self._call: Any = policy
-        if config.compile != "none":
+        self.is_compiled = config.compile != "none"
+        if self.is_compiled:
             self._call = torch.compile(policy, mode=config.compile)
         self._device = device
         self._is_half = config.precision == "bfloat16"

@@ -114,20 +114,32 @@ class Rollout:
         return tensor if len(self.columns) == self.rows else tensor[:, self.columns]
 
     def minibatches(
-        self, count: int, advantages: Tensor, generator: torch.Generator
+        self,
+        count: int,
+        advantages: Tensor,
+        generator: torch.Generator,
+        keeps_absent: bool = False,
     ) -> Iterator[Minibatch]:
-        """Yield `count` random pieces that together are the whole rollout.
+        """Yield `count` random pieces that together are the rollout.
+
+        A policy with memory is given whole columns. Any other is spared the samples of agents that
+        were absent, unless there would be too few to go round.
 
         Args:
             count: pieces; at most the columns if recurrent, else the samples.
             advantages: float32 (T, columns).
             generator: draws the order, on the CPU.
+            keeps_absent: spare it none: the pieces of all rollouts then are of the same sizes.
         """
         returns = advantages + self.part(self.values)[:-1]
         is_recurrent = self.initial_state is not None
-        pieces = len(self.columns) * (1 if is_recurrent else self.horizon)
-        order = torch.randperm(pieces, generator=generator).to(self.observations.device)
-        for chosen in order.tensor_split(count):
+        device = self.observations.device
+        pieces = torch.arange(len(self.columns) * (1 if is_recurrent else self.horizon)).to(device)
+        if not is_recurrent and not keeps_absent:
+            valid = pieces[self.part(self.valid).flatten()]
+            pieces = valid if len(valid) >= count else pieces
+        order = torch.randperm(len(pieces), generator=generator).to(device)
+        for chosen in pieces[order].tensor_split(count):
             if is_recurrent:
                 yield self._rows(chosen, advantages, returns)
             else:

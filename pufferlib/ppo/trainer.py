@@ -186,7 +186,10 @@ class Trainer:
         totals: dict[str, float] = {}
         steps = 0
         for _ in range(config.update_epochs):
-            for minibatch in rollout.minibatches(config.minibatches, estimates, self._generator):
+            for minibatch in rollout.minibatches(
+                *(config.minibatches, estimates, self._generator),
+                keeps_absent=self._player.is_compiled,
+            ):
                 losses = self._descend(minibatch.to(self.device))
                 for name, value in losses.items():
                     totals[name] = totals.get(name, 0.0) + value

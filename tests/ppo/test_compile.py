@@ -79,3 +79,20 @@ def test_a_compiled_policy_trains_as_it_does_uncompiled(graphs, is_recurrent):
     torch.testing.assert_close(weights["default"], weights["none"], rtol=1e-4, atol=1e-5)
     # Memory is kept from step to step, which what a CUDA graph returns is not.
     assert not any("lstm" in str(node.target) for graph in graphs for node in graph.graph.nodes)
+
+
+@pytest.mark.parametrize(("compiled", "sizes"), [("default", {6, 32}), ("none", {1, 2, 6, 16})])
+@pytest.mark.usefixtures("graphs")
+def test_a_compiled_policy_is_asked_about_as_many_rows_each_time(compiled, sizes):
+    trainer = trainer_of(compiled, is_recurrent=False)
+    asked = set()
+    trainer.policy.register_forward_pre_hook(lambda _, inputs: asked.add(len(inputs[0])))
+    with torch.compiler.set_stance("force_eager"):
+        rollout = trainer.collect()
+        is_partly_cut = rollout.truncations.any(1) & ~rollout.truncations.all(1)
+        assert is_partly_cut.any()
+        assert rollout.final_values[rollout.truncations].ne(0).all()
+        assert rollout.final_values[~rollout.truncations].eq(0).all()
+        rollout.valid[:, 3:] = False  # as if half of the agents were absent
+        trainer.update(rollout)
+    assert asked == sizes

@@ -324,6 +324,27 @@ def test_every_sample_is_in_one_minibatch():
     assert sorted(torch.cat([part.advantages for part in parts]).tolist()) == list(range(32))
 
 
+@pytest.mark.parametrize(
+    ("present", "sizes"), [(4, [11, 11, 10]), (2, [6, 5, 5]), (0, [11, 11, 10])]
+)
+@pytest.mark.parametrize("keeps_absent", [False, True])
+def test_a_policy_without_memory_learns_from_the_samples_of_those_present(
+    present, sizes, keeps_absent
+):
+    rollout = trainer_of(Default).collect()
+    rollout.valid[:, present:] = False
+    marks = torch.arange(32.0).reshape(8, 4)
+    kept = marks if keeps_absent or not present else marks[:, :present]
+    generator = torch.Generator().manual_seed(0)
+    parts = list(rollout.minibatches(3, marks, generator, keeps_absent))
+    assert [len(part.advantages) for part in parts] == ([11, 11, 10] if keeps_absent else sizes)
+    found = torch.cat([part.advantages for part in parts])
+    assert sorted(found.tolist()) == sorted(kept.flatten().tolist())
+    assert torch.cat([part.valid for part in parts]).tolist() == [
+        mark % 4 < present for mark in found.tolist()
+    ]
+
+
 @pytest.mark.parametrize(("target_kl", "gradient_steps"), [(None, 4), (1e6, 4), (1e-3, 2)])
 def test_an_update_stops_where_the_policy_is_too_far_from_the_old_one(target_kl, gradient_steps):
     # Before the first step it is the old one itself; such a step takes it far away.
