@@ -69,7 +69,9 @@ def make_env(name: str = FAMILY.default, render_mode: str | None = None, **kwarg
     from pufferlib.wrappers.silencing import silent
 
     if name == _RESEEDED:
-        with silent():  # shimmy imports gym where that is installed, and gym talks
+        # Shimmy imports what is installed: gym, which talks, and dm_control, which wants a display.
+        with silent(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*DISPLAY environment variable is missing")
             import shimmy  # noqa: F401
     kind = "parallel" if name == _AT_ONCE else "aec"
     with warnings.catch_warnings():

@@ -1,5 +1,8 @@
 """PettingZoo's classic games: played by turns as PettingZoo plays them."""
 
+import os
+import subprocess
+import sys
 from contextlib import closing
 
 import numpy as np
@@ -73,3 +76,20 @@ def test_it_renders_without_a_display():
     with closing(pettingzoo_classic.make_env(render_mode="rgb_array")) as env:
         env.reset(seed=0)
         assert env.render().std() > 0
+
+
+@pytest.mark.timeout(60)
+def test_hanabi_is_made_without_a_warning_where_there_is_no_display():
+    # Of a fresh process: what warns is an import. What is made an error in there would be caught.
+    script = """
+import warnings
+with warnings.catch_warnings(record=True) as given:
+    warnings.simplefilter("always")
+    from pufferlib.registry import pettingzoo_classic
+    pettingzoo_classic.make_env("hanabi_v5").close()
+assert not given, [str(warning.message) for warning in given]
+"""
+    env = {
+        name: value for name, value in os.environ.items() if name not in ("DISPLAY", "MUJOCO_GL")
+    }
+    subprocess.run([sys.executable, "-c", script], env=env, timeout=50, check=True)
