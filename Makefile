@@ -24,7 +24,7 @@ demo: $(VENV)/.nethack ## train, evaluate and replay a NetHack agent, in about f
 test: $(VENV)/.test ## run the tests
 	$(BIN)/python -m pytest $(ARGS)
 
-learn: $(VENV)/.test ## test that the trainer learns, on our own environments; a few minutes
+learn: $(VENV)/.test ## test that the trainer learns: Ocean, CartPole to MiniHack; 10 to 15 minutes
 	$(BIN)/python -m pytest -m learn tests $(ARGS)
 
 soak: $(VENV)/.test ## kill, break and delay environments for ten minutes, and check every row

@@ -12,6 +12,7 @@
     ├── WorkerError (RuntimeError)        an environment failed, died or hung
     ├── NotInstalledError (ImportError)   an optional package is missing; says how to install it
     ├── CheckpointError (RuntimeError)    a checkpoint that does not fit, or cannot be read
+    ├── LogError (RuntimeError)           what a run tells of itself could not be written
     └── NotFiniteError (ArithmeticError)  a reward, observation, loss or gradient is no number
 
 A message says what was given, what is allowed and what to do.
@@ -63,6 +64,10 @@ class NotInstalledError(PufferError, ImportError):
 
 class CheckpointError(PufferError, RuntimeError):
     """A checkpoint that cannot be read or does not fit."""
+
+
+class LogError(PufferError, RuntimeError):
+    """What a run tells of itself could not be written."""
 
 
 class NotFiniteError(PufferError, ArithmeticError):

@@ -99,7 +99,8 @@ def run_training(
     Raises:
         ArgumentError: the folder holds a run already, or another process trains in it.
         CheckpointError: the checkpoint to resume does not fit; or one could not be written.
-        NotFiniteError: see `Trainer.step`.
+        LogError: metrics or settings could not be written.
+        NotFiniteError: see `Trainer.step`; names the checkpoint.
     """
     module, task = registry.resolve(config.env.task)
     console = console or Console()
@@ -118,7 +119,7 @@ def run_training(
                     f"another folder with --run."
                 )
             about = facts(module.FAMILY)
-            with closing(make_vecenv(config, module)) as vecenv:
+            with closing(make_vecenv(config, module)) as vecenv, _naming(path):
                 policy = make_policy(config, module, vecenv)
                 trainer = Trainer(config.train, vecenv, policy, peers)
                 if resume is not None:
@@ -211,11 +212,6 @@ def _train_and_tell(
         try:
             with Dashboard(config.env.task, console, trainer.progress) as dashboard:
                 _loop(trainer, keeper, log, dashboard)
-        except NotFiniteError as error:
-            raise NotFiniteError(
-                f"{error} {keeper.path} was saved before it: go on from there, with other "
-                f"settings, by --resume {folder}."
-            ) from error
         finally:
             is_saved = keeper.save_last()
             console.print(
@@ -234,6 +230,20 @@ def _loop(trainer: Trainer, keeper: Keeper, log: RunLog, dashboard: Dashboard) -
         dashboard.show(metrics, shares, trainer.progress)
         if trainer.updates % trainer.config.checkpoint_interval == 0:
             keeper.save()
+
+
+@contextmanager
+def _naming(checkpoint: Path) -> Iterator[None]:
+    """Let an error of what is NaN or infinite tell what to go on from, if there is one."""
+    try:
+        yield
+    except NotFiniteError as error:
+        if not checkpoint.exists():
+            raise
+        raise NotFiniteError(
+            f"{error} {checkpoint} was saved before it: go on from there, with other settings, by "
+            f"--resume {checkpoint.parent}."
+        ) from error
 
 
 @contextmanager

@@ -1,9 +1,13 @@
 """What a run tells of itself: lines of JSON, TensorBoard's events, Weights & Biases."""
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from pufferlib.exceptions import LogError
 
 METRICS = "metrics.jsonl"
 _FLUSH_S = 10  # TensorBoard's events
@@ -23,6 +27,9 @@ class RunLog:
         tensorboard: write events for TensorBoard into the folder.
         wandb: project of Weights & Biases; None: not there.
         run_id: of the run at Weights & Biases.
+
+    Raises:
+        LogError: the disk is full, or does not let itself be written to.
     """
 
     def __init__(
@@ -37,6 +44,7 @@ class RunLog:
         run_id: str | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
         write_json(folder / "config.json", config)
         told = _cut(folder / METRICS, updates)
         self._logs: list[_JsonLines | _TensorBoard | _WeightsAndBiases] = [_JsonLines(folder)]
@@ -50,21 +58,44 @@ class RunLog:
             raise
 
     def write(self, metrics: dict[str, float]) -> None:
-        """Tell the metrics of an update; "timesteps" and "updates" are among them."""
-        for log in self._logs:
-            log.write(metrics)
+        """Tell the metrics of an update; "timesteps" and "updates" are among them.
+
+        Raises:
+            LogError: the disk is full, or does not let itself be written to.
+        """
+        with _telling(self._folder / METRICS):
+            for log in self._logs:
+                log.write(metrics)
 
     def close(self) -> None:
-        """Write out what is held back."""
+        """Write out what is held back; no lines of JSON are."""
         while self._logs:
-            self._logs.pop().close()
+            with contextlib.suppress(OSError):  # of a disk that `write` has told of
+                self._logs.pop().close()
 
 
 def write_json(path: Path, values: Any) -> None:
-    """Write `values` to `path`, whole or not at all."""
+    """Write `values` to `path`, whole or not at all.
+
+    Raises:
+        LogError: the disk is full, or does not let itself be written to.
+    """
     beside = path.with_name(f".{path.name}")  # renamed when whole: a kill leaves the earlier
-    beside.write_text(json.dumps(values, indent=2) + "\n")
-    beside.replace(path)
+    with _telling(path):
+        beside.write_text(json.dumps(values, indent=2) + "\n")
+        beside.replace(path)
+
+
+@contextlib.contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    """Let an error of the system say which file could not be written."""
+    try:
+        yield
+    except OSError as error:
+        raise LogError(
+            f"{path} could not be written: {error.strerror}. Make room, or name a folder on "
+            f"another disk with --run."
+        ) from error
 
 
 class _JsonLines:

@@ -279,6 +279,30 @@ def test_a_disk_that_is_full_leaves_the_earlier_checkpoints(tmp_path):
     assert not list(run.glob(".*.pt.*"))
 
 
+@pytest.mark.timeout(90)
+def test_metrics_that_find_no_room_end_a_run_that_is_saved(tmp_path):
+    run = tmp_path / "run"
+    assert squared(run) == 0
+    metrics = run / "metrics.jsonl"
+    checkpoint = run / "checkpoint.pt"
+    before = torch.load(checkpoint)["updates"]
+    limit = 4 * checkpoint.stat().st_size  # no file may be longer, as on a full disk
+    line = metrics.read_text().splitlines()[0] + "\n"
+    metrics.write_text(line * (limit // len(line)))
+    command = [sys.executable, "-m", "pufferlib.cli", "train", "squared", "--resume", str(run)]
+    result = subprocess.run(
+        [*command, "--train.total-timesteps", "640"],
+        capture_output=True,
+        text=True,
+        timeout=80,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    assert result.returncode == 2
+    assert f"{metrics} could not be written: File too large." in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert torch.load(checkpoint)["updates"] == before + 1
+
+
 def test_weights_and_biases_without_a_key_is_refused_before_anything_starts(
     tmp_path, capsys, monkeypatch
 ):

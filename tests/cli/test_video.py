@@ -1,10 +1,13 @@
 """Films of episodes, decoded again."""
 
 import re
+from contextlib import closing
 
 import cv2
+import gymnasium
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from pufferlib.cli.main import main
@@ -67,6 +70,26 @@ def test_a_film_has_a_frame_for_each_step(tmp_path, capsys, monkeypatch, task, s
         assert (height, width) == size
     assert all(len(np.unique(frame)) > 1 for frame in frames)  # something is drawn in each
     assert np.abs(frames[0].astype(int) - frames[-1]).max() > 100  # and something moves
+
+
+@pytest.mark.timeout(120)
+def test_the_film_is_of_the_policy_in_the_checkpoint(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    small = ["--vec.backend", "Serial", "--vec.num-envs", "2", "--train.horizon", "8"]
+    assert (
+        main(["train", "CartPole-v1", "--run", "run", *small, "--train.total-timesteps", "64"]) == 0
+    )
+    path = tmp_path / "run" / "checkpoint.pt"
+    state = torch.load(path)
+    state["policy"]["decoder.layer.bias"][:] = torch.tensor([1e4, 0.0])  # pushes left
+    torch.save(state, path)
+    with closing(gymnasium.make("CartPole-v1")) as env:
+        env.reset(seed=7)
+        count = 1 + next(step for step in range(500) if env.step(0)[2])
+    flags = ["--checkpoint", str(path), "--episodes", "2", "--seed", "7", "--video", "film.mp4"]
+    assert main(["eval", "CartPole-v1", *flags]) == 0
+    assert told(capsys.readouterr().out) == (count, 50, count)
+    assert len(decoded(tmp_path / "film.mp4")[0]) == count
 
 
 @pytest.mark.timeout(120)

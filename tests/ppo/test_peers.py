@@ -88,6 +88,29 @@ def test_two_halves_learn_what_the_whole_does(tmp_path):
             assert found[0][1][name] == pytest.approx(value, rel=1e-3, abs=1e-5)
 
 
+def learn_apart(rank, folder):
+    from pufferlib.ppo.peers import started_by_torchrun
+
+    with started_by_torchrun("cpu") as peers:
+        config = dataclasses.replace(CONFIG, minibatches=4)
+        trainer = trainer_of("plain", HALF, config, peers)
+        rollout = trainer.collect()
+        if rank:  # two samples for four minibatches
+            rollout.valid[:] = False
+            rollout.valid[0, :2] = True
+        trainer.learn(rollout)
+        steps = {state["step"].item() for state in trainer._optimizer.state.values()}
+        torch.save((weights_of(trainer), steps), f"{folder}/{rank}.pt")
+
+
+@pytest.mark.timeout(120)
+def test_a_process_whose_agents_are_absent_takes_the_same_steps(tmp_path):
+    run(tmp_path, f"test_peers.learn_apart(rank, {str(tmp_path)!r})")
+    found = [torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1)]
+    assert torch.equal(found[0][0], found[1][0])
+    assert found[0][1] == found[1][1] == {CONFIG.update_epochs * 4}
+
+
 def test_scales_that_agree_are_the_scale_of_all_rows():
     # `total` stands for the other process: it adds what that one would.
     random = np.random.default_rng(0)

@@ -324,25 +324,26 @@ def test_every_sample_is_in_one_minibatch():
     assert sorted(torch.cat([part.advantages for part in parts]).tolist()) == list(range(32))
 
 
-@pytest.mark.parametrize(
-    ("present", "sizes"), [(4, [11, 11, 10]), (2, [6, 5, 5]), (0, [11, 11, 10])]
-)
 @pytest.mark.parametrize("keeps_absent", [False, True])
+@pytest.mark.parametrize(
+    ("valid", "sizes"),
+    # Of 2 samples there are no 3 minibatches.
+    [(32, (11, 11, 10)), (16, (6, 5, 5)), (3, (1, 1, 1)), (2, (11, 11, 10)), (0, (11, 11, 10))],
+)
 def test_a_policy_without_memory_learns_from_the_samples_of_those_present(
-    present, sizes, keeps_absent
+    valid, sizes, keeps_absent
 ):
     rollout = trainer_of(Default).collect()
-    rollout.valid[:, present:] = False
+    rollout.valid[:] = torch.arange(32).reshape(8, 4) < valid
     marks = torch.arange(32.0).reshape(8, 4)
-    kept = marks if keeps_absent or not present else marks[:, :present]
     generator = torch.Generator().manual_seed(0)
     parts = list(rollout.minibatches(3, marks, generator, keeps_absent))
-    assert [len(part.advantages) for part in parts] == ([11, 11, 10] if keeps_absent else sizes)
-    found = torch.cat([part.advantages for part in parts])
-    assert sorted(found.tolist()) == sorted(kept.flatten().tolist())
-    assert torch.cat([part.valid for part in parts]).tolist() == [
-        mark % 4 < present for mark in found.tolist()
-    ]
+    expected = (11, 11, 10) if keeps_absent else sizes
+    assert tuple(len(part.advantages) for part in parts) == expected
+    found = torch.cat([part.advantages for part in parts]).tolist()
+    assert sorted(found) == list(range(sum(expected)))
+    kept = torch.cat([part.valid for part in parts]).tolist()
+    assert kept == [mark < valid for mark in found]
 
 
 @pytest.mark.parametrize(("target_kl", "gradient_steps"), [(None, 4), (1e6, 4), (1e-3, 2)])
