@@ -25,6 +25,10 @@ FIRST_SEED = 1_000_000
 # Of each family a task and its steps, and flags.
 ROWS: dict[str, tuple[str, int, *tuple[str, ...]]] = {
     "bsuite": ("bsuite/catch-v0", 100_000),
+    "box2d": ("BipedalWalker-v3", 400_000),
+    "minigrid": ("BabyAI-GoToRedBallNoDists-v0", 200_000),
+    "minihack": ("MiniHack-Room-Random-5x5-v0", 100_000),
+    "nethack": ("NetHackScout-v0", 400_000, "--env.kwargs.max-episode-steps", "500"),
     "open_spiel": ("open_spiel/catch", 100_000),
     "lbforaging": ("Foraging-8x8-2p-3f-v3", 800_000),
     "mpe": ("simple_spread_v3", 1_000_000),
@@ -41,7 +45,7 @@ ROWS: dict[str, tuple[str, int, *tuple[str, ...]]] = {
     "vizdoom": ("VizdoomBasic-v1", 50_000),
     "highway": ("highway-fast-v0", 10_000),
     "crafter": ("CrafterReward-v1", 100_000),
-    "nmmo": ("NMMO-Small", 200_000, "--env.kwargs.COMBAT-SYSTEM-ENABLED", "False"),
+    "nmmo": ("NMMO-Small", 200_000),
     "stable_retro": ("Airstriker-Genesis-v0", 40_000),
     "pokemon_red": ("HomebrewWalk-v0", 100_000, "--env.kwargs.max-steps", "512"),
     "atari": ("ALE/CrazyClimber-v5", 100_000),

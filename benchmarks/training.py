@@ -5,20 +5,19 @@
 All learn by PPO on 8 environments from rollouts of 128 steps, in 4 epochs of 4 minibatches, with
 one thread of torch. Stable-Baselines3 is given our network: encoder, a linear layer for actions,
 another for values. Pool is `Multiprocessing` in batches of half the environments, Native `Serial`
-of one environment that steps all games, for families that have such a one. All compute in float32
-and uncompiled but for the row that says otherwise, our two settings for a network that costs more
-than its environment. The contenders of a table are alive together and take turns of equally many
-rollouts, each going on from its last.
-Columns: environment steps per second, of collecting and learning together, as the median over the
-rounds; its ratio to the best of the alternatives', taken round by round; CPU time of the caller and
-all workers, microseconds per step; the mean return of the last hundred episodes, after equally many
-steps for all.
+of one environment that steps all games, where the family has such a one. All compute in float32 but
+for the row that says otherwise, which is there where the network costs more than the environment.
+The contenders of a table are alive together and take turns of equally many rollouts, each going on
+from its last. Columns: environment steps per second, of collecting and learning together, as the
+median over the rounds; its ratio to the best of the alternatives', taken round by round; CPU time
+of the caller and all workers, microseconds per step; the mean return of the last hundred episodes.
 
 CleanRL is scripts rather than a package. `--cleanrl PYTHON PPO` names its cleanrl/ppo.py and an
 interpreter that can run it, `--cleanrl-atari PYTHON PPO_ATARI` its cleanrl/ppo_atari.py; they have
 rows of CartPole and Breakout then, with networks of their own: in CartPole two of that size, one
 for the actions and one for the value. Each of their turns is a run from the start of twice the
-rollouts; the second half is measured, by the times that the script tells.
+rollouts; the second half is measured, by the times that the script tells. The return is that of the
+last such run.
 
 Sample Factory 2 needs a Gymnasium below 1.0, so a virtual environment of its own; with that
 Gymnasium, ALE from 0.11 on registers no games:
@@ -28,15 +27,15 @@ Gymnasium, ALE from 0.11 on registers no games:
 
 `--sample-factory sf-venv/bin/python` adds rows to CartPole and Breakout, of its serial mode and of
 its asynchronous workers: its own networks of our layers, on the bare CartPole and on our Atari
-game. Each of its turns is a run from the start of twice the rollouts; the second half is measured.
-With `stable-baselines3==2.3.2`, `tyro` and `tensorboard` it runs CleanRL's Atari script, too.
+game. Its turns are runs of that kind, too. With `stable-baselines3==2.3.2`, `tyro` and
+`tensorboard` it runs CleanRL's Atari script.
 """
 
 import argparse
 import functools
-import inspect
 import math
 import os
+import re
 import statistics
 import subprocess
 import tempfile
@@ -60,30 +59,26 @@ LEARNING_RATE, ENTROPY, VALUE, WORKERS = 2.5e-4, 0.01, 0.5, 2
 
 @dataclass(frozen=True)
 class Cell:
-    """What is trained on, and with how wide a network."""
+    """What is trained on, with how wide a network, and which rows it has that others have not."""
 
     task: str
     hidden_size: int
     kwargs: dict[str, Any] = field(default_factory=dict)
+    has: tuple[str, ...] = ()
 
     @property
     def creator(self) -> Callable[[], Any]:
         return functools.partial(registry.resolve(self.task)[0].make_env, self.task, **self.kwargs)
 
-    @property
-    def has_native_form(self) -> bool:
-        """One environment can step all games."""
-        make_env = registry.resolve(self.task)[0].make_env
-        return "num_envs" in inspect.signature(make_env).parameters
-
     def policy(self, env: Any) -> Any:
         return registry.resolve(self.task)[0].Policy(env, hidden_size=self.hidden_size)
 
 
+NATIVE, HALF = "Native", "Serial, bfloat16"
 NETHACK_KEYS = {"observation_keys": ("chars", "colors", "blstats", "message")}
 CELLS = {
     "cartpole": Cell("CartPole-v1", 64),
-    "breakout": Cell("ALE/Breakout-v5", 512),
+    "breakout": Cell("ALE/Breakout-v5", 512, has=(NATIVE, HALF)),
     "nethack": Cell("NetHackScore-v0", 128, NETHACK_KEYS),
     "minihack": Cell("MiniHack-Room-5x5-v0", 128),
 }
@@ -179,16 +174,13 @@ def of_sb3(cell: Cell, kind: str, **kwargs: Any) -> Contender:
     return Contender(learn, score, envs.close)
 
 
-NATIVE = "Native"
 MULTIPROCESSING = {"backend": "Multiprocessing", "num_workers": WORKERS}
 OURS: dict[str, Callable[[Cell], Contender]] = {
     "Serial": functools.partial(ours, backend="Serial"),
     "Multiprocessing": functools.partial(ours, **MULTIPROCESSING),
     "Pool": functools.partial(ours, **MULTIPROCESSING, batch_size=ENVS // 2),
     NATIVE: functools.partial(ours, backend="Serial", num_envs=1, env_kwargs={"num_envs": ENVS}),
-    "Serial, compiled, bfloat16": functools.partial(
-        ours, settings={"compile": "default", "precision": "bfloat16"}, backend="Serial"
-    ),
+    HALF: functools.partial(ours, settings={"precision": "bfloat16"}, backend="Serial"),
 }
 ALTERNATIVES: dict[str, Callable[[Cell], Contender]] = {
     "SB3 Dummy": functools.partial(of_sb3, kind="DummyVecEnv"),
@@ -221,10 +213,11 @@ SAMPLE_FACTORY_NETWORKS: dict[str, dict[str, Any]] = {
 
 
 class Turn(NamedTuple):
-    """What a turn measured."""
+    """What a turn measured; of a contender that begins anew in each, the score, too."""
 
     steps_per_s: float
     cpu_us_a_step: float
+    score: float = math.nan
 
 
 def take_turn(learn: Callable[[int], None], pids: list[int], rollouts: int) -> Turn:
@@ -250,7 +243,11 @@ def run_cleanrl(task: str, python: str, script: str, rollouts: int) -> Turn:
     lines = run_apart([python, script, *words])
     speeds = [float(line.split()[1]) for line in lines if line.startswith("SPS:")]
     elapsed_s = [count * ROLLOUT / speed for count, speed in enumerate(speeds, 1)]
-    return Turn(rollouts * ROLLOUT / (elapsed_s[-1] - elapsed_s[rollouts - 1]), math.nan)
+    steps_per_s = rollouts * ROLLOUT / (elapsed_s[-1] - elapsed_s[rollouts - 1])
+    returns = re.findall(r"episodic_return=\[?\s*(-?[\d.]+)", "\n".join(lines))[-100:]
+    return Turn(
+        steps_per_s, math.nan, statistics.mean(map(float, returns)) if returns else math.nan
+    )
 
 
 def run_sample_factory(cell: Cell, mode: dict[str, Any], python: str, rollouts: int) -> Turn:
@@ -311,7 +308,7 @@ def compare(
     scores: dict[str, Callable[[], float]] = {}
     with ExitStack() as stack:
         for name, make in (OURS | ALTERNATIVES).items():
-            if name == NATIVE and not cell.has_native_form:
+            if name in (NATIVE, HALF) and name not in cell.has:
                 continue
             before = descendants()
             contender = make(cell)
@@ -328,7 +325,8 @@ def compare(
                     run_sample_factory, cell, mode, sample_factory, rollouts
                 )
         results = take_turns(turns, rounds)
-        return results, {name: score() for name, score in scores.items()}
+        begun_anew = {name: turns[-1].score for name, turns in results.items()}
+        return results, begun_anew | {name: score() for name, score in scores.items()}
 
 
 def table(results: dict[str, list[Turn]], scores: dict[str, float]) -> Iterator[str]:

@@ -34,11 +34,13 @@ def main() -> None:
 
 def stills(film: Path) -> list[Image.Image]:
     """Return frames of a film, evenly apart."""
+    count, _ = imageio_ffmpeg.count_frames_and_secs(str(film))
+    chosen = set(np.linspace(0, count - 1, STILLS).round().astype(int).tolist())
     frames = imageio_ffmpeg.read_frames(str(film))
     size = next(frames)["size"]
-    pictures = list(frames)
-    chosen = np.linspace(0, len(pictures) - 1, STILLS).round().astype(int)
-    return [Image.frombytes("RGB", size, pictures[index]) for index in chosen]
+    return [
+        Image.frombytes("RGB", size, frame) for index, frame in enumerate(frames) if index in chosen
+    ]
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
 """`puffer bench`."""
 
+import concurrent.futures
 import datetime
+import multiprocessing
 import platform
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -42,7 +45,20 @@ def bench(
         table.add_row(row.name, f"{row.steps_per_second:,.0f}", f"{row.ratio:.2f}")
     console.print(table)
     ours = [row for row in rows if not row.name.startswith(_OTHERS)]
-    return {row.name.partition(",")[0]: f"{row.steps_per_second:,.0f}" for row in ours}
+    return {
+        row.name.partition(",")[0]: f"{row.steps_per_second:,.0f} ({row.ratio:.2f})" for row in ours
+    }
+
+
+def bench_apart(name: str, _: Console, *sizes: Any) -> dict[str, str]:
+    """Do as `bench` in a new process, which no environment measured before has left anything in."""
+    spawn = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, spawn) as pool:
+        return pool.submit(_bench_here, name, sizes).result()
+
+
+def _bench_here(name: str, sizes: tuple[Any, ...]) -> dict[str, str]:
+    return bench(name, Console(highlight=False), *sizes)
 
 
 def check_time(rounds: int, seconds: float) -> None:
@@ -85,8 +101,9 @@ def write_table(path: Path, results: dict[str, dict[str, str]], num_envs: int, r
     headings.pop("result", None)
     lines = [
         f"`make bench-env ENV=all`: steps/s of agents, {num_envs} environments of each family's "
-        f"first sample on {usable_cores()} cores, medians of {rounds} rounds; Python "
-        f"{platform.python_version()}, {datetime.date.today():%Y-%m-%d}.",
+        f"first sample on {usable_cores()} cores, medians of {rounds} rounds, and in parentheses "
+        f"of their ratios to the first form; Python {platform.python_version()}, "
+        f"{datetime.date.today():%Y-%m-%d}.",
         "",
         f"| environment | {' | '.join(headings)} |",
         f"|---|{'---|' * len(headings)}",

@@ -95,7 +95,7 @@ def _dispatch(known: argparse.Namespace, flags: list[str]) -> int:
 
         return for_each(known.env, smoke_test, needs_all=True)
     if known.command == "bench":
-        from pufferlib.cli.bench import bench, check_table, check_time, write_table
+        from pufferlib.cli.bench import bench, bench_apart, check_table, check_time, write_table
 
         sizes = (known.num_envs, known.num_workers, known.rounds, known.seconds)
         check_time(known.rounds, known.seconds)
@@ -105,7 +105,8 @@ def _dispatch(known: argparse.Namespace, flags: list[str]) -> int:
             report = functools.partial(
                 write_table, known.table, num_envs=known.num_envs, rounds=known.rounds
             )
-        return for_each(known.env, lambda env, console: bench(env, console, *sizes), report)
+        measure = bench_apart if known.env == "all" else bench
+        return for_each(known.env, lambda env, console: measure(env, console, *sizes), report)
     if known.command == "autotune":
         from pufferlib.cli.autotune import Limits, autotune
 

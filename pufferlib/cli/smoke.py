@@ -161,6 +161,8 @@ class _Test:
             actions = sample_actions(policy(observations)[0])[0]
             vecenv.step(to_numpy(actions, vecenv.single_action_space))
             check_policy(policy, observations, actions, is_one_graph)
+            if len(observations) > 1:
+                check_policy(policy, observations[:1], actions[:1], is_one_graph)
 
 
 Moment = dict[str, Any]  # what a batch tells of one environment: digests of bytes, and the infos

@@ -380,6 +380,7 @@ def test_the_throughput_of_all_goes_into_a_document(capsys, monkeypatch, tmp_pat
         assert "old" not in lines
         rows = [line.split("|")[1].strip() for line in lines if line.startswith("|")]
         assert rows == ["environment", "---", *SAMPLES]
+        assert all("(1.00) |" in line for line in lines if line.startswith(("| ocean", "| cla")))
 
 
 def test_help_shows_our_own_options_and_every_setting(capsys):

@@ -1,5 +1,6 @@
 """NetHack: seeds reach the game, its time limit truncates, its statistics are its own."""
 
+import gymnasium
 import numpy as np
 import pytest
 
@@ -17,6 +18,12 @@ def screens(seed, steps=60, env=None):
             observation, _ = env.reset()
         found.append(observation)
     return np.stack(found)
+
+
+def test_the_tasks_are_those_that_the_package_registers():
+    nethack.make_env().close()  # imports the package
+    registered = {task for task in gymnasium.registry if task.startswith("NetHack")}
+    assert set(nethack.FAMILY.tasks) == registered - {"NetHack-v0"}  # which pays for nothing
 
 
 def test_a_seed_gives_its_game_and_the_games_after_it():

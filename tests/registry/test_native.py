@@ -1,0 +1,48 @@
+"""Native forms, one environment that steps many games, in worker processes."""
+
+import subprocess
+import sys
+
+import pytest
+
+from pufferlib import registry
+
+# Of a fresh process: a Java machine, or threads, of earlier tests would be there when it forks.
+SCRIPT = """
+import sys
+from contextlib import closing
+from functools import partial
+from pufferlib import registry
+from pufferlib.cli.smoke import check_same, play
+from pufferlib.vector import make
+
+family, task = sys.argv[1:]
+creator = partial(registry.load(family).make_env, task, num_envs=2)
+
+def played(actions=None, **backend):
+    with closing(make(creator, num_envs=2, **backend)) as vecenv:
+        assert vecenv.agents_per_env == [2, 2]
+        return play(vecenv, 200, vecenv.action_space if actions is None else actions)
+
+workers = {"backend": "Multiprocessing", "num_workers": 2}
+forked = played(start_method="fork", **workers)
+spawned = played(forked.action_space, start_method="spawn", **workers)
+check_same(spawned, forked, "spawned and forked workers")
+check_same(played(forked.action_space, backend="Serial"), forked, "this process and workers")
+"""
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("family", "task"),
+    [
+        ("atari", "ALE/Pong-v5"),
+        ("procgen", "procgen-bigfish-v0"),
+        ("microrts", "MicroRTS-8x8-workerRushAI"),
+    ],
+)
+def test_native_games_are_the_same_in_forked_and_spawned_workers_and_here(family, task):
+    pytest.importorskip(registry.load(family).FAMILY.package)
+    command = [sys.executable, "-c", SCRIPT, family, task]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, done.stderr[-3000:]
