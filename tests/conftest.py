@@ -1,11 +1,18 @@
 """The order of the tests, and what several of them use."""
 
 import functools
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import torch
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl+C, as do the processes of tests: what a shell starts with `&` is deaf to it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
