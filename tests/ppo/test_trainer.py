@@ -72,11 +72,8 @@ class CountingPolicy(torch.nn.Module):
         return self.logits.expand(rows, 2), 10 * observations[:, :1] + 0 * self.logits.sum()
 
 
-def trainer_of(policy, recurrent=False, seed=1, num_workers=None, config=None, **env):
-    backend = {"backend": "Serial"}
-    if num_workers:
-        backend = {"backend": "Multiprocessing", "num_workers": num_workers}
-    vecenv = vector.make(Clock, env_kwargs=env, num_envs=2, **backend)
+def trainer_of(policy, recurrent=False, seed=1, config=None, **env):
+    vecenv = vector.make(Clock, env_kwargs=env, num_envs=2, backend="Serial")
     torch.manual_seed(seed)
     network = policy(vecenv) if policy is Default else policy()
     if recurrent:
@@ -412,15 +409,22 @@ def test_a_value_learns_what_a_constant_reward_is_worth(kind, expected):
 @pytest.mark.timeout(120)
 def test_the_same_seed_trains_the_same_weights_whatever_the_number_of_workers():
     weights = []
-    for seed, num_workers in ((1, None), (1, 1), (1, 2), (2, None)):
-        trainer = trainer_of(Default, recurrent=True, seed=seed, num_workers=num_workers)
+    for seed, num_workers in ((1, None), (1, 1), (1, 2), (1, 4), (2, None)):
+        backend = {"backend": "Multiprocessing", "num_workers": num_workers} if num_workers else {}
+        # Of CartPole the seed decides how it begins, and the actions how it goes on.
+        vecenv = vector.make(gymnasium.make, ["CartPole-v1"], num_envs=4, **backend)
+        torch.manual_seed(seed)
+        policy = LSTMWrapper(vecenv, Default(vecenv, hidden_size=16))
+        config = TrainConfig(horizon=32, minibatches=2, total_timesteps=512, seed=seed)
+        trainer = Trainer(config, vecenv, policy)
         while not trainer.is_done:
             trainer.step()
-        weights.append(torch.cat([w.flatten() for w in trainer.policy.parameters()]))
-        trainer._vecenv.close()
+        weights.append(torch.cat([w.flatten() for w in policy.parameters()]))
+        vecenv.close()
     assert torch.equal(weights[0], weights[1])
     assert torch.equal(weights[0], weights[2])
-    assert not torch.equal(weights[0], weights[3])
+    assert torch.equal(weights[0], weights[3])
+    assert not torch.equal(weights[0], weights[4])
 
 
 def test_a_checkpoint_brings_back_weights_optimizer_and_progress(tmp_path):
