@@ -427,7 +427,8 @@ def test_a_worker_that_hangs_is_replaced_while_a_pool_goes_on():
                 hang()
             return super().step(action)
 
-    options = {"num_workers": 4, "batch_size": 1, "timeout_s": 8, "on_failure": "restart"}
+    # Enough for a worker to begin in, too, on a machine that is busy.
+    options = {"num_workers": 4, "batch_size": 1, "timeout_s": 20, "on_failure": "restart"}
     with opened([Sleepy] * 4, [[tag] for tag in range(4)], **options) as envs:
         envs.async_reset(seed=0)
         lost, steps_after = [], 0
