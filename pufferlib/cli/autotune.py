@@ -15,7 +15,8 @@ from pufferlib.exceptions import ArgumentError, SettingError
 from pufferlib.vector import Tuning, usable_cores
 from pufferlib.vector import autotune as tune
 from pufferlib.vector.env_profile import EnvProfile
-from pufferlib.vector.tuning import Setting, choose
+from pufferlib.vector.settings import Setting
+from pufferlib.vector.tuning import choose
 
 _CROWDED = 0.1  # of the time of a profile that other programs took
 

@@ -82,7 +82,8 @@ def _living_after(processes: dict[int, str], grace_s: float) -> dict[int, str]:
         left = {pid: name for pid, name in processes.items() if _is_there(pid)}
         if not left or time.monotonic() > end_s:
             return left
-        time.sleep(0.01)  # they are no children of this process: nobody tells it of their end
+        # Nobody tells of a process that is no child, nor of when a thread has reaped one that is.
+        time.sleep(0.01)
 
 
 def _is_there(pid: int) -> bool:

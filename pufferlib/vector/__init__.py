@@ -8,7 +8,8 @@
 `multiprocess` and `ray_backend` are the backends; the last two are a `parallel` over workers, which
 they keep a `ledger` of. `workers` starts and watches processes, `worker` is what runs in one,
 `memory` is what they share; `ray_workers` and `ray_actor` are the same for Ray, and `ray_cluster`
-is what they run on. `batch` is what `recv` returns, `tuning` finds out which arguments are fastest.
+is what they run on. `batch` is what `recv` returns. `tuning` finds out which arguments are fastest,
+out of those that `settings` deems worth a trial.
 """
 
 import inspect

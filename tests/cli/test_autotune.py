@@ -12,7 +12,8 @@ from pufferlib.config import Config, PolicyConfig
 from pufferlib.ppo.config import TrainConfig
 from pufferlib.vector import Tuning
 from pufferlib.vector.env_profile import EnvProfile
-from pufferlib.vector.tuning import Setting, Trial
+from pufferlib.vector.settings import Setting
+from pufferlib.vector.tuning import Trial
 
 pytestmark = pytest.mark.timeout(120)
 SHORT = ["--max-envs", "4", "--seconds", "0.02", "--rounds", "1"]

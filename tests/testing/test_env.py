@@ -1,71 +1,20 @@
-"""The conformance kit passes what keeps the contract, and names each breach of it."""
+"""`check_env` passes what keeps the contract, and names each breach of it."""
 
-import contextlib
-import itertools
 import re
 
 import gymnasium
 import numpy as np
 import pytest
+from contract_cases import Good, Meddler, Tale, broken, count_in_one_info, lives, view_in_info
 from environments import Countdown, Population, Sampler
-from gymnasium.spaces import Box, Dict, Discrete, Tuple
+from gymnasium.spaces import Box, Dict, Discrete
 from spaces_cases import over_spaces
 
 from pufferlib.emulation import GymnasiumPufferEnv, Layout, PettingZooPufferEnv
 from pufferlib.environment import PufferEnv
-from pufferlib.exceptions import CallOrderError, ContractError
+from pufferlib.exceptions import ContractError
 from pufferlib.registry.ocean.squared import Squared
-from pufferlib.testing import check_env, check_vector
-from pufferlib.vector import Infos, Multiprocessing, Serial
-
-lives = itertools.count(2)  # of all instances: chance that no seed reaches
-
-
-class Good(PufferEnv):
-    """Two agents draw numbers; the second is absent on odd steps; every third step is the last."""
-
-    def __init__(self):
-        self.single_observation_space = Box(-1, 1, (2,), np.float32)
-        self.single_action_space = Discrete(3)
-        self.num_agents = 2
-        super().__init__()
-
-    def reset(self, seed=None):
-        self.random, self.now = np.random.default_rng(seed), 0
-        self._show()
-        return self.observations, []
-
-    def step(self, actions):
-        self.now += 1
-        self._show()
-        ends = self.now % 3 == 0
-        self.truncations[0] = ends
-        self.final_observations[:] = 1 if ends else next(lives)  # stale rows may hold anything
-        infos = [{"length": 3}] if ends else []
-        return self.observations, self.rewards, self.terminals, self.truncations, infos
-
-    def _show(self):
-        self.observations[:] = self.random.uniform(-1, 1, (2, 2))
-        self.rewards[:] = self.random.normal(size=2)
-        self.terminals[:] = self.truncations[:] = False
-        self.masks[:] = True
-        if self.now % 2:
-            self.observations[1], self.rewards[1], self.masks[1] = 0, 0, False
-
-
-def broken(method, breach):
-    """Return `Good` whose method's result, and rows, `breach(env, result)` has spoilt."""
-
-    class Broken(Good):
-        pass
-
-    def spoilt(self, argument=None):
-        result = getattr(Good, method)(self, argument)
-        spoiled = breach(self, result)
-        return result if spoiled is None else spoiled
-
-    setattr(Broken, method, spoilt)
-    return Broken
+from pufferlib.testing import check_env
 
 
 def write(name, index, value):
@@ -84,17 +33,6 @@ def rebind_observations(env, result):
 def end_while_absent(env, result):
     env.terminals[1] = getattr(env, "was_absent", False)
     env.was_absent = not env.masks[1]
-
-
-def count_in_one_info(env, result):
-    if not hasattr(env, "report"):
-        env.report = {"seen": [0, np.zeros(1)], "name": "good"}
-    env.report["seen"][1] += 1
-    return (*result[:-1], [env.report])
-
-
-def view_in_info(name):
-    return lambda env, result: (*result[:-1], [{"seen": [(0, getattr(env, name)[:1])]}])
 
 
 BREACHES = {
@@ -134,14 +72,6 @@ BREACHES = {
 def test_a_breach_is_found_and_named(method, breach, said):
     with pytest.raises(ContractError, match=f"(?i){re.escape(said)}"):
         check_env(broken(method, breach))
-
-
-class Meddler(Good):
-    """Changes the actions it is given."""
-
-    def step(self, actions):
-        actions[:] = 1 - actions
-        return super().step(actions)
 
 
 class Holder(Good):
@@ -243,38 +173,6 @@ def test_a_layout_of_other_rows_is_found():
 
     with pytest.raises(ContractError, match="Observation_layout describes rows of Box"):
         check_env(Misled)
-
-
-class Tale(gymnasium.Env):
-    """Observes the same thing in new arrays; every fourth step is the last.
-
-    Args:
-        twist: the step on which one part of the observation is another.
-        **parts: that part.
-    """
-
-    observation_space = Dict(
-        image=Box(0, 9, (2,), np.uint8),
-        pair=Tuple((Discrete(3, start=1), Box(-1, 1, (2,)))),
-        sky=Box(0, 1, (), np.bool_),
-    )
-    action_space = Discrete(2)
-
-    def __init__(self, twist=0, **parts):
-        self.twist, self.parts = twist, parts
-
-    def reset(self, *, seed=None, options=None):
-        self.now = 0
-        return self._observe(), {}
-
-    def step(self, action):
-        self.now += 1
-        return self._observe(), 0.0, self.now == 4, False, {}
-
-    def _observe(self):
-        pair = (3, np.array([-1, 1], np.float32))
-        observation = {"image": np.array([0, 9], np.uint8), "pair": pair, "sky": np.True_}
-        return observation | (self.parts if self.now == self.twist else {})
 
 
 WITH_NAN = np.array([np.nan, 0], np.float32)
@@ -413,122 +311,3 @@ def test_an_environment_that_keeps_its_contract_passes(creator):
 @over_spaces
 def test_emulation_keeps_the_contract_over_any_space(space):
     check_env(Sampler, space, space, steps=3)
-
-
-@pytest.mark.timeout(60)
-@pytest.mark.parametrize("is_copied", [False, True])
-@pytest.mark.parametrize("batch_size", [None, 2])
-def test_views_and_copies_and_pools_keep_the_contract(is_copied, batch_size):
-    vecenv = Multiprocessing(
-        Population, num_envs=4, num_workers=2, batch_size=batch_size, zero_copy=not is_copied
-    )
-    with contextlib.closing(vecenv):
-        check_vector(vecenv, steps=20, is_copied=is_copied)
-
-
-def test_views_that_are_promised_as_copies_are_found():
-    said = "Observations of batch 0 changed before batch 1 was received.* copies"
-    vecenv = Serial(Population, num_envs=2)
-    with contextlib.closing(vecenv), pytest.raises(ContractError, match=said):
-        check_vector(vecenv, steps=5, is_copied=True)
-
-
-def test_a_vectorizer_that_keeps_its_contract_passes_and_stays_open():
-    vecenv = Serial(Population, num_envs=2)
-    check_vector(vecenv, steps=20)
-    vecenv.reset(seed=0)
-    vecenv.close()
-
-
-class Eager(Serial):
-    """Takes steps before the first reset."""
-
-    def send(self, actions):
-        with contextlib.suppress(CallOrderError):
-            super().send(actions)
-
-
-def spoilt_batch(**changes):
-    """Return a Serial whose batches have fields replaced by functions of the batch."""
-
-    class Spoilt(Serial):
-        def recv(self):
-            batch = super().recv()
-            return batch._replace(**{name: new(batch) for name, new in changes.items()})
-
-    return Spoilt
-
-
-class Restless(Serial):
-    """Writes into a batch that is not yet answered: when actions for it are drawn."""
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.batch, sample = None, self.action_space.sample
-
-        def sample_and_write():
-            if self.batch is not None:
-                self.batch.rewards[:] += 1
-            return sample()
-
-        self.action_space.sample = sample_and_write
-
-    def recv(self):
-        self.batch = super().recv()
-        return self.batch
-
-
-def infos_of(*env_indices, extra=()):
-    infos = Infos()
-    for env_index in env_indices:
-        infos.extend_from(env_index, [{"from": env_index}])
-    infos.extend(extra)
-    return lambda batch: infos
-
-
-@pytest.mark.parametrize(
-    ("backend", "said"),
-    [
-        (Restless, "Rewards of batch 0 changed before it was answered"),
-        (spoilt_batch(infos=lambda batch: [{"a": 1}]), "Infos of batch 0.* env_indices None"),
-        (spoilt_batch(infos=infos_of(0, 2)), r"env_indices \[0, 2\].* of the batch, \[0, 1\]"),
-        (spoilt_batch(infos=infos_of(-1)), r"env_indices \[-1\]"),
-        (spoilt_batch(infos=infos_of(1, 0)), r"env_indices \[1, 0\].* in order"),
-        (spoilt_batch(infos=infos_of(1, extra=[{"a": 1}])), r", 2 of them, have env_indices \[1\]"),
-        (Eager, "send before reset was accepted"),
-        (spoilt_batch(env_ids=lambda batch: batch.env_ids * 0), "(?i)env_ids of batch 0 are"),
-        (spoilt_batch(env_ids=lambda batch: batch.env_ids + 1), "different rows out of 6"),
-        (spoilt_batch(rewards=lambda batch: batch.rewards[:-1]), r"Rewards of batch 0 are \(5,\)"),
-        (spoilt_batch(rewards=lambda batch: batch.rewards.astype(float)), "float64. Due is"),
-        (spoilt_batch(terminals=lambda batch: batch.terminals.astype(int)), "Terminals of batch"),
-        (spoilt_batch(masks=lambda batch: ~batch.masks), "masks False that are not zero"),
-        (spoilt_batch(observations=lambda batch: batch.observations[:, :-1]), "Observations of b"),
-        (spoilt_batch(infos=lambda batch: [{}]), "Infos of batch 0 are"),
-    ],
-)
-def test_a_vectorizer_that_breaks_its_contract_is_found(backend, said):
-    vecenv = backend(Population, num_envs=2)
-    with pytest.raises(ContractError, match=said):
-        check_vector(vecenv, steps=5)
-    vecenv.close()
-
-
-@pytest.mark.parametrize(
-    ("creator", "said"),
-    [
-        (Meddler, "The step after batch 0 changes the actions"),
-        (broken("step", count_in_one_info), "An info of batch 1 has changed after batch 2"),
-        (broken("step", view_in_info("rewards")), "An info of batch 1 holds a view of the rows"),
-    ],
-)
-def test_what_environments_do_to_a_vectorizers_caller_is_found(creator, said):
-    vecenv = Serial(creator, num_envs=2)
-    with contextlib.closing(vecenv), pytest.raises(ContractError, match=said):
-        check_vector(vecenv, steps=5)
-
-
-def test_a_vectorizers_observations_are_checked_part_by_part():
-    vecenv = Serial(Tale, [3], {"image": np.array([10, 9], np.uint8)}, num_envs=2)
-    said = r"Batch 3 has .* as 10 in space\['image'\]"
-    with contextlib.closing(vecenv), pytest.raises(ContractError, match=said):
-        check_vector(vecenv, steps=5)

@@ -1,0 +1,106 @@
+"""A vectorizer, played at random, batch by batch."""
+
+from typing import Any
+
+import numpy as np
+
+from pufferlib.emulation import Layout
+from pufferlib.environment import Buffers
+from pufferlib.exceptions import CallOrderError, ContractError
+from pufferlib.testing.breach import require
+from pufferlib.testing.infos import InfosCheck
+from pufferlib.testing.rows import check_actions, check_rows
+from pufferlib.vector import VectorEnv
+
+
+def check_vector(
+    vecenv: VectorEnv, seed: int = 0, steps: int = 100, is_copied: bool = False
+) -> None:
+    """Play a vectorizer at random and check every batch; leave it open.
+
+    A batch must stay as it is until it is answered, also where other environments step meanwhile.
+
+    Args:
+        vecenv: freshly made.
+        seed: of the environments and of the actions.
+        steps: batches to play.
+        is_copied: a batch must stay as it is when the next one is received as well: what
+            `Multiprocessing(zero_copy=False)` promises.
+
+    Raises:
+        ContractError: the first breach found.
+    """
+    _check_call_order(vecenv)
+    layout = vecenv.observation_layout or Layout.of(vecenv.single_observation_space)
+    last_row_of = np.cumsum(vecenv.agents_per_env) - 1
+    vecenv.action_space.seed(seed)
+    vecenv.async_reset(seed)
+    infos = InfosCheck()
+    earlier: tuple[Buffers, Buffers] | None = None
+    for step in range(steps):
+        where = f"batch {step}"
+        batch = vecenv.recv()
+        rows = Buffers(
+            batch.observations,
+            batch.rewards,
+            batch.terminals,
+            batch.truncations,
+            batch.masks,
+            vecenv.final_observations,
+        )
+        held = Buffers._make(array.copy() for array in rows)
+        if earlier is not None:
+            due = "copies, made for each batch; is_copied=False if views are meant"
+            _check_unchanged(*earlier, f"batch {step - 1}", f"{where} was received", due)
+        check_rows(rows, layout, vecenv.agents_per_batch, where)
+        require(
+            batch.env_ids.shape == (vecenv.agents_per_batch,)
+            and len(np.unique(batch.env_ids)) == len(batch.env_ids)
+            and batch.env_ids.min() >= 0
+            and batch.env_ids.max() < vecenv.num_agents,
+            f"env_ids of {where} are {batch.env_ids}",
+            f"{vecenv.agents_per_batch} different rows out of {vecenv.num_agents}",
+        )
+        infos.check(batch.infos, where, rows)
+        env_indices = np.searchsorted(last_row_of, batch.env_ids)
+        _check_env_indices(batch.infos, np.unique(env_indices).tolist(), where)
+        actions = vecenv.action_space.sample()
+        given = actions.copy()
+        due = "rows that nobody writes to between recv and the send that answers them"
+        _check_unchanged(rows, held, where, "it was answered", due)
+        vecenv.send(actions)
+        check_actions(actions, given, f"the step after {where}")
+        earlier = (rows, held) if is_copied else None
+    vecenv.recv()
+
+
+def _check_call_order(vecenv: VectorEnv) -> None:
+    """Refuse a vectorizer that accepts steps before its first reset."""
+    vecenv.action_space.seed(0)
+    try:
+        vecenv.send(vecenv.action_space.sample())
+    except CallOrderError:
+        return
+    raise ContractError("send before reset was accepted. It must raise CallOrderError.")
+
+
+def _check_unchanged(rows: Buffers, held: Buffers, where: str, until: str, due: str) -> None:
+    for name, array, as_received in zip(Buffers._fields, rows, held, strict=True):
+        require(
+            array.tobytes() == as_received.tobytes(),
+            f"{name} of {where} changed before {until}",
+            due,
+        )
+
+
+def _check_env_indices(infos: Any, of_batch: list[int], where: str) -> None:
+    indices = getattr(infos, "env_indices", None)
+    require(
+        isinstance(indices, list)
+        and len(indices) == len(infos)
+        and set(indices) <= set(of_batch)
+        and indices == sorted(indices),
+        f"infos of {where}, {len(infos)} of them, have env_indices {indices}",
+        f"for each info the index of its environment, in order, out of those of the batch, "
+        f"{of_batch}: pufferlib.vector.Infos has extend_from",
+    )

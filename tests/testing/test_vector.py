@@ -1,0 +1,131 @@
+"""`check_vector` passes what keeps the contract, and names each breach of it."""
+
+import contextlib
+
+import numpy as np
+import pytest
+from contract_cases import Meddler, Tale, broken, count_in_one_info, view_in_info
+from environments import Population
+
+from pufferlib.exceptions import CallOrderError, ContractError
+from pufferlib.testing import check_vector
+from pufferlib.vector import Infos, Multiprocessing, Serial
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("is_copied", [False, True])
+@pytest.mark.parametrize("batch_size", [None, 2])
+def test_views_and_copies_and_pools_keep_the_contract(is_copied, batch_size):
+    vecenv = Multiprocessing(
+        Population, num_envs=4, num_workers=2, batch_size=batch_size, zero_copy=not is_copied
+    )
+    with contextlib.closing(vecenv):
+        check_vector(vecenv, steps=20, is_copied=is_copied)
+
+
+def test_views_that_are_promised_as_copies_are_found():
+    said = "Observations of batch 0 changed before batch 1 was received.* copies"
+    vecenv = Serial(Population, num_envs=2)
+    with contextlib.closing(vecenv), pytest.raises(ContractError, match=said):
+        check_vector(vecenv, steps=5, is_copied=True)
+
+
+def test_a_vectorizer_that_keeps_its_contract_passes_and_stays_open():
+    vecenv = Serial(Population, num_envs=2)
+    check_vector(vecenv, steps=20)
+    vecenv.reset(seed=0)
+    vecenv.close()
+
+
+class Eager(Serial):
+    """Takes steps before the first reset."""
+
+    def send(self, actions):
+        with contextlib.suppress(CallOrderError):
+            super().send(actions)
+
+
+def spoilt_batch(**changes):
+    """Return a Serial whose batches have fields replaced by functions of the batch."""
+
+    class Spoilt(Serial):
+        def recv(self):
+            batch = super().recv()
+            return batch._replace(**{name: new(batch) for name, new in changes.items()})
+
+    return Spoilt
+
+
+class Restless(Serial):
+    """Writes into a batch that is not yet answered: when actions for it are drawn."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.batch, sample = None, self.action_space.sample
+
+        def sample_and_write():
+            if self.batch is not None:
+                self.batch.rewards[:] += 1
+            return sample()
+
+        self.action_space.sample = sample_and_write
+
+    def recv(self):
+        self.batch = super().recv()
+        return self.batch
+
+
+def infos_of(*env_indices, extra=()):
+    infos = Infos()
+    for env_index in env_indices:
+        infos.extend_from(env_index, [{"from": env_index}])
+    infos.extend(extra)
+    return lambda batch: infos
+
+
+@pytest.mark.parametrize(
+    ("backend", "said"),
+    [
+        (Restless, "Rewards of batch 0 changed before it was answered"),
+        (spoilt_batch(infos=lambda batch: [{"a": 1}]), "Infos of batch 0.* env_indices None"),
+        (spoilt_batch(infos=infos_of(0, 2)), r"env_indices \[0, 2\].* of the batch, \[0, 1\]"),
+        (spoilt_batch(infos=infos_of(-1)), r"env_indices \[-1\]"),
+        (spoilt_batch(infos=infos_of(1, 0)), r"env_indices \[1, 0\].* in order"),
+        (spoilt_batch(infos=infos_of(1, extra=[{"a": 1}])), r", 2 of them, have env_indices \[1\]"),
+        (Eager, "send before reset was accepted"),
+        (spoilt_batch(env_ids=lambda batch: batch.env_ids * 0), "(?i)env_ids of batch 0 are"),
+        (spoilt_batch(env_ids=lambda batch: batch.env_ids + 1), "different rows out of 6"),
+        (spoilt_batch(rewards=lambda batch: batch.rewards[:-1]), r"Rewards of batch 0 are \(5,\)"),
+        (spoilt_batch(rewards=lambda batch: batch.rewards.astype(float)), "float64. Due is"),
+        (spoilt_batch(terminals=lambda batch: batch.terminals.astype(int)), "Terminals of batch"),
+        (spoilt_batch(masks=lambda batch: ~batch.masks), "masks False that are not zero"),
+        (spoilt_batch(observations=lambda batch: batch.observations[:, :-1]), "Observations of b"),
+        (spoilt_batch(infos=lambda batch: [{}]), "Infos of batch 0 are"),
+    ],
+)
+def test_a_vectorizer_that_breaks_its_contract_is_found(backend, said):
+    vecenv = backend(Population, num_envs=2)
+    with pytest.raises(ContractError, match=said):
+        check_vector(vecenv, steps=5)
+    vecenv.close()
+
+
+@pytest.mark.parametrize(
+    ("creator", "said"),
+    [
+        (Meddler, "The step after batch 0 changes the actions"),
+        (broken("step", count_in_one_info), "An info of batch 1 has changed after batch 2"),
+        (broken("step", view_in_info("rewards")), "An info of batch 1 holds a view of the rows"),
+    ],
+)
+def test_what_environments_do_to_a_vectorizers_caller_is_found(creator, said):
+    vecenv = Serial(creator, num_envs=2)
+    with contextlib.closing(vecenv), pytest.raises(ContractError, match=said):
+        check_vector(vecenv, steps=5)
+
+
+def test_a_vectorizers_observations_are_checked_part_by_part():
+    vecenv = Serial(Tale, [3], {"image": np.array([10, 9], np.uint8)}, num_envs=2)
+    said = r"Batch 3 has .* as 10 in space\['image'\]"
+    with contextlib.closing(vecenv), pytest.raises(ContractError, match=said):
+        check_vector(vecenv, steps=5)
