@@ -102,7 +102,7 @@ def write_table(path: Path, results: dict[str, dict[str, str]], num_envs: int, r
     lines = [
         f"`make bench-env ENV=all`: steps/s of agents, {num_envs} environments of each family's "
         f"first sample on {usable_cores()} cores, medians of {rounds} rounds, and in parentheses "
-        f"of their ratios to the first form; Python {platform.python_version()}, "
+        f"of their ratios to bare, else to one environment; Python {platform.python_version()}, "
         f"{datetime.date.today():%Y-%m-%d}.",
         "",
         f"| environment | {' | '.join(headings)} |",
