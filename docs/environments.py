@@ -36,12 +36,16 @@ TAIL = """
 
 These cannot be installed from a package index, so no extra can bring them:
 
-- **DeepMind Lab** is built with Bazel from its repository. Build its wheel; it speaks dm_env, which
-  `pufferlib/registry/_dm_env.py` adapts.
-- **MineRL** builds Minecraft from downloads as it is installed, and asks for Java 8. Install it by
-  its own instructions, and wrap what it makes as a Gymnasium environment.
-- **SMAC** and **SMACv2** need Blizzard's StarCraft II, a download of its own. Install the game, and
-  wrap `StarCraft2Env` as a PettingZoo environment.
+- **[DeepMind Lab](https://github.com/google-deepmind/lab)** is built with Bazel from its
+  repository. Build its wheel; it speaks dm_env, which `pufferlib/registry/_dm_env.py` adapts.
+- **[MineRL](https://github.com/minerllabs/minerl)** builds Minecraft from downloads as it is
+  installed, and asks for Java 8. Install it by its own instructions, and wrap what it makes as a
+  Gymnasium environment. `crafter` is a small world of the kind that is here.
+- **[SMAC](https://github.com/oxwhirl/smac)** and **[SMACv2](https://github.com/oxwhirl/smacv2)**
+  need Blizzard's StarCraft II, a download of its own. Install the game, and wrap `StarCraft2Env` as
+  a PettingZoo environment. SMAX, in [JaxMARL](https://github.com/FLAIROx/JaxMARL), plays such
+  battles without the game; its package asks for an older gymnasium than ours, so it needs a venv of
+  its own.
 
 A module for one of these is a file in `pufferlib/registry/`, see CONTRIBUTING.md.
 """

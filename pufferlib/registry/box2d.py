@@ -41,6 +41,8 @@ def make_env(
 ) -> Any:
     """Return the task `name`, flat, with episode statistics.
 
+    At an episode's end `info` has `episode_return` and `episode_length`.
+
     Args:
         name: one of `FAMILY.tasks`.
         render_mode: "rgb_array", which needs no display, or "human".

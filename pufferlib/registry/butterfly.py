@@ -39,6 +39,8 @@ def make_env(
     Pixels are reduced as the field does it, to the mean over each area; other observations stay as
     they are.
 
+    At the end of an agent's episode its info has `episode_return` and `episode_length`.
+
     Args:
         name: one of `FAMILY.tasks`.
         size: height and width in pixels that images are reduced to; None leaves them.

@@ -34,6 +34,8 @@ __getattr__ = lazily(Policy="pufferlib.models:Default")
 def make_env(name: str = FAMILY.default, render_mode: str | None = None, **kwargs: Any) -> Any:
     """Return the task `name`, flat, with episode statistics.
 
+    At an episode's end `info` has `episode_return` and `episode_length`.
+
     Args:
         name: one of `FAMILY.tasks`.
         render_mode: "rgb_array" or "human"; both need pygame.

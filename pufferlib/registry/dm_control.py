@@ -139,6 +139,8 @@ def make_env(
 
     It is built again for each `reset(seed=)`, as `dm_control.suite.load` does with that seed.
 
+    At an episode's end `info` has `episode_return` and `episode_length`.
+
     Args:
         name: one of `FAMILY.tasks`.
         render_mode: "rgb_array", or None. Without a display it is drawn with EGL or OSMesa, where

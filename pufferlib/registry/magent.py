@@ -42,6 +42,8 @@ def make_env(
 ) -> Any:
     """Return the task `name`, flat, with statistics of each agent's episode.
 
+    At the end of an agent's episode its info has `episode_return` and `episode_length`.
+
     Args:
         name: one of `FAMILY.tasks`.
         render_mode: "rgb_array" or "human"; both need pygame.

@@ -87,7 +87,8 @@ def make_env(
     one before it stands for it.
 
     With `num_envs` it is a native environment: that many games, each a row, which one call to C++
-    steps in this process. Each draws its levels by a generator of its own, from the one seed.
+    steps in this process. Each draws its levels by a generator of its own, from the one seed. That
+    is worth while where a step is short: docs/benchmarks.md has games for and against it.
 
     Args:
         name: one of `FAMILY.tasks`.

@@ -182,6 +182,7 @@ def test_families_extras_and_constraints_agree():
         for line in (ROOT / "constraints.txt").read_text().splitlines()
         if "==" in line
     }
+    assert set(extras) - set(FAMILIES) == {"bench", "dev", "plot", "ray", "test", "video", "wandb"}
     for name in FAMILIES:
         family = registry.load(name).FAMILY
         assert (family.package is None) == (name not in extras)

@@ -1,0 +1,22 @@
+"""The policy of Butterfly is convolutions where an agent sees pixels, linear layers elsewhere."""
+
+from contextlib import closing
+
+import pytest
+import torch
+
+from pufferlib import vector
+from pufferlib.models import Default
+from pufferlib.policies.pixels import NatureCNN
+from pufferlib.registry import butterfly
+
+
+@pytest.mark.parametrize(
+    ("task", "kind"), [("pistonball_v6", NatureCNN), ("knights_archers_zombies_v11", Default)]
+)
+def test_the_observation_decides(task, kind):
+    with closing(vector.make(butterfly.env_creator(task), num_envs=1)) as vecenv:
+        policy = butterfly.Policy(vecenv)
+        assert type(policy) is kind
+        _, values = policy(torch.as_tensor(vecenv.reset(seed=0)[0]))
+        assert values.shape == (vecenv.num_agents, 1)
