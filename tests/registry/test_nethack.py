@@ -92,6 +92,20 @@ def test_an_episode_reports_the_game_and_other_steps_report_nothing():
     assert info["experience_level"] == last[game.NLE_BL_XP] == 1
 
 
+@pytest.mark.parametrize(("limit", "is_reached"), [(11, True), (10, False)])
+def test_stepping_on_the_stairs_is_a_success_of_the_tasks_that_ask_for_it(limit, is_reached):
+    env = nethack.make_env("NetHackStaircase-v0", max_episode_steps=limit)
+    observation, info = env.reset(seed=1672)
+    screen = env.observation_layout.unflatten(observation)["chars"]
+    ((row, here),) = np.argwhere(screen == ord("@"))
+    assert chr(screen[row, here - 11]) == ">"  # in the next room, which is lit
+    for _ in range(limit):
+        assert info == {}
+        _, reward, terminated, truncated, info = env.step(env.unwrapped.actions.index(ord("h")))
+    assert (terminated, truncated, info["success"]) == (is_reached, not is_reached, is_reached)
+    assert (reward > 0.9) == is_reached
+
+
 def test_an_environment_is_made_again_from_its_spec():
     import gymnasium
 
