@@ -6,9 +6,10 @@ Install: make install ENV=bsuite
 Observations: Box(-inf, inf, (1, 1), float32) bandit, Box(-inf, inf, (1, 6), float32) cartpole,
 Box(-inf, inf, (1, 8), float32) cartpole_swingup, Box(-inf, inf, (10, 10), float32) deep_sea,
 Box(-inf, inf, (1, 2), float32) discounting_chain, Box(-inf, inf, (1, 3), float32) memory and
-mountain_car, Box(-inf, inf, (1, 4), float32) and wider umbrella; Box(0.0, 1.0, (10, 5), float32)
-catch. Actions: Discrete(11) bandit, Discrete(3) cartpole, catch and mountain_car, Discrete(2)
-deep_sea, memory and umbrella, Discrete(5) discounting_chain. One agent.
+mountain_car, Box(-inf, inf, (1, 4), float32) umbrella_distract, Box(-inf, inf, (1, 23), float32)
+umbrella_length; Box(0.0, 1.0, (10, 5), float32) catch. Actions: Discrete(11) bandit, Discrete(3)
+cartpole, catch and mountain_car, Discrete(2) deep_sea, memory and umbrella, Discrete(5)
+discounting_chain. One agent.
 Deterministic under a seed.
 Left out: the three mnist tasks, which download their digits.
 """

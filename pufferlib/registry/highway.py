@@ -4,13 +4,13 @@ Source: https://highway-env.farama.org   Licence: MIT
 Cite: Leurent 2018, An Environment for Autonomous Driving Decision-Making.
 Install: make install ENV=highway
 Observations: Box(-inf, inf, (5, 5), float32) highway, merge and roundabout: five vehicles, oneself
-first; (15, 7) exit and intersection, (5, 8) intersection-v1; Box(-inf, inf, (2, 12, 12), float32)
-racetrack; Box(0.0, 1.0, (3, 3, 5), float32) two-way and (3, 3, 16) u-turn; parking
-Dict('achieved_goal', 'desired_goal', 'observation': Box(-inf, inf, (6,), float64)); lane-keeping
-Dict('derivative', 'reference_state', 'state': Box(-inf, inf, (4, 1), float64)). Actions:
-Discrete(5), Discrete(3) intersection, Box(-1.0, 1.0, (2,), float32) parking and intersection-v1,
-Box(-1.0, 1.0, (1,), float32) racetrack and lane-keeping. One agent; intersection-multi-agent has
-two.
+first; Box(-inf, inf, (15, 7), float32) exit and intersection, Box(-inf, inf, (5, 8), float32)
+intersection-v1; Box(-inf, inf, (2, 12, 12), float32) racetrack; Box(0.0, 1.0, (3, 3, 5), float32)
+two-way and Box(0.0, 1.0, (3, 3, 16), float32) u-turn; parking Dict('achieved_goal', 'desired_goal',
+'observation': Box(-inf, inf, (6,), float64)); lane-keeping Dict('derivative', 'reference_state',
+'state': Box(-inf, inf, (4, 1), float64)). Actions: Discrete(5), Discrete(3) intersection, Box(-1.0,
+1.0, (2,), float32) parking and intersection-v1, Box(-1.0, 1.0, (1,), float32) racetrack and
+lane-keeping. One agent; two agents intersection-multi-agent.
 Deterministic under a seed.
 Slow: tens of steps a second, most of them for the other drivers; highway-fast has fewer.
 """
@@ -57,7 +57,7 @@ FAMILY = Family(
         "u-turn-v0",
         "u-turn-v1",
     ),
-    samples=("parking-v0", "two-way-v0", "lane-keeping-v0"),
+    samples=("parking-v0", "two-way-v0", "lane-keeping-v0", "highway-fast-v0"),
 )
 __getattr__ = lazily(Policy="pufferlib.policies.by_observation:policy_of")
 

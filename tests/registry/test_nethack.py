@@ -107,8 +107,6 @@ def test_stepping_on_the_stairs_is_a_success_of_the_tasks_that_ask_for_it(limit,
 
 
 def test_an_environment_is_made_again_from_its_spec():
-    import gymnasium
-
     env = nethack.make_env(max_episode_steps=20)
     again = gymnasium.make(env.spec, disable_env_checker=True)
     np.testing.assert_array_equal(again.reset(seed=4)[0], env.reset(seed=4)[0])

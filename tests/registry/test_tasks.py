@@ -6,9 +6,9 @@ Seeds are tested with the samples of each family: with all it would take twice a
 import os
 import re
 import subprocess
-import sys
 
 import pytest
+from strict_python import STRICT_PYTHON
 
 from pufferlib import registry
 from pufferlib.registry.pokemon_red import ROM_VARIABLE
@@ -48,7 +48,7 @@ for task in sys.argv[2:]:
 def test_each_task_keeps_the_contract(name, tmp_path):
     tasks = tried(registry.load(name).FAMILY)
     result = subprocess.run(
-        [sys.executable, "-W", "ignore", "-X", "faulthandler", "-c", SCRIPT, name, *tasks],
+        [*STRICT_PYTHON, "-c", SCRIPT, name, *tasks],
         capture_output=True,
         text=True,
         timeout=590,

@@ -1,9 +1,9 @@
 """Every family, alive and stepping together in one process."""
 
 import subprocess
-import sys
 
 import pytest
+from strict_python import STRICT_PYTHON
 
 from pufferlib import registry
 
@@ -32,7 +32,7 @@ for env in envs.values():
 def test_all_families_live_in_one_process(order, tmp_path):
     script = SCRIPT.replace("registry.families()", order)
     result = subprocess.run(
-        [sys.executable, "-W", "ignore", "-X", "faulthandler", "-c", script],
+        [*STRICT_PYTHON, "-c", script],
         capture_output=True,
         text=True,
         timeout=380,
