@@ -1,10 +1,12 @@
 """What NLE and MiniHack environments need around them: seeds, time limits, statistics."""
 
+import warnings
 from pathlib import Path
 from typing import Any, SupportsFloat
 
 import gymnasium
 import numpy as np
+from numpy.typing import NDArray
 
 from pufferlib.environment import Info
 
@@ -26,6 +28,10 @@ class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Reco
     NLE reports its own time limit as terminated; its `end_status` is then ABORTED, and it is a
     truncation. Gymnasium's limit reports a death on the very last step as both; it is a death.
 
+    Where NLE ends an episode in the middle of a game, it quits that, and returns the empty screen
+    which is left; here it returns that of the last step. A game that is reset in its middle is quit
+    too: NetHack would keep its memory.
+
     MiniHack's rooms of MiniGrid are drawn by MiniGrid's generator, which gets a seed too.
 
     Args:
@@ -39,11 +45,14 @@ class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Reco
         self._is_seedable = is_seedable
         game: Any = env.unwrapped
         self._game = game
-        self._aborted = game.StepStatus.ABORTED
+        self._quit_game = game._quit_game
+        game._quit_game = self._quit_and_show_what_was
+        self._running, self._aborted = game.StepStatus.RUNNING, game.StepStatus.ABORTED
         self._successful = getattr(game.StepStatus, "TASK_SUCCESSFUL", None)
         self._generator: np.random.Generator | None = None
         self._blstats = np.zeros(27, np.int64)
         self._depth = 0
+        self._is_running = False
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -52,11 +61,16 @@ class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Reco
         if seed is not None and self._is_seedable:
             self._generator = np.random.default_rng(seed)
         game = self._game
+        if self._is_running:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", ".*smooth quitting of game failed")
+                self._quit_game(game.last_observation, False)
         Path(game.nethack._vardir, "record").write_bytes(b"")
         game._frozen_steps = 0  # what is counted for a time penalty; NLE does not begin anew
         if self._generator is not None:
             self._seed_game(*self._generator.integers(_LARGEST_SEED, size=3).tolist())
         observation, info = self.env.reset(seed=seed, options=options)
+        self._is_running = True
         self._depth = 0
         self._note()
         return observation, info
@@ -64,6 +78,7 @@ class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Reco
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, Info]:
         """Take one step; return (observation, reward, terminated, truncated, info)."""
         observation, reward, terminated, truncated, info = self.env.step(action)
+        self._is_running = info["end_status"] == self._running
         self._note()
         if terminated or truncated:
             is_aborted = info["end_status"] == self._aborted
@@ -80,6 +95,13 @@ class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Reco
         if hasattr(self._game, "minigrid_env"):
             rooms = self._game.minigrid_env.unwrapped
             rooms.np_random = np.random.default_rng(level)  # drawn from by its next reset
+
+    def _quit_and_show_what_was(self, observation: tuple[NDArray[Any], ...], done: bool) -> None:
+        """Do as NLE's `_quit_game`, and leave its arrays as they were."""
+        held = [array.copy() for array in observation]
+        self._quit_game(observation, done)
+        for array, as_it_was in zip(observation, held, strict=True):
+            array[...] = as_it_was
 
     def _note(self) -> None:
         blstats = self._game.last_observation[self._game._blstats_index]

@@ -4,7 +4,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from pufferlib.registry import nethack
+from pufferlib.registry import minihack, nethack
 from pufferlib.testing import check_env
 
 
@@ -52,6 +52,22 @@ def test_the_time_limit_truncates_and_does_not_terminate(is_own):
         _, _, terminated, truncated, info = env.step(0)
         assert (terminated, truncated) == (False, step == 10)
     assert info["episode_length"] == 10
+
+
+@pytest.mark.parametrize("family", [nethack, minihack], ids=["nethack", "minihack"])
+def test_the_last_screen_of_a_time_limit_is_that_of_the_game_going_on(family):
+    def play(limit):
+        env = family.make_env()
+        env.unwrapped._max_episode_steps = limit  # NLE's own, at which it leaves the game
+        env.reset(seed=3)
+        for step in range(20):
+            observation, _, _, truncated, info = env.step(step % 8)
+        assert truncated == (limit == 20)
+        return env.observation_layout.unflatten(observation)["blstats"], observation, info
+
+    blstats, cut, info = play(20)
+    np.testing.assert_array_equal(cut, play(21)[1])
+    assert info["turns"] == blstats[20] > 0  # NLE_BL_TIME
 
 
 def test_a_death_on_the_last_step_terminates():
