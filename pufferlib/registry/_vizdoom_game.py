@@ -2,7 +2,12 @@
 
 import contextlib
 import copy
+import os
+import shlex
+import shutil
 import tempfile
+import threading
+from pathlib import Path
 from typing import Any, SupportsFloat
 
 import gymnasium
@@ -27,11 +32,15 @@ def resolution_of(name: str) -> Any:
     return getattr(vizdoom.ScreenResolution, f"RES_{name}")
 
 
+_STARTING = threading.Lock()  # a game that starts needs its names, until it has
+
+
 class DoomGame(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Keep the game's files out of the working directory, and its ends apart.
 
     The game starts with the first reset, and again with each seed, in a temporary directory, where
-    it leaves its settings and an empty directory; both go with `close`.
+    it leaves its settings and an empty directory; both go with `close`. It is a process of its own:
+    where this one is killed, it ends too, and its shared memory with both (Linux).
 
     A finished game shows no screen, for which ViZDoom returns zeros; here it is the screen before.
     A timeout is reported as terminated and truncated; here it is truncated.
@@ -42,8 +51,10 @@ class DoomGame(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._directory = tempfile.TemporaryDirectory(prefix="vizdoom-", ignore_cleanup_errors=True)
         game: Any = env.unwrapped
         self._game = game
-        variables = game.game.get_available_game_variables()
-        self._names = [variable.name.lower() for variable in variables]
+        launcher = Path(self._directory.name, "vizdoom")
+        if _write_launcher(launcher):
+            game.game.set_vizdoom_path(str(launcher))
+        self._variables = game.game.get_available_game_variables()
         self._last: Any = None
 
     def reset(
@@ -52,8 +63,12 @@ class DoomGame(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Start an episode; return (observation, info)."""
         if seed is not None and self._game.game.is_running():
             self._game.game.close()  # a game that has been played does not forget all of it
-        with contextlib.chdir(self._directory.name):
+        if self._game.game.is_running():
             self._last, info = self.env.reset(seed=seed, options=options)
+        else:
+            with _STARTING, contextlib.chdir(self._directory.name):
+                self._last, info = self.env.reset(seed=seed, options=options)
+                _remove_names_of_shared_memory()
         return self._last, info
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, Info]:
@@ -63,11 +78,36 @@ class DoomGame(gymnasium.Wrapper[Any, Any, Any, Any]):
             observation = copy.deepcopy(self._last)
         self._last = observation
         if terminated or truncated:
-            values = observation.get("gamevariables", ())
-            info = dict(info, **dict(zip(self._names, map(float, values), strict=True)))
+            get = self._game.game.get_game_variable  # the screen before has not all of it
+            info = dict(info, **{each.name.lower(): float(get(each)) for each in self._variables})
         return observation, reward, bool(terminated and not truncated), bool(truncated), info
 
     def close(self) -> None:
         """End the game, and remove its directory."""
         super().close()
         self._directory.cleanup()
+
+
+def _write_launcher(path: Path) -> bool:
+    """Write a program that starts the game so that the kernel kills it when its starter has died.
+
+    Returns:
+        It can be run. Elsewhere than on Linux, or where temporary files cannot be run, it cannot.
+    """
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        return False
+    engine = Path(vizdoom.__file__).with_name("vizdoom")
+    start = shlex.join(["exec", setpriv, "--pdeathsig", "KILL", str(engine)])
+    path.write_text(f'#!/bin/sh\n{start} "$@"\n')
+    path.chmod(0o700)
+    return os.access(path, os.X_OK)
+
+
+def _remove_names_of_shared_memory() -> None:
+    """Leave no names for the shared memory of games that run: it goes with those who hold it."""
+    with contextlib.suppress(OSError):  # there is no /proc
+        mapped = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines()}
+        for name in mapped:
+            if name.startswith("/dev/shm/ViZDoom"):
+                os.unlink(name)

@@ -1,6 +1,11 @@
 """ViZDoom: nothing in the working directory, a last screen, ends told apart."""
 
+import contextlib
 import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -56,6 +61,18 @@ def test_a_timeout_truncates_and_shows_the_screen_before():
 
 
 @pytest.mark.timeout(120)
+def test_what_is_told_at_the_end_is_of_the_end():
+    env = family.make_env("VizdoomDefendCenter-v1")
+    env.reset(seed=0)
+    info = {}
+    while not info:
+        _, _, terminated, truncated, info = env.step(0)
+    env.close()
+    assert (terminated, truncated) == (True, False)
+    assert info["health"] <= 0  # nobody defends the center
+
+
+@pytest.mark.timeout(120)
 def test_a_map_of_freedoom_seeded_again_is_played_again():
     env = family.make_env("VizdoomFreedoom1E1M1-S1-v0")
     still = np.zeros(env.action_space.shape, np.int8)
@@ -65,6 +82,41 @@ def test_a_map_of_freedoom_seeded_again_is_played_again():
 
     np.testing.assert_array_equal(play(), play())
     env.close()
+
+
+@pytest.mark.timeout(60)
+def test_nothing_of_a_game_stays_when_its_process_is_killed():
+    script = """
+import os, time
+from pufferlib.registry import vizdoom
+env = vizdoom.make_env()
+env.reset(seed=0)
+env.reset()
+print(env.unwrapped.game.get_state().number, flush=True)
+time.sleep(50)
+"""
+    before = set(os.listdir("/dev/shm"))
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout.readline()
+            (engine,) = descendants_of(process.pid)
+            left = set(os.listdir("/dev/shm")) - before
+        finally:
+            process.kill()
+    assert not any(name.startswith("ViZDoom") for name in left)
+    wait_for_end_of(engine)
+
+
+def descendants_of(pid):
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+
+
+def wait_for_end_of(pid):
+    """Return when a process, which is no child of this one, runs no more."""
+    with contextlib.suppress(FileNotFoundError):
+        while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+            time.sleep(0.01)
 
 
 def test_a_resolution_that_is_not_suggests_the_nearest():
