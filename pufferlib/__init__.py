@@ -13,6 +13,7 @@ _SUBMODULES = (
     "benchmark",
     "bounded_spaces",
     "config",
+    "cores",
     "emulation",
     "environment",
     "exceptions",

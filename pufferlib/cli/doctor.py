@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from pufferlib.cli.envs import installed_samples
+from pufferlib.cores import cgroup_quota
 from pufferlib.emulation.twin import IS_COMPILED
 from pufferlib.vector import usable_cores
-from pufferlib.vector.cores import cgroup_quota
 from pufferlib.vector.memory import RowMemory
 
 _NEEDED_DRIVERS = {"12": 525, "13": 580}  # least driver of a CUDA major version (NVIDIA's notes)

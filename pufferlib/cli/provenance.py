@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
+from pufferlib.cores import usable_cores
 from pufferlib.registry import Family
-from pufferlib.vector.cores import usable_cores
 
 _PACKAGE = Path(__file__).parents[1]
 _LIBRARIES = ("pufferlib", "torch", "numpy", "gymnasium")

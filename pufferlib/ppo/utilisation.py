@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from pufferlib.vector.cores import usable_cores
+from pufferlib.cores import usable_cores
 
 _INTERVAL_S = 1.0
 _GIB = 2**30

@@ -51,7 +51,7 @@ class AtariGame(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordCon
         self._stack = np.zeros((frame_stack, *self._size), np.uint8)
         self.observation_space = gymnasium.spaces.Box(0, 255, self._stack.shape, np.uint8)
         self._return, self._length, self._lives = 0.0, 0, 0
-        self._is_next_life = False
+        self._is_next_life = self._serves = False
 
     @property
     def _ale(self) -> Any:
@@ -62,6 +62,7 @@ class AtariGame(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordCon
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.uint8], Info]:
         """Start a game, or the next life of this one; return (observation, {})."""
+        self._serves = self._presses_fire and seed is None and self._is_next_life
         if seed is not None or not self._is_next_life:
             self._start_game(seed, options)
         self._is_next_life = False
@@ -69,7 +70,9 @@ class AtariGame(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordCon
 
     def step(self, action: Any) -> tuple[NDArray[np.uint8], float, bool, bool, Info]:
         """Take one step; return (observation, reward, terminated, truncated, info)."""
-        reward, terminated, truncated = self._act(self._actions[action])
+        pressed = ale_py.Action.FIRE if self._serves else self._actions[action]
+        self._serves = False
+        reward, terminated, truncated = self._act(pressed)
         self._stack[:-1] = self._stack[1:]
         self._stack[-1] = self._frame()
         self._return += reward

@@ -1,14 +1,16 @@
 """Many Atari games as one native environment, over ALE's own threads."""
 
-import os
+import multiprocessing
 from typing import Any
 
+import ale_py
 import gymnasium
 import numpy as np
 from ale_py.vector_env import AtariVectorEnv
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
+from pufferlib.cores import usable_cores
 from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
 from pufferlib.exceptions import ArgumentError
 
@@ -23,7 +25,8 @@ class AtariGames(PufferEnv):
     Args: as of `pufferlib.registry.atari.make_env`.
         name: the task.
         num_envs: how many games.
-        num_threads: that play them; None for one a core, at most `num_envs`.
+        num_threads: that play them; None for one a usable core, in a worker process for one, and at
+            most `num_envs`.
         game: options of the games, as `AtariVectorEnv` takes them.
         buffers: rows to write into; allocated here if None.
     """
@@ -51,7 +54,7 @@ class AtariGames(PufferEnv):
         self._games: Any = AtariVectorEnv(
             gymnasium.spec(name).kwargs["game"],
             num_envs,
-            num_threads=num_threads or min(num_envs, len(os.sched_getaffinity(0))),
+            num_threads=num_threads or min(num_envs, _threads()),
             autoreset_mode=AutoresetMode.SAME_STEP,
             img_height=screen_size,
             img_width=screen_size,
@@ -68,6 +71,10 @@ class AtariGames(PufferEnv):
         self.single_action_space = self._games.single_action_space
         self.num_agents = num_envs
         self._episodic_life, self._clip_rewards = episodic_life, clip_rewards
+        pressed = [*self._games.ale.get_action_set()]
+        has_fire = fire_on_reset and ale_py.Action.FIRE in pressed
+        self._fire = pressed.index(ale_py.Action.FIRE) if has_fire else None
+        self._serves = np.zeros(num_envs, np.bool_)  # games of which a life has just begun
         self._returns, self._lengths = np.zeros(num_envs), np.zeros(num_envs, np.int64)
         self._lives = np.zeros(num_envs, np.int64)
         self._random: np.random.Generator | None = None
@@ -87,10 +94,13 @@ class AtariGames(PufferEnv):
         self.rewards[:], self.terminals[:], self.truncations[:] = 0, False, False
         self.masks[:] = True
         self._returns[:], self._lengths[:], self._lives[:] = 0, 0, info["lives"]
+        self._serves[:] = False
         return self.observations, []
 
     def step(self, actions: NDArray[Any]) -> StepResult:
         """Step all games; return (observations, rewards, terminals, truncations, infos)."""
+        if self._fire is not None:
+            actions = np.where(self._serves, self._fire, actions)
         frames, rewards, terminals, truncations, info = self._games.step(actions)
         self._returns += rewards
         self._lengths += 1
@@ -129,4 +139,9 @@ class AtariGames(PufferEnv):
         is_lost[over] = False
         self.terminals |= is_lost
         self.final_observations[is_lost] = self.observations[is_lost]
-        self._lives[:] = lives
+        self._lives[:], self._serves[:] = lives, is_lost
+
+
+def _threads() -> int:
+    """Return how many threads suit this process: the workers of a vectorizer share the cores."""
+    return usable_cores() if multiprocessing.parent_process() is None else 1

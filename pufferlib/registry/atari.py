@@ -10,6 +10,7 @@ Discrete(4) Breakout, Discrete(18) MontezumaRevenge, 3 to 18 by game; all 18 wit
 Deterministic under a seed; sticky actions are drawn from it too.
 """
 
+import numbers
 from typing import Any
 
 from pufferlib.exceptions import ArgumentError
@@ -171,7 +172,8 @@ def make_env(
         frame_stack: frames of an observation; 1 suits a policy with memory.
         screen_size: height and width of a frame, pixels.
         noop_max: most no-ops at the start of a game; 0 for none.
-        fire_on_reset: press FIRE for one frame at the start of a game, where the game has it.
+        fire_on_reset: press FIRE, where the game has it: for a frame at the start of a game, and in
+            place of the first action of each further life that `episodic_life` makes an episode.
         episodic_life: the loss of a life terminates an episode; the next goes on from there, on the
             same frames, until the game is over (Mnih et al. 2015). A seed begins a new game.
         clip_rewards: rewards are their signs.
@@ -180,18 +182,18 @@ def make_env(
         full_action_space: all 18 actions, whether or not the game knows them.
         max_frames: truncates a game; half an hour by default.
         render_mode: "rgb_array", "human" or None.
-        num_threads: of a native environment; one for each core, and at most `num_envs`, if None.
+        num_threads: of a native environment; if None, one for each usable core, in a worker process
+            one, and at most `num_envs`.
         **kwargs: passed to ALE (`mode`, `difficulty`); not for native environments.
 
     Raises:
         ArgumentError: an option out of its range, or that a native environment does not have.
     """
     FAMILY.check(name)
-    _check(frame_skip, frame_stack, screen_size, noop_max, repeat_action_probability)
+    whole = {"frame_skip": frame_skip, "frame_stack": frame_stack, "screen_size": screen_size}
+    _check({**whole, "max_frames": max_frames}, noop_max, repeat_action_probability)
     play: dict[str, Any] = {
-        "frame_skip": frame_skip,
-        "frame_stack": frame_stack,
-        "screen_size": screen_size,
+        **whole,
         "noop_max": noop_max,
         "fire_on_reset": fire_on_reset,
         "episodic_life": episodic_life,
@@ -208,10 +210,11 @@ def make_env(
     gymnasium.register_envs(ale_py)
     ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)  # else each game prints a banner
     if num_envs is not None:
+        if render_mode == "human":
+            kwargs = kwargs | {"render_mode": render_mode}
         if kwargs:
-            raise ArgumentError(
-                f"Native Atari games have no option {', '.join(kwargs)}. Leave out num_envs."
-            )
+            options = ", ".join(f"{name}={value!r}" for name, value in kwargs.items())
+            raise ArgumentError(f"Native Atari games have no {options}. Leave out num_envs.")
         from pufferlib.registry._atari_native import AtariGames
 
         return AtariGames(name, num_envs, num_threads, game, **play)
@@ -224,13 +227,15 @@ def make_env(
     return GymnasiumPufferEnv(AtariGame(env, **play))
 
 
-def _check(frame_skip: int, frame_stack: int, size: int, noop_max: int, sticky: float) -> None:
-    if min(frame_skip, frame_stack, size) < 1 or noop_max < 0 or not 0 <= sticky <= 1:
-        raise ArgumentError(
-            f"frame_skip, frame_stack and screen_size must be at least 1, noop_max at least 0, and "
-            f"repeat_action_probability in [0, 1]; got {frame_skip}, {frame_stack}, {size}, "
-            f"{noop_max} and {sticky}."
-        )
+def _check(counts: dict[str, int], noop_max: int, sticky: float) -> None:
+    for name, value in (counts | {"noop_max": noop_max}).items():
+        least = 0 if name == "noop_max" else 1
+        if not isinstance(value, numbers.Integral) or value < least:
+            raise ArgumentError(
+                f"{name} must be a whole number of at least {least}; got {value!r}."
+            )
+    if not 0 <= sticky <= 1:
+        raise ArgumentError(f"repeat_action_probability must be in [0, 1]; got {sticky!r}.")
 
 
 env_creator = creator_of(FAMILY, make_env)

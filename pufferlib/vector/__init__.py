@@ -16,9 +16,9 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from pufferlib.cores import usable_cores
 from pufferlib.exceptions import ArgumentError, UnknownNameError, suggestion
 from pufferlib.vector.batch import Batch, Infos
-from pufferlib.vector.cores import usable_cores
 from pufferlib.vector.gymnasium_env import to_gymnasium
 from pufferlib.vector.interface import VectorEnv
 from pufferlib.vector.multiprocess import Multiprocessing

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from pufferlib.cores import usable_cores
 from pufferlib.emulation.creation import creator_arguments
 from pufferlib.exceptions import ArgumentError
-from pufferlib.vector.cores import usable_cores
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ import math
 import os
 from typing import Any
 
+from pufferlib.cores import usable_cores
 from pufferlib.exceptions import ArgumentError, NotInstalledError
-from pufferlib.vector.cores import usable_cores
 
 _leases: set["Lease"] = set()  # all that rely on a Ray which `join` began
 

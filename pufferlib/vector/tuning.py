@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from pufferlib.cores import CGROUP_ROOT, usable_cores
 from pufferlib.exceptions import ArgumentError
 from pufferlib.vector.arguments import Creation, count, creations
-from pufferlib.vector.cores import CGROUP_ROOT, usable_cores
 from pufferlib.vector.env_profile import EnvProfile, profile
 from pufferlib.vector.interface import VectorEnv
 from pufferlib.vector.multiprocess import Multiprocessing

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pufferlib.emulation import native
 from pufferlib.exceptions import ArgumentError
 from pufferlib.registry import atari
 from pufferlib.testing import check_env
@@ -110,6 +111,20 @@ def test_a_lost_life_ends_an_episode_and_the_game_goes_on():
     assert lives() == 5
 
 
+@pytest.mark.parametrize("num_envs", [None, 1])
+@pytest.mark.parametrize("presses_fire", [True, False])
+def test_the_ball_is_served_in_each_life_if_fire_is_pressed(num_envs, presses_fire):
+    kwargs = {"episodic_life": True, "fire_on_reset": presses_fire, **CALM}
+    env = native(atari.make_env("ALE/Breakout-v5", num_envs, **kwargs))
+    env.reset(seed=0)
+    stay, left, lives = np.array([0]), np.array([3]), 0
+    for _ in range(200):
+        env.step(left if lives == 0 else stay)  # the paddle out of the way; who stays, never serves
+        lives += int(env.terminals[0])
+    # A ball that nobody returns is lost in 20 to 30 steps, and a game has five.
+    assert (lives >= 5) if presses_fire else (lives == 0)
+
+
 def test_a_seed_starts_a_new_game_in_the_middle_of_one():
     env = atari.make_env(episodic_life=True)
     first = env.reset(seed=7)[0]
@@ -180,10 +195,14 @@ def test_the_screen_is_a_picture_without_a_display():
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
-        ({"frame_skip": 0}, "must be at least 1"),
+        ({"frame_skip": 0}, "of at least 1; got 0"),
         ({"repeat_action_probability": 2}, r"in \[0, 1\]"),
         ({"num_envs": 0}, "num_envs and num_threads must be at least 1"),
-        ({"num_envs": 2, "mode": 1}, "no option mode. Leave out num_envs"),
+        ({"num_envs": 2, "mode": 1}, "no mode=1. Leave out num_envs"),
+        ({"num_envs": 2, "render_mode": "human"}, "no render_mode='human'. Leave out num_envs"),
+        ({"frame_skip": 2.5}, "frame_skip must be a whole number of at least 1; got 2.5"),
+        ({"max_frames": -3}, "max_frames must be a whole number of at least 1; got -3"),
+        ({"noop_max": -1}, "noop_max must be a whole number of at least 0; got -1"),
     ],
 )
 def test_an_option_out_of_range_is_refused(kwargs, message):

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
+from pufferlib.cores import cgroup_quota
 from pufferlib.vector import usable_cores
-from pufferlib.vector.cores import cgroup_quota
 
 
 @pytest.mark.parametrize(
