@@ -1,5 +1,6 @@
 """A network for small worlds of cells: what stands in each is a number, or several."""
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,11 @@ class GridPolicy(HiddenState):
             for index, field, choices in self._others
         ]
         return self.joined(torch.cat(parts, 1)), None
+
+
+# The shape does not tell which axis is the channels' where a grid has fewer cells each way.
+channels_first = functools.partial(GridPolicy, is_channels_first=True)
+channels_last = functools.partial(GridPolicy, is_channels_first=False)
 
 
 class _Cells(nn.Module):

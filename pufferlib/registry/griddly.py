@@ -65,7 +65,7 @@ FAMILY = Family(
         "GDY-GriddlyRTS-v0",  # players that name the cell which acts
     ),
 )
-__getattr__ = lazily(Policy="pufferlib.policies.grid:GridPolicy")
+__getattr__ = lazily(Policy="pufferlib.policies.grid:channels_first")
 
 
 def make_env(

@@ -202,7 +202,7 @@ FAMILY = Family(
         "BabyAI-BossLevel-v0",
     ),
 )
-__getattr__ = lazily(Policy="pufferlib.policies.grid:GridPolicy")
+__getattr__ = lazily(Policy="pufferlib.policies.grid:channels_last")
 
 # BabyAI's longest is "a after you b", a and b each "put the grey ball in front of you next to the
 # grey ball in front of you and" another one: 305 characters.

@@ -10,7 +10,7 @@ from gymnasium.spaces import Box, Dict, Discrete, Text
 from pufferlib.emulation import GymnasiumPufferEnv
 from pufferlib.exceptions import ArgumentError
 from pufferlib.models import LSTMWrapper
-from pufferlib.policies.grid import GridPolicy
+from pufferlib.policies.grid import GridPolicy, channels_first, channels_last
 
 CODES = Box(2, 6, (5, 4, 3), np.int16)
 LEVELS = Box(0.0, 5.0, (3, 7, 6), np.float32)
@@ -62,6 +62,20 @@ def test_numbers_are_taken_as_they_are_and_the_planes_may_be_named():
     torch.testing.assert_close(GridPolicy(env).cells(grid), grid)
     last = GridPolicy(env, is_channels_first=False).cells
     torch.testing.assert_close(last(grid), grid.permute(0, 3, 1, 2))
+
+
+@pytest.mark.parametrize("shape", [(7, 5, 6), (6, 5, 7), (3, 3, 3)])
+def test_named_planes_are_taken_whatever_the_sides_of_the_grid(shape):
+    env, _ = made(Box(0, 255, shape, np.uint8))
+    grid = torch.zeros(1, *shape, dtype=torch.uint8)
+    assert channels_first(env).cells(grid).shape[2:] == shape[1:]
+    assert channels_last(env).cells(grid).shape[2:] == shape[:2]
+    # A cell that changes, in all its planes, changes what stands for it and nothing else.
+    first, last = grid.clone(), grid.clone()
+    first[:, :, 2, 1] = last[:, 2, 1] = 9
+    for policy, other in ((channels_first(env), first), (channels_last(env), last)):
+        changed = (policy.cells(grid) != policy.cells(other)).any(1)[0]
+        assert changed.nonzero().tolist() == [[2, 1]]
 
 
 def test_the_row_of_an_absent_agent_passes():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from pufferlib.exceptions import ArgumentError
 from pufferlib.registry import griddly
@@ -113,6 +114,13 @@ def test_an_observation_stays_as_it_was():
     moved = [env.step(RIGHT)[0] for _ in range(2)]
     np.testing.assert_array_equal(first, kept)
     assert any(not np.array_equal(later, kept) for later in moved)
+
+
+def test_the_policy_takes_planes_for_planes_however_small_the_level():
+    env = griddly.make_env("GDY-Bait-v0")  # 5 x 6 cells, and more planes than that
+    assert env.unwrapped.observation_space.shape == (7, 5, 6)
+    grid = env.observation_layout.unflatten(env.reset(seed=0)[0])
+    assert griddly.Policy(env).cells(torch.tensor(grid)[None]).shape[2:] == (5, 6)
 
 
 def test_the_level_is_drawn_in_colours():

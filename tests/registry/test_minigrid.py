@@ -8,6 +8,7 @@ import gymnasium
 import minigrid as package  # registers the tasks
 import numpy as np
 import pytest
+import torch
 
 from pufferlib.registry import minigrid
 from pufferlib.testing import check_env
@@ -82,6 +83,16 @@ def test_a_mission_that_is_drawn_again_is_not_printed(capfd):
     for seed in range(5):
         bare.reset(seed=seed)
     assert "Sampling rejected" in capfd.readouterr().out
+
+
+def test_the_policy_embeds_cells_however_few_are_seen():
+    env = minigrid.make_env("MiniGrid-Empty-5x5-v0", agent_view_size=3)
+    cells = minigrid.Policy(env).cells
+    image = torch.zeros(1, 3, 3, 3, dtype=torch.uint8)  # column, row; object, colour, state
+    other = image.clone()
+    other[0, 2, 1] = torch.tensor([4, 3, 2])  # a locked door, minigrid.core.constants
+    changed = (cells(image) != cells(other)).any(1)[0]
+    assert changed.nonzero().tolist() == [[2, 1]]
 
 
 def test_it_renders_without_a_display():
