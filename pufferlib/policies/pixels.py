@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -18,7 +19,8 @@ class NatureCNN(HiddenState):
     """Three convolutions and a linear layer (Mnih et al. 2015, doi:10.1038/nature14236).
 
     The observation is a Box of three axes, (H, W, C) or (C, H, W), or of two, (H, W); or a Dict or
-    Tuple with one such Box, whose other leaves join after the convolutions. Bytes are scaled to
+    Tuple with one such Box, whose other leaves join after the convolutions. Of several with three
+    axes the image is the one of bytes; leading axes of length 1 do not count. Bytes are scaled to
     [0, 1]; other images are taken as they are.
 
     Args:
@@ -122,9 +124,10 @@ class _Parts:
             env.single_observation_space
         )
         self._image = _find_image(self._layout.fields)
-        shape = self._layout.fields[self._image].leaf.shape
+        shape = image_shape(self._layout.fields[self._image])
         if len(shape) == 2:
             shape, is_channels_first = (1, *shape), True
+        self._shape = shape
         if is_channels_first is None:
             is_channels_first = shape[0] <= shape[2]
         self._is_channels_first = is_channels_first
@@ -143,9 +146,7 @@ class _Parts:
         """Return the image, float32 (B, C, h, w), and the other leaves, each float32 (B, n)."""
         batch = observations.shape[0]
         found = leaves_of(unflatten(observations, self._layout))
-        image = found[self._image]
-        if image.dim() == 3:
-            image = image.unsqueeze(1)
+        image = found[self._image].reshape(batch, *self._shape)
         if not self._is_channels_first:
             image = image.permute(0, 3, 1, 2)
         # The order in which convolutions are fastest, on a CPU too: learning takes a third less.
@@ -158,11 +159,24 @@ class _Parts:
         return scaled, vectors
 
 
+def image_shape(field: Field) -> tuple[int, ...]:
+    """Return the shape of a leaf; where it has more than three axes, without the first of length 1.
+
+    So cameras of one frame, (1, H, W, C), are images.
+    """
+    shape = field.leaf.shape
+    while len(shape) > 3 and shape[0] == 1:
+        shape = shape[1:]
+    return shape
+
+
 def _find_image(fields: Sequence[Field]) -> int:
     """Return which of the leaves is the image."""
-    boxes = [(index, field.leaf) for index, field in enumerate(fields) if field.leaf.kind == "Box"]
-    found = [index for index, leaf in boxes if len(leaf.shape) == 3]
-    found = found or [index for index, leaf in boxes if len(leaf.shape) == 2]
+    boxes = [index for index, field in enumerate(fields) if field.leaf.kind == "Box"]
+    found = [index for index in boxes if len(image_shape(fields[index])) == 3]
+    if len(found) > 1:
+        found = [index for index in found if fields[index].leaf.dtype == np.uint8]
+    found = found or [index for index in boxes if len(fields[index].leaf.shape) == 2]
     if len(found) != 1:
         shapes = ", ".join(str(field.leaf.shape) for field in fields)
         raise ArgumentError(

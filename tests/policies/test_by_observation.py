@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from environments import Sampler
 from gymnasium.spaces import Box, Dict, Discrete
 
@@ -21,6 +22,8 @@ JOINTS = Box(-1, 1, (1, 6, 2), np.float64)
     [
         (IMAGE, NatureCNN),
         (Dict(screen=IMAGE, health=Box(0, 1, (2,))), NatureCNN),
+        (Dict(camera=Box(0, 255, (1, 40, 48, 3), np.uint8), joints=JOINTS), NatureCNN),
+        (Dict(one=IMAGE, other=IMAGE), Default),
         (GRID, GridPolicy),
         (Dict(grid=GRID, way=Discrete(4)), GridPolicy),
         (Box(-1, 1, (9,)), Default),
@@ -30,6 +33,9 @@ JOINTS = Box(-1, 1, (1, 6, 2), np.float64)
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_the_network_suits_the_observation(space, suits):
-    policy = policy_of(GymnasiumPufferEnv(Sampler(space)), hidden_size=32)
+    env = GymnasiumPufferEnv(Sampler(space))
+    policy = policy_of(env, hidden_size=32)
     assert type(policy) is suits
     assert policy.hidden_size == 32
+    observations = torch.tensor(env.reset(seed=0)[0][None])
+    assert policy(observations)[1].shape == (1, 1)
