@@ -49,7 +49,7 @@ class ProcgenGame(gymnasium.Env[Any, Any]):
         self._limit = time_limit(options)
         self._games: Any = None
         self._last = np.zeros(_OBSERVATIONS.shape, np.uint8)
-        self._length, self._is_fresh = 0, False
+        self._clock, self._is_fresh = 0, False
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -62,7 +62,7 @@ class ProcgenGame(gymnasium.Env[Any, Any]):
         elif not self._is_fresh:
             self._games.act(np.array([_RESTART]))
         self._see()
-        self._length, self._is_fresh = 0, True
+        self._clock, self._is_fresh = 0, True
         return self._last.copy(), {}
 
     def step(self, action: Any) -> tuple[NDArray[np.uint8], float, bool, bool, Info]:
@@ -70,12 +70,14 @@ class ProcgenGame(gymnasium.Env[Any, Any]):
         before = self._last
         self._games.act(np.array([action]))
         reward, is_over = self._see()
-        self._length += 1
+        self._clock += 1
         self._is_fresh = is_over
         if not is_over:
+            if _begun_again(self._games, self._options).size:
+                self._clock = 0
             return self._last.copy(), reward, False, False, {}
         info = _told(self._games.get_info()[0])
-        is_cut = self._length >= self._limit and not info["solved"]
+        is_cut = self._clock >= self._limit and not info["solved"]
         return before.copy(), reward, not is_cut, is_cut, info
 
     def render(self) -> Any:
@@ -114,6 +116,7 @@ class ProcgenGames(PufferEnv):
         self._options, self._limit = options, time_limit(options)
         self._games: Any = None
         self._returns, self._lengths = np.zeros(num_envs), np.zeros(num_envs, np.int64)
+        self._clocks = np.zeros(num_envs, np.int64)
         super().__init__(buffers)
 
     def reset(self, seed: int | None = None) -> tuple[NDArray[Any], list[Info]]:
@@ -126,7 +129,7 @@ class ProcgenGames(PufferEnv):
         self.observations[:] = self._games.observe()[1]["rgb"]
         self.rewards[:], self.terminals[:], self.truncations[:] = 0, False, False
         self.masks[:] = True
-        self._returns[:], self._lengths[:] = 0, 0
+        self._returns[:], self._lengths[:], self._clocks[:] = 0, 0, 0
         return self.observations, []
 
     def step(self, actions: NDArray[Any]) -> StepResult:
@@ -136,8 +139,10 @@ class ProcgenGames(PufferEnv):
         self.rewards[:] = rewards
         self._returns += rewards
         self._lengths += 1
+        self._clocks += 1
         self.terminals[:], self.truncations[:] = False, False
         infos = self._end(np.flatnonzero(firsts)) if firsts.any() else []
+        self._clocks[_begun_again(self._games, self._options)] = 0
         self.observations[:] = observations["rgb"]
         return self.observations, self.rewards, self.terminals, self.truncations, infos
 
@@ -154,17 +159,27 @@ class ProcgenGames(PufferEnv):
         infos = []
         for i in over:
             info = _told(told[i])
-            is_cut = self._lengths[i] >= self._limit and not info["solved"]
+            is_cut = self._clocks[i] >= self._limit and not info["solved"]
             self.terminals[i], self.truncations[i] = not is_cut, is_cut
             info["episode_return"] = float(self._returns[i])
             info["episode_length"] = int(self._lengths[i])
             infos.append(info)
-        self._returns[over], self._lengths[over] = 0, 0
+        self._returns[over], self._lengths[over], self._clocks[over] = 0, 0, 0
         return infos
 
 
 def _told(info: Info) -> Info:
     return {"solved": float(info["prev_level_complete"]), "level": int(info["prev_level_seed"])}
+
+
+def _begun_again(games: Any, options: dict[str, Any]) -> NDArray[np.intp]:
+    """Return the games whose clock has begun again within an episode.
+
+    With `use_sequential_levels` an episode goes on where a level is completed.
+    """
+    if not options.get("use_sequential_levels"):
+        return np.zeros(0, np.intp)
+    return np.flatnonzero([told["prev_level_complete"] for told in games.get_info()])
 
 
 def _make_games(count: int, options: dict[str, Any], seed: int | None) -> Any:

@@ -10,7 +10,7 @@ Deterministic under a seed: it draws the sequence of levels.
 
 from typing import Any
 
-from pufferlib.exceptions import ArgumentError
+from pufferlib.exceptions import ArgumentError, suggestion
 from pufferlib.registry._family import Family, creator_of, lazily
 
 FAMILY = Family(
@@ -66,6 +66,19 @@ _GAMES_OF_MODE = {  # asked for another, the C++ code ends the process
     ),
 }
 
+_OPTIONS = (  # others end the process, are ours to set, or hold for all games of the process
+    "center_agent",
+    "debug_mode",
+    "num_threads",
+    "paint_vel_info",
+    "restrict_themes",
+    "use_backgrounds",
+    "use_generated_assets",
+    "use_monochrome_assets",
+    "use_sequential_levels",
+)
+_LARGEST = 2**31 - 1  # of the numbers that the C++ code takes
+
 
 def make_env(
     name: str = FAMILY.default,
@@ -103,9 +116,11 @@ def make_env(
         **kwargs: passed to `ProcgenGym3Env` (`use_backgrounds`, `use_sequential_levels` ...).
 
     Raises:
-        ArgumentError: a mode that the game does not have, or arguments that do not go together.
+        ArgumentError: a mode that the game does not have, a number out of its range, an option that
+            there is not, or arguments that do not go together.
     """
     FAMILY.check(name)
+    _check_numbers(num_envs, {"num_levels": num_levels, "start_level": start_level, **kwargs})
     _check(name, distribution_mode, num_levels, start_level, num_envs, render_mode)
     from pufferlib.registry._procgen_games import ProcgenGame, ProcgenGames, game_options
 
@@ -124,6 +139,29 @@ def make_env(
     return GymnasiumPufferEnv(EpisodeStats(ProcgenGame(options, render_mode)))
 
 
+def _check_numbers(num_envs: int | None, options: dict[str, Any]) -> None:
+    """Refuse what the C++ code does not take: it would end the process."""
+    numbers = ("num_levels", "start_level")
+    for option, value in options.items():
+        if option not in (*numbers, *_OPTIONS):
+            raise ArgumentError(
+                f"Procgen takes no option {option!r}.{suggestion(option, _OPTIONS)} "
+                f"Give some of {', '.join(_OPTIONS)}."
+            )
+        if option in (*numbers, "debug_mode", "num_threads") and not _is_within(0, value):
+            raise ArgumentError(
+                f"{option} must be a whole number of at least 0 and at most {_LARGEST}; got "
+                f"{value!r}."
+            )
+    if num_envs is not None and not _is_within(1, num_envs):
+        raise ArgumentError(f"num_envs must be a whole number of at least 1; got {num_envs!r}.")
+
+
+def _is_within(least: int, value: Any) -> bool:
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return is_whole and least <= value <= _LARGEST
+
+
 def _check(
     name: str,
     mode: str,
@@ -136,11 +174,6 @@ def _check(
     if mode not in modes:
         raise ArgumentError(
             f"distribution_mode of {name} must be one of {', '.join(modes)}; got {mode!r}."
-        )
-    if num_levels < 0 or start_level < 0 or (num_envs is not None and num_envs < 1):
-        raise ArgumentError(
-            f"num_levels and start_level must be at least 0, and num_envs at least 1; got "
-            f"num_levels={num_levels}, start_level={start_level}, num_envs={num_envs}."
         )
     if mode == "exploration" and (num_levels or start_level):
         raise ArgumentError(

@@ -13,7 +13,7 @@ from pufferlib.testing import check_env
 
 pytest.importorskip("gym3")
 pytest.importorskip("cffi")
-STAY, RIGHT, RIGHT_UP = 4, 7, 8
+STAY, UP, RIGHT, RIGHT_UP = 4, 5, 7, 8
 ENDING_SOON = ("procgen-coinrun-v0", "procgen-bigfish-v0")  # at random, within 1,200 steps
 
 
@@ -76,6 +76,32 @@ def test_the_games_own_time_limit_is_a_truncation(num_envs):
         _, _, terminated, truncated, _ = env.step(action)
         assert not np.any(terminated)
         assert np.all(truncated) == np.any(truncated) == (step == 500)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("num_envs", [None, 16])
+def test_the_time_limit_of_sequential_levels_is_of_a_level(num_envs):
+    """Leaper pays where a level is completed, ends one after 500 steps, and is safe to begin in."""
+    settings = {"distribution_mode": "easy", "use_sequential_levels": True}
+    env = procgen.make_env("procgen-leaper-v0", num_envs, **settings)
+    env.reset(seed=5)
+    generator = np.random.default_rng(5)
+    count = num_envs or 1
+    steps, lengths = np.zeros(count, int), np.zeros(count, int)
+    late_deaths = 0
+    for _ in range(900):
+        actions = np.where(steps < 300, STAY, generator.choice([STAY, UP], count))
+        _, rewards, terminals, truncations, _ = env.step(actions if num_envs else actions[0])
+        terminals, truncations = np.atleast_1d(terminals), np.atleast_1d(truncations)
+        steps, lengths = steps + 1, lengths + 1
+        is_over = terminals | truncations
+        np.testing.assert_array_equal(truncations, is_over & (steps >= 500))
+        late_deaths += (terminals & (lengths > 500)).sum()
+        steps[is_over | np.atleast_1d(rewards > 0)] = 0
+        lengths[is_over] = 0
+        if num_envs is None and is_over[0]:
+            env.reset()
+    assert late_deaths
 
 
 @pytest.mark.parametrize("name", procgen.FAMILY.tasks)
@@ -160,8 +186,16 @@ def test_making_one_neither_needs_gym_nor_writes_anything():
     [
         ({"distribution_mode": "memory"}, r"must be one of easy, hard, exploration; got 'memory'"),
         ({"distribution_mode": "exploration", "num_levels": 3}, "Leave out num_levels"),
-        ({"num_levels": -1}, "must be at least 0"),
-        ({"num_envs": 0}, "num_envs at least 1"),
+        ({"num_levels": -1}, "num_levels must be .* at least 0 and at most 2147483647; got -1"),
+        ({"num_levels": 1.5}, "num_levels must be a whole number .* got 1.5"),
+        ({"num_levels": True}, "num_levels must be a whole number .* got True"),
+        ({"start_level": 1.0}, "start_level must be a whole number .* got 1.0"),
+        ({"start_level": 2**31}, "start_level must be .* at most 2147483647; got 2147483648"),
+        ({"num_threads": -1}, "num_threads must be .* at least 0 .* got -1"),
+        ({"num_envs": 0}, "num_envs must be a whole number of at least 1; got 0"),
+        ({"num_envs": 2.5}, "num_envs must be a whole number of at least 1; got 2.5"),
+        ({"use_bakgrounds": False}, "no option 'use_bakgrounds'. Did you mean 'use_backgrounds'"),
+        ({"env_name": "maze"}, "no option 'env_name'"),
         ({"render_mode": "human"}, "None or 'rgb_array'"),
         ({"render_mode": "rgb_array", "num_envs": 2}, "None with num_envs"),
     ],
