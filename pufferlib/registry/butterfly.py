@@ -58,6 +58,7 @@ def make_env(
 
     from pufferlib.emulation import PettingZooPufferEnv
     from pufferlib.exceptions import ArgumentError
+    from pufferlib.registry._butterfly_episode import ZombieEpisode
     from pufferlib.registry._butterfly_pixels import PixelAgents, sees_pixels
     from pufferlib.wrappers import MultiAgentEpisodeStats
 
@@ -67,6 +68,8 @@ def make_env(
             f"{name} draws nothing, and its observations would be black."
         )
     env = pettingzoo.make("parallel", f"butterfly/{name}", render_mode=render_mode, **kwargs)
+    if name.startswith("knights_archers_zombies"):
+        env = ZombieEpisode(env)
     if sees_pixels(env):
         env = PixelAgents(env, size=size, grey=grey, frames=frames)
     return PettingZooPufferEnv(MultiAgentEpisodeStats(env))

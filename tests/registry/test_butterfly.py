@@ -57,6 +57,24 @@ def test_vectors_stay_as_they_are():
         assert env.single_observation_space.shape == (27, 5)
 
 
+def test_the_first_zombie_comes_after_a_whole_interval_of_each_episode():
+    def play():
+        """Return what all agents see of 12 steps under a seed, and when there first is a zombie."""
+        seen, first = [env.reset(seed=3)[0]], None
+        for step in range(1, 13):
+            seen.append(env.step(dict.fromkeys(env.agents, 5))[0])  # 5 stands still
+            if first is None and env.unwrapped.zombie_list:
+                first = step
+        return seen, first
+
+    with closing(butterfly.make_env("knights_archers_zombies_v11", spawn_delay=10)) as env:
+        found, first = play()
+        assert first == 10
+        again, first = play()  # the reset is in the middle of an episode
+        assert first == 10
+        np.testing.assert_equal(again, found)
+
+
 def test_an_episode_that_ends_reports_its_return():
     with closing(butterfly.make_env("cooperative_pong_v6", max_cycles=3)) as env:
         env.reset(seed=0)
