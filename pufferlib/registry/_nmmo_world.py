@@ -3,10 +3,11 @@
 import functools
 from typing import Any
 
+import gymnasium
 import nmmo
 import numpy as np
 from nmmo.core.terrain import MapGenerator
-from nmmo.lib import seeding
+from nmmo.lib import seeding, spawn
 from numpy.typing import NDArray
 
 from pufferlib.environment import Info
@@ -51,11 +52,26 @@ class World(nmmo.Env):
             config.set(name, value)
         if not isinstance(config.PLAYER_N, int) or config.PLAYER_N < 1:
             raise ArgumentError(f"num_agents must be 1 or more, got {config.PLAYER_N!r}.")
+        places = len(spawn.get_edge_tiles(config))
+        if config.PLAYER_LOADER is spawn.SequentialLoader and places < config.PLAYER_N:
+            raise ArgumentError(
+                f"num_agents must be at most {places}, the places to begin at on a map with "
+                f"MAP_CENTER={config.MAP_CENTER}; got {config.PLAYER_N}. Give fewer, or a larger "
+                f"MAP_CENTER."
+            )
         config.set("PATH_MAPS", "")
         config.set("MAP_GENERATOR", _NoFiles)
         super().__init__(config)
         self.metadata = {"name": "nmmo", "render_modes": ["rgb_array"]}
         self.render_mode = render_mode
+
+    def observation_space(self, agent: int) -> gymnasium.Space[Any]:
+        """Return the observation space; the package's own method keeps every world alive."""
+        return self._obs_space
+
+    def action_space(self, agent: int) -> gymnasium.Space[Any]:
+        """Return the action space; the package's own method keeps every world alive."""
+        return self._atn_space
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         """Start an episode; return (observations, empty infos)."""

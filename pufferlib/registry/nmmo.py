@@ -65,7 +65,8 @@ def make_env(
             `HORIZON=256`, `NPC_N=16`, `MAP_N=8` ...
 
     Raises:
-        ArgumentError: a setting that there is not, or less than one agent.
+        ArgumentError: a setting that there is not, less than one agent, or more than there are
+            places to begin at (128 on the map of NMMO-Small).
     """
     FAMILY.check(name)
     from pufferlib.emulation import PettingZooPufferEnv

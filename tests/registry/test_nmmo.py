@@ -1,6 +1,8 @@
 """Neural MMO: the package's own game without its files, its deaths and its statistics."""
 
+import gc
 import os
+import weakref
 
 import nmmo
 import numpy as np
@@ -181,3 +183,20 @@ def test_a_setting_that_is_none_or_cannot_be_is_refused():
         family.make_env(SMALL, HORIZN=3)
     with pytest.raises(ArgumentError, match=r"num_agents must be 1 or more, got 0"):
         family.make_env(SMALL, num_agents=0)
+
+
+def test_there_is_a_place_to_begin_for_each_of_as_many_agents_as_are_allowed(make_small):
+    """The map's edge has four sides of 32 tiles."""
+    assert len(make_small(num_agents=128).reset(seed=0)[0]) == 128
+    with pytest.raises(ArgumentError, match=r"at most 128, .* MAP_CENTER=32; got 129\. Give fewer"):
+        family.make_env(SMALL, num_agents=129)
+
+
+def test_a_world_that_nobody_holds_is_freed():
+    env = family.make_env(SMALL, num_agents=2)
+    env.reset(seed=0)
+    world = weakref.ref(env.unwrapped)
+    env.close()
+    del env
+    gc.collect()
+    assert world() is None
