@@ -53,7 +53,9 @@ def make_env(
     from pufferlib.registry._agents import emulated
 
     module = importlib.import_module(f"magent2.environments.{name}")
-    return emulated(module.parallel_env(render_mode=render_mode, **kwargs))
+    env = module.parallel_env(render_mode=render_mode, **kwargs)
+    env.unwrapped.seed()  # the engine begins with the same in all of them
+    return emulated(env)
 
 
 env_creator = creator_of(FAMILY, make_env)

@@ -31,6 +31,18 @@ def test_a_task_keeps_the_contract_and_has_the_packages_agents(task):
         assert kinds_of_emulated(env) == kinds_of_bare(bare)
 
 
+def test_games_that_are_given_no_seed_differ():
+    def play():
+        with closing(native(magent.make_env())) as env:
+            env.reset()
+            moves = np.random.default_rng(0)
+            for _ in range(20):
+                env.step(moves.integers(env.single_action_space.n, size=env.num_agents))
+            return env.observations.copy()
+
+    assert not np.array_equal(play(), play())
+
+
 def test_rows_of_agents_that_have_died_are_absent_for_the_rest_of_the_episode():
     with closing(native(magent.make_env("combined_arms_v6", map_size=16, max_cycles=60))) as env:
         env.reset(0)
