@@ -1,10 +1,18 @@
 """A game of Stable Retro: found or told how to import, its frames skipped."""
 
+import os
 from typing import Any, SupportsFloat
 
 import gymnasium
 import stable_retro
-from stable_retro.data import Integrations, get_romfile_path, list_games
+from stable_retro.data import (
+    Integrations,
+    get_file_path,
+    get_romfile_path,
+    list_games,
+    list_scenarios,
+    list_states,
+)
 
 from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError, NotInstalledError, UnknownNameError, suggestion
@@ -16,7 +24,8 @@ def made(game: str, **kwargs: Any) -> gymnasium.Env[Any, Any]:
     Raises:
         UnknownNameError: Stable Retro knows no such game.
         NotInstalledError: it knows it, and its file has not been imported.
-        ArgumentError: this process has an environment already.
+        ArgumentError: the game has no such state, scenario or info, or this process has an
+            environment already.
     """
     kinds = kwargs.get("inttype", Integrations.DEFAULT)
     known = list_games(kinds)
@@ -29,6 +38,12 @@ def made(game: str, **kwargs: Any) -> gymnasium.Env[Any, Any]:
             f"The file of {game} has not been imported. If you own the game, run: "
             f"python -m stable_retro.import DIRECTORY, with the directory it is in."
         ) from error
+    for option, ending, known in (
+        ("state", ".state", list_states(game, kinds)),
+        ("scenario", ".json", list_scenarios(game, kinds)),
+        ("info", ".json", ["data"]),
+    ):
+        _check_file(game, option, ending, known, kwargs.get(option), kinds)
     try:
         env: gymnasium.Env[Any, Any] = stable_retro.make(game, **kwargs)
     except RuntimeError as error:
@@ -39,6 +54,21 @@ def made(game: str, **kwargs: Any) -> gymnasium.Env[Any, Any]:
             "that one first, or vectorize with backend Multiprocessing and num_workers=num_envs."
         ) from error
     return env
+
+
+def _check_file(
+    game: str, option: str, ending: str, known: list[str], name: Any, kinds: Integrations
+) -> None:
+    """Refuse the name of a file that is not there; the package would play without a scenario."""
+    if not isinstance(name, str):  # None and State.NONE name no file
+        return
+    is_path = option != "state" and name.endswith(ending)
+    file = name if name.endswith(ending) else name + ending
+    found = file if is_path else get_file_path(game, file, kinds)
+    if found is None or not os.path.isfile(found):
+        raise ArgumentError(
+            f"{game} has no {option} {name!r}.{suggestion(name, known)} It has: {', '.join(known)}."
+        )
 
 
 class Skip(gymnasium.Wrapper[Any, Any, Any, Any]):

@@ -56,7 +56,8 @@ def make_env(
     Raises:
         UnknownNameError: Stable Retro knows no such `game`.
         NotInstalledError: it knows it, and you have not imported its file.
-        ArgumentError: this process has an environment already.
+        ArgumentError: the game has no such state, scenario or info, the pictures cannot be
+            preprocessed so, or this process has an environment already.
     """
     FAMILY.check(name)
     from gymnasium.wrappers import TimeLimit
@@ -66,11 +67,16 @@ def make_env(
     from pufferlib.registry._stable_retro_game import Skip, made
     from pufferlib.wrappers import EpisodeStats
 
-    env: Any = Skip(made(game or name, render_mode=render_mode, **kwargs), frame_skip)
-    env = preprocessed(env, shrink=shrink, gray=gray, frame_stack=frame_stack)
-    if max_episode_steps is not None:
-        env = TimeLimit(env, max_episode_steps)
-    return GymnasiumPufferEnv(EpisodeStats(env))
+    bare = made(game or name, render_mode=render_mode, **kwargs)
+    try:
+        env: Any = Skip(bare, frame_skip)
+        env = preprocessed(env, shrink=shrink, gray=gray, frame_stack=frame_stack)
+        if max_episode_steps is not None:
+            env = TimeLimit(env, max_episode_steps)
+        return GymnasiumPufferEnv(EpisodeStats(env))
+    except Exception:
+        bare.close()  # or this process could not make another
+        raise
 
 
 env_creator = creator_of(FAMILY, make_env)

@@ -5,7 +5,7 @@ import contextlib
 import numpy as np
 import pytest
 import stable_retro as package
-from stable_retro.data import Integrations, get_romfile_path, list_games
+from stable_retro.data import Integrations, get_file_path, get_romfile_path, list_games
 
 from pufferlib.exceptions import ArgumentError, NotInstalledError, UnknownNameError
 from pufferlib.registry import stable_retro
@@ -42,6 +42,39 @@ def test_a_game_that_is_not_there_says_how_to_import_it():
         stable_retro.make_env(game="SonicTheHedgehog-Genesis-v0")
     with pytest.raises(UnknownNameError, match=r"no game 'Airstriker-Genesis'. Did you mean"):
         stable_retro.make_env(game="Airstriker-Genesis")
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"state": "Level2"}, r"no state 'Level2'\. Did you mean 'Level1'\? It has: Level1\."),
+        ({"scenario": "scenaro"}, r"no scenario 'scenaro'\. Did you mean 'scenario'\?"),
+        ({"scenario": "nope.json"}, r"no scenario 'nope\.json'\. It has: scenario\."),
+        ({"info": "nope"}, r"no info 'nope'\. It has: data\."),
+    ],
+)
+def test_a_file_that_the_game_does_not_have_is_refused(kwargs, message):
+    with pytest.raises(ArgumentError, match=message):
+        stable_retro.make_env(**kwargs)
+
+
+def test_the_files_that_the_game_has_are_taken_with_and_without_their_endings():
+    scenario = get_file_path("Airstriker-Genesis-v0", "scenario.json", Integrations.STABLE)
+    for files in (
+        {"state": "Level1", "scenario": "scenario", "info": "data"},
+        {"state": "Level1.state", "scenario": scenario},
+        {"state": package.State.NONE},
+    ):
+        with contextlib.closing(stable_retro.make_env(**files)) as env:
+            env.reset(seed=0)
+
+
+@pytest.mark.parametrize("kwargs", [{"shrink": 3}, {"frame_skip": 0}])
+def test_an_environment_that_was_refused_is_in_nobodys_way(kwargs):
+    with pytest.raises(ArgumentError, match="must") as refused:
+        stable_retro.make_env(**kwargs)
+    stable_retro.make_env().close()
+    assert refused.tb  # was held meanwhile, with all that its frames hold
 
 
 def test_the_newest_of_the_frames_is_the_games_gray_and_half_its_size(env):
