@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import gymnasium
-from highway_env.vehicle.behavior import IDMVehicle
+from highway_env.utils import class_from_path
 
 from pufferlib.environment import Info
 
@@ -13,20 +13,29 @@ _HABITS = ("DISTANCE_WANTED", "COMFORT_ACC_MAX", "COMFORT_ACC_MIN")
 _INTERSECTION = {"DISTANCE_WANTED": 7.0, "COMFORT_ACC_MAX": 6.0, "COMFORT_ACC_MIN": -3.0}
 
 
+_DRIVERS = "highway_env.vehicle.behavior.IDMVehicle"
+
+
 @contextlib.contextmanager
-def habits(wanted: dict[str, float]) -> Iterator[None]:
-    """Give all drivers some habits meanwhile, and those from before afterwards."""
-    before = {name: getattr(IDMVehicle, name) for name in _HABITS}
+def habits(config: dict[str, Any] | None, wanted: dict[str, float]) -> Iterator[None]:
+    """Give the other drivers of a config some habits meanwhile, and those from before afterwards.
+
+    Args:
+        config: of a highway-env task, or what differs from its own.
+        wanted: attributes of the drivers' class.
+    """
+    kind = class_from_path((config or {}).get("other_vehicles_type", _DRIVERS))
+    before = {name: vars(kind)[name] for name in _HABITS if name in vars(kind)}
     try:
-        _set(wanted)
+        for name, value in wanted.items():
+            setattr(kind, name, value)
         yield
     finally:
-        _set(before)
-
-
-def _set(values: dict[str, float]) -> None:
-    for name, value in values.items():
-        setattr(IDMVehicle, name, value)
+        for name in _HABITS:
+            if name in before:
+                setattr(kind, name, before[name])
+            elif name in vars(kind):
+                delattr(kind, name)  # what it inherits holds again
 
 
 class Drivers(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
@@ -35,36 +44,43 @@ class Drivers(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConst
     The intersections set them on the class that all environments share; here each call sets those
     of its own environment, and puts back what was there.
 
-    At an episode's end `info` is `crashed` and, of tasks that can be solved, `success`.
+    `info` is `crashed`, of several agents a tuple, and, of tasks that can be solved, `success`;
+    lane-keeping tells neither.
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
         gymnasium.utils.RecordConstructorArgs.__init__(self)
         gymnasium.Wrapper.__init__(self, env)
-        is_intersection = env.spec is not None and env.spec.id.startswith("intersection")
-        self._habits = _INTERSECTION if is_intersection else {}
+        task = "" if env.spec is None else env.spec.id
+        self._habits = _INTERSECTION if task.startswith("intersection") else {}
+        self._is_shared = "multi-agent" in task
+        self._world: Any = env.unwrapped
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, Info]:
         """Start an episode; return (observation, info)."""
-        with habits(self._habits):
+        with habits(self._world.config, self._habits):
             return self.env.reset(seed=seed, options=options)
 
     def step(self, action: Any) -> tuple[Any, Any, Any, Any, Info]:
         """Take one step; return (observation, reward, terminated, truncated, info)."""
-        with habits(self._habits):
+        with habits(self._world.config, self._habits):
             observation, reward, terminated, truncated, info = self.env.step(action)
-        reported = {"crashed": float(info["crashed"])} if "crashed" in info else {}
+        reported: Info = {}
+        if "crashed" in info:
+            reported["crashed"] = float(info["crashed"])
+        if self._is_shared:  # the package tells that of the first agent
+            vehicles = self._world.controlled_vehicles
+            reported["crashed"] = tuple(float(vehicle.crashed) for vehicle in vehicles)
         if "is_success" in info:
             reported["success"] = float(info["is_success"])
         return observation, reward, terminated, truncated, reported
 
     def render(self) -> Any:
         """Return a picture; highway-env's own is black where SDL has been told of no display."""
-        world: Any = self.unwrapped
-        if world.viewer is None:
+        if self._world.viewer is None:
             self.env.render()  # makes it
-        if world.viewer is not None:
-            world.viewer.enabled = True
+        if self._world.viewer is not None:
+            self._world.viewer.enabled = True
         return self.env.render()

@@ -12,8 +12,9 @@ from pufferlib.environment import Info
 class TupleAgents(pettingzoo.ParallelEnv[str, Any, Any]):
     """Give each item of an environment's Tuple spaces an agent of its own.
 
-    Rewards and ends that are not told apart hold for every agent. An agent that has terminated is
-    gone; the environment is given `idle` for it until all are.
+    Rewards and ends that are not told apart hold for every agent, and so does each value of a
+    step's info that is not a tuple. An agent that has terminated is gone; the environment is given
+    `idle` for it until all are.
 
     Args:
         env: its observations and actions are Tuples of one space each, over and over.
@@ -64,7 +65,7 @@ class TupleAgents(pettingzoo.ParallelEnv[str, Any, Any]):
             self._by_agent(self._each(rewards, float)),
             self._by_agent(self._each(terminated, bool)),
             self._by_agent(self._each(truncated, bool)),
-            {agent: dict(info) for agent in self.agents},
+            self._by_agent([_part(info, at) for at in range(len(self.possible_agents))]),
         )
         _, _, terminations, truncations, _ = result
         self.agents = [a for a in self.agents if not (terminations[a] or truncations[a])]
@@ -85,3 +86,8 @@ class TupleAgents(pettingzoo.ParallelEnv[str, Any, Any]):
         """Return the values of the agents that are there."""
         every = dict(zip(self.possible_agents, values, strict=True))
         return {agent: every[agent] for agent in self.agents}
+
+
+def _part(info: Info, number: int) -> Info:
+    """Return what an info tells one of the agents."""
+    return {key: told[number] if isinstance(told, tuple) else told for key, told in info.items()}

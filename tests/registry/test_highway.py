@@ -4,7 +4,7 @@ import gymnasium
 import highway_env  # registers the tasks
 import numpy as np
 import pytest
-from highway_env.vehicle.behavior import IDMVehicle
+from highway_env.vehicle.behavior import IDMVehicle, LinearVehicle
 
 from pufferlib.registry import highway
 
@@ -29,6 +29,25 @@ def test_an_intersection_does_not_change_the_drivers_of_others():
     env.step(IDLE)
     after = (IDMVehicle.DISTANCE_WANTED, IDMVehicle.COMFORT_ACC_MAX, IDMVehicle.COMFORT_ACC_MIN)
     assert after == before
+
+
+def test_drivers_of_another_class_have_the_habits_of_an_intersection_there_alone(monkeypatch):
+    names = ("DISTANCE_WANTED", "COMFORT_ACC_MAX", "COMFORT_ACC_MIN")
+    kind = "highway_env.vehicle.behavior.LinearVehicle"
+    options = {"config": {"other_vehicles_type": kind, "initial_vehicle_count": 3}}
+
+    def play(env):
+        """Return what is seen of a few steps."""
+        return [env.reset(seed=0)[0], *(env.step(IDLE)[0] for _ in range(4))]
+
+    found = play(highway.make_env("intersection-v2", **options))
+    assert [getattr(LinearVehicle, name) for name in names] == [10.0, 3.0, -5.0]
+    assert not set(names) & set(vars(LinearVehicle))  # inherits them
+    for name in names:  # so that what the package sets is undone
+        monkeypatch.setattr(LinearVehicle, name, 0.0)
+    bare = gymnasium.make("intersection-v2", disable_env_checker=True, **options)
+    np.testing.assert_array_equal(found, play(bare))
+    assert LinearVehicle.DISTANCE_WANTED == 7
 
 
 def test_the_time_is_up_truncates_and_a_crash_terminates():
@@ -72,6 +91,19 @@ def test_two_cars_have_their_own_rewards_and_ends(name):
         steps += 1
     assert 1 <= steps <= 4
     assert all(terminations.values()) or all(truncations.values())
+
+
+@pytest.mark.parametrize("name", ["intersection-multi-agent-v0", "intersection-multi-agent-v2"])
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_crash_is_told_to_the_car_that_had_it(name, number):
+    env = highway.make_env(name, config={"initial_vehicle_count": 1, "duration": 2})
+    env.reset(seed=0)
+    env.unwrapped.controlled_vehicles[number].crashed = True
+    told = {}
+    while env.agents:
+        infos = env.step(dict.fromkeys(env.agents, IDLE))[-1]
+        told |= {agent: info["crashed"] for agent, info in infos.items() if "crashed" in info}
+    assert told == {"agent_0": float(number == 0), "agent_1": float(number == 1)}
 
 
 @pytest.mark.parametrize(
