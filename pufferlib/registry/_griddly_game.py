@@ -29,7 +29,9 @@ def make_game(
 
     file = registration.registry[name].kwargs["yaml_file"]
     count = griddly.GriddlyLoader().load(file).get_level_count()
-    if not 0 <= level < count:
+    # The engine takes no other number, and the process crashes when what it refused is freed.
+    is_number = isinstance(level, int) and not isinstance(level, bool)
+    if not is_number or not 0 <= level < count:
         raise ArgumentError(f"{name} has the levels 0 to {count - 1}; got level={level!r}.")
     if max_steps < 1:
         raise ArgumentError(f"max_steps must be 1 or more, got {max_steps!r}.")
