@@ -63,7 +63,8 @@ class CrafterGame(gymnasium.Env[Any, Any]):
         self.render_mode = render_mode
         self._game = crafter.Env(**kwargs)
         self._game._world.__class__ = _SeededWorld
-        shape = self._game.observation_space.shape
+        width, height, channels = self._game.observation_space.shape
+        shape = (height, width, channels)  # of its images, whatever it declares
         self.observation_space = gymnasium.spaces.Box(0, 255, shape, np.uint8)
         self.action_space = gymnasium.spaces.Discrete(self._game.action_space.n)
 

@@ -37,7 +37,8 @@ def make_env(
     Args:
         name: one of `FAMILY.tasks`; CrafterNoReward-v1 gives no rewards.
         render_mode: "rgb_array" renders at 512 x 512, when asked only.
-        **kwargs: passed to `crafter.Env` (`area`, `view`, `size`, `length`).
+        **kwargs: passed to `crafter.Env` (`area`, `view`, `size`, `length`); `size` is the width
+            and the height of an image.
     """
     FAMILY.check(name)
     from pufferlib.emulation import GymnasiumPufferEnv

@@ -63,6 +63,15 @@ def test_a_picture_does_not_change_the_game():
         np.testing.assert_array_equal(quiet.step(6)[0], seen.step(6)[0])
 
 
+def test_an_image_may_be_wider_than_high():
+    env = crafter.make_env(size=(96, 64))
+    assert env.env.observation_space.shape == (64, 96, 3)
+    image = env.observation_layout.unflatten(env.reset(seed=0)[0])
+    from crafter import Env  # once ours has kept it from importing gym
+
+    np.testing.assert_array_equal(image, Env(size=(96, 64), seed=0).reset())
+
+
 def test_a_time_limit_truncates_and_death_terminates():
     env = crafter.make_env(length=5)
     env.reset(seed=0)
