@@ -1,5 +1,9 @@
 """Games of OpenSpiel, turn by turn or all at once, as PettingZoo parallel environments."""
 
+import functools
+import pickle
+import subprocess
+import sys
 from typing import Any
 
 import gymnasium
@@ -14,6 +18,23 @@ from pufferlib.exceptions import ArgumentError
 from pufferlib.wrappers.turns import legal, waiting
 
 Agent = str
+
+_PLAYERS = ("players", "num_players", "numPlayers")  # as the games call their number
+_TRIAL = """
+import pickle, sys, pyspiel
+name, parameters = pickle.load(sys.stdin.buffer)
+print("begun", flush=True)
+try:
+    game = pyspiel.load_game(name, parameters)
+    state = game.new_initial_state()
+    while state.is_chance_node():
+        state.apply_action(state.chance_outcomes()[0][0])
+    is_seen = game.get_type().provides_observation_tensor
+    state.observation_tensor(0) if is_seen else state.information_state_tensor(0)
+except Exception:
+    pass
+print("done", flush=True)
+"""
 
 
 class SpielGame(pettingzoo.ParallelEnv[Agent, Any, Any]):
@@ -46,13 +67,21 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Any, Any]):
         is_information_state: bool = False,
         parameters: dict[str, Any] | None = None,
     ) -> None:
+        self.render_mode = "ansi"
+        self.agents: list[Agent] = []
+        self._generator = np.random.default_rng()
+        self._illegal: list[int] = []
+        self._returns: NDArray[Any] = np.zeros(0)
+        if parameters:
+            _check(name, parameters)
         try:
             self.game = pyspiel.load_game(name, parameters or {})
-        except pyspiel.SpielError as error:
-            raise ArgumentError(
-                f"OpenSpiel cannot load {name} with {parameters or 'no parameters'}: {error} Its "
-                f"parameters are {pyspiel.load_game(name).get_parameters()}."
-            ) from error
+            self._prepare(is_information_state)
+        except (pyspiel.SpielError, TypeError, ValueError) as error:
+            raise _refusal(name, parameters or {}, str(error)) from error
+
+    def _prepare(self, is_information_state: bool) -> None:
+        """Tell the players and spaces, and begin a game: some fail only there."""
         kind = self.game.get_type()
         self._is_information_state = kind.provides_information_state_tensor and (
             is_information_state or not kind.provides_observation_tensor
@@ -63,9 +92,7 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Any, Any]):
             else self.game.observation_tensor_shape()
         )
         self._actions = self.game.num_distinct_actions()
-        self.render_mode = "ansi"
         self.possible_agents = [f"player_{player}" for player in range(self.game.num_players())]
-        self.agents: list[Agent] = []
         space = Dict(
             observation=Box(-np.inf, np.inf, self._shape, np.float32),
             action_mask=Box(0, 1, (self._actions,), np.int8),
@@ -73,9 +100,6 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Any, Any]):
         )
         self._spaces = dict.fromkeys(self.possible_agents, space)
         self._action_spaces = {agent: Discrete(self._actions) for agent in self.possible_agents}
-        self._generator = np.random.default_rng()
-        self._illegal: list[int] = []
-        self._returns: NDArray[Any] = np.zeros(len(self.possible_agents))
         self._begin()
 
     def observation_space(self, agent: Agent) -> gymnasium.Space[Any]:
@@ -98,7 +122,7 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Any, Any]):
 
     def step(self, actions: dict[Agent, Any]) -> tuple[dict[Agent, Any], ...]:
         """Play one step; return (observations, rewards, terminations, truncations, infos)."""
-        playing, state = self.agents, self.state
+        playing, state = self.agents, self._state
         if state.is_simultaneous_node():
             moves = range(len(playing))
             state.apply_actions([self._move(player, actions[playing[player]]) for player in moves])
@@ -124,21 +148,21 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Any, Any]):
 
     def render(self) -> str:
         """Return the state of the game as text."""
-        return str(self.state)
+        return str(self._state)
 
     def close(self) -> None:
         """Close nothing; a game holds only memory."""
 
     def _begin(self) -> None:
-        self.state = self.game.new_initial_state()
+        self._state = self.game.new_initial_state()
         self._play_chance()
-        self._returns = np.array(self.state.returns())
+        self._returns = np.array(self._state.returns())
         self._illegal = [0] * len(self.possible_agents)
 
     def _play_chance(self) -> None:
-        while self.state.is_chance_node():
-            outcomes, chances = zip(*self.state.chance_outcomes(), strict=True)
-            self.state.apply_action(int(self._generator.choice(outcomes, p=_normalized(chances))))
+        while self._state.is_chance_node():
+            outcomes, chances = zip(*self._state.chance_outcomes(), strict=True)
+            self._state.apply_action(int(self._generator.choice(outcomes, p=_normalized(chances))))
 
     def _move(self, player: int, action: Any) -> int:
         """Return the player's legal action; 0 where it has none, which OpenSpiel ignores."""
@@ -151,7 +175,7 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Any, Any]):
 
     def _mask(self, player: int) -> Any:
         """Return the mask of a player who is to move; None for others."""
-        actions = [] if self.state.is_terminal() else self.state.legal_actions(player)
+        actions = [] if self._state.is_terminal() else self._state.legal_actions(player)
         if not actions:
             return None
         mask = np.zeros(self._actions, np.int8)
@@ -162,7 +186,7 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Any, Any]):
         return {agent: self._shown(player) for player, agent in enumerate(self.possible_agents)}
 
     def _shown(self, player: int) -> dict[str, Any]:
-        state, mask = self.state, self._mask(player)
+        state, mask = self._state, self._mask(player)
         tensor = (
             state.information_state_tensor(player)
             if self._is_information_state
@@ -173,6 +197,37 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Any, Any]):
             "action_mask": waiting(self._actions) if mask is None else mask,
             "turn": int(mask is not None),
         }
+
+
+def _check(name: str, parameters: dict[str, Any]) -> None:
+    """Refuse a number of players that the game is not for, and what ends the process in C++."""
+    kind = pyspiel.load_game(name).get_type()
+    least, most = kind.min_num_players, kind.max_num_players
+    for option in _PLAYERS:
+        count = parameters.get(option, least)
+        if isinstance(count, int) and not least <= count <= most:
+            raise _refusal(name, parameters, f"{option} must be {least} to {most}.")
+    end = _told_at_its_end(pickle.dumps((name, parameters)))
+    if end is not None:
+        raise _refusal(name, parameters, f"it ends the process. {end}".strip())
+
+
+@functools.lru_cache(maxsize=64)
+def _told_at_its_end(game: bytes) -> str | None:
+    """Return what a process says that begins this game and is ended by it; None if it lives."""
+    trial = subprocess.run(
+        [sys.executable, "-c", _TRIAL], input=game, capture_output=True, check=False
+    )
+    if not trial.stdout.startswith(b"begun") or trial.stdout.endswith(b"done\n"):
+        return None
+    return " ".join(trial.stderr.decode(errors="replace").split())
+
+
+def _refusal(name: str, parameters: dict[str, Any], reason: str) -> ArgumentError:
+    return ArgumentError(
+        f"OpenSpiel cannot load {name} with {parameters or 'no parameters'}: {reason} Its "
+        f"parameters are {pyspiel.load_game(name).get_type().parameter_specification}."
+    )
 
 
 def _normalized(chances: Any) -> Any:

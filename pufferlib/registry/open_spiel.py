@@ -151,10 +151,11 @@ def make_env(
         name: one of `FAMILY.tasks`.
         is_information_state: observe all that the player has seen since the game began, where the
             game has such a tensor, in place of what it sees now.
-        **parameters: of the game (`players`, `board_size` ...).
+        **parameters: of the game (`players`, `board_size` ...). They are tried first in a process
+            of their own: with some the game would end this one.
 
     Raises:
-        ArgumentError: the game cannot be loaded with these parameters.
+        ArgumentError: the game cannot be loaded, or cannot begin, with these parameters.
     """
     FAMILY.check(name)
     from pufferlib.registry._agents import emulated

@@ -42,7 +42,7 @@ def play(task, seed, episodes, **kwargs):
                 _, rewards, _, _, infos = env.step(actions)
                 for agent, reward in rewards.items():
                     returns[agent] += reward
-            told.append((returns, env.unwrapped.state.returns(), infos))
+            told.append((returns, env.unwrapped._state.returns(), infos))
             env.reset()
     return told
 
@@ -82,7 +82,7 @@ def test_illegal_actions_are_replaced_and_counted():
         env.step({"player_0": 4, "player_1": 0})
         while env.agents:
             *_, infos = env.step(dict.fromkeys(env.agents, 4))  # taken
-        marks = str(env.unwrapped.state).count("x"), str(env.unwrapped.state).count("o")
+        marks = env.render().count("x"), env.render().count("o")
         counts = [infos[agent]["illegal_actions"] for agent in ("player_0", "player_1")]
         assert counts == [marks[0] - 1, marks[1]]
 
@@ -92,6 +92,41 @@ def test_parameters_reach_the_game_and_wrong_ones_are_refused():
         assert len(env.possible_agents) == 3
     with pytest.raises(ArgumentError, match="Its parameters are"):
         open_spiel.make_env("open_spiel/kuhn_poker", cards=3)
+
+
+@pytest.mark.parametrize(
+    ("task", "parameters", "message"),
+    [
+        ("hanabi", {"players": 9}, "players must be 2 to 5"),  # and C++ ends the process
+        ("universal_poker", {"numPlayers": 9}, "ends the process. only read 2 stack sizes, need 9"),
+        (
+            "catch",
+            {"rows": 0},
+            r"ends the process. Its parameters are \{'columns': 5, 'rows': 10\}",
+        ),
+        ("go", {"board_size": 1}, "unsupported board size"),
+        ("go", {"board_size": 100}, "board size up to 19"),
+        ("breakthrough", {"rows": 1}, "rows_ = 1"),
+        ("dots_and_boxes", {"num_rows": 0}, "num_rows_ = 0"),
+        ("hex", {"board_size": 0}, "have to be positive"),
+    ],
+)
+def test_parameters_with_which_a_game_cannot_begin_are_refused(task, parameters, message):
+    with pytest.raises(ArgumentError, match=message):
+        open_spiel.make_env(f"open_spiel/{task}", **parameters)
+
+
+def test_parameters_with_which_a_game_can_begin_are_taken():
+    table = {"numPlayers": 3, "stack": "1200 1200 1200", "blind": "100 100 100"}
+    with closing(open_spiel.make_env("open_spiel/universal_poker", **table)) as env:
+        assert len(env.reset(seed=0)[0]) == 3
+
+
+def test_there_is_no_state_of_all_players():
+    with closing(open_spiel.make_env()) as env:
+        env.reset(seed=0)
+        with pytest.raises(NotImplementedError, match="state"):
+            env.state()
 
 
 def test_the_information_state_is_shown_where_it_is_asked_for():
