@@ -69,7 +69,7 @@ class Kitchen(pettingzoo.ParallelEnv[Agent, Any, int]):
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[Agent, Grid], dict[Agent, Info]]:
         """Start an episode; return (observations, infos). There is no chance to seed."""
-        self.state = self.rules.get_standard_start_state()
+        self._state = self.rules.get_standard_start_state()
         self._steps, self._soups, self._sparse_return = 0, 0, 0.0
         self.agents = list(self.possible_agents)
         return self._observe(), {agent: {} for agent in self.agents}
@@ -78,12 +78,12 @@ class Kitchen(pettingzoo.ParallelEnv[Agent, Any, int]):
         """Take one step; return (observations, rewards, terminations, truncations, infos)."""
         cooks = self.agents
         joint = [Action.INDEX_TO_ACTION[int(actions[cook])] for cook in cooks]
-        self.state, told = self.rules.get_state_transition(self.state, joint)
+        self._state, told = self.rules.get_state_transition(self._state, joint)
         self._steps += 1
         served = float(sum(told["sparse_reward_by_agent"]))
         self._sparse_return += served
         self._soups += sum(told["event_infos"]["soup_delivery"])
-        is_over = bool(self.rules.is_terminal(self.state))
+        is_over = bool(self.rules.is_terminal(self._state))
         is_late = self._steps >= self.horizon and not is_over
         infos: dict[Agent, Info] = {cook: {} for cook in cooks}
         if is_over or is_late:
@@ -108,14 +108,14 @@ class Kitchen(pettingzoo.ParallelEnv[Agent, Any, int]):
 
         if self._visualizer is None:
             self._visualizer = _visualizer()
-        surface = self._visualizer.render_state(self.state, grid=self.rules.terrain_mtx)
+        surface = self._visualizer.render_state(self._state, grid=self.rules.terrain_mtx)
         return np.swapaxes(pygame.surfarray.array3d(surface), 0, 1)
 
     def close(self) -> None:
         """Close nothing; a kitchen holds only memory."""
 
     def _observe(self) -> dict[Agent, Grid]:
-        grids = self.rules.lossless_state_encoding(self.state, horizon=self.horizon)
+        grids = self.rules.lossless_state_encoding(self._state, horizon=self.horizon)
         return {
             agent: np.asarray(grid, np.float32)
             for agent, grid in zip(self.possible_agents, grids, strict=True)

@@ -12,6 +12,7 @@ Deterministic under a seed: there is no chance in it.
 
 from typing import Any
 
+from pufferlib.exceptions import ArgumentError
 from pufferlib.registry._family import Family, creator_of, lazily
 
 FAMILY = Family(
@@ -80,8 +81,13 @@ def make_env(name: str = FAMILY.default, horizon: int = 400, shaped_reward: floa
         horizon: steps after which an episode is truncated.
         shaped_reward: what an agent's own useful deeds (an onion into the pot, a dish fetched, a
             soup taken) count beside; 1 is what the authors begin training with, 0 the game's own.
+
+    Raises:
+        ArgumentError: `horizon` is not a whole number, or below 1.
     """
     FAMILY.check(name)
+    if not isinstance(horizon, int) or isinstance(horizon, bool) or horizon < 1:
+        raise ArgumentError(f"horizon must be a whole number of at least 1; got {horizon!r}.")
     from pufferlib.registry._agents import emulated
     from pufferlib.registry._overcooked_kitchen import Kitchen
 

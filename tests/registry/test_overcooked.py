@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("overcooked_ai_py")
 
+from pufferlib.exceptions import ArgumentError
 from pufferlib.registry import overcooked
 
 STAY, INTERACT = 4, 5
@@ -76,3 +77,16 @@ def test_it_draws_without_a_display_and_leaves_no_stand_ins():
         assert picture.std() > 0
         for name in ("IPython", "ipywidgets"):
             assert name not in sys.modules or sys.modules[name].__spec__ is not None
+
+
+@pytest.mark.parametrize("horizon", [0, -5, "400", True])
+def test_an_episode_without_steps_is_refused(horizon):
+    with pytest.raises(ArgumentError, match=rf"whole number of at least 1; got {horizon!r}\."):
+        overcooked.make_env(horizon=horizon)
+
+
+def test_there_is_no_state_of_both_cooks():
+    with closing(overcooked.make_env()) as env:
+        env.reset(seed=0)
+        with pytest.raises(NotImplementedError, match="state"):
+            env.state()
