@@ -127,13 +127,16 @@ def make_env(
         render_mode: "rgb_array" draws the map, None nothing. Drawing costs nothing until asked for.
 
     Raises:
-        ArgumentError: a map that there is not, other than six weights, or fewer than one game.
+        ArgumentError: a map that there is not, other than six weights, or fewer than one game or
+            step.
         CallOrderError: Java was started before this process was forked.
         NotInstalledError: there is no Java.
     """
     FAMILY.check(name)
     if num_envs is not None and num_envs < 1:
         raise ArgumentError(f"num_envs must be at least 1; got num_envs={num_envs}.")
+    if not isinstance(max_steps, int) or isinstance(max_steps, bool) or max_steps < 1:
+        raise ArgumentError(f"max_steps must be a whole number of at least 1; got {max_steps!r}.")
     _, size, opponent = name.split("-")
     game = (opponent, map_path or _MAPS[size], max_steps, reward_weight, render_mode)
     if num_envs is not None:

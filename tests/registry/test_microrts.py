@@ -199,6 +199,12 @@ def test_a_wrong_map_and_wrong_weights_are_refused():
         microrts.make_env(reward_weight=(1, 2))
 
 
+@pytest.mark.parametrize("max_steps", [0, -1, 2.5])
+def test_a_game_without_steps_is_refused(max_steps):
+    with pytest.raises(ArgumentError, match=rf"whole number of at least 1; got {max_steps}\."):
+        microrts.make_env(max_steps=max_steps)
+
+
 @pytest.mark.parametrize("num_envs", [0, -3])
 def test_fewer_than_one_game_is_refused(num_envs):
     with pytest.raises(ArgumentError, match=rf"at least 1; got num_envs={num_envs}\."):
