@@ -17,6 +17,7 @@ Left out: the three mnist tasks, which download their digits.
 import functools
 from typing import Any
 
+from pufferlib.exceptions import ArgumentError
 from pufferlib.registry._family import Family, creator_of, lazily
 
 FAMILY = Family(
@@ -75,9 +76,14 @@ def make_env(
             `noise_scale`, `memory_length` ...).
 
     Raises:
-        ArgumentError: the experiment has no such setting.
+        ArgumentError: the experiment has no such setting, or a seed was given, which is for `reset`.
     """
     FAMILY.check(name)
+    if "seed" in kwargs:
+        raise ArgumentError(
+            f"make_env takes no seed; got seed={kwargs['seed']!r}. Give it to reset: "
+            f"env.reset(seed={kwargs['seed']!r})."
+        )
     from pufferlib.emulation import GymnasiumPufferEnv
     from pufferlib.registry._bsuite_experiment import build, picture, scores, settings_of
     from pufferlib.registry._dm_env import DmEnv

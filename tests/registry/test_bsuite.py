@@ -27,6 +27,11 @@ def test_a_seed_is_the_packages_own():
             np.testing.assert_array_equal(env.reset()[0], bare.reset().observation)
 
 
+def test_a_seed_is_given_to_reset():
+    with pytest.raises(ArgumentError, match=r"takes no seed; got seed=4\. .* env\.reset\(seed=4\)"):
+        bsuite.make_env("bsuite/catch-v0", seed=4)
+
+
 def test_a_setting_is_one_of_the_sweep_and_arguments_go_before_it():
     assert bsuite.make_env("bsuite/deep_sea-v0").env.observation_space.shape == (10, 10)
     assert bsuite.make_env("bsuite/deep_sea-v0", 5).env.observation_space.shape == (20, 20)
