@@ -1,8 +1,11 @@
 """`puffer test`: find out whether an environment is fit to be trained on, here."""
 
+import concurrent.futures
 import contextlib
 import gc
 import hashlib
+import inspect
+import multiprocessing
 import subprocess
 import sys
 import time
@@ -10,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import packages_distributions, version
 from types import ModuleType
 from typing import Any
@@ -33,6 +37,7 @@ from pufferlib.vector import Batch, VectorEnv, make
 _STEPS = 1_000
 _WORKERS = 2
 _SPAWNED_STEPS = 200  # a fresh interpreter plays the same, or differs soon
+_GAMES = 2  # of a native environment
 _TIMEOUT_S = 300.0  # of a worker, for one order
 _TOLERANCE = 1e-4  # of what a compiled policy gives, relative and absolute
 
@@ -41,7 +46,8 @@ def smoke_test(name: str, console: Console) -> dict[str, str]:
     """Test one environment, telling each check as it passes; return what to put in the table.
 
     Of a family all samples are tested, each in a process of its own: threads that one has brought,
-    a Java machine for example, must not be there when the next one's workers are forked.
+    a Java machine for example, must not be there when the next one's workers are forked. So is the
+    native form of a task, one environment that steps many games, where its family has one.
 
     Raises:
         ContractError: a check found a breach.
@@ -55,6 +61,11 @@ def smoke_test(name: str, console: Console) -> dict[str, str]:
         return _test_each(family, tasks)
     console.print(f"[bold]{tasks[0]}")
     agents, steps_per_second = _Test(module, tasks[0], console).run()
+    if "num_envs" in inspect.signature(module.make_env).parameters:
+        console.print(f"[bold]{tasks[0]}[/bold], {_GAMES} games as one")
+        spawn = multiprocessing.get_context("spawn")
+        with concurrent.futures.ProcessPoolExecutor(1, spawn) as pool:
+            pool.submit(_test_native, tasks[0]).result()
     console.print(f"  [green]passed[/green]  {steps_per_second:,.0f} vectorized steps/s")
     return {
         "version": installed_version(family),
@@ -75,17 +86,25 @@ def _test_each(family: Family, tasks: Sequence[str]) -> dict[str, str]:
     return {"version": installed_version(family)}
 
 
+def _test_native(task: str) -> None:
+    module, _ = registry.resolve(task)
+    _Test(module, task, Console(highlight=False), num_envs=_GAMES).run()
+
+
 class _Test:
-    """The checks of one task.
+    """The checks of one task; of its native form where `num_envs` says of how many games.
 
     Those in worker processes come before this process has made an environment of its own: a Java
     machine, or threads, would be there when it forks.
     """
 
-    def __init__(self, module: ModuleType, task: str, console: Console) -> None:
+    def __init__(
+        self, module: ModuleType, task: str, console: Console, num_envs: int | None = None
+    ) -> None:
         self._module = module
         self._console = console
-        self._creator = module.env_creator(task)
+        creator = module.env_creator(task)
+        self._creator = creator if num_envs is None else partial(creator, num_envs=num_envs)
         self._is_deterministic = task not in module.FAMILY.unseeded_tasks
         self._envs_per_process = 1 if module.FAMILY.is_one_per_process else 2
 
