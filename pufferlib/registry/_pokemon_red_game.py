@@ -3,6 +3,7 @@
 import io
 import os
 import warnings
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pufferlib.environment import Info
+from pufferlib.exceptions import ArgumentError
 
 if not os.environ.get("DISPLAY"):
     # PyBoy loads PyOpenGL, which settles then where it draws: dm_control, later, needs EGL.
@@ -17,6 +19,7 @@ if not os.environ.get("DISPLAY"):
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", "Using SDL2 binaries", UserWarning)
     from pyboy import PyBoy
+    from pyboy.utils import PyBoyException
 
 _BUTTONS = ("down", "left", "right", "up", "a", "b", "start")
 _FRAMES_HELD = 8
@@ -37,11 +40,14 @@ class GameBoyQuest(gymnasium.Env[Any, Any]):
 
     Args:
         cartridge: the bytes of the ROM.
-        state: bytes that `PyBoy.save_state` wrote; power-on if None.
+        state: a file that `PyBoy.save_state` wrote; power-on if None.
         max_steps: actions of an episode.
         frames_per_action: frames from one action to the next.
         weights: rewards for a badge, an event, a level, a tile.
         render_mode: None or "rgb_array".
+
+    Raises:
+        ArgumentError: PyBoy cannot load the state.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 60}  # noqa: RUF012  (as Gymnasium declares it)
@@ -49,7 +55,7 @@ class GameBoyQuest(gymnasium.Env[Any, Any]):
     def __init__(
         self,
         cartridge: bytes,
-        state: bytes | None,
+        state: Path | None,
         max_steps: int,
         frames_per_action: int,
         weights: tuple[float, float, float, float],
@@ -63,7 +69,7 @@ class GameBoyQuest(gymnasium.Env[Any, Any]):
             io.BytesIO(cartridge), window="null", sound_emulated=False, log_level="ERROR"
         )
         self._machine.set_emulation_speed(0)
-        self._start = self._booted() if state is None else state
+        self._start = self._booted() if state is None else self._loaded(state)
         height, width = 144 // _REDUCTION, 160 // _REDUCTION
         self._stack = np.zeros((_STACK, height, width), np.uint8)
         self.observation_space = gymnasium.spaces.Box(0, 255, self._stack.shape, np.uint8)
@@ -113,6 +119,18 @@ class GameBoyQuest(gymnasium.Env[Any, Any]):
         state = io.BytesIO()
         self._machine.save_state(state)
         return state.getvalue()
+
+    def _loaded(self, file: Path) -> bytes:
+        state = file.read_bytes()
+        try:
+            self._machine.load_state(io.BytesIO(state))
+        except PyBoyException as error:
+            self.close()
+            raise ArgumentError(
+                f"PyBoy cannot load the saved state {str(file)!r}: {error}. Give a file that its "
+                f"save_state wrote, or leave out state."
+            ) from error
+        return state
 
     def _frame(self) -> Any:
         return self._machine.screen.ndarray[::_REDUCTION, ::_REDUCTION, 0]

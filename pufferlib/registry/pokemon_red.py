@@ -69,8 +69,8 @@ def make_env(
         render_mode: "rgb_array" or None.
 
     Raises:
-        ArgumentError: there is no such ROM or state, it is of another game, or a number is out of
-            its range.
+        ArgumentError: there is no such ROM or state, the ROM is of another game, the state is none,
+            or a number is out of its range.
     """
     FAMILY.check(name)
     if max_steps < 1 or frames_per_action < 9:
@@ -87,7 +87,7 @@ def make_env(
 
     game = GameBoyQuest(
         cartridge,
-        None if state is None else Path(state).read_bytes(),
+        None if state is None else Path(state),
         max_steps=max_steps,
         frames_per_action=frames_per_action,
         weights=(badge_reward, event_reward, level_reward, tile_reward),

@@ -78,6 +78,14 @@ def test_an_episode_begins_where_a_saved_state_says(env, tmp_path):
     other.close()
 
 
+@pytest.mark.parametrize("written", [b"", b"not a state", b"\x09 and no more"])
+def test_a_file_that_is_no_saved_state_is_refused(written, tmp_path):
+    path = tmp_path / "walked.state"
+    path.write_bytes(written)
+    with pytest.raises(ArgumentError, match=r"cannot load .*walked\.state': .* leave out state"):
+        pokemon_red.make_env(HOMEBREW, state=path)
+
+
 def test_a_missing_rom_is_an_error_that_says_how_to_give_it(monkeypatch, tmp_path):
     monkeypatch.delenv(pokemon_red.ROM_VARIABLE, raising=False)
     with pytest.raises(ArgumentError, match=r"rom='PokemonRed.gb'.*PUFFERLIB_POKEMON_RED_ROM"):
