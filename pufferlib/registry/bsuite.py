@@ -76,7 +76,7 @@ def make_env(
             `noise_scale`, `memory_length` ...).
 
     Raises:
-        ArgumentError: the experiment has no such setting, or a seed was given, which is for `reset`.
+        ArgumentError: the experiment has no such setting, or a seed was given: `reset` takes it.
     """
     FAMILY.check(name)
     if "seed" in kwargs:
