@@ -8,11 +8,10 @@ import gymnasium
 from highway_env.utils import class_from_path
 
 from pufferlib.environment import Info
+from pufferlib.registry._pygame_close import pygame_kept
 
 _HABITS = ("DISTANCE_WANTED", "COMFORT_ACC_MAX", "COMFORT_ACC_MIN")
 _INTERSECTION = {"DISTANCE_WANTED": 7.0, "COMFORT_ACC_MAX": 6.0, "COMFORT_ACC_MIN": -3.0}
-
-
 _DRIVERS = "highway_env.vehicle.behavior.IDMVehicle"
 
 
@@ -44,8 +43,8 @@ class Drivers(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConst
     The intersections set them on the class that all environments share; here each call sets those
     of its own environment, and puts back what was there.
 
-    `info` is `crashed`, of several agents a tuple, and, of tasks that can be solved, `success`;
-    lane-keeping tells neither.
+    At an episode's end `info` is `crashed`, of which several agents have a tuple, and `success` in
+    tasks that can be solved; lane-keeping has neither.
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
@@ -84,3 +83,8 @@ class Drivers(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConst
         if self._world.viewer is not None:
             self._world.viewer.enabled = True
         return self.env.render()
+
+    def close(self) -> None:
+        """Close the environment, and leave pygame to others."""
+        with pygame_kept(self._world.render_mode):
+            super().close()

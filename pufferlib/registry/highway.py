@@ -70,8 +70,9 @@ def make_env(
 ) -> Any:
     """Return the task `name`, flat, with episode statistics.
 
-    At an episode's end `info` has, besides `episode_return` and `episode_length`: `crashed`, but of
-    lane-keeping, and of exit and parking `success`; 1.0 or 0.0. Of several agents each has its own.
+    At an episode's end `info` has, besides `episode_return` and `episode_length`: `crashed`, which
+    lane-keeping does not tell, and of exit and parking `success`; 1.0 or 0.0. Of several agents
+    each has its own.
 
     Args:
         name: one of `FAMILY.tasks`.
@@ -88,10 +89,8 @@ def make_env(
     from pufferlib.registry._tuple_agents import TupleAgents
     from pufferlib.wrappers import EpisodeStats, MultiAgentEpisodeStats
 
-    with (
-        warnings.catch_warnings(),
-        habits(kwargs.get("config"), {}),
-    ):  # a task with a newer version is still a task
+    with warnings.catch_warnings(), habits(kwargs.get("config"), {}):
+        # A task with a newer version is still a task.
         warnings.filterwarnings("ignore", ".*is out of date", DeprecationWarning)
         if name not in _TAKE_NO_RENDER_MODE:
             kwargs["render_mode"] = render_mode

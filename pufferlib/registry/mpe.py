@@ -64,9 +64,10 @@ def make_env(
     """
     FAMILY.check(name)
     from pufferlib.registry._agents import emulated
+    from pufferlib.registry._pygame_close import PygameKept
 
     module = importlib.import_module(f"mpe2.{name}")
-    return emulated(module.parallel_env(render_mode=render_mode, **kwargs))
+    return emulated(PygameKept(module.parallel_env(render_mode=render_mode, **kwargs)))
 
 
 env_creator = creator_of(FAMILY, make_env)
