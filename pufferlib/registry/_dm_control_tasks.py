@@ -1,6 +1,8 @@
 """A task of dm_control for a seed, from one of its three collections."""
 
+import contextlib
 import importlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -41,7 +43,28 @@ def _composed(task: str, seed: int | None) -> Any:
 
     module = basic_cmu_2019 if task.startswith("Cmu") else basic_rodent_2020
     words = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in task)
-    return getattr(module, words.removeprefix("_"))(np.random.RandomState(seed))
+    random = np.random.RandomState(seed)
+    with _numpy_seeded(random):
+        env = getattr(module, words.removeprefix("_"))(np.random.RandomState(seed))
+    reset = env.reset
+
+    def reset_seeded() -> Any:
+        with _numpy_seeded(random):
+            return reset()
+
+    env.reset = reset_seeded
+    return env
+
+
+@contextlib.contextmanager
+def _numpy_seeded(random: np.random.RandomState) -> Iterator[None]:
+    """Seed NumPy's own generator meanwhile: it draws mazes, and what to forage and to touch."""
+    before = np.random.get_state()
+    np.random.seed(random.randint(2**31))
+    try:
+        yield
+    finally:
+        np.random.set_state(before)
 
 
 def picture(env: Any, _: Any, height: int, width: int, camera_id: int) -> Any:

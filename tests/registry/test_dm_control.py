@@ -49,6 +49,21 @@ def test_the_time_limit_truncates_and_reports():
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize("task", ["RodentTwoTouch", "RodentMazeForage"])
+def test_a_seed_draws_mazes_and_what_is_to_be_touched(task):
+    def played():
+        np.random.seed()
+        before = np.random.get_state()[1].copy()
+        env = dm_control.make_env(f"dm_control/{task}-v0")
+        seen = [env.reset(seed=3)[0], env.step(np.zeros(env.action_space.shape))[0], env.reset()[0]]
+        np.testing.assert_array_equal(np.random.get_state()[1], before)
+        env.close()
+        return np.stack(seen)
+
+    np.testing.assert_array_equal(played(), played())
+
+
+@pytest.mark.timeout(300)
 def test_locomotion_and_manipulation_observe_what_they_should():
     env = dm_control.make_env("dm_control/CmuHumanoidGoToTarget-v0")
     observation, _ = env.env.reset(seed=0)
