@@ -8,7 +8,6 @@ import gymnasium
 from highway_env.utils import class_from_path
 
 from pufferlib.environment import Info
-from pufferlib.registry._pygame_close import pygame_kept
 
 _HABITS = ("DISTANCE_WANTED", "COMFORT_ACC_MAX", "COMFORT_ACC_MIN")
 _INTERSECTION = {"DISTANCE_WANTED": 7.0, "COMFORT_ACC_MAX": 6.0, "COMFORT_ACC_MIN": -3.0}
@@ -83,8 +82,3 @@ class Drivers(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConst
         if self._world.viewer is not None:
             self._world.viewer.enabled = True
         return self.env.render()
-
-    def close(self) -> None:
-        """Close the environment, and leave pygame to others."""
-        with pygame_kept(self._world.render_mode):
-            super().close()

@@ -1,36 +1,47 @@
 """Closing an environment that draws with pygame, which others of the process draw with too."""
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from typing import Any
 
-import pettingzoo
+
+def leaving_pygame(env: Any) -> Any:
+    """Return `env`, of which `close` now leaves pygame to the others.
+
+    Not by a wrapper, which would cost something in each step.
+
+    Args:
+        env: of Gymnasium or PettingZoo, whose own `close` may call `pygame.quit`.
+    """
+    world = env.unwrapped
+    close = world.close
+
+    def close_alone() -> None:
+        with _pygame_kept(world.render_mode):
+            close()
+
+    world.close = close_alone
+    return env
 
 
 @contextlib.contextmanager
-def pygame_kept(render_mode: str | None) -> Iterator[None]:
+def _pygame_kept(render_mode: str | None) -> Iterator[None]:
     """Keep `pygame.quit` from taking fonts and surfaces from all others meanwhile.
 
-    Of render mode "human" it closes the window.
+    Of render mode "human" it closes the window. An environment that has not drawn may not have
+    imported pygame: then there is nothing to keep.
     """
-    import pygame  # here, where the environment has imported it without its greeting
-
-    module: Any = pygame
+    module: Any = sys.modules.get("pygame")
+    if module is None:
+        yield
+        return
     end = module.quit
     module.quit = module.display.quit if render_mode == "human" else _nothing
     try:
         yield
     finally:
         module.quit = end
-
-
-class PygameKept(pettingzoo.utils.BaseParallelWrapper):
-    """A PettingZoo environment that draws with pygame and leaves it to others when it is closed."""
-
-    def close(self) -> None:
-        """Close the environment."""
-        with pygame_kept(self.env.render_mode):
-            super().close()
 
 
 def _nothing() -> None:

@@ -61,13 +61,14 @@ def make_env(
     from pufferlib.emulation import GymnasiumPufferEnv
     from pufferlib.registry._box2d_world import NewWorld, box2d
     from pufferlib.registry._images import preprocessed
+    from pufferlib.registry._pygame_close import leaving_pygame
     from pufferlib.wrappers import EpisodeStats
 
     box2d()
     env = gymnasium.make(name, render_mode=render_mode, disable_env_checker=True, **kwargs)
     if not name.startswith("LunarLander"):  # which makes its own
         env = NewWorld(env)
-    env = preprocessed(env, gray=gray, frame_stack=frame_stack)
+    env = preprocessed(leaving_pygame(env), gray=gray, frame_stack=frame_stack)
     return GymnasiumPufferEnv(EpisodeStats(env))
 
 

@@ -60,7 +60,7 @@ def make_env(
     from pufferlib.exceptions import ArgumentError
     from pufferlib.registry._butterfly_episode import ZombieEpisode
     from pufferlib.registry._butterfly_pixels import PixelAgents, sees_pixels
-    from pufferlib.registry._pygame_close import PygameKept
+    from pufferlib.registry._pygame_close import leaving_pygame
     from pufferlib.wrappers import MultiAgentEpisodeStats
 
     if render_mode not in ("rgb_array", "human"):
@@ -73,7 +73,7 @@ def make_env(
         env = ZombieEpisode(env)
     if sees_pixels(env):
         env = PixelAgents(env, size=size, grey=grey, frames=frames)
-    return PettingZooPufferEnv(MultiAgentEpisodeStats(PygameKept(env)))
+    return PettingZooPufferEnv(MultiAgentEpisodeStats(leaving_pygame(env)))
 
 
 env_creator = creator_of(FAMILY, make_env)

@@ -45,10 +45,11 @@ def make_env(name: str = FAMILY.default, render_mode: str | None = None, **kwarg
     import gymnasium
 
     from pufferlib.emulation import GymnasiumPufferEnv
+    from pufferlib.registry._pygame_close import leaving_pygame
     from pufferlib.wrappers import EpisodeStats
 
     env = gymnasium.make(name, render_mode=render_mode, disable_env_checker=True, **kwargs)
-    return GymnasiumPufferEnv(EpisodeStats(env))
+    return GymnasiumPufferEnv(EpisodeStats(leaving_pygame(env)))
 
 
 env_creator = creator_of(FAMILY, make_env)

@@ -86,6 +86,7 @@ def make_env(
 
     from pufferlib.emulation import GymnasiumPufferEnv, PettingZooPufferEnv
     from pufferlib.registry._highway_drivers import Drivers, habits
+    from pufferlib.registry._pygame_close import leaving_pygame
     from pufferlib.registry._tuple_agents import TupleAgents
     from pufferlib.wrappers import EpisodeStats, MultiAgentEpisodeStats
 
@@ -97,7 +98,7 @@ def make_env(
         env = gymnasium.make(name, disable_env_checker=True, **kwargs)
     world: Any = env.unwrapped
     world.render_mode = render_mode
-    env = Drivers(env)
+    env = Drivers(leaving_pygame(env))
     if "multi-agent" in name:
         return PettingZooPufferEnv(MultiAgentEpisodeStats(TupleAgents(env, _IDLE)))
     return GymnasiumPufferEnv(EpisodeStats(env))

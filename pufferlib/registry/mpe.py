@@ -64,10 +64,10 @@ def make_env(
     """
     FAMILY.check(name)
     from pufferlib.registry._agents import emulated
-    from pufferlib.registry._pygame_close import PygameKept
+    from pufferlib.registry._pygame_close import leaving_pygame
 
     module = importlib.import_module(f"mpe2.{name}")
-    return emulated(PygameKept(module.parallel_env(render_mode=render_mode, **kwargs)))
+    return emulated(leaving_pygame(module.parallel_env(render_mode=render_mode, **kwargs)))
 
 
 env_creator = creator_of(FAMILY, make_env)

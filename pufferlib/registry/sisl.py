@@ -42,14 +42,14 @@ def make_env(
     import pettingzoo
 
     from pufferlib.registry._agents import emulated
-    from pufferlib.registry._pygame_close import PygameKept
+    from pufferlib.registry._pygame_close import leaving_pygame
     from pufferlib.registry._sisl_episode import SislEpisode
 
     with warnings.catch_warnings():
         # Of Box2D's binding; where warnings are errors, the import would end the process.
         warnings.filterwarnings("ignore", "builtin type [sS]wig", DeprecationWarning)
         env = pettingzoo.make("parallel", f"sisl/{name}", render_mode=render_mode, **kwargs)
-    return emulated(PygameKept(SislEpisode(env)))
+    return emulated(leaving_pygame(SislEpisode(env)))
 
 
 env_creator = creator_of(FAMILY, make_env)
