@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pufferlib.exceptions import NotInstalledError, UnknownNameError, suggestion
+from pufferlib.exceptions import ArgumentError, NotInstalledError, UnknownNameError, suggestion
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Family:
             for: without any of them the family is not installed.
         unseeded_tasks: tasks that the same seed does not play again.
         is_one_per_process: the package refuses a second environment in a process.
+        render_modes: what `make_env` takes for `render_mode` besides None.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Family:
     needs: tuple[str, ...] = ()
     unseeded_tasks: tuple[str, ...] = ()
     is_one_per_process: bool = False
+    render_modes: tuple[str, ...] = ("rgb_array", "human")
 
     def __post_init__(self) -> None:
         if not self.samples:
@@ -60,17 +62,23 @@ class Family:
         extra = self.name if self.stale_pins else f'"pufferlib[{self.name}]"'
         return f"make install ENV={self.name}   (or: {other}{extra})"
 
-    def check(self, task: str) -> None:
-        """Refuse a task that is not of this family, or a package that is not installed.
+    def check(self, task: str, render_mode: str | None = None) -> None:
+        """Refuse what is not of this family, or a package that is not installed.
 
         Raises:
-            UnknownNameError: suggests the nearest names.
+            UnknownNameError: there is no such task; suggests the nearest names.
+            ArgumentError: there is no such render mode.
             NotInstalledError: says how to install it.
         """
         if task not in self.tasks:
             raise UnknownNameError(
                 f"{self.name} has no task {task!r}.{suggestion(task, self.tasks)} "
                 f"List them with: puffer envs {self.name}"
+            )
+        if render_mode not in (None, *self.render_modes):
+            modes = ", ".join(map(repr, self.render_modes))
+            raise ArgumentError(
+                f"render_mode of {self.name} must be None or one of {modes}; got {render_mode!r}."
             )
         if not self.is_installed:
             raise NotInstalledError(f"{self.name} is not installed. Run: {self.install_line}")

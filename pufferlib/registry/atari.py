@@ -189,7 +189,7 @@ def make_env(
     Raises:
         ArgumentError: an option out of its range, or that a native environment does not have.
     """
-    FAMILY.check(name)
+    FAMILY.check(name, render_mode)
     whole = {"frame_skip": frame_skip, "frame_stack": frame_stack, "screen_size": screen_size}
     _check({**whole, "max_frames": max_frames}, noop_max, repeat_action_probability)
     play: dict[str, Any] = {

@@ -28,6 +28,7 @@ FAMILY = Family(
         "LunarLanderContinuous-v3",
     ),
     samples=("LunarLander-v3", "LunarLanderContinuous-v3", "BipedalWalker-v3", "CarRacing-v3"),
+    render_modes=("rgb_array", "rgb_array_list", "human"),
 )
 __getattr__ = lazily(Policy="pufferlib.policies.by_observation:policy_of")
 
@@ -55,7 +56,7 @@ def make_env(
     Raises:
         ArgumentError: `gray` or `frame_stack` for a task without images.
     """
-    FAMILY.check(name)
+    FAMILY.check(name, render_mode)
     import gymnasium
 
     from pufferlib.emulation import GymnasiumPufferEnv

@@ -52,6 +52,7 @@ FAMILY = Family(
         "bsuite/deep_sea_stochastic-v0",
         "bsuite/memory_len-v0",
     ),
+    render_modes=("rgb_array",),
 )
 __getattr__ = lazily(Policy="pufferlib.models:Default")
 
@@ -78,7 +79,7 @@ def make_env(
     Raises:
         ArgumentError: the experiment has no such setting, or a seed was given: `reset` takes it.
     """
-    FAMILY.check(name)
+    FAMILY.check(name, render_mode)
     if "seed" in kwargs:
         raise ArgumentError(
             f"make_env takes no seed; got seed={kwargs['seed']!r}. Give it to reset: "

@@ -53,7 +53,7 @@ def make_env(
         ArgumentError: a render mode that draws nothing, or a size or number of frames that the
             images do not have.
     """
-    FAMILY.check(name)
+    FAMILY.check(name, render_mode)
     import pettingzoo
 
     from pufferlib.emulation import PettingZooPufferEnv

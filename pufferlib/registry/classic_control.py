@@ -27,6 +27,7 @@ FAMILY = Family(
         "MountainCarContinuous-v0",
         "Pendulum-v1",
     ),
+    render_modes=("rgb_array", "rgb_array_list", "human"),
 )
 __getattr__ = lazily(Policy="pufferlib.models:Default")
 
@@ -41,7 +42,7 @@ def make_env(name: str = FAMILY.default, render_mode: str | None = None, **kwarg
         render_mode: "rgb_array" or "human"; both need pygame.
         **kwargs: passed to `gymnasium.make`.
     """
-    FAMILY.check(name)
+    FAMILY.check(name, render_mode)
     import gymnasium
 
     from pufferlib.emulation import GymnasiumPufferEnv

@@ -19,6 +19,7 @@ FAMILY = Family(
     package="crafter",
     default="CrafterReward-v1",
     tasks=("CrafterNoReward-v1", "CrafterReward-v1"),
+    render_modes=("rgb_array",),
 )
 __getattr__ = lazily(Policy="pufferlib.policies.pixels:NatureCNN")
 
@@ -40,7 +41,7 @@ def make_env(
         **kwargs: passed to `crafter.Env` (`area`, `view`, `size`, `length`); `size` is the width
             and the height of an image.
     """
-    FAMILY.check(name)
+    FAMILY.check(name, render_mode)
     from pufferlib.emulation import GymnasiumPufferEnv
     from pufferlib.registry._crafter_world import CrafterGame
     from pufferlib.wrappers import EpisodeStats

@@ -123,6 +123,7 @@ FAMILY = Family(
         "dm_control/humanoid-walk-v0",
         "dm_control/reach_site_features-v0",
     ),
+    render_modes=("rgb_array",),
 )
 __getattr__ = lazily(Policy="pufferlib.policies.by_observation:policy_of")
 
@@ -151,7 +152,7 @@ def make_env(
         **kwargs: of the suite's tasks: `task_kwargs` (`time_limit` ...), `environment_kwargs`
             (`control_timestep`, `flat_observation` ...), `visualize_reward`.
     """
-    FAMILY.check(name)
+    FAMILY.check(name, render_mode)
     from pufferlib.emulation import GymnasiumPufferEnv
     from pufferlib.registry._dm_control_tasks import build, picture
     from pufferlib.registry._dm_env import DmEnv

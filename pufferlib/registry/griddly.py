@@ -64,6 +64,7 @@ FAMILY = Family(
         "GDY-Foragers-v0",  # players side by side
         "GDY-GriddlyRTS-v0",  # players that name the cell which acts
     ),
+    render_modes=("rgb_array",),
 )
 __getattr__ = lazily(Policy="pufferlib.policies.grid:channels_first")
 
@@ -89,7 +90,7 @@ def make_env(
     Raises:
         ArgumentError: no such level, or less than one step.
     """
-    FAMILY.check(name)
+    FAMILY.check(name, render_mode)
     from pufferlib.emulation import GymnasiumPufferEnv, PettingZooPufferEnv
     from pufferlib.registry._griddly_game import Game, make_game
     from pufferlib.wrappers import EpisodeStats, MultiAgentEpisodeStats

@@ -80,7 +80,7 @@ def make_env(
         **kwargs: passed to `gymnasium.make` (`max_episode_steps`) and to the task (`config`, a dict
             of what differs from its `default_config()`, the spaces too; two of parking take none).
     """
-    FAMILY.check(name)
+    FAMILY.check(name, render_mode)
     import gymnasium
     import highway_env  # noqa: F401  (registers the tasks)
 

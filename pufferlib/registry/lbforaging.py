@@ -30,6 +30,7 @@ FAMILY = Family(
         )
     ),
     samples=("Foraging-8x8-2p-3f-v3", "Foraging-2s-10x10-4p-2f-coop-v3"),
+    render_modes=("rgb_array",),
 )
 __getattr__ = lazily(Policy="pufferlib.policies.by_observation:policy_of")
 
@@ -48,7 +49,7 @@ def make_env(
         **kwargs: of the task (`max_episode_steps`, 50 if not given, `grid_observation`,
             `min_player_level`, `penalty` ...).
     """
-    FAMILY.check(name)
+    FAMILY.check(name, render_mode)
     import gymnasium
     import lbforaging  # noqa: F401  (registers the tasks)
 

@@ -49,7 +49,7 @@ def make_env(
         render_mode: "rgb_array" or "human"; both need pygame.
         **kwargs: passed to the task (`map_size`, `max_cycles`, `minimap_mode` and its rewards).
     """
-    FAMILY.check(name)
+    FAMILY.check(name, render_mode)
     from pufferlib.registry._agents import emulated
 
     module = importlib.import_module(f"magent2.environments.{name}")

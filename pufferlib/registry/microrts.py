@@ -85,6 +85,7 @@ FAMILY = Family(
         "MicroRTS-8x8-tiamat",
     ),
     stale_pins=("gym-microrts",),  # 0.6.0 asks for gym < 0.22 and Python < 3.10; it needs neither
+    render_modes=("rgb_array",),
 )
 __getattr__ = lazily(Policy="pufferlib.policies.microrts:Policy")
 
@@ -132,7 +133,7 @@ def make_env(
         CallOrderError: Java was started before this process was forked.
         NotInstalledError: there is no Java.
     """
-    FAMILY.check(name)
+    FAMILY.check(name, render_mode)
     if num_envs is not None and num_envs < 1:
         raise ArgumentError(f"num_envs must be at least 1; got num_envs={num_envs}.")
     if not isinstance(max_steps, int) or isinstance(max_steps, bool) or max_steps < 1:

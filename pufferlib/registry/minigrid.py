@@ -201,6 +201,7 @@ FAMILY = Family(
         "BabyAI-GoToLocal-v0",
         "BabyAI-BossLevel-v0",
     ),
+    render_modes=("rgb_array", "rgb_array_list", "human"),
 )
 __getattr__ = lazily(Policy="pufferlib.policies.grid:channels_last")
 
@@ -229,7 +230,7 @@ def make_env(
         **kwargs: passed to `gymnasium.make` (`max_episode_steps`) and to the task (`max_steps`,
             `agent_view_size`, `see_through_walls` ...).
     """
-    FAMILY.check(name)
+    FAMILY.check(name, render_mode)
     import gymnasium
     import minigrid  # noqa: F401  (registers the tasks)
 

@@ -193,6 +193,7 @@ FAMILY = Family(
         "MiniHack-Eat-v0",  # a reward manager
     ),
     stale_pins=("minihack", "nle"),  # they ask for gymnasium == 1.2.0, and run on 1.4.0
+    render_modes=("ansi", "human"),
 )
 __getattr__ = lazily(Policy="pufferlib.policies.nethack:Policy")
 
@@ -223,7 +224,7 @@ def make_env(
     Raises:
         ArgumentError: a custom task without `des_file`.
     """
-    FAMILY.check(name)
+    FAMILY.check(name, render_mode)
     if "-Custom-" in name and "des_file" not in kwargs:
         raise ArgumentError(
             f"{name} is a task for levels of your own; got no des_file. Give one: the text of a "

@@ -62,7 +62,7 @@ def make_env(
         render_mode: "rgb_array" or "human".
         **kwargs: passed to the scenario (`max_cycles`, `continuous_actions`, `N` ...).
     """
-    FAMILY.check(name)
+    FAMILY.check(name, render_mode)
     from pufferlib.registry._agents import emulated
     from pufferlib.registry._pygame_close import leaving_pygame
 

@@ -38,6 +38,7 @@ FAMILY = Family(
         "Walker2d-v5",
     ),
     samples=("HalfCheetah-v5", "Hopper-v5", "Reacher-v5"),
+    render_modes=("rgb_array", "rgb_array_list", "depth_array", "rgbd_tuple", "human"),
 )
 __getattr__ = lazily(Policy="pufferlib.models:Default")
 
@@ -55,7 +56,7 @@ def make_env(name: str = FAMILY.default, render_mode: str | None = None, **kwarg
         **kwargs: passed to `gymnasium.make` (`max_episode_steps`) and to the task
             (`ctrl_cost_weight`, `exclude_current_positions_from_observation` ...).
     """
-    FAMILY.check(name)
+    FAMILY.check(name, render_mode)
     import gymnasium
 
     from pufferlib.emulation import GymnasiumPufferEnv

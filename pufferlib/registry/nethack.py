@@ -34,6 +34,7 @@ FAMILY = Family(
     ),
     unseeded_tasks=("NetHackChallenge-v0",),
     stale_pins=("nle",),  # nle 1.3.0 asks for gymnasium == 1.2.0; it runs on 1.4.0
+    render_modes=("ansi", "human"),
 )
 __getattr__ = lazily(Policy="pufferlib.policies.nethack:Policy")
 
@@ -73,7 +74,7 @@ def make_env(
         render_mode: "ansi" returns the map as text, "human" prints the terminal in colour.
         **kwargs: passed to `gymnasium.make` (`max_episode_steps`) and to NLE (`character` ...).
     """
-    FAMILY.check(name)
+    FAMILY.check(name, render_mode)
     import gymnasium
     import nle  # noqa: F401  (registers the tasks)
 

@@ -38,6 +38,7 @@ FAMILY = Family(
     tasks=("NMMO-Large", "NMMO-Medium", "NMMO-Small"),
     samples=("NMMO-Small",),
     stale_pins=("nmmo",),  # nmmo 2.1.2 asks for numpy == 1.23.3 and others; it runs on 2.4
+    render_modes=("rgb_array",),
 )
 __getattr__ = lazily(Policy="pufferlib.policies.nmmo:Policy")
 
@@ -68,7 +69,7 @@ def make_env(
         ArgumentError: a setting that there is not, less than one agent, or more than there are
             places to begin at (128 on the map of NMMO-Small).
     """
-    FAMILY.check(name)
+    FAMILY.check(name, render_mode)
     from pufferlib.emulation import PettingZooPufferEnv
     from pufferlib.registry._nmmo_world import World
     from pufferlib.wrappers import MultiAgentEpisodeStats

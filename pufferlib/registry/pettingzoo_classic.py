@@ -61,7 +61,7 @@ def make_env(name: str = FAMILY.default, render_mode: str | None = None, **kwarg
         **kwargs: passed to `pettingzoo.make` (`board_size`, `players` ...). Games of go with
             different board sizes disturb each other in one process.
     """
-    FAMILY.check(name)
+    FAMILY.check(name, render_mode)
     import pettingzoo
 
     from pufferlib.registry._agents import emulated

@@ -24,6 +24,7 @@ FAMILY = Family(
     default="PokemonRed-v0",
     tasks=("HomebrewWalk-v0", "PokemonRed-v0"),
     samples=("HomebrewWalk-v0",),
+    render_modes=("rgb_array",),
 )
 __getattr__ = lazily(Policy="pufferlib.policies.pixels:NatureCNN")
 
@@ -72,7 +73,7 @@ def make_env(
         ArgumentError: there is no such ROM or state, the ROM is of another game, the state is none,
             or a number is out of its range.
     """
-    FAMILY.check(name)
+    FAMILY.check(name, render_mode)
     if max_steps < 1 or frames_per_action < 9:
         raise ArgumentError(
             f"max_steps must be at least 1 and frames_per_action at least 9; got {max_steps} and "

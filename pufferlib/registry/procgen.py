@@ -38,6 +38,7 @@ FAMILY = Family(
     ),
     samples=("procgen-coinrun-v0", "procgen-maze-v0"),
     stale_pins=("gym3", "procgen-mirror"),  # they ask for numpy < 2, and run on 2.4
+    render_modes=("rgb_array",),
 )
 __getattr__ = lazily(Policy="pufferlib.policies.pixels:Impala")
 
@@ -119,7 +120,7 @@ def make_env(
         ArgumentError: a mode that the game does not have, a number out of its range, an option that
             there is not, or arguments that do not go together.
     """
-    FAMILY.check(name)
+    FAMILY.check(name, render_mode)
     _check_numbers(num_envs, {"num_levels": num_levels, "start_level": start_level, **kwargs})
     _check(name, distribution_mode, num_levels, start_level, num_envs, render_mode)
     from pufferlib.registry._procgen_games import ProcgenGame, ProcgenGames, game_options

@@ -38,7 +38,7 @@ def make_env(
         render_mode: "rgb_array" or "human".
         **kwargs: passed to `pettingzoo.make` (`max_cycles`, `n_walkers`, `n_pursuers` ...).
     """
-    FAMILY.check(name)
+    FAMILY.check(name, render_mode)
     import pettingzoo
 
     from pufferlib.registry._agents import emulated

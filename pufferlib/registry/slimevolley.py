@@ -28,6 +28,7 @@ FAMILY = Family(
         "SlimeVolleySurvivalNoFrameskip-v0",
     ),
     samples=("SlimeVolley-v0", "SlimeVolleyPixel-v0", "SlimeVolleyNoFrameskip-v0"),
+    render_modes=("rgb_array",),
 )
 __getattr__ = lazily(Policy="pufferlib.policies.by_observation:policy_of")
 
@@ -49,7 +50,7 @@ def make_env(
     Raises:
         ArgumentError: `max_steps` is below 1.
     """
-    FAMILY.check(name)
+    FAMILY.check(name, render_mode)
     if max_steps < 1:
         raise ArgumentError(f"max_steps must be at least 1; got {max_steps}.")
     from pufferlib.emulation import GymnasiumPufferEnv

@@ -59,7 +59,7 @@ def make_env(
         ArgumentError: the game has no such state, scenario or info, the pictures cannot be
             preprocessed so, or this process has an environment already.
     """
-    FAMILY.check(name)
+    FAMILY.check(name, render_mode)
     from gymnasium.wrappers import TimeLimit
 
     from pufferlib.emulation import GymnasiumPufferEnv

@@ -96,7 +96,7 @@ def make_env(
     Raises:
         ArgumentError: there is no such resolution.
     """
-    FAMILY.check(name)
+    FAMILY.check(name, render_mode)
     import gymnasium
     import vizdoom.gymnasium_wrapper  # noqa: F401  (registers the tasks)
 

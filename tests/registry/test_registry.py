@@ -1,6 +1,7 @@
 """What every registry module has, and what the registry says to a wrong name."""
 
 import dataclasses
+import inspect
 import os
 import pickle
 import re
@@ -25,7 +26,7 @@ from pufferlib.cli.run import make_policy, make_vecenv
 from pufferlib.config import VecConfig
 from pufferlib.emulation import native
 from pufferlib.environment import PufferEnv
-from pufferlib.exceptions import NotInstalledError, UnknownNameError
+from pufferlib.exceptions import ArgumentError, NotInstalledError, UnknownNameError
 from pufferlib.registry import Family
 from pufferlib.testing import check_env
 from pufferlib.wrappers import EqualSpaceTeams
@@ -170,6 +171,21 @@ def test_an_uninstalled_environment_says_how_to_install_it():
         NotInstalledError, match=r"crafter is not installed. Run: make install ENV=crafter"
     ):
         family.check("a")
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_render_mode_that_is_not_is_refused_and_each_that_is_can_be_asked_for(name):
+    module = registry.load(name)
+    family = module.FAMILY
+    if "render_mode" not in inspect.signature(module.make_env).parameters:
+        pytest.skip("draws without being asked for it")
+    for mode in {"foo", "human", "ansi"} - set(family.render_modes):
+        with pytest.raises(ArgumentError, match=f"must be .*one of .*got '{mode}'"):
+            module.make_env(family.samples[0], render_mode=mode)
+    for mode in set(family.render_modes) - {"human"}:
+        with closing(module.make_env(family.samples[0], render_mode=mode)) as env:
+            env.reset(seed=0)
+            assert env.render() is not None
 
 
 def test_each_task_belongs_to_one_family():
