@@ -25,7 +25,7 @@ FIRST_SEED = 1_000_000
 # Of each family a task and its steps, and flags.
 ROWS: dict[str, tuple[str, int, *tuple[str, ...]]] = {
     "bsuite": ("bsuite/catch-v0", 100_000),
-    "box2d": ("BipedalWalker-v3", 400_000),
+    "box2d": ("BipedalWalker-v3", 2_000_000),
     "minigrid": ("BabyAI-GoToRedBallNoDists-v0", 200_000),
     "minihack": ("MiniHack-Room-Random-5x5-v0", 100_000),
     "nethack": ("NetHackScout-v0", 400_000, "--env.kwargs.max-episode-steps", "500"),
@@ -40,7 +40,7 @@ ROWS: dict[str, tuple[str, int, *tuple[str, ...]]] = {
     "sisl": ("pursuit_v5", 300_000),
     "butterfly": ("knights_archers_zombies_v11", 200_000),
     "dm_control": ("dm_control/cheetah-run-v0", 200_000),
-    "mujoco": ("HalfCheetah-v5", 150_000),
+    "mujoco": ("Hopper-v5", 500_000),
     "microrts": ("MicroRTS-8x8-workerRushAI", 80_000),
     "vizdoom": ("VizdoomBasic-v1", 50_000),
     "highway": ("highway-fast-v0", 10_000),

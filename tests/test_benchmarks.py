@@ -118,3 +118,20 @@ def test_curves_are_drawn_of_each_seed(tmp_path):
     subprocess.run([*script, *sizes], check=True, capture_output=True, timeout=50)
     text = drawn.read_text()
     assert all(name in text for name in ("bandit", "seed 1", "seed 2"))
+
+
+def test_a_policy_of_self_play_meets_a_random_player_in_each_seat(tmp_path):
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "pufferlib.cli", "train", "connect_four_v3", "--run", str(run)]
+    sizes = ["--vec.num-envs", "2", "--train.horizon", "16", "--train.total-timesteps", "64"]
+    subprocess.run([*command, *sizes], capture_output=True, check=True, timeout=50)
+    command = [sys.executable, str(BENCHMARKS / "versus_random.py"), str(run), "--games", "4"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=50).stdout
+    _, _, *lines = told.splitlines()
+    assert [line.split("|")[1:3] for line in lines] == [
+        [" `connect_four_v3` ", f" {seat} "] for seat in (1, 2)
+    ]
+    for line in lines:
+        for cell in line.split("|")[3:5]:
+            mean, low, high = map(float, re.findall(r"-?[0-9.]+", cell))
+            assert -1 <= low <= mean <= high <= 1  # one wins, the other loses
