@@ -1,4 +1,4 @@
-"""What training against oneself is worth against chance; prints a table of docs/learning.md.
+"""What training against oneself is worth against chance; prints rows for docs/learning.md.
 
     puffer train connect_four_v3 --run runs/connect_four
     python benchmarks/versus_random.py runs/connect_four --games 256

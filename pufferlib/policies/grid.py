@@ -86,7 +86,7 @@ class GridPolicy(HiddenState):
         return self.joined(torch.cat(parts, 1)), None
 
 
-# The shape does not tell which axis is the channels' where a grid has fewer cells each way.
+# The shape does not tell which axis is the channels' where a grid is smaller than their number.
 channels_first = functools.partial(GridPolicy, is_channels_first=True)
 channels_last = functools.partial(GridPolicy, is_channels_first=False)
 

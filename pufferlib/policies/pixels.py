@@ -174,9 +174,10 @@ def _find_image(fields: Sequence[Field]) -> int:
     """Return which of the leaves is the image."""
     boxes = [index for index, field in enumerate(fields) if field.leaf.kind == "Box"]
     found = [index for index in boxes if len(image_shape(fields[index])) == 3]
-    if len(found) > 1:
+    if not found:
+        found = [index for index in boxes if len(fields[index].leaf.shape) == 2]
+    elif len(found) > 1:
         found = [index for index in found if fields[index].leaf.dtype == np.uint8]
-    found = found or [index for index in boxes if len(fields[index].leaf.shape) == 2]
     if len(found) != 1:
         shapes = ", ".join(str(field.leaf.shape) for field in fields)
         raise ArgumentError(

@@ -62,7 +62,6 @@ class AtariGame(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordCon
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.uint8], Info]:
         """Start a game, or the next life of this one; return (observation, {})."""
-        self._serves = self._presses_fire and seed is None and self._is_next_life
         if seed is not None or not self._is_next_life:
             self._start_game(seed, options)
         self._is_next_life = False
@@ -71,7 +70,6 @@ class AtariGame(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordCon
     def step(self, action: Any) -> tuple[NDArray[np.uint8], float, bool, bool, Info]:
         """Take one step; return (observation, reward, terminated, truncated, info)."""
         pressed = ale_py.Action.FIRE if self._serves else self._actions[action]
-        self._serves = False
         reward, terminated, truncated = self._act(pressed)
         self._stack[:-1] = self._stack[1:]
         self._stack[-1] = self._frame()
@@ -80,8 +78,10 @@ class AtariGame(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordCon
         info: Info = {}
         if terminated or truncated:
             info = {"episode_return": self._return, "episode_length": self._length}
-        elif self._episodic_life:
-            terminated = self._is_next_life = self._has_lost_life()
+        is_lost = not info and self._has_lost_life()
+        self._serves = self._presses_fire and is_lost
+        if self._episodic_life and is_lost:
+            terminated = self._is_next_life = True
         if self._clip_rewards:
             reward = float(np.sign(reward))
         return self._stack.copy(), reward, terminated, truncated, info
@@ -98,6 +98,7 @@ class AtariGame(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordCon
         self._last_but_one.fill(0)
         self._stack[:] = self._frame()
         self._return, self._length, self._lives = 0.0, 0, self._ale.lives()
+        self._serves = False
 
     def _draw_noops(self) -> int:
         if not self._noop_max:

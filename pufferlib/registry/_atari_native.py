@@ -25,8 +25,8 @@ class AtariGames(PufferEnv):
     Args: as of `pufferlib.registry.atari.make_env`.
         name: the task.
         num_envs: how many games.
-        num_threads: that play them; None for one a usable core, in a worker process for one, and at
-            most `num_envs`.
+        num_threads: that play them; None: one a usable core, in a worker of `Multiprocessing` one,
+            and at most `num_envs`.
         game: options of the games, as `AtariVectorEnv` takes them.
         buffers: rows to write into; allocated here if None.
     """
@@ -110,8 +110,7 @@ class AtariGames(PufferEnv):
         over = np.flatnonzero(terminals | truncations)
         infos = self._end_games(over, frames, info) if len(over) else []
         self.observations[:, -1] = frames[:, 0]
-        if self._episodic_life:
-            self._end_lives(over, info["lives"])
+        self._end_lives(over, info["lives"])
         return self.observations, self.rewards, self.terminals, self.truncations, infos
 
     def close(self) -> None:
@@ -134,12 +133,13 @@ class AtariGames(PufferEnv):
         return infos
 
     def _end_lives(self, over: NDArray[np.intp], lives: NDArray[Any]) -> None:
-        """Terminate where a life is lost; some games stay at zero lives until they are over."""
+        """Note where a life is lost; some games stay at zero lives until they are over."""
         is_lost = (lives > 0) & (lives < self._lives)
         is_lost[over] = False
-        self.terminals |= is_lost
-        self.final_observations[is_lost] = self.observations[is_lost]
         self._lives[:], self._serves[:] = lives, is_lost
+        if self._episodic_life:
+            self.terminals |= is_lost
+            self.final_observations[is_lost] = self.observations[is_lost]
 
 
 def _threads() -> int:

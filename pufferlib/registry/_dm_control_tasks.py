@@ -46,13 +46,17 @@ def _composed(task: str, seed: int | None) -> Any:
     random = np.random.RandomState(seed)
     with _numpy_seeded(random):
         env = getattr(module, words.removeprefix("_"))(np.random.RandomState(seed))
-    reset = env.reset
+    reset, step = env.reset, env.step
 
     def reset_seeded() -> Any:
         with _numpy_seeded(random):
             return reset()
 
-    env.reset = reset_seeded
+    def step_seeded(action: Any) -> Any:
+        with _numpy_seeded(random):
+            return step(action)
+
+    env.reset, env.step = reset_seeded, step_seeded
     return env
 
 

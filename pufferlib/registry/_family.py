@@ -76,9 +76,9 @@ class Family:
                 f"List them with: puffer envs {self.name}"
             )
         if render_mode not in (None, *self.render_modes):
-            modes = ", ".join(map(repr, self.render_modes))
+            modes = " or ".join(map(repr, self.render_modes))
             raise ArgumentError(
-                f"render_mode of {self.name} must be None or one of {modes}; got {render_mode!r}."
+                f"render_mode of {self.name} must be None or {modes}; got {render_mode!r}."
             )
         if not self.is_installed:
             raise NotInstalledError(f"{self.name} is not installed. Run: {self.install_line}")

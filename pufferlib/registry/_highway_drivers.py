@@ -58,7 +58,8 @@ class Drivers(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConst
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, Info]:
         """Start an episode; return (observation, info)."""
-        with habits(self._world.config, self._habits):
+        config = {**self._world.config, **(options or {}).get("config", {})}
+        with habits(config, self._habits):
             return self.env.reset(seed=seed, options=options)
 
     def step(self, action: Any) -> tuple[Any, Any, Any, Any, Info]:

@@ -62,9 +62,7 @@ class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Reco
             self._generator = np.random.default_rng(seed)
         game = self._game
         if self._is_running:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", ".*smooth quitting of game failed")
-                self._quit_game(game.last_observation, False)
+            self._quit(game.last_observation, False)
         Path(game.nethack._vardir, "record").write_bytes(b"")
         game._frozen_steps = 0  # what is counted for a time penalty; NLE does not begin anew
         if self._generator is not None:
@@ -99,9 +97,14 @@ class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Reco
     def _quit_and_show_what_was(self, observation: tuple[NDArray[Any], ...], done: bool) -> None:
         """Do as NLE's `_quit_game`, and leave its arrays as they were."""
         held = [array.copy() for array in observation]
-        self._quit_game(observation, done)
+        self._quit(observation, done)
         for array, as_it_was in zip(observation, held, strict=True):
             array[...] = as_it_was
+
+    def _quit(self, observation: tuple[NDArray[Any], ...], done: bool) -> None:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*smooth quitting of game failed")
+            self._quit_game(observation, done)
 
     def _note(self) -> None:
         blstats = self._game.last_observation[self._game._blstats_index]

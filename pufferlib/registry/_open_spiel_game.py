@@ -216,7 +216,7 @@ def _check(name: str, parameters: dict[str, Any]) -> None:
 def _told_at_its_end(game: bytes) -> str | None:
     """Return what a process says that begins this game and is ended by it; None if it lives."""
     trial = subprocess.run(
-        [sys.executable, "-c", _TRIAL], input=game, capture_output=True, check=False
+        [sys.executable, "-c", _TRIAL], input=game, capture_output=True, check=False, timeout=60
     )
     if not trial.stdout.startswith(b"begun") or trial.stdout.endswith(b"done\n"):
         return None

@@ -36,12 +36,16 @@ def _pygame_kept(render_mode: str | None) -> Iterator[None]:
     if module is None:
         yield
         return
-    end = module.quit
-    module.quit = module.display.quit if render_mode == "human" else _nothing
+    end, end_display = module.quit, module.display.quit
+    module.quit = _nothing
+    if render_mode != "human":
+        module.display.quit = _nothing
     try:
         yield
+        if render_mode == "human":
+            end_display()
     finally:
-        module.quit = end
+        module.quit, module.display.quit = end, end_display
 
 
 def _nothing() -> None:

@@ -2,9 +2,11 @@
 
 import contextlib
 import copy
+import functools
 import os
 import shlex
 import shutil
+import subprocess
 import tempfile
 import threading
 from pathlib import Path
@@ -94,14 +96,20 @@ def _write_launcher(path: Path) -> bool:
     Returns:
         It can be run. Elsewhere than on Linux, or where temporary files cannot be run, it cannot.
     """
-    setpriv = shutil.which("setpriv")
-    if setpriv is None:
+    starter = [shutil.which("setpriv") or "", "--pdeathsig", "KILL"]
+    if not starter[0] or not _is_fit(starter[0]):
         return False
     engine = Path(vizdoom.__file__).with_name("vizdoom")
-    start = shlex.join(["exec", setpriv, "--pdeathsig", "KILL", str(engine)])
-    path.write_text(f'#!/bin/sh\n{start} "$@"\n')
+    path.write_text(f'#!/bin/sh\nexec {shlex.join([*starter, str(engine)])} "$@"\n')
     path.chmod(0o700)
     return os.access(path, os.X_OK)
+
+
+@functools.cache
+def _is_fit(setpriv: str) -> bool:
+    """Tell whether it knows the option: BusyBox's and those of old distributions do not."""
+    trial = [setpriv, "--pdeathsig", "KILL", "true"]
+    return subprocess.run(trial, capture_output=True, check=False).returncode == 0
 
 
 def _remove_names_of_shared_memory() -> None:
@@ -110,4 +118,4 @@ def _remove_names_of_shared_memory() -> None:
         mapped = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines()}
         for name in mapped:
             if name.startswith("/dev/shm/ViZDoom"):
-                os.unlink(name)
+                Path(name).unlink(missing_ok=True)

@@ -173,7 +173,7 @@ def make_env(
         screen_size: height and width of a frame, pixels.
         noop_max: most no-ops at the start of a game; 0 for none.
         fire_on_reset: press FIRE, where the game has it: for a frame at the start of a game, and in
-            place of the first action of each further life that `episodic_life` makes an episode.
+            place of the first action of each further life, be it an episode or not.
         episodic_life: the loss of a life terminates an episode; the next goes on from there, on the
             same frames, until the game is over (Mnih et al. 2015). A seed begins a new game.
         clip_rewards: rewards are their signs.
@@ -182,8 +182,8 @@ def make_env(
         full_action_space: all 18 actions, whether or not the game knows them.
         max_frames: truncates a game; half an hour by default.
         render_mode: "rgb_array", "human" or None.
-        num_threads: of a native environment; if None, one for each usable core, in a worker process
-            one, and at most `num_envs`.
+        num_threads: of a native environment; if None, one for each usable core, in a worker of
+            `Multiprocessing` one, and at most `num_envs`.
         **kwargs: passed to ALE (`mode`, `difficulty`); not for native environments.
 
     Raises:

@@ -51,11 +51,12 @@ def make_env(
     """
     FAMILY.check(name, render_mode)
     from pufferlib.registry._agents import emulated
+    from pufferlib.registry._pygame_close import leaving_pygame
 
     module = importlib.import_module(f"magent2.environments.{name}")
     env = module.parallel_env(render_mode=render_mode, **kwargs)
     env.unwrapped.seed()  # the engine begins with the same in all of them
-    return emulated(env)
+    return emulated(leaving_pygame(env))
 
 
 env_creator = creator_of(FAMILY, make_env)

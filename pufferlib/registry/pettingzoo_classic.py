@@ -65,6 +65,7 @@ def make_env(name: str = FAMILY.default, render_mode: str | None = None, **kwarg
     import pettingzoo
 
     from pufferlib.registry._agents import emulated
+    from pufferlib.registry._pygame_close import leaving_pygame
     from pufferlib.wrappers import Turns
     from pufferlib.wrappers.silencing import silent
 
@@ -77,6 +78,7 @@ def make_env(name: str = FAMILY.default, render_mode: str | None = None, **kwarg
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*precision lowered by casting")  # no_limit's spaces
         env = pettingzoo.make(kind, f"classic/{name}", render_mode=render_mode, **kwargs)
+    leaving_pygame(env)
     return emulated(env if kind == "parallel" else Turns(env, is_reseeded=name == _RESEEDED))
 
 

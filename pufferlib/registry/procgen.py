@@ -180,10 +180,10 @@ def _check(
         raise ArgumentError(
             "distribution_mode='exploration' is one level. Leave out num_levels and start_level."
         )
-    if render_mode not in (None, "rgb_array") or (render_mode and num_envs is not None):
+    if render_mode and num_envs is not None:
         raise ArgumentError(
-            f"render_mode must be None or 'rgb_array', and None with num_envs; got "
-            f"render_mode={render_mode!r}, num_envs={num_envs}."
+            f"render_mode must be None with num_envs; got render_mode={render_mode!r}, "
+            f"num_envs={num_envs}."
         )
 
 

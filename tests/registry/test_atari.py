@@ -113,6 +113,17 @@ def test_a_lost_life_ends_an_episode_and_the_game_goes_on():
 
 @pytest.mark.parametrize("num_envs", [None, 1])
 @pytest.mark.parametrize("presses_fire", [True, False])
+def test_the_ball_is_served_in_whole_games_if_fire_is_pressed(num_envs, presses_fire):
+    env = native(atari.make_env("ALE/Breakout-v5", num_envs, fire_on_reset=presses_fire, **CALM))
+    env.reset(seed=0)
+    stay = np.array([0])
+    infos = [info for _ in range(300) for info in env.step(stay)[-1]]
+    assert bool(infos) == presses_fire  # a game over, five balls lost
+    assert all(info["episode_length"] < 200 for info in infos)
+
+
+@pytest.mark.parametrize("num_envs", [None, 1])
+@pytest.mark.parametrize("presses_fire", [True, False])
 def test_the_ball_is_served_in_each_life_if_fire_is_pressed(num_envs, presses_fire):
     kwargs = {"episodic_life": True, "fire_on_reset": presses_fire, **CALM}
     env = native(atari.make_env("ALE/Breakout-v5", num_envs, **kwargs))

@@ -55,7 +55,10 @@ def test_a_seed_draws_mazes_and_what_is_to_be_touched(task):
         np.random.seed()
         before = np.random.get_state()[1].copy()
         env = dm_control.make_env(f"dm_control/{task}-v0")
-        seen = [env.reset(seed=3)[0], env.step(np.zeros(env.action_space.shape))[0], env.reset()[0]]
+        seen = [env.reset(seed=3)[0]]
+        env.env.env.dm_env.task._must_randomize_targets = True  # as after a touch
+        seen += [env.step(np.zeros(env.action_space.shape))[0] for _ in range(2)]
+        seen.append(env.reset()[0])
         np.testing.assert_array_equal(np.random.get_state()[1], before)
         env.close()
         return np.stack(seen)

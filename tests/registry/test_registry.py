@@ -177,10 +177,12 @@ def test_an_uninstalled_environment_says_how_to_install_it():
 def test_a_render_mode_that_is_not_is_refused_and_each_that_is_can_be_asked_for(name):
     module = registry.load(name)
     family = module.FAMILY
+    if not family.is_installed:
+        pytest.skip(f"{name} is not installed")
     if "render_mode" not in inspect.signature(module.make_env).parameters:
         pytest.skip("draws without being asked for it")
     for mode in {"foo", "human", "ansi"} - set(family.render_modes):
-        with pytest.raises(ArgumentError, match=f"must be .*one of .*got '{mode}'"):
+        with pytest.raises(ArgumentError, match=f"must be None or .*got '{mode}'"):
             module.make_env(family.samples[0], render_mode=mode)
     for mode in set(family.render_modes) - {"human"}:
         with closing(module.make_env(family.samples[0], render_mode=mode)) as env:

@@ -95,15 +95,16 @@ env.reset()
 print(env.unwrapped.game.get_state().number, flush=True)
 time.sleep(50)
 """
-    before = set(os.listdir("/dev/shm"))
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout.readline()
             (engine,) = descendants_of(process.pid)
-            left = set(os.listdir("/dev/shm")) - before
+            maps = Path(f"/proc/{process.pid}/maps").read_text().splitlines()
         finally:
             process.kill()
-    assert not any(name.startswith("ViZDoom") for name in left)
+    shared = [line for line in maps if "/dev/shm/ViZDoom" in line]
+    assert shared
+    assert all(line.endswith("(deleted)") for line in shared)
     wait_for_end_of(engine)
 
 
@@ -114,7 +115,7 @@ def descendants_of(pid):
 
 def wait_for_end_of(pid):
     """Return when a process, which is no child of this one, runs no more."""
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
             time.sleep(0.01)
 
