@@ -46,18 +46,27 @@ def _composed(task: str, seed: int | None) -> Any:
     random = np.random.RandomState(seed)
     with _numpy_seeded(random):
         env = getattr(module, words.removeprefix("_"))(np.random.RandomState(seed))
-    reset, step = env.reset, env.step
+    return _Seeded(env, random)
 
-    def reset_seeded() -> Any:
-        with _numpy_seeded(random):
-            return reset()
 
-    def step_seeded(action: Any) -> Any:
-        with _numpy_seeded(random):
-            return step(action)
+class _Seeded:
+    """An environment of locomotion, of which NumPy's own generator is seeded where it draws."""
 
-    env.reset, env.step = reset_seeded, step_seeded
-    return env
+    def __init__(self, env: Any, random: np.random.RandomState) -> None:
+        self._env, self._random = env, random
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._env, name)
+
+    def reset(self) -> Any:
+        """Start an episode; return its first timestep."""
+        with _numpy_seeded(self._random):
+            return self._env.reset()
+
+    def step(self, action: Any) -> Any:
+        """Take one step; return its timestep."""
+        with _numpy_seeded(self._random):
+            return self._env.step(action)
 
 
 @contextlib.contextmanager
