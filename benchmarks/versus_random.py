@@ -39,6 +39,11 @@ def main() -> None:
         vec = VecConfig(backend="Serial", num_envs=arguments.games)
         config = dataclasses.replace(config, vec=vec)
         with closing(make_vecenv(config, registry.resolve(config.env.task)[0])) as vecenv:
+            if vecenv.agents_per_env[0] != 2:
+                parser.error(
+                    f"{config.env.task} is played by {vecenv.agents_per_env[0]}. Give runs of "
+                    f"games of two players."
+                )
             policy = load_policy(config, vecenv, run / CHECKPOINT)
             for seat in range(2):
                 cells = [str(play(vecenv, seat, Actor(vecenv, each, 0))) for each in (None, policy)]

@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from pufferlib.arguments import whole_number
 from pufferlib.exceptions import ArgumentError
 from pufferlib.spaces import stacked_length
 
@@ -38,7 +39,7 @@ class BoundedSequence(gymnasium.spaces.Sequence):
         stacked: bool = False,
     ) -> None:
         _check_space("space", space)
-        self.max_length = _whole("max_length", max_length, least=1)
+        self.max_length = whole_number("max_length", max_length)
         super().__init__(space, seed=seed, stack=stacked)
 
     def sample(self, mask: Any = None, probability: Any = None) -> Any:
@@ -116,10 +117,10 @@ class BoundedGraph(gymnasium.spaces.Graph):
         _check_space("node_space", node_space)
         if edge_space is not None:
             _check_space("edge_space", edge_space)
-        self.max_nodes = _whole("max_nodes", max_nodes, least=1)
+        self.max_nodes = whole_number("max_nodes", max_nodes)
         if max_edges is None:
             max_edges = 0 if edge_space is None else self.max_nodes * (self.max_nodes - 1)
-        self.max_edges = _whole("max_edges", max_edges, least=0)
+        self.max_edges = whole_number("max_edges", max_edges, least=0)
         if self.max_edges and edge_space is None:
             raise ArgumentError(
                 f"max_edges={self.max_edges} needs an edge_space; got None. Give the space of an "
@@ -191,12 +192,6 @@ def _check_space(name: str, given: Any) -> None:
             f"{name} must be a Gymnasium space; got {given!r}. A Sequence or Graph of another "
             f"package declares its bound as an attribute: max_length, or max_nodes and max_edges."
         )
-
-
-def _whole(name: str, given: Any, least: int) -> int:
-    if isinstance(given, bool) or not isinstance(given, (int, np.integer)) or given < least:
-        raise ArgumentError(f"{name} must be a whole number of at least {least}; got {given!r}.")
-    return int(given)
 
 
 def _check_bound(name: str, given: int, bound: str, most: int) -> None:

@@ -15,6 +15,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from pufferlib.arguments import whole_number
 from pufferlib.exceptions import ArgumentError
 
 Info = dict[str, Any]
@@ -151,8 +152,7 @@ class PufferEnv:
                 f"{self.single_observation_space}. Emulation flattens other spaces: write a "
                 f"Gymnasium or PettingZoo environment and wrap it."
             )
-        if self.num_agents < 1:
-            raise ArgumentError(f"num_agents must be at least 1, got {self.num_agents}.")
+        whole_number("num_agents", self.num_agents)
         self.bind(buffers or Buffers.allocate(self.single_observation_space, self.num_agents))
 
     def bind(self, buffers: Buffers) -> None:

@@ -135,3 +135,14 @@ def test_a_policy_of_self_play_meets_a_random_player_in_each_seat(tmp_path):
         for cell in line.split("|")[3:5]:
             mean, low, high = map(float, re.findall(r"-?[0-9.]+", cell))
             assert -1 <= low <= mean <= high <= 1  # one wins, the other loses
+
+
+def test_a_policy_of_no_game_of_two_is_refused(tmp_path):
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "pufferlib.cli", "train", "CartPole-v1", "--run", str(run)]
+    sizes = ["--vec.num-envs", "2", "--train.horizon", "16", "--train.total-timesteps", "64"]
+    subprocess.run([*command, *sizes], capture_output=True, check=True, timeout=50)
+    command = [sys.executable, str(BENCHMARKS / "versus_random.py"), str(run)]
+    told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
+    assert told.returncode == 2
+    assert "CartPole-v1 is played by 1. Give runs of games of two" in told.stderr

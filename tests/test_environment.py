@@ -45,7 +45,7 @@ def test_an_environment_that_lacks_an_attribute_is_refused(name):
     ("attributes", "said"),
     [
         ({"single_observation_space": Dict(a=PLANE)}, "must be a Box, got Dict"),
-        ({"num_agents": 0}, "num_agents must be at least 1, got 0"),
+        ({"num_agents": 0}, "num_agents must be a whole number of at least 1; got 0"),
     ],
 )
 def test_an_environment_of_no_rows_or_no_box_is_refused(attributes, said):

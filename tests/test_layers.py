@@ -14,7 +14,7 @@ PACKAGE = Path(pufferlib.__file__).parent
 
 # Each layer may import itself and what stands above it.
 LAYERS = [
-    {"exceptions", "cores"},
+    {"exceptions", "arguments", "cores"},
     {"spaces", "bounded_spaces", "environment"},
     {"emulation", "wrappers"},
     {"vector"},

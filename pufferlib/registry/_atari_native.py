@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from pufferlib.cores import usable_cores
 from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
-from pufferlib.exceptions import ArgumentError
 
 _LARGEST_SEED = 2**31 - 1
 
@@ -46,11 +45,6 @@ class AtariGames(PufferEnv):
         clip_rewards: bool,
         buffers: Buffers | None = None,
     ) -> None:
-        if num_envs < 1 or (num_threads is not None and num_threads < 1):
-            raise ArgumentError(
-                f"num_envs and num_threads must be at least 1; got num_envs={num_envs}, "
-                f"num_threads={num_threads}."
-            )
         self._games: Any = AtariVectorEnv(
             gymnasium.spec(name).kwargs["game"],
             num_envs,

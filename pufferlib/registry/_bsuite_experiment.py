@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pufferlib.arguments import whole_number
 from pufferlib.environment import Info
-from pufferlib.exceptions import ArgumentError
 from pufferlib.wrappers.silencing import silent
 
 with silent():  # bsuite imports gym, which tells of its own end
@@ -23,13 +23,9 @@ def settings_of(experiment: str, setting: int) -> dict[str, Any]:
     Raises:
         ArgumentError: there is no such setting.
     """
-    found = sweep.SETTINGS.get(f"{experiment}/{setting}")
-    if found is None:
-        count = sum(name.startswith(f"{experiment}/") for name in sweep.SETTINGS)
-        raise ArgumentError(
-            f"setting of {experiment} must be one of 0 to {count - 1}; got {setting!r}."
-        )
-    return dict(found)
+    count = sum(name.startswith(f"{experiment}/") for name in sweep.SETTINGS)
+    number = whole_number(f"setting of {experiment}", setting, least=0, most=count - 1)
+    return dict(sweep.SETTINGS[f"{experiment}/{number}"])
 
 
 def build(experiment: str, arguments: dict[str, Any], seed: int | None) -> Any:

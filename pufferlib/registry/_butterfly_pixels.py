@@ -39,7 +39,7 @@ class PixelAgents(pettingzoo.utils.BaseParallelWrapper):
         frames: how many images an observation holds.
 
     Raises:
-        ArgumentError: `size` is larger than the images or not positive, or `frames` not positive.
+        ArgumentError: `size` is larger than the images or not positive.
     """
 
     def __init__(self, env: Any, size: tuple[int, int] | None, grey: bool, frames: int) -> None:
@@ -51,8 +51,6 @@ class PixelAgents(pettingzoo.utils.BaseParallelWrapper):
                 f"size must be a height from 1 to {height} and a width from 1 to {width}, or None; "
                 f"got {size!r}."
             )
-        if frames < 1:
-            raise ArgumentError(f"frames must be at least 1, got {frames}.")
         self._grey, self._frames = grey, frames
         self._reduce = None if target == (height, width) else AreaMean((height, width), target)
         shape = (frames * (1 if grey else channels), *target)

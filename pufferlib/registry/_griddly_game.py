@@ -9,8 +9,8 @@ import numpy as np
 import pettingzoo
 from numpy.typing import NDArray
 
+from pufferlib.arguments import whole_number
 from pufferlib.environment import Info
-from pufferlib.exceptions import ArgumentError
 
 _LARGEST_SEED = 2**31 - 1
 _CELL_PIXELS = 10
@@ -30,11 +30,8 @@ def make_game(
     file = registration.registry[name].kwargs["yaml_file"]
     count = griddly.GriddlyLoader().load(file).get_level_count()
     # The engine takes no other number, and the process crashes when what it refused is freed.
-    is_number = isinstance(level, int) and not isinstance(level, bool)
-    if not is_number or not 0 <= level < count:
-        raise ArgumentError(f"{name} has the levels 0 to {count - 1}; got level={level!r}.")
-    if max_steps < 1:
-        raise ArgumentError(f"max_steps must be 1 or more, got {max_steps!r}.")
+    level = whole_number(f"level of {name}", level, least=0, most=count - 1)
+    max_steps = whole_number("max_steps", max_steps)
     game = griddly.GymWrapper(file, level=level)
     game.reset()  # spaces are known from then on
     kind = Game if game.player_count == 1 else SharedGame

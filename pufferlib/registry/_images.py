@@ -7,6 +7,7 @@ import numpy as np
 from gymnasium.spaces import Box, Dict
 from numpy.typing import NDArray
 
+from pufferlib.arguments import whole_number
 from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError
 
@@ -16,6 +17,7 @@ _BRIGHTNESS = np.array([77, 150, 29], np.uint32)  # of 256: red, green, blue in 
 def preprocessed(env: gymnasium.Env[Any, Any], **how: Any) -> gymnasium.Env[Any, Any]:
     """Return `env` in a `Preprocessed`, or `env` itself where nothing is asked for."""
     asked = {"shrink": 1, "gray": False, "frame_stack": 1} | how
+    _check_numbers(asked["shrink"], asked["frame_stack"])
     if (asked["shrink"], asked["gray"], asked["frame_stack"]) == (1, False, 1):
         return env
     return Preprocessed(env, **how)
@@ -53,7 +55,8 @@ class Preprocessed(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Record
         space: Any = env.observation_space
         self._key = key if isinstance(space, Dict) else None
         image: Any = space.spaces.get(key) if isinstance(space, Dict) else space
-        _check(env, image, shrink, frame_stack)
+        _check_numbers(shrink, frame_stack)
+        _check_image(env, image, shrink)
         self._shrink, self._gray = shrink, gray and image.shape[2] == 3
         height, width, channels = image.shape
         channels = 1 if self._gray else channels
@@ -96,16 +99,18 @@ class Preprocessed(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Record
         return self._stack if self._key is None else {**observation, self._key: self._stack}
 
 
-def _check(env: gymnasium.Env[Any, Any], image: Any, shrink: int, frame_stack: int) -> None:
+def _check_numbers(shrink: Any, frame_stack: Any) -> None:
+    whole_number("shrink", shrink)
+    whole_number("frame_stack", frame_stack)
+
+
+def _check_image(env: gymnasium.Env[Any, Any], image: Any, shrink: int) -> None:
     is_image = isinstance(image, Box) and image.dtype == np.uint8 and len(image.shape) == 3
     if not is_image:
         raise ArgumentError(
             f"shrink, gray and frame_stack are for tasks that observe an image; {env} observes "
             f"{env.observation_space}. Leave them out."
         )
-    for name, value in (("shrink", shrink), ("frame_stack", frame_stack)):
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ArgumentError(f"{name} must be a whole number of at least 1; got {value!r}.")
     if image.shape[0] % shrink or image.shape[1] % shrink:
         raise ArgumentError(
             f"shrink must divide the image's {image.shape[0]} rows and {image.shape[1]} columns; "

@@ -10,6 +10,7 @@ from nmmo.core.terrain import MapGenerator
 from nmmo.lib import seeding, spawn
 from numpy.typing import NDArray
 
+from pufferlib.arguments import whole_number
 from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError
 
@@ -50,8 +51,7 @@ class World(nmmo.Env):
                     f"such as HORIZON or NPC_N."
                 )
             config.set(name, value)
-        if not isinstance(config.PLAYER_N, int) or config.PLAYER_N < 1:
-            raise ArgumentError(f"num_agents must be 1 or more, got {config.PLAYER_N!r}.")
+        whole_number("num_agents", config.PLAYER_N)
         places = len(spawn.get_edge_tiles(config))
         if config.PLAYER_LOADER is spawn.SequentialLoader and places < config.PLAYER_N:
             raise ArgumentError(

@@ -1,7 +1,7 @@
 """Games of OpenSpiel, turn by turn or all at once, as PettingZoo parallel environments."""
 
 import functools
-import pickle
+import json
 import subprocess
 import sys
 from typing import Any
@@ -20,9 +20,11 @@ from pufferlib.wrappers.turns import legal, waiting
 Agent = str
 
 _PLAYERS = ("players", "num_players", "numPlayers")  # as the games call their number
+_TRIAL_TIMEOUT_S = 60.0
 _TRIAL = """
-import pickle, sys, pyspiel
-name, parameters = pickle.load(sys.stdin.buffer)
+import functools
+import json, sys, pyspiel
+name, parameters = json.load(sys.stdin)
 print("begun", flush=True)
 try:
     game = pyspiel.load_game(name, parameters)
@@ -76,8 +78,11 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Any, Any]):
             _check(name, parameters)
         try:
             self.game = pyspiel.load_game(name, parameters or {})
+        except (pyspiel.SpielError, TypeError) as error:
+            raise _refusal(name, parameters or {}, str(error)) from error
+        try:
             self._prepare(is_information_state)
-        except (pyspiel.SpielError, TypeError, ValueError) as error:
+        except (pyspiel.SpielError, ValueError) as error:  # a space of no actions
             raise _refusal(name, parameters or {}, str(error)) from error
 
     def _prepare(self, is_information_state: bool) -> None:
@@ -207,20 +212,35 @@ def _check(name: str, parameters: dict[str, Any]) -> None:
         count = parameters.get(option, least)
         if isinstance(count, int) and not least <= count <= most:
             raise _refusal(name, parameters, f"{option} must be {least} to {most}.")
-    end = _told_at_its_end(pickle.dumps((name, parameters)))
-    if end is not None:
-        raise _refusal(name, parameters, f"it ends the process. {end}".strip())
+    try:
+        game = json.dumps([name, parameters])
+    except (TypeError, ValueError) as error:
+        told = "They must be numbers, texts, or games as a dict with their name."
+        raise _refusal(name, parameters, told) from error
+    reason = _try_to_begin(game)
+    if reason is not None:
+        raise _refusal(name, parameters, reason)
 
 
 @functools.lru_cache(maxsize=64)
-def _told_at_its_end(game: bytes) -> str | None:
-    """Return what a process says that begins this game and is ended by it; None if it lives."""
-    trial = subprocess.run(
-        [sys.executable, "-c", _TRIAL], input=game, capture_output=True, check=False, timeout=60
-    )
-    if not trial.stdout.startswith(b"begun") or trial.stdout.endswith(b"done\n"):
+def _try_to_begin(game: str) -> str | None:
+    """Begin a game in a process of its own; return why it did not live on, None if it did."""
+    try:
+        trial = subprocess.run(
+            [sys.executable, "-c", _TRIAL],
+            input=game,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=_TRIAL_TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired:
+        return f"it does not begin within {_TRIAL_TIMEOUT_S:g} s."
+    if not trial.stdout.startswith("begun") or trial.stdout.endswith("done\n"):
         return None
-    return " ".join(trial.stderr.decode(errors="replace").split())
+    said = " ".join(trial.stderr.split())
+    return f"it ends the process. {said}".strip()
 
 
 def _refusal(name: str, parameters: dict[str, Any], reason: str) -> ArgumentError:

@@ -73,7 +73,7 @@ class ProcgenGame(gymnasium.Env[Any, Any]):
         self._clock += 1
         self._is_fresh = is_over
         if not is_over:
-            if _begun_again(self._games, self._options).size:
+            if _restarted_games(self._games, self._options).size:
                 self._clock = 0
             return self._last.copy(), reward, False, False, {}
         info = _told(self._games.get_info()[0])
@@ -142,7 +142,7 @@ class ProcgenGames(PufferEnv):
         self._clocks += 1
         self.terminals[:], self.truncations[:] = False, False
         infos = self._end(np.flatnonzero(firsts)) if firsts.any() else []
-        self._clocks[_begun_again(self._games, self._options)] = 0
+        self._clocks[_restarted_games(self._games, self._options)] = 0
         self.observations[:] = observations["rgb"]
         return self.observations, self.rewards, self.terminals, self.truncations, infos
 
@@ -172,7 +172,7 @@ def _told(info: Info) -> Info:
     return {"solved": float(info["prev_level_complete"]), "level": int(info["prev_level_seed"])}
 
 
-def _begun_again(games: Any, options: dict[str, Any]) -> NDArray[np.intp]:
+def _restarted_games(games: Any, options: dict[str, Any]) -> NDArray[np.intp]:
     """Return the games whose clock has begun again within an episode.
 
     With `use_sequential_levels` an episode goes on where a level is completed.

@@ -14,6 +14,7 @@ from stable_retro.data import (
     list_states,
 )
 
+from pufferlib.arguments import whole_number
 from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError, NotInstalledError, UnknownNameError, suggestion
 
@@ -28,9 +29,9 @@ def made(game: str, **kwargs: Any) -> gymnasium.Env[Any, Any]:
             environment already.
     """
     kinds = kwargs.get("inttype", Integrations.DEFAULT)
-    known = list_games(kinds)
-    if game not in known:
-        raise UnknownNameError(f"Stable Retro knows no game {game!r}.{suggestion(game, known)}")
+    games = list_games(kinds)
+    if game not in games:
+        raise UnknownNameError(f"Stable Retro knows no game {game!r}.{suggestion(game, games)}")
     try:
         get_romfile_path(game, kinds)
     except FileNotFoundError as error:
@@ -81,9 +82,7 @@ class Skip(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def __init__(self, env: gymnasium.Env[Any, Any], frames: int) -> None:
         super().__init__(env)
-        if frames < 1:
-            raise ArgumentError(f"frame_skip must be at least 1; got {frames}.")
-        self._frames = frames
+        self._frames = whole_number("frame_skip", frames)
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, Info]:
         """Take one step; return (observation, reward, terminated, truncated, info)."""

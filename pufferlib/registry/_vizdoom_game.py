@@ -18,6 +18,8 @@ import vizdoom
 from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError, suggestion
 
+_STARTING = threading.Lock()  # a game that starts needs its names, until it has
+
 
 def resolution_of(name: str) -> Any:
     """Return the ViZDoom resolution of a name like "160X120".
@@ -32,9 +34,6 @@ def resolution_of(name: str) -> Any:
             f"{', '.join(names)}."
         )
     return getattr(vizdoom.ScreenResolution, f"RES_{name}")
-
-
-_STARTING = threading.Lock()  # a game that starts needs its names, until it has
 
 
 class DoomGame(gymnasium.Wrapper[Any, Any, Any, Any]):

@@ -10,9 +10,9 @@ Discrete(4) Breakout, Discrete(18) MontezumaRevenge, 3 to 18 by game; all 18 wit
 Deterministic under a seed; sticky actions are drawn from it too.
 """
 
-import numbers
 from typing import Any
 
+from pufferlib.arguments import whole_number
 from pufferlib.exceptions import ArgumentError
 from pufferlib.registry._family import Family, creator_of, lazily
 
@@ -192,6 +192,8 @@ def make_env(
     FAMILY.check(name, render_mode)
     whole = {"frame_skip": frame_skip, "frame_stack": frame_stack, "screen_size": screen_size}
     _check({**whole, "max_frames": max_frames}, noop_max, repeat_action_probability)
+    if num_threads is not None:
+        num_threads = whole_number("num_threads", num_threads)
     play: dict[str, Any] = {
         **whole,
         "noop_max": noop_max,
@@ -217,7 +219,11 @@ def make_env(
             raise ArgumentError(f"Native Atari games have no {options}. Leave out num_envs.")
         from pufferlib.registry._atari_native import AtariGames
 
-        return AtariGames(name, num_envs, num_threads, game, **play)
+        return AtariGames(name, whole_number("num_envs", num_envs), num_threads, game, **play)
+    if num_threads is not None:
+        raise ArgumentError(
+            f"num_threads is of native games; got num_threads={num_threads!r} without num_envs."
+        )
     from pufferlib.emulation import GymnasiumPufferEnv
     from pufferlib.registry._atari_game import AtariGame
 
@@ -229,11 +235,7 @@ def make_env(
 
 def _check(counts: dict[str, int], noop_max: int, sticky: float) -> None:
     for name, value in (counts | {"noop_max": noop_max}).items():
-        least = 0 if name == "noop_max" else 1
-        if not isinstance(value, numbers.Integral) or value < least:
-            raise ArgumentError(
-                f"{name} must be a whole number of at least {least}; got {value!r}."
-            )
+        whole_number(name, value, least=0 if name == "noop_max" else 1)
     if not 0 <= sticky <= 1:
         raise ArgumentError(f"repeat_action_probability must be in [0, 1]; got {sticky!r}.")
 

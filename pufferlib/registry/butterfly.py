@@ -13,6 +13,7 @@ Deterministic under a seed.
 
 from typing import Any
 
+from pufferlib.arguments import whole_number
 from pufferlib.registry._family import Family, creator_of, lazily
 
 FAMILY = Family(
@@ -54,6 +55,7 @@ def make_env(
             images do not have.
     """
     FAMILY.check(name, render_mode)
+    frames = whole_number("frames", frames)
     import pettingzoo
 
     from pufferlib.emulation import PettingZooPufferEnv

@@ -24,6 +24,7 @@ Deterministic under a seed.
 import functools
 from typing import Any
 
+from pufferlib.arguments import whole_number
 from pufferlib.registry._family import Family, creator_of, lazily
 
 FAMILY = Family(
@@ -151,8 +152,13 @@ def make_env(
         camera_id: from where; -1 is free.
         **kwargs: of the suite's tasks: `task_kwargs` (`time_limit` ...), `environment_kwargs`
             (`control_timestep`, `flat_observation` ...), `visualize_reward`.
+
+    Raises:
+        ArgumentError: a size or a camera that cannot be.
     """
     FAMILY.check(name, render_mode)
+    width, height = whole_number("width", width), whole_number("height", height)
+    camera_id = whole_number("camera_id", camera_id, least=-1)
     from pufferlib.emulation import GymnasiumPufferEnv
     from pufferlib.registry._dm_control_tasks import build, picture
     from pufferlib.registry._dm_env import DmEnv

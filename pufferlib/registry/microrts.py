@@ -15,7 +15,7 @@ mayari. The others draw random numbers of their own, or think for a time and not
 from collections.abc import Sequence
 from typing import Any
 
-from pufferlib.exceptions import ArgumentError
+from pufferlib.arguments import whole_number
 from pufferlib.registry._family import Family, creator_of, lazily
 
 FAMILY = Family(
@@ -134,16 +134,13 @@ def make_env(
         NotInstalledError: there is no Java.
     """
     FAMILY.check(name, render_mode)
-    if num_envs is not None and num_envs < 1:
-        raise ArgumentError(f"num_envs must be at least 1; got num_envs={num_envs}.")
-    if not isinstance(max_steps, int) or isinstance(max_steps, bool) or max_steps < 1:
-        raise ArgumentError(f"max_steps must be a whole number of at least 1; got {max_steps!r}.")
+    max_steps = whole_number("max_steps", max_steps)
     _, size, opponent = name.split("-")
     game = (opponent, map_path or _MAPS[size], max_steps, reward_weight, render_mode)
     if num_envs is not None:
         from pufferlib.registry._microrts_native import MicroRTSGames
 
-        return MicroRTSGames(num_envs, *game)
+        return MicroRTSGames(whole_number("num_envs", num_envs), *game)
     from pufferlib.emulation import GymnasiumPufferEnv
     from pufferlib.registry._microrts_game import Game
     from pufferlib.wrappers import EpisodeStats

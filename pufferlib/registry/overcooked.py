@@ -12,7 +12,7 @@ Deterministic under a seed: there is no chance in it.
 
 from typing import Any
 
-from pufferlib.exceptions import ArgumentError
+from pufferlib.arguments import whole_number
 from pufferlib.registry._family import Family, creator_of, lazily
 
 FAMILY = Family(
@@ -86,8 +86,7 @@ def make_env(name: str = FAMILY.default, horizon: int = 400, shaped_reward: floa
         ArgumentError: `horizon` is not a whole number, or below 1.
     """
     FAMILY.check(name)
-    if not isinstance(horizon, int) or isinstance(horizon, bool) or horizon < 1:
-        raise ArgumentError(f"horizon must be a whole number of at least 1; got {horizon!r}.")
+    horizon = whole_number("horizon", horizon)
     from pufferlib.registry._agents import emulated
     from pufferlib.registry._overcooked_kitchen import Kitchen
 

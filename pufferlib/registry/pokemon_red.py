@@ -15,6 +15,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from pufferlib.arguments import whole_number
 from pufferlib.exceptions import ArgumentError
 from pufferlib.registry._family import Family, creator_of, lazily
 
@@ -74,11 +75,8 @@ def make_env(
             or a number is out of its range.
     """
     FAMILY.check(name, render_mode)
-    if max_steps < 1 or frames_per_action < 9:
-        raise ArgumentError(
-            f"max_steps must be at least 1 and frames_per_action at least 9; got {max_steps} and "
-            f"{frames_per_action}."
-        )
+    max_steps = whole_number("max_steps", max_steps)
+    frames_per_action = whole_number("frames_per_action", frames_per_action, least=9)
     if state is not None and not Path(state).is_file():
         raise ArgumentError(f"There is no saved state {os.fspath(state)!r}. Leave out state.")
     cartridge = _homebrew(rom) if name == "HomebrewWalk-v0" else _pokemon_red(rom)

@@ -10,6 +10,7 @@ Deterministic under a seed: it draws the sequence of levels.
 
 from typing import Any
 
+from pufferlib.arguments import whole_number
 from pufferlib.exceptions import ArgumentError, suggestion
 from pufferlib.registry._family import Family, creator_of, lazily
 
@@ -149,18 +150,10 @@ def _check_numbers(num_envs: int | None, options: dict[str, Any]) -> None:
                 f"Procgen takes no option {option!r}.{suggestion(option, _OPTIONS)} "
                 f"Give some of {', '.join(_OPTIONS)}."
             )
-        if option in (*numbers, "debug_mode", "num_threads") and not _is_within(0, value):
-            raise ArgumentError(
-                f"{option} must be a whole number of at least 0 and at most {_LARGEST}; got "
-                f"{value!r}."
-            )
-    if num_envs is not None and not _is_within(1, num_envs):
-        raise ArgumentError(f"num_envs must be a whole number of at least 1; got {num_envs!r}.")
-
-
-def _is_within(least: int, value: Any) -> bool:
-    is_whole = isinstance(value, int) and not isinstance(value, bool)
-    return is_whole and least <= value <= _LARGEST
+        if option in (*numbers, "debug_mode", "num_threads"):
+            whole_number(option, value, least=0, most=_LARGEST)
+    if num_envs is not None:
+        whole_number("num_envs", num_envs, most=_LARGEST)
 
 
 def _check(

@@ -13,7 +13,7 @@ as it was.
 
 from typing import Any
 
-from pufferlib.exceptions import ArgumentError
+from pufferlib.arguments import whole_number
 from pufferlib.registry._family import Family, creator_of, lazily
 
 FAMILY = Family(
@@ -51,8 +51,7 @@ def make_env(
         ArgumentError: `max_steps` is below 1.
     """
     FAMILY.check(name, render_mode)
-    if max_steps < 1:
-        raise ArgumentError(f"max_steps must be at least 1; got {max_steps}.")
+    max_steps = whole_number("max_steps", max_steps)
     from pufferlib.emulation import GymnasiumPufferEnv
     from pufferlib.registry._slimevolley_game import SlimeGame
     from pufferlib.wrappers import EpisodeStats

@@ -15,6 +15,7 @@ with backend Multiprocessing and one environment for each worker.
 
 from typing import Any
 
+from pufferlib.arguments import whole_number
 from pufferlib.registry._family import Family, creator_of, lazily
 
 FAMILY = Family(
@@ -60,6 +61,10 @@ def make_env(
             preprocessed so, or this process has an environment already.
     """
     FAMILY.check(name, render_mode)
+    if max_episode_steps is not None:
+        max_episode_steps = whole_number("max_episode_steps", max_episode_steps)
+    from contextlib import ExitStack
+
     from gymnasium.wrappers import TimeLimit
 
     from pufferlib.emulation import GymnasiumPufferEnv
@@ -67,16 +72,16 @@ def make_env(
     from pufferlib.registry._stable_retro_game import Skip, made
     from pufferlib.wrappers import EpisodeStats
 
-    bare = made(game or name, render_mode=render_mode, **kwargs)
-    try:
-        env: Any = Skip(bare, frame_skip)
+    env: Any = made(game or name, render_mode=render_mode, **kwargs)
+    with ExitStack() as refused:
+        refused.callback(env.close)  # or this process could not make another
+        env = Skip(env, frame_skip)
         env = preprocessed(env, shrink=shrink, gray=gray, frame_stack=frame_stack)
         if max_episode_steps is not None:
             env = TimeLimit(env, max_episode_steps)
-        return GymnasiumPufferEnv(EpisodeStats(env))
-    except Exception:
-        bare.close()  # or this process could not make another
-        raise
+        env = GymnasiumPufferEnv(EpisodeStats(env))
+        refused.pop_all()
+    return env
 
 
 env_creator = creator_of(FAMILY, make_env)

@@ -18,6 +18,7 @@ have to own.
 from itertools import product
 from typing import Any
 
+from pufferlib.arguments import whole_number
 from pufferlib.registry._family import Family, creator_of, lazily
 
 FAMILY = Family(
@@ -94,9 +95,12 @@ def make_env(
             (`max_buttons_pressed`, `doom_skill`, `episode_timeout` ...).
 
     Raises:
-        ArgumentError: there is no such resolution.
+        ArgumentError: there is no such resolution, or a number is not whole and above 0.
     """
     FAMILY.check(name, render_mode)
+    frame_skip = whole_number("frame_skip", frame_skip)
+    from contextlib import ExitStack
+
     import gymnasium
     import vizdoom.gymnasium_wrapper  # noqa: F401  (registers the tasks)
 
@@ -113,8 +117,13 @@ def make_env(
         disable_env_checker=True,
         **kwargs,
     )
-    env = preprocessed(DoomGame(env), shrink=shrink, gray=gray, frame_stack=frame_stack)
-    return GymnasiumPufferEnv(EpisodeStats(env))
+    game = DoomGame(env)
+    with ExitStack() as refused:
+        refused.callback(game.close)
+        env = preprocessed(game, shrink=shrink, gray=gray, frame_stack=frame_stack)
+        env = GymnasiumPufferEnv(EpisodeStats(env))
+        refused.pop_all()
+    return env
 
 
 env_creator = creator_of(FAMILY, make_env)

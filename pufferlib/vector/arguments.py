@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pufferlib.arguments import whole_number
 from pufferlib.cores import usable_cores
 from pufferlib.emulation.creation import creator_arguments
 from pufferlib.exceptions import ArgumentError
@@ -72,7 +73,7 @@ def worker_count(num_envs: int, num_workers: int | str | None, most: int | None 
     if num_workers is None or num_workers == "auto":
         most = usable_cores() if most is None else most
         return max(n for n in range(1, min(most, num_envs) + 1) if num_envs % n == 0)
-    num_workers = count("num_workers", num_workers)
+    num_workers = whole_number("num_workers", num_workers)
     if num_envs % num_workers:
         _raise_not_a_multiple("num_envs", num_envs, "num_workers", num_workers)
     return num_workers
@@ -86,7 +87,7 @@ def batch_envs(num_envs: int, num_workers: int, batch_size: int | str | None) ->
     if batch_size == "auto":
         half = max(1, num_workers // 2)
         return max(n for n in range(1, half + 1) if num_workers % n == 0) * envs_per_worker
-    batch_size = count("batch_size", batch_size)
+    batch_size = whole_number("batch_size", batch_size)
     if batch_size > num_envs:
         raise ArgumentError(
             f"batch_size must be at most num_envs; got batch_size={batch_size}, "
@@ -150,17 +151,6 @@ def one_value_each(name: str, values: Any, num_envs: int) -> list[Any]:
             f"environment or, if every one is to have this whole list, [{values!r}] * {num_envs}."
         )
     return list(values)
-
-
-def count(name: str, value: Any) -> int:
-    """Return `value` as an int, whichever integer type it has; refuse all but 1 and above."""
-    try:
-        whole = 0 if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        whole = 0
-    if whole < 1:
-        raise ArgumentError(f"{name} must be a whole number of at least 1; got {value!r}.")
-    return whole
 
 
 def whole_seed(seed: Any) -> int | None:

@@ -2,13 +2,13 @@
 
 from typing import Any
 
+from pufferlib.arguments import whole_number
 from pufferlib.exceptions import ArgumentError
 from pufferlib.vector.arguments import (
     batch_envs,
     check_flag,
     check_timeout,
     check_zero_copy,
-    count,
     creations,
     start_context,
     worker_count,
@@ -78,7 +78,7 @@ class Multiprocessing(Parallel):
         on_failure: str = "raise",
         max_restarts: int | None = 10,
     ) -> None:
-        num_envs = count("num_envs", num_envs)
+        num_envs = whole_number("num_envs", num_envs)
         made = creations(env_creators, env_args, env_kwargs, num_envs)
         num_workers = worker_count(num_envs, num_workers)
         batch_size = batch_envs(num_envs, num_workers, batch_size)

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pufferlib.arguments import whole_number
 from pufferlib.exceptions import ArgumentError
 from pufferlib.vector.arguments import (
     batch_envs,
     check_flag,
     check_timeout,
     check_zero_copy,
-    count,
     creations,
     start_context,
     worker_count,
@@ -85,7 +85,7 @@ class Ray(Parallel):
         ray_options: Mapping[str, Any] | None = None,
     ) -> None:
         ray_module()
-        num_envs = count("num_envs", num_envs)
+        num_envs = whole_number("num_envs", num_envs)
         made = creations(env_creators, env_args, env_kwargs, num_envs)
         # With the most workers there can be: then no size is refused for splitting one's.
         _split(num_envs, num_workers, batch_size, zero_copy, most=num_envs)

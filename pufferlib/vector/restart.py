@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from pufferlib.arguments import whole_number
 from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError, WorkerError
-from pufferlib.vector.arguments import count
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class RestartPolicy:
                 f"on_failure must be 'raise' or 'restart'; got {self.on_failure!r}."
             )
         if self.max_restarts is not None:
-            self.max_restarts = count("max_restarts", self.max_restarts)
+            self.max_restarts = whole_number("max_restarts", self.max_restarts)
 
     @property
     def restarts(self) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pufferlib.arguments import whole_number
 from pufferlib.environment import Buffers, StepResult
 from pufferlib.exceptions import ArgumentError
 from pufferlib.spaces import joint_space
@@ -13,7 +14,6 @@ from pufferlib.vector.arguments import (
     batch_envs,
     check_flag,
     check_timeout,
-    count,
     creations,
     one_value_each,
     start_context,
@@ -73,7 +73,7 @@ class Serial:
     ) -> None:
         self._turns = Turns()
         self._block = Block(first_env=0)
-        num_envs = count("num_envs", num_envs)
+        num_envs = whole_number("num_envs", num_envs)
         made = creations(env_creators, env_args, env_kwargs, num_envs)
         worker_count(num_envs, num_workers)
         check_flag("zero_copy", zero_copy)

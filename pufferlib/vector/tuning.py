@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from pufferlib.arguments import whole_number
 from pufferlib.cores import CGROUP_ROOT, usable_cores
 from pufferlib.exceptions import ArgumentError
-from pufferlib.vector.arguments import Creation, count, creations
+from pufferlib.vector.arguments import Creation, creations
 from pufferlib.vector.env_profile import EnvProfile, profile
 from pufferlib.vector.interface import VectorEnv
 from pufferlib.vector.multiprocess import Multiprocessing
@@ -109,10 +110,10 @@ def autotune(
     """
     cores = usable_cores()
     if batch_size is not None:
-        batch_size = count("batch_size", batch_size)
+        batch_size = whole_number("batch_size", batch_size)
     if max_envs is None:
         max_envs = max(ENVS_PER_CORE * cores, 2 * (batch_size or 0))
-    max_envs, rounds = count("max_envs", max_envs), count("rounds", rounds)
+    max_envs, rounds = whole_number("max_envs", max_envs), whole_number("rounds", rounds)
     if batch_size is not None and batch_size > max_envs:
         raise ArgumentError(
             f"batch_size must be at most max_envs; got batch_size={batch_size}, "
@@ -121,7 +122,7 @@ def autotune(
     if not isinstance(seconds, (int, float, np.number)) or not 0 < seconds < float("inf"):
         raise ArgumentError(f"seconds must be above 0; got {seconds!r}.")
     if max_memory_bytes is not None:
-        max_memory_bytes = count("max_memory_bytes", max_memory_bytes)
+        max_memory_bytes = whole_number("max_memory_bytes", max_memory_bytes)
     (creation,) = creations(env_creator, env_args, env_kwargs, 1)
 
     measured = profile(creation.make, seconds)

@@ -158,7 +158,7 @@ def test_a_signal_in_the_middle_of_an_update_waits_for_its_end(tmp_path, number)
         (["train", "squared", "--run", "/proc/run"], "/proc/run cannot be made"),
         (
             ["train", "bandit", *PARALLEL, "--env.kwargs.num-actions", "1"],
-            "puffer train: num_actions must be at least 2; got 1",
+            "puffer train: num_actions must be a whole number of at least 2; got 1",
         ),
         (["install", "nethak"], "nothing named 'nethak' to install. Did you mean 'nethack'"),
         (["install", "CartPole-v9"], "Did you mean 'CartPole-v1'"),

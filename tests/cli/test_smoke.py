@@ -64,6 +64,16 @@ def test_a_task_that_no_seed_plays_again_is_tested_for_the_rest(capsys):
 
 
 @pytest.mark.timeout(240)
+def test_the_native_form_of_a_task_is_tested_too(capfd):
+    assert main(["test", "procgen-bigfish-v0"]) == 0
+    told = capfd.readouterr().out
+    ordinary, _, native = told.partition("procgen-bigfish-v0, 2 games as one")
+    for checked in ("Multiprocessing, fork", "Multiprocessing, spawn", "contract", "policy"):
+        assert checked in ordinary
+        assert checked in native
+
+
+@pytest.mark.timeout(240)
 def test_of_a_family_each_sample_is_tested(capfd, monkeypatch):
     both = ("no such task", "squared")
     family = dataclasses.replace(ocean.FAMILY, samples=both, tasks=both)

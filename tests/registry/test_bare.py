@@ -7,11 +7,11 @@ import gymnasium
 import numpy as np
 import pettingzoo
 import pytest
+from plays import SEED, STEPS, play, play_parallel
 from spaces_cases import assert_agree
 
 from pufferlib import registry
 
-STEPS, SEED = 200, 3
 OF_ONE_AGENT = [
     *("CartPole-v1", "Pendulum-v1", "LunarLander-v3", "HalfCheetah-v5", "Hopper-v5"),
     *("parking-v0", "two-way-v0", "MiniGrid-DoorKey-5x5-v0", "BabyAI-GoToLocal-v0"),
@@ -28,33 +28,14 @@ OF_SEVERAL = {
 def test_a_task_plays_as_the_packages_own(task):
     module = family_of(task)
     with closing(module.make_env(task)) as env, closing(own(task)) as bare:
-        env.action_space.seed(SEED)
-        assert_shown(env, env.reset(seed=SEED)[0], bare.reset(seed=SEED)[0])
-        for _ in range(STEPS):
-            action = env.action_space.sample()
-            observation, *told, _ = env.step(action)
-            expected, *expected_told, _ = bare.step(action)
-            assert_shown(env, observation, expected)
-            assert told == expected_told  # reward, terminated, truncated
-            if told[1] or told[2]:
-                assert_shown(env, env.reset()[0], bare.reset()[0])
+        play(env, bare, as_it_is, assert_shown)
 
 
 @pytest.mark.parametrize("task", OF_SEVERAL)
 def test_a_task_of_several_agents_plays_as_the_packages_own(task):
     module = family_of(task)
     with closing(module.make_env(task)) as env, closing(OF_SEVERAL[task]()) as bare:
-        for number, agent in enumerate(env.possible_agents):
-            env.action_space(agent).seed(SEED + number)
-        assert_all_shown(env, env.reset(seed=SEED)[0], bare.reset(seed=SEED)[0])
-        for _ in range(STEPS):
-            actions = {agent: env.action_space(agent).sample() for agent in env.agents}
-            observations, *told, _ = env.step(actions)
-            expected, *expected_told, _ = bare.step(actions)
-            assert_all_shown(env, observations, expected)
-            assert told == expected_told  # rewards, terminations, truncations: dicts by agent
-            if not env.agents:
-                assert_all_shown(env, env.reset()[0], bare.reset()[0])
+        play_parallel(env, bare, as_it_is, assert_agree)
 
 
 @pytest.mark.parametrize("task", ["NetHackScore-v0", "MiniHack-Room-Random-5x5-v0"])
@@ -65,8 +46,9 @@ def test_a_game_of_nethack_plays_as_the_packages_own(task):
     env, bare = module.make_env(task, observation_keys=keys), own(task, observation_keys=keys)
     with closing(env), closing(bare):
         bare.unwrapped.nethack.set_initial_seeds(*seeds[:2], False, seeds[2])
+        unflatten = env.observation_layout.unflatten
         env.action_space.seed(SEED)
-        assert_shown(env, env.reset(seed=SEED)[0], bare.reset()[0])
+        assert_shown(unflatten(env.reset(seed=SEED)[0]), bare.reset()[0])
         for _ in range(STEPS):
             action = env.action_space.sample()
             observation, reward, terminated, truncated, _ = env.step(action)
@@ -74,7 +56,7 @@ def test_a_game_of_nethack_plays_as_the_packages_own(task):
             assert (reward, terminated or truncated) == (expected_reward, any(ends))
             if any(ends):
                 break
-            assert_shown(env, observation, expected)
+            assert_shown(unflatten(observation), expected)
 
 
 def family_of(task):
@@ -88,15 +70,12 @@ def own(task, **kwargs):
     return gymnasium.make(task, disable_env_checker=True, **kwargs)
 
 
-def assert_shown(env, row, expected):
+def as_it_is(action, _):
+    return action
+
+
+def assert_shown(shown, expected):
     """Refuse a difference in what is shown; a family may leave parts of an observation out."""
-    shown = env.observation_layout.unflatten(row)
     if isinstance(shown, dict):
         expected = {name: expected[name] for name in shown}
     assert_agree(shown, expected)
-
-
-def assert_all_shown(env, rows, expected):
-    assert rows.keys() == expected.keys()
-    for agent, row in rows.items():
-        assert_shown(env, row, expected[agent])

@@ -36,7 +36,9 @@ def test_a_setting_is_one_of_the_sweep_and_arguments_go_before_it():
     assert bsuite.make_env("bsuite/deep_sea-v0").env.observation_space.shape == (10, 10)
     assert bsuite.make_env("bsuite/deep_sea-v0", 5).env.observation_space.shape == (20, 20)
     assert bsuite.make_env("bsuite/deep_sea-v0", size=6).env.observation_space.shape == (6, 6)
-    with pytest.raises(ArgumentError, match="setting of deep_sea must be one of 0 to 20; got 21"):
+    with pytest.raises(
+        ArgumentError, match="setting of deep_sea must be a whole number from 0 to 20; got 21"
+    ):
         bsuite.make_env("bsuite/deep_sea-v0", 21)
 
 

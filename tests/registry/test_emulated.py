@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from environments import Countdown, Population, Sampler
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
+from plays import play, play_parallel
 from spaces_cases import SPACES, assert_agree
 
 from pufferlib import registry
 from pufferlib.emulation import GymnasiumPufferEnv, PettingZooPufferEnv
 from pufferlib.environment import PufferEnv
 
-STEPS, SEED = 200, 3
 FAMILIES = [registry.load(name) for name in registry.families()]
 TASKS = [
     pytest.param(module, task, id=task) for module in FAMILIES for task in module.FAMILY.samples
@@ -59,45 +59,8 @@ def assert_plays_as_inside(creator, is_recorded):
             env.env = inside = Recorder(env.env)
         else:
             inside = stack.enter_context(contextlib.closing(creator())).env
-        (play_parallel if isinstance(env, PettingZooPufferEnv) else play)(env, inside)
-
-
-def play(env, inside):
-    """Play an emulated Gymnasium environment and the one inside."""
-    unflatten = env.observation_layout.unflatten
-    env.action_space.seed(SEED)
-    assert_agree(unflatten(env.reset(seed=SEED)[0]), inside.reset(seed=SEED)[0])
-    for _ in range(STEPS):
-        action = env.action_space.sample()
-        observation, *told, _ = env.step(action)
-        expected, *expected_told, _ = inside.step(structured(action, inside.action_space))
-        assert_agree(unflatten(observation), expected)
-        assert told == expected_told  # reward, terminated, truncated
-        if told[1] or told[2]:
-            assert_agree(unflatten(env.reset()[0]), inside.reset()[0])
-
-
-def play_parallel(env, inside):
-    """Play an emulated PettingZoo environment and the one inside."""
-    for number, agent in enumerate(env.possible_agents):
-        env.action_space(agent).seed(SEED + number)
-    assert_observations_agree(env, env.reset(seed=SEED)[0], inside.reset(seed=SEED)[0])
-    for _ in range(STEPS):
-        actions = {agent: env.action_space(agent).sample() for agent in env.agents}
-        observations, *told, _ = env.step(actions)
-        expected, *expected_told, _ = inside.step(
-            {agent: structured(actions[agent], inside.action_space(agent)) for agent in actions}
-        )
-        assert_observations_agree(env, observations, expected)
-        assert told == expected_told  # rewards, terminations, truncations: dicts by agent
-        assert env.agents == inside.agents
-        if not env.agents:
-            assert_observations_agree(env, env.reset()[0], inside.reset()[0])
-
-
-def assert_observations_agree(env, observations, expected):
-    unflatten = env.observation_layout.unflatten
-    assert_agree({agent: unflatten(row) for agent, row in observations.items()}, expected)
+        both = play_parallel if isinstance(env, PettingZooPufferEnv) else play
+        both(env, inside, structured, assert_agree)
 
 
 def structured(action, space):

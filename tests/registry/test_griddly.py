@@ -139,11 +139,13 @@ def test_the_level_is_drawn_in_colours():
 
 @pytest.mark.parametrize("level", [6, -1, 1.0, 1.5, "1", True, None])
 def test_a_level_that_is_none_is_refused(level):
-    said = f"GDY-Sokoban-v0 has the levels 0 to 5; got level={level!r}"
+    said = f"level of GDY-Sokoban-v0 must be a whole number from 0 to 5; got {level!r}"
     with pytest.raises(ArgumentError, match=re.escape(said)):
         griddly.make_env(level=level)
 
 
 def test_less_than_one_step_is_refused():
-    with pytest.raises(ArgumentError, match=r"max_steps must be 1 or more, got 0"):
+    with pytest.raises(
+        ArgumentError, match=r"max_steps must be a whole number of at least 1; got 0"
+    ):
         griddly.make_env(max_steps=0)

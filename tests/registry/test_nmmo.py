@@ -181,7 +181,9 @@ def test_the_map_is_drawn_with_its_players(make_small):
 def test_a_setting_that_is_none_or_cannot_be_is_refused():
     with pytest.raises(ArgumentError, match=r"no setting 'HORIZN' of Neural MMO\. Give attributes"):
         family.make_env(SMALL, HORIZN=3)
-    with pytest.raises(ArgumentError, match=r"num_agents must be 1 or more, got 0"):
+    with pytest.raises(
+        ArgumentError, match=r"num_agents must be a whole number of at least 1; got 0"
+    ):
         family.make_env(SMALL, num_agents=0)
 
 

@@ -109,11 +109,20 @@ def test_parameters_reach_the_game_and_wrong_ones_are_refused():
         ("breakthrough", {"rows": 1}, "rows_ = 1"),
         ("dots_and_boxes", {"num_rows": 0}, "num_rows_ = 0"),
         ("hex", {"board_size": 0}, "have to be positive"),
+        ("go", {"board_size": "9"}, "Expected type: kInt, got kString"),
+        ("go", {"board_size": None}, "board_size"),
+        ("go", {"komi": np.float32(7.5)}, "must be numbers, texts, or games"),
     ],
 )
 def test_parameters_with_which_a_game_cannot_begin_are_refused(task, parameters, message):
     with pytest.raises(ArgumentError, match=message):
         open_spiel.make_env(f"open_spiel/{task}", **parameters)
+
+
+def test_a_game_that_does_not_begin_in_time_is_refused(monkeypatch):
+    monkeypatch.setattr("pufferlib.registry._open_spiel_game._TRIAL_TIMEOUT_S", 0.001)
+    with pytest.raises(ArgumentError, match=r"it does not begin within 0\.001 s"):
+        open_spiel.make_env("open_spiel/go", komi=0.5)
 
 
 def test_parameters_with_which_a_game_can_begin_are_taken():

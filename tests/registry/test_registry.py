@@ -44,6 +44,20 @@ DESCRIBED = [
     )
     if task not in ("PokemonRed-v0", "NMMO-Large")  # a file of its user's; half a minute
 ]
+OPTIONS = {
+    module: inspect.signature(module.make_env).parameters for module in map(registry.load, FAMILIES)
+}
+TAKING_RENDER_MODES = [
+    pytest.param(module, id=module.FAMILY.name)
+    for module, options in OPTIONS.items()
+    if "render_mode" in options
+]
+COUNTING = [
+    pytest.param(module, name, id=f"{module.FAMILY.name}-{name}")
+    for module, options in OPTIONS.items()
+    for name, option in options.items()
+    if option.annotation in (int, int | None)
+]
 PRESETS = sorted(path.stem for path in presets.PRESETS.glob("*.toml"))
 HEADINGS = (
     "Source:",
@@ -173,14 +187,9 @@ def test_an_uninstalled_environment_says_how_to_install_it():
         family.check("a")
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_a_render_mode_that_is_not_is_refused_and_each_that_is_can_be_asked_for(name):
-    module = registry.load(name)
+@pytest.mark.parametrize("module", TAKING_RENDER_MODES)
+def test_a_render_mode_that_is_not_is_refused_and_each_that_is_can_be_asked_for(module):
     family = module.FAMILY
-    if not family.is_installed:
-        pytest.skip(f"{name} is not installed")
-    if "render_mode" not in inspect.signature(module.make_env).parameters:
-        pytest.skip("draws without being asked for it")
     for mode in {"foo", "human", "ansi"} - set(family.render_modes):
         with pytest.raises(ArgumentError, match=f"must be None or .*got '{mode}'"):
             module.make_env(family.samples[0], render_mode=mode)
@@ -188,6 +197,14 @@ def test_a_render_mode_that_is_not_is_refused_and_each_that_is_can_be_asked_for(
         with closing(module.make_env(family.samples[0], render_mode=mode)) as env:
             env.reset(seed=0)
             assert env.render() is not None
+
+
+@pytest.mark.parametrize("given", [2.5, True, "2"])
+@pytest.mark.parametrize(("module", "option"), COUNTING)
+def test_an_option_that_counts_takes_whole_numbers_only(module, option, given):
+    task = "CarRacing-v3" if module.FAMILY.name == "box2d" else module.FAMILY.samples[0]
+    with pytest.raises(ArgumentError, match=f"^{option} .*whole number .*got {given!r}"):
+        module.make_env(task, **{option: given})
 
 
 def test_each_task_belongs_to_one_family():

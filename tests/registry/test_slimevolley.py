@@ -112,5 +112,5 @@ def test_making_one_writes_nothing_and_changes_no_setting():
 
 
 def test_a_game_without_steps_is_refused():
-    with pytest.raises(ArgumentError, match="max_steps must be at least 1"):
+    with pytest.raises(ArgumentError, match="max_steps must be a whole number of at least 1"):
         slimevolley.make_env(max_steps=0)

@@ -1,10 +1,9 @@
 """ViZDoom: nothing in the working directory, a last screen, ends told apart."""
 
-import contextlib
 import os
+import select
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import gymnasium
@@ -87,37 +86,35 @@ def test_a_map_of_freedoom_seeded_again_is_played_again():
 @pytest.mark.timeout(60)
 def test_nothing_of_a_game_stays_when_its_process_is_killed():
     script = """
-import os, time
+import sys
 from pufferlib.registry import vizdoom
 env = vizdoom.make_env()
 env.reset(seed=0)
 env.reset()
 print(env.unwrapped.game.get_state().number, flush=True)
-time.sleep(50)
+sys.stdin.read()
 """
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as process:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", script], **pipes) as process:
         try:
             assert process.stdout.readline()
             (engine,) = descendants_of(process.pid)
+            end = os.pidfd_open(engine)  # can be read when it has ended
             maps = Path(f"/proc/{process.pid}/maps").read_text().splitlines()
         finally:
             process.kill()
     shared = [line for line in maps if "/dev/shm/ViZDoom" in line]
     assert shared
     assert all(line.endswith("(deleted)") for line in shared)
-    wait_for_end_of(engine)
+    try:
+        assert select.select([end], [], [], 30)[0]
+    finally:
+        os.close(end)
 
 
 def descendants_of(pid):
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return [int(child) for task in tasks for child in (task / "children").read_text().split()]
-
-
-def wait_for_end_of(pid):
-    """Return when a process, which is no child of this one, runs no more."""
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
-            time.sleep(0.01)
 
 
 def test_a_resolution_that_is_not_suggests_the_nearest():

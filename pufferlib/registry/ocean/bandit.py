@@ -6,6 +6,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from pufferlib.arguments import whole_number
 from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
 from pufferlib.exceptions import ArgumentError
 from pufferlib.registry.ocean._results import results
@@ -46,13 +47,8 @@ class Bandit(PufferEnv):
         best_action: int = 1,
         buffers: Buffers | None = None,
     ) -> None:
-        if num_actions < 2:
-            raise ArgumentError(f"num_actions must be at least 2; got {num_actions}.")
-        if not 0 <= best_action < num_actions:
-            raise ArgumentError(
-                f"best_action must be between 0 and {num_actions - 1}, the last of the "
-                f"{num_actions} actions; got {best_action}."
-            )
+        num_actions = whole_number("num_actions", num_actions, least=2)
+        whole_number("best_action", best_action, least=0, most=num_actions - 1)
         if reward_noise < 0:
             raise ArgumentError(f"reward_noise must be at least 0; got {reward_noise}.")
         self.num_actions, self.best_action = num_actions, best_action

@@ -6,6 +6,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from pufferlib.arguments import whole_number
 from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
 from pufferlib.exceptions import ArgumentError
 
@@ -49,8 +50,7 @@ class Continuous(PufferEnv):
     ) -> None:
         if not 0 < radius < 1:
             raise ArgumentError(f"radius must be above 0 and below 1; got {radius}.")
-        if horizon < 1:
-            raise ArgumentError(f"horizon must be at least 1; got {horizon}.")
+        whole_number("horizon", horizon)
         self.radius, self.horizon = radius, horizon
         self.num_agents = num_agents
         self.single_observation_space = gymnasium.spaces.Box(-1, 1, (4,), np.float32)

@@ -6,8 +6,8 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from pufferlib.arguments import whole_number
 from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
-from pufferlib.exceptions import ArgumentError
 from pufferlib.registry.ocean._results import results
 
 
@@ -43,10 +43,8 @@ class Memory(PufferEnv):
         mem_delay: int = 2,
         buffers: Buffers | None = None,
     ) -> None:
-        if mem_length < 1:
-            raise ArgumentError(f"mem_length must be at least 1; got {mem_length}.")
-        if mem_delay < 0:
-            raise ArgumentError(f"mem_delay must be at least 0; got {mem_delay}.")
+        whole_number("mem_length", mem_length)
+        whole_number("mem_delay", mem_delay, least=0)
         self.mem_length, self.mem_delay = mem_length, mem_delay
         self.episode_length = 2 * mem_length + mem_delay
         self.num_agents = num_agents

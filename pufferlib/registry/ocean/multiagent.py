@@ -6,8 +6,8 @@ import numpy as np
 import pettingzoo
 from gymnasium.spaces import Box, Discrete
 
+from pufferlib.arguments import whole_number
 from pufferlib.environment import Info
-from pufferlib.exceptions import ArgumentError
 
 
 class Multiagent(pettingzoo.ParallelEnv[int, Any, Any]):
@@ -32,8 +32,7 @@ class Multiagent(pettingzoo.ParallelEnv[int, Any, Any]):
     render_mode = "ansi"
 
     def __init__(self, players: int = 2) -> None:
-        if players < 2:
-            raise ArgumentError(f"players must be at least 2; got {players}.")
+        whole_number("players", players, least=2)
         self.possible_agents = list(range(players))
         self.agents: list[int] = []
         self.observation_spaces = {

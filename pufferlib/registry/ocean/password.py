@@ -6,8 +6,8 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from pufferlib.arguments import whole_number
 from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
-from pufferlib.exceptions import ArgumentError
 from pufferlib.registry.ocean._results import results
 
 _SEED = 7  # the same password in every process and every run
@@ -42,8 +42,7 @@ class Password(PufferEnv):
     def __init__(
         self, num_agents: int = 1, password_length: int = 5, buffers: Buffers | None = None
     ) -> None:
-        if password_length < 1:
-            raise ArgumentError(f"password_length must be at least 1; got {password_length}.")
+        whole_number("password_length", password_length)
         self.password = np.random.default_rng(_SEED).integers(2, size=password_length)
         self.password_length = password_length
         self.num_agents = num_agents

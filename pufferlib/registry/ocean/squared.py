@@ -6,8 +6,8 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from pufferlib.arguments import whole_number
 from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
-from pufferlib.exceptions import ArgumentError
 from pufferlib.registry.ocean._results import results
 
 _MOVES = np.array([(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)])
@@ -49,17 +49,12 @@ class Squared(PufferEnv):
         num_targets: int = 1,
         buffers: Buffers | None = None,
     ) -> None:
-        if distance_to_target < 1:
-            raise ArgumentError(f"distance_to_target must be at least 1; got {distance_to_target}.")
+        whole_number("distance_to_target", distance_to_target)
         self.distance_to_target = distance_to_target
         self.side = 2 * distance_to_target + 1
         cells = np.indices((self.side, self.side)).reshape(2, -1).T
         self._edge = cells[np.abs(cells - distance_to_target).max(1) == distance_to_target]
-        if not 1 <= num_targets <= len(self._edge):
-            raise ArgumentError(
-                f"num_targets must be between 1 and the {len(self._edge)} cells of the edge; got "
-                f"{num_targets}."
-            )
+        whole_number("num_targets", num_targets, most=len(self._edge))
         self.num_targets = num_targets
         self.episode_length = num_targets * distance_to_target
         self.num_agents = num_agents

@@ -6,6 +6,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from pufferlib.arguments import whole_number
 from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
 from pufferlib.exceptions import ArgumentError
 from pufferlib.registry.ocean._results import results
@@ -50,8 +51,7 @@ class Stochastic(PufferEnv):
     ) -> None:
         if not 0 < p < 1:
             raise ArgumentError(f"p must be above 0 and below 1; got {p}.")
-        if horizon < 1:
-            raise ArgumentError(f"horizon must be at least 1; got {horizon}.")
+        whole_number("horizon", horizon)
         self.p, self.horizon = p, horizon
         self.num_agents = num_agents
         self.single_observation_space = gymnasium.spaces.Box(1, 1, (1,), np.float32)

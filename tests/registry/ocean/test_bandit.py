@@ -58,8 +58,11 @@ def test_text_shows_the_best_arm_and_the_one_pulled():
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        ({"num_actions": 1}, "num_actions must be at least 2; got 1"),
-        ({"num_actions": 4, "best_action": 4}, "between 0 and 3, .* of the 4 actions; got 4"),
+        ({"num_actions": 1}, "num_actions must be a whole number of at least 2; got 1"),
+        (
+            {"num_actions": 4, "best_action": 4},
+            "best_action must be a whole number from 0 to 3; got 4",
+        ),
         ({"reward_noise": -1}, "reward_noise must be at least 0; got -1"),
     ],
 )

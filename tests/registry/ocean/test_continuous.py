@@ -96,7 +96,7 @@ def test_text_shows_the_agent_and_the_target():
     [
         ({"radius": 0.0}, "radius must be above 0 and below 1; got 0.0"),
         ({"radius": 1.0}, "radius must be above 0 and below 1; got 1.0"),
-        ({"horizon": 0}, "horizon must be at least 1; got 0"),
+        ({"horizon": 0}, "horizon must be a whole number of at least 1; got 0"),
     ],
 )
 def test_a_way_that_cannot_be_is_refused(arguments, match):

@@ -91,8 +91,8 @@ def test_text_shows_the_bits_so_far_and_the_answers():
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        ({"mem_length": 0}, "mem_length must be at least 1; got 0"),
-        ({"mem_delay": -1}, "mem_delay must be at least 0; got -1"),
+        ({"mem_length": 0}, "mem_length must be a whole number of at least 1; got 0"),
+        ({"mem_delay": -1}, "mem_delay must be a whole number of at least 0; got -1"),
     ],
 )
 def test_a_memory_that_cannot_be_is_refused(arguments, match):

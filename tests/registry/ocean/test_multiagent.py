@@ -54,5 +54,5 @@ def test_text_shows_what_each_agent_did():
 
 
 def test_a_game_for_one_is_refused():
-    with pytest.raises(ArgumentError, match="players must be at least 2; got 1"):
+    with pytest.raises(ArgumentError, match="players must be a whole number of at least 2; got 1"):
         Multiagent(players=1)

@@ -64,5 +64,7 @@ def test_text_shows_the_guesses_so_far():
 
 
 def test_a_password_without_bits_is_refused():
-    with pytest.raises(ArgumentError, match="password_length must be at least 1; got 0"):
+    with pytest.raises(
+        ArgumentError, match="password_length must be a whole number of at least 1; got 0"
+    ):
         Password(password_length=0)

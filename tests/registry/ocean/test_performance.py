@@ -73,8 +73,8 @@ def test_a_delay_is_spent_on_the_processor(make):
         ({"delay_mean_us": -1}, "delay_mean_us must be at least 0; got -1"),
         ({"delay_std_us": -1}, "delay_std_us must be at least 0; got -1"),
         ({"reset_delay_us": -1}, "reset_delay_us must be at least 0; got -1"),
-        ({"observation_bytes": 0}, "observation_bytes must be at least 1; got 0"),
-        ({"episode_length": 0}, "episode_length must be at least 1; got 0"),
+        ({"observation_bytes": 0}, "observation_bytes must be a whole number of at least 1; got 0"),
+        ({"episode_length": 0}, "episode_length must be a whole number of at least 1; got 0"),
     ],
 )
 def test_what_cannot_be_is_refused(arguments, match):

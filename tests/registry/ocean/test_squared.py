@@ -97,8 +97,14 @@ def test_text_shows_the_agent_and_the_target():
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        ({"distance_to_target": 0}, "distance_to_target must be at least 1; got 0"),
-        ({"distance_to_target": 1, "num_targets": 9}, "between 1 and the 8 cells .* got 9"),
+        (
+            {"distance_to_target": 0},
+            "distance_to_target must be a whole number of at least 1; got 0",
+        ),
+        (
+            {"distance_to_target": 1, "num_targets": 9},
+            "num_targets must be a whole number from 1 to 8; got 9",
+        ),
         ({"num_targets": 0}, "got 0"),
     ],
 )

@@ -82,7 +82,7 @@ def test_text_shows_how_often_zero_was_played():
     [
         ({"p": 0.0}, "p must be above 0 and below 1; got 0.0"),
         ({"p": 1.0}, "p must be above 0 and below 1; got 1.0"),
-        ({"horizon": 0}, "horizon must be at least 1; got 0"),
+        ({"horizon": 0}, "horizon must be a whole number of at least 1; got 0"),
     ],
 )
 def test_a_frequency_that_cannot_be_is_refused(arguments, match):

@@ -1,0 +1,26 @@
+"""A whole number is one of any integer type, and nothing else is."""
+
+import numpy as np
+import pytest
+
+from pufferlib.arguments import whole_number
+from pufferlib.exceptions import ArgumentError
+
+
+@pytest.mark.parametrize("value", [3, np.int64(3), np.uint8(3), np.array(3)])
+def test_every_integer_becomes_an_int(value):
+    assert type(whole_number("count", value)) is int
+    assert whole_number("count", value, least=3, most=3) == 3
+
+
+@pytest.mark.parametrize("value", [True, False, 2.0, 2.5, "2", None, [2], np.float32(2), 0, -1])
+def test_all_else_is_refused(value):
+    with pytest.raises(ArgumentError) as caught:
+        whole_number("count", value)
+    assert str(caught.value) == f"count must be a whole number of at least 1; got {value!r}."
+
+
+@pytest.mark.parametrize("value", [-1, 4])
+def test_a_number_out_of_its_range_is_told_both_ends(value):
+    with pytest.raises(ArgumentError, match=f"^count must be .* from 0 to 3; got {value}\\.$"):
+        whole_number("count", value, least=0, most=3)
