@@ -1,6 +1,6 @@
 """Many Atari games as one native environment, over ALE's own threads."""
 
-import multiprocessing
+import os
 from typing import Any
 
 import ale_py
@@ -24,8 +24,8 @@ class AtariGames(PufferEnv):
     Args: as of `pufferlib.registry.atari.make_env`.
         name: the task.
         num_envs: how many games.
-        num_threads: that play them; None: one a usable core, in a worker of `Multiprocessing` one,
-            and at most `num_envs`.
+        num_threads: that play them; None: one a usable core, at most OMP_NUM_THREADS (1 in workers
+            of a vectorizer) and at most `num_envs`.
         game: options of the games, as `AtariVectorEnv` takes them.
         buffers: rows to write into; allocated here if None.
     """
@@ -137,5 +137,6 @@ class AtariGames(PufferEnv):
 
 
 def _threads() -> int:
-    """Return how many threads suit this process: the workers of a vectorizer share the cores."""
-    return usable_cores() if multiprocessing.parent_process() is None else 1
+    """Return how many threads suit this process; workers of a vectorizer are told to run one."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    return min(usable_cores(), max(1, int(told))) if told.isdigit() else usable_cores()

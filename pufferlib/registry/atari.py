@@ -182,8 +182,8 @@ def make_env(
         full_action_space: all 18 actions, whether or not the game knows them.
         max_frames: truncates a game; half an hour by default.
         render_mode: "rgb_array", "human" or None.
-        num_threads: of a native environment; if None, one for each usable core, in a worker of
-            `Multiprocessing` one, and at most `num_envs`.
+        num_threads: of a native environment; if None, one for each usable core, but at most
+            `num_envs`, and at most OMP_NUM_THREADS, which is 1 in workers of a vectorizer.
         **kwargs: passed to ALE (`mode`, `difficulty`); not for native environments.
 
     Raises:

@@ -1,11 +1,13 @@
 """Native forms, one environment that steps many games, in worker processes."""
 
+import os
 import subprocess
 import sys
 
 import pytest
 
 from pufferlib import registry
+from pufferlib.cores import usable_cores
 
 # Of a fresh process: a Java machine, or threads, of earlier tests would be there when it forks.
 SCRIPT = """
@@ -30,6 +32,27 @@ spawned = played(forked.action_space, start_method="spawn", **workers)
 check_same(spawned, forked, "spawned and forked workers")
 check_same(played(forked.action_space, backend="Serial"), forked, "this process and workers")
 """
+
+# Prints how many threads ALE starts for four games.
+THREADS = """
+import os
+from pufferlib.registry import atari
+atari.make_env(num_envs=1, num_threads=1).close()
+before = len(os.listdir("/proc/self/task"))
+env = atari.make_env(num_envs=4)
+print(len(os.listdir("/proc/self/task")) - before)
+"""
+
+
+@pytest.mark.parametrize(("told", "most"), [("1", 1), ("", 4), ("two", 4)])
+def test_native_games_of_atari_run_as_many_threads_as_the_process_is_told(told, most):
+    pytest.importorskip("ale_py")
+    environment = os.environ | {"OMP_NUM_THREADS": told}
+    command = [sys.executable, "-c", THREADS]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=50, env=environment, check=True
+    )
+    assert int(done.stdout) == min(most, usable_cores())
 
 
 @pytest.mark.timeout(120)
