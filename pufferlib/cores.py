@@ -22,6 +22,15 @@ def usable_cores(cgroup_root: Path = CGROUP_ROOT) -> int:
     return max(1, cores if quota is None else min(cores, math.ceil(quota)))
 
 
+def told_threads() -> int | None:
+    """Return what OMP_NUM_THREADS says, at least 1; None where it is not set, or is no number.
+
+    Workers of a vectorizer set it to 1, unless it is set.
+    """
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, int(told)) if told.isdecimal() else None
+
+
 def cgroup_quota(root: Path = CGROUP_ROOT, own: Path = _OWN_CGROUP) -> float | None:
     """Return the least quota of the cgroups this process is in, in cores; None if unlimited.
 

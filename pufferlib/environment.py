@@ -152,7 +152,7 @@ class PufferEnv:
                 f"{self.single_observation_space}. Emulation flattens other spaces: write a "
                 f"Gymnasium or PettingZoo environment and wrap it."
             )
-        whole_number("num_agents", self.num_agents)
+        self.num_agents = whole_number("num_agents", self.num_agents)
         self.bind(buffers or Buffers.allocate(self.single_observation_space, self.num_agents))
 
     def bind(self, buffers: Buffers) -> None:

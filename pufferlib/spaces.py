@@ -14,6 +14,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from pufferlib.arguments import as_whole
 from pufferlib.exceptions import SpaceError
 
 Path = tuple[str | int, ...]
@@ -164,12 +165,12 @@ def _declared(space: Any, name: str, least: int) -> int | None:
     bound = getattr(space, name, None)
     if bound is None:
         return None
-    is_whole = isinstance(bound, (int, np.integer)) and not isinstance(bound, bool)
-    if not is_whole or bound < least:
+    whole = as_whole(bound)
+    if whole is None or whole < least:
         raise SpaceError(
             f"{name} of {space!r} must be a whole number of at least {least}; got {bound!r}."
         )
-    return int(bound)
+    return whole
 
 
 def stacked_length(stacked: Any, space: Any) -> int:

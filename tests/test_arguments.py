@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pufferlib.arguments import whole_number
+from pufferlib.arguments import as_whole, whole_number
 from pufferlib.exceptions import ArgumentError
 
 
@@ -15,6 +15,7 @@ def test_every_integer_becomes_an_int(value):
 
 @pytest.mark.parametrize("value", [True, False, 2.0, 2.5, "2", None, [2], np.float32(2), 0, -1])
 def test_all_else_is_refused(value):
+    assert as_whole(value) is None or as_whole(value) < 1
     with pytest.raises(ArgumentError) as caught:
         whole_number("count", value)
     assert str(caught.value) == f"count must be a whole number of at least 1; got {value!r}."

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from pufferlib.cores import cgroup_quota
+from pufferlib.cores import cgroup_quota, told_threads
 from pufferlib.vector import usable_cores
 
 
@@ -40,6 +40,16 @@ def test_the_affinity_mask_limits_the_cores(tmp_path):
     finally:
         os.sched_setaffinity(0, allowed)
     assert usable_cores(tmp_path) == len(allowed)
+
+
+@pytest.mark.parametrize(
+    ("told", "threads"), [("3", 3), ("0", 1), ("", None), ("4,2", None), ("²", None), ("-1", None)]
+)
+def test_threads_are_what_the_environment_says_in_a_number(told, threads, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", told)
+    assert told_threads() == threads
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert told_threads() is None
 
 
 @pytest.mark.parametrize(

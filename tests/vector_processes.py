@@ -52,3 +52,8 @@ def _stat(pid):
     except (FileNotFoundError, ProcessLookupError):
         return "X", 0
     return fields[0], int(fields[1])
+
+
+def end_process(*_):
+    """End the process that calls this, as a crash in C would."""
+    os._exit(9)

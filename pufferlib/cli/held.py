@@ -82,7 +82,7 @@ def _living_after(processes: dict[int, str], grace_s: float) -> dict[int, str]:
         left = {pid: name for pid, name in processes.items() if _is_there(pid)}
         if not left or time.monotonic() > end_s:
             return left
-        # Nobody tells of a process that is no child, nor of when a thread has reaped one that is.
+        # A pidfd tells that a process has ended, not that a thread has reaped it.
         time.sleep(0.01)
 
 

@@ -11,6 +11,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -65,7 +66,12 @@ def smoke_test(name: str, console: Console) -> dict[str, str]:
         console.print(f"[bold]{tasks[0]}[/bold], {_GAMES} games as one")
         spawn = multiprocessing.get_context("spawn")
         with concurrent.futures.ProcessPoolExecutor(1, spawn) as pool:
-            pool.submit(_test_native, tasks[0]).result()
+            try:
+                pool.submit(_test_native, tasks[0]).result()
+            except BrokenProcessPool as error:
+                raise ContractError(
+                    f"The process that played {_GAMES} games of {tasks[0]} as one has died."
+                ) from error
     console.print(f"  [green]passed[/green]  {steps_per_second:,.0f} vectorized steps/s")
     return {
         "version": installed_version(family),

@@ -25,7 +25,11 @@ def policy_of(env: Any, hidden_size: int = 128) -> nn.Module:
     layout: Layout = getattr(env, "observation_layout", None) or Layout.of(
         env.single_observation_space
     )
-    boxes = [field for field in layout.fields if len(image_shape(field)) == 3]
+    boxes = [
+        field
+        for field in layout.fields
+        if field.leaf.kind == "Box" and len(image_shape(field)) == 3
+    ]
     images = [field for field in boxes if field.leaf.dtype == np.uint8]
     if len(images) == 1 and _side(images[0]) >= 36:
         return NatureCNN(env, hidden_size=hidden_size)

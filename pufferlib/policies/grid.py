@@ -1,6 +1,5 @@
 """A network for small worlds of cells: what stands in each is a number, or several."""
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -86,9 +85,14 @@ class GridPolicy(HiddenState):
         return self.joined(torch.cat(parts, 1)), None
 
 
-# The shape does not tell which axis is the channels' where a grid is smaller than their number.
-channels_first = functools.partial(GridPolicy, is_channels_first=True)
-channels_last = functools.partial(GridPolicy, is_channels_first=False)
+def channels_first_policy(env: Any, **kwargs: Any) -> GridPolicy:
+    """Return a GridPolicy for grids (C, H, W), of which some are smaller than their channels."""
+    return GridPolicy(env, is_channels_first=True, **kwargs)
+
+
+def channels_last_policy(env: Any, **kwargs: Any) -> GridPolicy:
+    """Return a GridPolicy for grids (H, W, C), of which some are smaller than their channels."""
+    return GridPolicy(env, is_channels_first=False, **kwargs)
 
 
 class _Cells(nn.Module):

@@ -6,12 +6,14 @@ from pufferlib.emulation import PettingZooPufferEnv
 from pufferlib.wrappers import EqualSpaceTeams, MultiAgentEpisodeStats
 
 
-def emulated(env: Any) -> PettingZooPufferEnv:
+def emulated(
+    env: Any, stats: type[MultiAgentEpisodeStats] = MultiAgentEpisodeStats
+) -> PettingZooPufferEnv:
     """Return a parallel environment flat, with statistics of each agent's episode.
 
     Agents whose spaces differ are made alike by `EqualSpaceTeams`.
     """
-    env = MultiAgentEpisodeStats(env)
+    env = stats(env)
     first, *others = env.possible_agents
     spaces = env.observation_space(first), env.action_space(first)
     are_alike = all((env.observation_space(a), env.action_space(a)) == spaces for a in others)

@@ -1,6 +1,5 @@
 """Many Atari games as one native environment, over ALE's own threads."""
 
-import os
 from typing import Any
 
 import ale_py
@@ -10,7 +9,7 @@ from ale_py.vector_env import AtariVectorEnv
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from pufferlib.cores import usable_cores
+from pufferlib.cores import told_threads, usable_cores
 from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
 
 _LARGEST_SEED = 2**31 - 1
@@ -24,8 +23,8 @@ class AtariGames(PufferEnv):
     Args: as of `pufferlib.registry.atari.make_env`.
         name: the task.
         num_envs: how many games.
-        num_threads: that play them; None: one a usable core, at most OMP_NUM_THREADS (1 in workers
-            of a vectorizer) and at most `num_envs`.
+        num_threads: that play them; None: one a usable core, at most OMP_NUM_THREADS (which
+            workers of a vectorizer set to 1, unless it is set) and at most `num_envs`.
         game: options of the games, as `AtariVectorEnv` takes them.
         buffers: rows to write into; allocated here if None.
     """
@@ -137,6 +136,5 @@ class AtariGames(PufferEnv):
 
 
 def _threads() -> int:
-    """Return how many threads suit this process; workers of a vectorizer are told to run one."""
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    return min(usable_cores(), max(1, int(told))) if told.isdigit() else usable_cores()
+    """Return how many threads suit this process."""
+    return min(usable_cores(), told_threads() or usable_cores())

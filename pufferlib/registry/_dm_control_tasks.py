@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 
 from pufferlib.exceptions import ArgumentError
 from pufferlib.registry._mujoco_machine import mujoco
+
+_SEEDING = threading.RLock()  # NumPy's own generator is that of all threads
 
 
 def build(task: str, arguments: dict[str, Any], seed: int | None) -> Any:
@@ -72,12 +75,13 @@ class _Seeded:
 @contextlib.contextmanager
 def _numpy_seeded(random: np.random.RandomState) -> Iterator[None]:
     """Seed NumPy's own generator meanwhile: it draws mazes, and what to forage and to touch."""
-    before = np.random.get_state()
-    np.random.seed(random.randint(2**31))
-    try:
-        yield
-    finally:
-        np.random.set_state(before)
+    with _SEEDING:
+        before = np.random.get_state()
+        np.random.seed(random.randint(2**31))
+        try:
+            yield
+        finally:
+            np.random.set_state(before)
 
 
 def picture(env: Any, _: Any, height: int, width: int, camera_id: int) -> Any:

@@ -28,7 +28,8 @@ class Family:
             for: without any of them the family is not installed.
         unseeded_tasks: tasks that the same seed does not play again.
         is_one_per_process: the package refuses a second environment in a process.
-        render_modes: what `make_env` takes for `render_mode` besides None.
+        render_modes: what `make_env` takes for `render_mode` besides None; of some tasks the
+            package takes fewer. Empty if it takes no `render_mode`.
     """
 
     name: str
@@ -40,7 +41,7 @@ class Family:
     needs: tuple[str, ...] = ()
     unseeded_tasks: tuple[str, ...] = ()
     is_one_per_process: bool = False
-    render_modes: tuple[str, ...] = ("rgb_array", "human")
+    render_modes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.samples:

@@ -29,7 +29,7 @@ def make_game(
 
     file = registration.registry[name].kwargs["yaml_file"]
     count = griddly.GriddlyLoader().load(file).get_level_count()
-    # The engine takes no other number, and the process crashes when what it refused is freed.
+    # Given any other number the engine raises, and freeing the half-made game ends the process.
     level = whole_number(f"level of {name}", level, least=0, most=count - 1)
     max_steps = whole_number("max_steps", max_steps)
     game = griddly.GymWrapper(file, level=level)

@@ -1,5 +1,7 @@
 """What the field does to images before a network sees them, without a dependency."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import gymnasium
@@ -14,13 +16,24 @@ from pufferlib.exceptions import ArgumentError
 _BRIGHTNESS = np.array([77, 150, 29], np.uint32)  # of 256: red, green, blue in ITU-R BT.601
 
 
+@contextlib.contextmanager
+def closed_if_refused(env: gymnasium.Env[Any, Any]) -> Iterator[None]:
+    """Close `env`, which holds more than memory, where an error ends the with-block."""
+    try:
+        yield
+    except BaseException:
+        env.close()
+        raise
+
+
 def preprocessed(env: gymnasium.Env[Any, Any], **how: Any) -> gymnasium.Env[Any, Any]:
     """Return `env` in a `Preprocessed`, or `env` itself where nothing is asked for."""
     asked = {"shrink": 1, "gray": False, "frame_stack": 1} | how
-    _check_numbers(asked["shrink"], asked["frame_stack"])
+    for name in ("shrink", "frame_stack"):
+        asked[name] = whole_number(name, asked[name])
     if (asked["shrink"], asked["gray"], asked["frame_stack"]) == (1, False, 1):
         return env
-    return Preprocessed(env, **how)
+    return Preprocessed(env, **asked)
 
 
 class Preprocessed(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
@@ -48,6 +61,8 @@ class Preprocessed(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Record
         frame_stack: int = 1,
         key: str = "screen",
     ) -> None:
+        shrink = whole_number("shrink", shrink)
+        frame_stack = whole_number("frame_stack", frame_stack)
         gymnasium.utils.RecordConstructorArgs.__init__(
             self, shrink=shrink, gray=gray, frame_stack=frame_stack, key=key
         )
@@ -55,7 +70,6 @@ class Preprocessed(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Record
         space: Any = env.observation_space
         self._key = key if isinstance(space, Dict) else None
         image: Any = space.spaces.get(key) if isinstance(space, Dict) else space
-        _check_numbers(shrink, frame_stack)
         _check_image(env, image, shrink)
         self._shrink, self._gray = shrink, gray and image.shape[2] == 3
         height, width, channels = image.shape
@@ -97,11 +111,6 @@ class Preprocessed(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Record
 
     def _with_stack(self, observation: Any) -> Any:
         return self._stack if self._key is None else {**observation, self._key: self._stack}
-
-
-def _check_numbers(shrink: Any, frame_stack: Any) -> None:
-    whole_number("shrink", shrink)
-    whole_number("frame_stack", frame_stack)
 
 
 def _check_image(env: gymnasium.Env[Any, Any], image: Any, shrink: int) -> None:

@@ -1,6 +1,8 @@
 """What NLE and MiniHack environments need around them: seeds, time limits, statistics."""
 
+import functools
 import warnings
+import weakref
 from pathlib import Path
 from typing import Any, SupportsFloat
 
@@ -45,8 +47,7 @@ class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Reco
         self._is_seedable = is_seedable
         game: Any = env.unwrapped
         self._game = game
-        self._quit_game = game._quit_game
-        game._quit_game = self._quit_and_show_what_was
+        game._quit_game = functools.partial(_quit_and_show_what_was, weakref.ref(game))
         self._running, self._aborted = game.StepStatus.RUNNING, game.StepStatus.ABORTED
         self._successful = getattr(game.StepStatus, "TASK_SUCCESSFUL", None)
         self._generator: np.random.Generator | None = None
@@ -62,7 +63,7 @@ class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Reco
             self._generator = np.random.default_rng(seed)
         game = self._game
         if self._is_running:
-            self._quit(game.last_observation, False)
+            _quit(game, game.last_observation, False)
         Path(game.nethack._vardir, "record").write_bytes(b"")
         game._frozen_steps = 0  # what is counted for a time penalty; NLE does not begin anew
         if self._generator is not None:
@@ -94,18 +95,6 @@ class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Reco
             rooms = self._game.minigrid_env.unwrapped
             rooms.np_random = np.random.default_rng(level)  # drawn from by its next reset
 
-    def _quit_and_show_what_was(self, observation: tuple[NDArray[Any], ...], done: bool) -> None:
-        """Do as NLE's `_quit_game`, and leave its arrays as they were."""
-        held = [array.copy() for array in observation]
-        self._quit(observation, done)
-        for array, as_it_was in zip(observation, held, strict=True):
-            array[...] = as_it_was
-
-    def _quit(self, observation: tuple[NDArray[Any], ...], done: bool) -> None:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*smooth quitting of game failed")
-            self._quit_game(observation, done)
-
     def _note(self) -> None:
         blstats = self._game.last_observation[self._game._blstats_index]
         if blstats[_DEPTH]:  # all zero once the game is over
@@ -120,3 +109,19 @@ class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Reco
             "turns": int(blstats[_TURNS]),
             "score": int(blstats[_SCORE]),
         }
+
+
+def _quit_and_show_what_was(
+    game: weakref.ref[Any], observation: tuple[NDArray[Any], ...], done: bool
+) -> None:
+    """Do as NLE's `_quit_game`, and leave its arrays as they were."""
+    held = [array.copy() for array in observation]
+    _quit(game(), observation, done)
+    for array, as_it_was in zip(observation, held, strict=True):
+        array[...] = as_it_was
+
+
+def _quit(game: Any, observation: tuple[NDArray[Any], ...], done: bool) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*smooth quitting of game failed")
+        type(game)._quit_game(game, observation, done)

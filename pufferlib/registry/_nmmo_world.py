@@ -51,7 +51,7 @@ class World(nmmo.Env):
                     f"such as HORIZON or NPC_N."
                 )
             config.set(name, value)
-        whole_number("num_agents", config.PLAYER_N)
+        config.set("PLAYER_N", whole_number("num_agents", config.PLAYER_N))
         places = len(spawn.get_edge_tiles(config))
         if config.PLAYER_LOADER is spawn.SequentialLoader and places < config.PLAYER_N:
             raise ArgumentError(

@@ -22,7 +22,6 @@ Agent = str
 _PLAYERS = ("players", "num_players", "numPlayers")  # as the games call their number
 _TRIAL_TIMEOUT_S = 60.0
 _TRIAL = """
-import functools
 import json, sys, pyspiel
 name, parameters = json.load(sys.stdin)
 print("begun", flush=True)
@@ -74,19 +73,16 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Any, Any]):
         self._generator = np.random.default_rng()
         self._illegal: list[int] = []
         self._returns: NDArray[Any] = np.zeros(0)
-        if parameters:
-            _check(name, parameters)
+        parameters = _checked(name, parameters) if parameters else {}
         try:
-            self.game = pyspiel.load_game(name, parameters or {})
-        except (pyspiel.SpielError, TypeError) as error:
-            raise _refusal(name, parameters or {}, str(error)) from error
-        try:
-            self._prepare(is_information_state)
-        except (pyspiel.SpielError, ValueError) as error:  # a space of no actions
-            raise _refusal(name, parameters or {}, str(error)) from error
+            self.game = pyspiel.load_game(name, parameters)
+            self._declare(is_information_state)
+            self._begin()
+        except (pyspiel.SpielError, TypeError, ValueError) as error:  # also a space of no actions
+            raise _refusal(name, parameters, str(error)) from error
 
-    def _prepare(self, is_information_state: bool) -> None:
-        """Tell the players and spaces, and begin a game: some fail only there."""
+    def _declare(self, is_information_state: bool) -> None:
+        """Tell the players and their spaces."""
         kind = self.game.get_type()
         self._is_information_state = kind.provides_information_state_tensor and (
             is_information_state or not kind.provides_observation_tensor
@@ -105,7 +101,6 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Any, Any]):
         )
         self._spaces = dict.fromkeys(self.possible_agents, space)
         self._action_spaces = {agent: Discrete(self._actions) for agent in self.possible_agents}
-        self._begin()
 
     def observation_space(self, agent: Agent) -> gymnasium.Space[Any]:
         """Return the observation space, the same object for every player."""
@@ -204,39 +199,53 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Any, Any]):
         }
 
 
-def _check(name: str, parameters: dict[str, Any]) -> None:
-    """Refuse a number of players that the game is not for, and what ends the process in C++."""
+def _checked(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters in Python's own types.
+
+    Raises:
+        ArgumentError: a number of players that the game is not for, or what ends the process in
+            C++.
+    """
+    try:
+        parameters = json.loads(json.dumps(parameters, default=_plain))
+    except (TypeError, ValueError) as error:
+        told = "they must be numbers, texts, or games as a dict with their name"
+        raise _refusal(name, parameters, told) from error
     kind = pyspiel.load_game(name).get_type()
     least, most = kind.min_num_players, kind.max_num_players
     for option in _PLAYERS:
         count = parameters.get(option, least)
         if isinstance(count, int) and not least <= count <= most:
-            raise _refusal(name, parameters, f"{option} must be {least} to {most}.")
+            raise _refusal(name, parameters, f"{option} must be {least} to {most}")
     try:
-        game = json.dumps([name, parameters])
-    except (TypeError, ValueError) as error:
-        told = "They must be numbers, texts, or games as a dict with their name."
+        reason = _try_to_begin(json.dumps([name, parameters]))
+    except subprocess.TimeoutExpired as error:
+        told = f"it does not begin within {error.timeout:g} s"
         raise _refusal(name, parameters, told) from error
-    reason = _try_to_begin(game)
     if reason is not None:
         raise _refusal(name, parameters, reason)
+    return parameters
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of NumPy as one of Python."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"no parameter can be {value!r}")
 
 
 @functools.lru_cache(maxsize=64)
 def _try_to_begin(game: str) -> str | None:
     """Begin a game in a process of its own; return why it did not live on, None if it did."""
-    try:
-        trial = subprocess.run(
-            [sys.executable, "-c", _TRIAL],
-            input=game,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=_TRIAL_TIMEOUT_S,
-        )
-    except subprocess.TimeoutExpired:
-        return f"it does not begin within {_TRIAL_TIMEOUT_S:g} s."
+    trial = subprocess.run(
+        [sys.executable, "-c", _TRIAL],
+        input=game,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        timeout=_TRIAL_TIMEOUT_S,
+    )
     if not trial.stdout.startswith("begun") or trial.stdout.endswith("done\n"):
         return None
     said = " ".join(trial.stderr.split())
@@ -244,9 +253,10 @@ def _try_to_begin(game: str) -> str | None:
 
 
 def _refusal(name: str, parameters: dict[str, Any], reason: str) -> ArgumentError:
+    known = pyspiel.load_game(name).get_type().parameter_specification
     return ArgumentError(
-        f"OpenSpiel cannot load {name} with {parameters or 'no parameters'}: {reason} Its "
-        f"parameters are {pyspiel.load_game(name).get_type().parameter_specification}."
+        f"OpenSpiel cannot load {name} with {parameters or 'no parameters'}: "
+        f"{reason.rstrip('. ')}. Its parameters are {known}."
     )
 
 

@@ -2,50 +2,60 @@
 
 import contextlib
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
+from pufferlib.wrappers import EpisodeStats, MultiAgentEpisodeStats
 
-def leaving_pygame(env: Any) -> Any:
-    """Return `env`, of which `close` now leaves pygame to the others.
+_CLOSING = threading.RLock()  # pygame's functions are those of all threads
 
-    Not by a wrapper, which would cost something in each step.
 
-    Args:
-        env: of Gymnasium or PettingZoo, whose own `close` may call `pygame.quit`.
+class PygameEpisodeStats(EpisodeStats):
+    """`EpisodeStats`, of which `close` leaves pygame to the others.
+
+    For environments whose own `close` may call `pygame.quit`. A wrapper for that alone would cost
+    something in each step.
     """
-    world = env.unwrapped
-    close = world.close
 
-    def close_alone() -> None:
-        with _pygame_kept(world.render_mode):
-            close()
+    def close(self) -> None:
+        """Close the environment, and its window if it has one."""
+        with _pygame_kept(self.render_mode):
+            super().close()
 
-    world.close = close_alone
-    return env
+
+class PygameMultiAgentEpisodeStats(MultiAgentEpisodeStats):
+    """`MultiAgentEpisodeStats`, of which `close` leaves pygame to the others."""
+
+    def close(self) -> None:
+        """Close the environment, and its window if it has one."""
+        with _pygame_kept(self.render_mode):
+            super().close()
 
 
 @contextlib.contextmanager
 def _pygame_kept(render_mode: str | None) -> Iterator[None]:
     """Keep `pygame.quit` from taking fonts and surfaces from all others meanwhile.
 
-    Of render mode "human" it closes the window. An environment that has not drawn may not have
-    imported pygame: then there is nothing to keep.
+    Of render mode "human" it closes the window, of which a process has one: what multiwalker has
+    drawn into it goes too. An environment that has not drawn may not have imported pygame: then
+    there is nothing to keep.
     """
     module: Any = sys.modules.get("pygame")
     if module is None:
         yield
         return
-    end, end_display = module.quit, module.display.quit
-    module.quit = _nothing
-    if render_mode != "human":
-        module.display.quit = _nothing
-    try:
-        yield
-        if render_mode == "human":
-            end_display()
-    finally:
-        module.quit, module.display.quit = end, end_display
+    with _CLOSING:
+        end, end_display = module.quit, module.display.quit
+        module.quit = _nothing
+        if render_mode != "human":
+            module.display.quit = _nothing
+        try:
+            yield
+            if render_mode == "human":
+                end_display()
+        finally:
+            module.quit, module.display.quit = end, end_display
 
 
 def _nothing() -> None:

@@ -53,7 +53,8 @@ class DoomGame(gymnasium.Wrapper[Any, Any, Any, Any]):
         game: Any = env.unwrapped
         self._game = game
         launcher = Path(self._directory.name, "vizdoom")
-        if _write_launcher(launcher):
+        starter = _starter()
+        if starter and _write_launcher(launcher, starter):
             game.game.set_vizdoom_path(str(launcher))
         self._variables = game.game.get_available_game_variables()
         self._last: Any = None
@@ -89,26 +90,30 @@ class DoomGame(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._directory.cleanup()
 
 
-def _write_launcher(path: Path) -> bool:
-    """Write a program that starts the game so that the kernel kills it when its starter has died.
+@functools.cache
+def _starter() -> tuple[str, ...]:
+    """Return how to start a program that the kernel kills when its starter has died.
+
+    Empty where nothing does that: elsewhere than on Linux, and with a `setpriv` that does not know
+    the option, as BusyBox's and those of old distributions.
+    """
+    starter = (shutil.which("setpriv") or "", "--pdeathsig", "KILL")
+    if not starter[0]:
+        return ()
+    trial = subprocess.run([*starter, "true"], capture_output=True, check=False)
+    return () if trial.returncode else starter
+
+
+def _write_launcher(path: Path, starter: tuple[str, ...]) -> bool:
+    """Write a program that starts the game so.
 
     Returns:
-        It can be run. Elsewhere than on Linux, or where temporary files cannot be run, it cannot.
+        Whether it can be run: not where programs in temporary folders are forbidden.
     """
-    starter = [shutil.which("setpriv") or "", "--pdeathsig", "KILL"]
-    if not starter[0] or not _is_fit(starter[0]):
-        return False
     engine = Path(vizdoom.__file__).with_name("vizdoom")
     path.write_text(f'#!/bin/sh\nexec {shlex.join([*starter, str(engine)])} "$@"\n')
     path.chmod(0o700)
     return os.access(path, os.X_OK)
-
-
-@functools.cache
-def _is_fit(setpriv: str) -> bool:
-    """Tell whether it knows the option: BusyBox's and those of old distributions do not."""
-    trial = [setpriv, "--pdeathsig", "KILL", "true"]
-    return subprocess.run(trial, capture_output=True, check=False).returncode == 0
 
 
 def _remove_names_of_shared_memory() -> None:

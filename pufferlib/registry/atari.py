@@ -128,6 +128,7 @@ FAMILY = Family(
         "ALE/Zaxxon-v5",
     ),
     samples=("ALE/Breakout-v5", "ALE/MontezumaRevenge-v5"),
+    render_modes=("rgb_array", "human"),
 )
 __getattr__ = lazily(Policy="pufferlib.policies.pixels:NatureCNN")
 
@@ -183,19 +184,25 @@ def make_env(
         max_frames: truncates a game; half an hour by default.
         render_mode: "rgb_array", "human" or None.
         num_threads: of a native environment; if None, one for each usable core, but at most
-            `num_envs`, and at most OMP_NUM_THREADS, which is 1 in workers of a vectorizer.
+            `num_envs`, and OMP_NUM_THREADS, which workers of a vectorizer set to 1 if it is unset.
         **kwargs: passed to ALE (`mode`, `difficulty`); not for native environments.
 
     Raises:
         ArgumentError: an option out of its range, or that a native environment does not have.
     """
     FAMILY.check(name, render_mode)
-    whole = {"frame_skip": frame_skip, "frame_stack": frame_stack, "screen_size": screen_size}
-    _check({**whole, "max_frames": max_frames}, noop_max, repeat_action_probability)
+    sizes = {"frame_skip": frame_skip, "frame_stack": frame_stack, "screen_size": screen_size}
+    sizes = {each: whole_number(each, value) for each, value in sizes.items()}
+    noop_max = whole_number("noop_max", noop_max, least=0)
+    max_frames = whole_number("max_frames", max_frames)
+    if not 0 <= repeat_action_probability <= 1:
+        raise ArgumentError(
+            f"repeat_action_probability must be in [0, 1]; got {repeat_action_probability!r}."
+        )
     if num_threads is not None:
         num_threads = whole_number("num_threads", num_threads)
     play: dict[str, Any] = {
-        **whole,
+        **sizes,
         "noop_max": noop_max,
         "fire_on_reset": fire_on_reset,
         "episodic_life": episodic_life,
@@ -231,13 +238,6 @@ def make_env(
         name, frameskip=1, render_mode=render_mode, disable_env_checker=True, **game, **kwargs
     )
     return GymnasiumPufferEnv(AtariGame(env, **play))
-
-
-def _check(counts: dict[str, int], noop_max: int, sticky: float) -> None:
-    for name, value in (counts | {"noop_max": noop_max}).items():
-        whole_number(name, value, least=0 if name == "noop_max" else 1)
-    if not 0 <= sticky <= 1:
-        raise ArgumentError(f"repeat_action_probability must be in [0, 1]; got {sticky!r}.")
 
 
 env_creator = creator_of(FAMILY, make_env)

@@ -46,7 +46,7 @@ def make_env(
 
     Args:
         name: one of `FAMILY.tasks`.
-        render_mode: "rgb_array", which needs no display, or "human".
+        render_mode: "rgb_array" or "rgb_array_list", which need no display, "human" or None.
         gray: CarRacing: one channel of brightness in place of three.
         frame_stack: CarRacing: how many frames, the newest last, are in the channels of an
             observation. The bars below the track tell speed and wheel even in a single one.
@@ -54,7 +54,8 @@ def make_env(
             (LunarLander: `gravity`, `enable_wind` ...; CarRacing: `continuous` ...).
 
     Raises:
-        ArgumentError: `gray` or `frame_stack` for a task without images.
+        ArgumentError: there is no such render mode, or `gray` or `frame_stack` for a task without
+            images.
     """
     FAMILY.check(name, render_mode)
     import gymnasium
@@ -62,15 +63,14 @@ def make_env(
     from pufferlib.emulation import GymnasiumPufferEnv
     from pufferlib.registry._box2d_world import NewWorld, box2d
     from pufferlib.registry._images import preprocessed
-    from pufferlib.registry._pygame_close import leaving_pygame
-    from pufferlib.wrappers import EpisodeStats
+    from pufferlib.registry._pygame_close import PygameEpisodeStats
 
     box2d()
     env = gymnasium.make(name, render_mode=render_mode, disable_env_checker=True, **kwargs)
     if not name.startswith("LunarLander"):  # which makes its own
         env = NewWorld(env)
-    env = preprocessed(leaving_pygame(env), gray=gray, frame_stack=frame_stack)
-    return GymnasiumPufferEnv(EpisodeStats(env))
+    env = preprocessed(env, gray=gray, frame_stack=frame_stack)
+    return GymnasiumPufferEnv(PygameEpisodeStats(env))
 
 
 env_creator = creator_of(FAMILY, make_env)

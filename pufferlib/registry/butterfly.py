@@ -23,6 +23,7 @@ FAMILY = Family(
     default="cooperative_pong_v6",
     tasks=("cooperative_pong_v6", "knights_archers_zombies_v11", "pistonball_v6"),
     samples=("knights_archers_zombies_v11", "cooperative_pong_v6"),
+    render_modes=("rgb_array", "human"),
 )
 __getattr__ = lazily(Policy="pufferlib.policies.butterfly:policy")
 
@@ -62,20 +63,19 @@ def make_env(
     from pufferlib.exceptions import ArgumentError
     from pufferlib.registry._butterfly_episode import ZombieEpisode
     from pufferlib.registry._butterfly_pixels import PixelAgents, sees_pixels
-    from pufferlib.registry._pygame_close import leaving_pygame
-    from pufferlib.wrappers import MultiAgentEpisodeStats
+    from pufferlib.registry._pygame_close import PygameMultiAgentEpisodeStats
 
-    if render_mode not in ("rgb_array", "human"):
+    if render_mode is None:
         raise ArgumentError(
-            f"render_mode must be 'rgb_array' or 'human', got {render_mode!r}: without one "
-            f"{name} draws nothing, and its observations would be black."
+            f"render_mode must be 'rgb_array' or 'human', got None: without one {name} draws "
+            f"nothing, and its observations would be black."
         )
     env = pettingzoo.make("parallel", f"butterfly/{name}", render_mode=render_mode, **kwargs)
     if name.startswith("knights_archers_zombies"):
         env = ZombieEpisode(env)
     if sees_pixels(env):
         env = PixelAgents(env, size=size, grey=grey, frames=frames)
-    return PettingZooPufferEnv(MultiAgentEpisodeStats(leaving_pygame(env)))
+    return PettingZooPufferEnv(PygameMultiAgentEpisodeStats(env))
 
 
 env_creator = creator_of(FAMILY, make_env)

@@ -39,18 +39,20 @@ def make_env(name: str = FAMILY.default, render_mode: str | None = None, **kwarg
 
     Args:
         name: one of `FAMILY.tasks`.
-        render_mode: "rgb_array" or "human"; both need pygame.
+        render_mode: "rgb_array", "rgb_array_list", "human" or None; all need pygame.
         **kwargs: passed to `gymnasium.make`.
+
+    Raises:
+        ArgumentError: there is no such render mode.
     """
     FAMILY.check(name, render_mode)
     import gymnasium
 
     from pufferlib.emulation import GymnasiumPufferEnv
-    from pufferlib.registry._pygame_close import leaving_pygame
-    from pufferlib.wrappers import EpisodeStats
+    from pufferlib.registry._pygame_close import PygameEpisodeStats
 
     env = gymnasium.make(name, render_mode=render_mode, disable_env_checker=True, **kwargs)
-    return GymnasiumPufferEnv(EpisodeStats(leaving_pygame(env)))
+    return GymnasiumPufferEnv(PygameEpisodeStats(env))
 
 
 env_creator = creator_of(FAMILY, make_env)

@@ -66,7 +66,7 @@ FAMILY = Family(
     ),
     render_modes=("rgb_array",),
 )
-__getattr__ = lazily(Policy="pufferlib.policies.grid:channels_first")
+__getattr__ = lazily(Policy="pufferlib.policies.grid:channels_first_policy")
 
 
 def make_env(

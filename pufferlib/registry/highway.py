@@ -58,6 +58,7 @@ FAMILY = Family(
         "u-turn-v1",
     ),
     samples=("parking-v0", "two-way-v0", "lane-keeping-v0", "highway-fast-v0"),
+    render_modes=("rgb_array", "human"),
 )
 __getattr__ = lazily(Policy="pufferlib.policies.by_observation:policy_of")
 
@@ -79,6 +80,9 @@ def make_env(
         render_mode: "rgb_array" or "human"; the first needs no display.
         **kwargs: passed to `gymnasium.make` (`max_episode_steps`) and to the task (`config`, a dict
             of what differs from its `default_config()`, the spaces too; two of parking take none).
+
+    Raises:
+        ArgumentError: there is no such render mode.
     """
     FAMILY.check(name, render_mode)
     import gymnasium
@@ -86,9 +90,8 @@ def make_env(
 
     from pufferlib.emulation import GymnasiumPufferEnv, PettingZooPufferEnv
     from pufferlib.registry._highway_drivers import Drivers, habits
-    from pufferlib.registry._pygame_close import leaving_pygame
+    from pufferlib.registry._pygame_close import PygameEpisodeStats, PygameMultiAgentEpisodeStats
     from pufferlib.registry._tuple_agents import TupleAgents
-    from pufferlib.wrappers import EpisodeStats, MultiAgentEpisodeStats
 
     with warnings.catch_warnings(), habits(kwargs.get("config"), {}):
         # A task with a newer version is still a task.
@@ -98,10 +101,10 @@ def make_env(
         env = gymnasium.make(name, disable_env_checker=True, **kwargs)
     world: Any = env.unwrapped
     world.render_mode = render_mode
-    env = Drivers(leaving_pygame(env))
+    env = Drivers(env)
     if "multi-agent" in name:
-        return PettingZooPufferEnv(MultiAgentEpisodeStats(TupleAgents(env, _IDLE)))
-    return GymnasiumPufferEnv(EpisodeStats(env))
+        return PettingZooPufferEnv(PygameMultiAgentEpisodeStats(TupleAgents(env, _IDLE)))
+    return GymnasiumPufferEnv(PygameEpisodeStats(env))
 
 
 env_creator = creator_of(FAMILY, make_env)

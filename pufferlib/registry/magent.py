@@ -33,6 +33,7 @@ FAMILY = Family(
         "tiger_deer_v4",
     ),
     samples=("battlefield_v5", "tiger_deer_v4", "battle_v4"),
+    render_modes=("rgb_array", "human"),
 )
 __getattr__ = lazily(Policy="pufferlib.policies.local_grid:Policy")
 
@@ -48,15 +49,18 @@ def make_env(
         name: one of `FAMILY.tasks`.
         render_mode: "rgb_array" or "human"; both need pygame.
         **kwargs: passed to the task (`map_size`, `max_cycles`, `minimap_mode` and its rewards).
+
+    Raises:
+        ArgumentError: there is no such render mode.
     """
     FAMILY.check(name, render_mode)
     from pufferlib.registry._agents import emulated
-    from pufferlib.registry._pygame_close import leaving_pygame
+    from pufferlib.registry._pygame_close import PygameMultiAgentEpisodeStats
 
     module = importlib.import_module(f"magent2.environments.{name}")
     env = module.parallel_env(render_mode=render_mode, **kwargs)
     env.unwrapped.seed()  # the engine begins with the same in all of them
-    return emulated(leaving_pygame(env))
+    return emulated(env, PygameMultiAgentEpisodeStats)
 
 
 env_creator = creator_of(FAMILY, make_env)

@@ -203,7 +203,7 @@ FAMILY = Family(
     ),
     render_modes=("rgb_array", "rgb_array_list", "human"),
 )
-__getattr__ = lazily(Policy="pufferlib.policies.grid:channels_last")
+__getattr__ = lazily(Policy="pufferlib.policies.grid:channels_last_policy")
 
 # BabyAI's longest is "a after you b", a and b each "put the grey ball in front of you next to the
 # grey ball in front of you and" another one: 305 characters.
@@ -226,9 +226,12 @@ def make_env(
         name: one of `FAMILY.tasks`.
         mission: observe the mission, in words. It is left out by default, which suits the tasks
             whose mission is always the same; BabyAI's and those that name a colour need it.
-        render_mode: "rgb_array" or "human"; the first needs no display.
+        render_mode: "rgb_array" or "rgb_array_list", which need no display, "human" or None.
         **kwargs: passed to `gymnasium.make` (`max_episode_steps`) and to the task (`max_steps`,
             `agent_view_size`, `see_through_walls` ...).
+
+    Raises:
+        ArgumentError: there is no such render mode.
     """
     FAMILY.check(name, render_mode)
     import gymnasium
@@ -236,13 +239,13 @@ def make_env(
 
     from pufferlib.emulation import GymnasiumPufferEnv
     from pufferlib.registry._minigrid_mission import Mission
-    from pufferlib.wrappers import EpisodeStats
+    from pufferlib.registry._pygame_close import PygameEpisodeStats
 
     with warnings.catch_warnings():  # a task with a newer version is still a task
         warnings.filterwarnings("ignore", ".*is out of date", DeprecationWarning)
         env = gymnasium.make(name, render_mode=render_mode, disable_env_checker=True, **kwargs)
     characters = MISSION_CHARACTERS if mission else None
-    return GymnasiumPufferEnv(EpisodeStats(Mission(env, characters, MISSION_LENGTH)))
+    return GymnasiumPufferEnv(PygameEpisodeStats(Mission(env, characters, MISSION_LENGTH)))
 
 
 env_creator = creator_of(FAMILY, make_env)

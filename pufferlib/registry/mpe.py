@@ -46,6 +46,7 @@ FAMILY = Family(
         "simple_world_comm_v3",
     ),
     samples=("simple_spread_v3", "simple_speaker_listener_v4", "simple_world_comm_v3"),
+    render_modes=("rgb_array", "human"),
 )
 __getattr__ = lazily(Policy="pufferlib.models:Default")
 
@@ -61,13 +62,17 @@ def make_env(
         name: one of `FAMILY.tasks`.
         render_mode: "rgb_array" or "human".
         **kwargs: passed to the scenario (`max_cycles`, `continuous_actions`, `N` ...).
+
+    Raises:
+        ArgumentError: there is no such render mode.
     """
     FAMILY.check(name, render_mode)
     from pufferlib.registry._agents import emulated
-    from pufferlib.registry._pygame_close import leaving_pygame
+    from pufferlib.registry._pygame_close import PygameMultiAgentEpisodeStats
 
     module = importlib.import_module(f"mpe2.{name}")
-    return emulated(leaving_pygame(module.parallel_env(render_mode=render_mode, **kwargs)))
+    env = module.parallel_env(render_mode=render_mode, **kwargs)
+    return emulated(env, PygameMultiAgentEpisodeStats)
 
 
 env_creator = creator_of(FAMILY, make_env)

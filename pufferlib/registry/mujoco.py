@@ -51,10 +51,14 @@ def make_env(name: str = FAMILY.default, render_mode: str | None = None, **kwarg
 
     Args:
         name: one of `FAMILY.tasks`.
-        render_mode: "rgb_array" or "human". Without a display the first is drawn with EGL or
-            OSMesa, whichever is installed, unless the variable MUJOCO_GL says otherwise.
+        render_mode: "rgb_array", "rgb_array_list", "depth_array", "rgbd_tuple", "human" or None.
+            Without a display all but "human" are drawn with EGL or OSMesa, whichever is installed,
+            unless the variable MUJOCO_GL says otherwise.
         **kwargs: passed to `gymnasium.make` (`max_episode_steps`) and to the task
             (`ctrl_cost_weight`, `exclude_current_positions_from_observation` ...).
+
+    Raises:
+        ArgumentError: there is no such render mode.
     """
     FAMILY.check(name, render_mode)
     import gymnasium

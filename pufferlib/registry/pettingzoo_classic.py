@@ -22,6 +22,7 @@ Deterministic under a seed, hanabi through the seeding done here.
 import warnings
 from typing import Any
 
+from pufferlib.exceptions import ArgumentError
 from pufferlib.registry._family import Family, creator_of, lazily
 
 FAMILY = Family(
@@ -41,10 +42,12 @@ FAMILY = Family(
         "tictactoe_v3",
     ),
     samples=("connect_four_v3", "chess_v6", "hanabi_v5", "leduc_holdem_v4", "rps_v2"),
+    render_modes=("rgb_array", "ansi", "human"),
 )
 __getattr__ = lazily(Policy="pufferlib.policies.masked:MaskedDefault")
 
 _AT_ONCE = "rps_v2"
+_WRITTEN = "chess_v6"
 _RESEEDED = "hanabi_v5"  # draws from the system's entropy on every reset without a seed
 
 
@@ -57,15 +60,21 @@ def make_env(name: str = FAMILY.default, render_mode: str | None = None, **kwarg
 
     Args:
         name: one of `FAMILY.tasks`.
-        render_mode: "rgb_array" or "human"; both need pygame. None draws nothing.
+        render_mode: "rgb_array" or "human"; both need pygame. Of chess "ansi", its board as text.
+            None draws nothing.
         **kwargs: passed to `pettingzoo.make` (`board_size`, `players` ...). Games of go with
             different board sizes disturb each other in one process.
+
+    Raises:
+        ArgumentError: there is no such render mode.
     """
     FAMILY.check(name, render_mode)
+    if render_mode == "ansi" and name != _WRITTEN:
+        raise ArgumentError(f"render_mode='ansi' is of {_WRITTEN} alone; got it for {name}.")
     import pettingzoo
 
     from pufferlib.registry._agents import emulated
-    from pufferlib.registry._pygame_close import leaving_pygame
+    from pufferlib.registry._pygame_close import PygameMultiAgentEpisodeStats
     from pufferlib.wrappers import Turns
     from pufferlib.wrappers.silencing import silent
 
@@ -78,8 +87,9 @@ def make_env(name: str = FAMILY.default, render_mode: str | None = None, **kwarg
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*precision lowered by casting")  # no_limit's spaces
         env = pettingzoo.make(kind, f"classic/{name}", render_mode=render_mode, **kwargs)
-    leaving_pygame(env)
-    return emulated(env if kind == "parallel" else Turns(env, is_reseeded=name == _RESEEDED))
+    if kind == "aec":
+        env = Turns(env, is_reseeded=name == _RESEEDED)
+    return emulated(env, PygameMultiAgentEpisodeStats)
 
 
 env_creator = creator_of(FAMILY, make_env)

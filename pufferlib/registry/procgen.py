@@ -79,6 +79,7 @@ _OPTIONS = (  # others end the process, are ours to set, or hold for all games o
     "use_monochrome_assets",
     "use_sequential_levels",
 )
+_COUNTS = ("debug_mode", "num_threads")
 _LARGEST = 2**31 - 1  # of the numbers that the C++ code takes
 
 
@@ -122,11 +123,19 @@ def make_env(
             there is not, or arguments that do not go together.
     """
     FAMILY.check(name, render_mode)
-    _check_numbers(num_envs, {"num_levels": num_levels, "start_level": start_level, **kwargs})
-    _check(name, distribution_mode, num_levels, start_level, num_envs, render_mode)
+    levels = {"num_levels": num_levels, "start_level": start_level}
+    levels = {each: whole_number(each, value, 0, _LARGEST) for each, value in levels.items()}
+    if num_envs is not None:
+        num_envs = whole_number("num_envs", num_envs, most=_LARGEST)
+    kwargs = _checked_options(kwargs)
+    _check_mode(name, distribution_mode, any(levels.values()))
+    if render_mode and num_envs is not None:
+        raise ArgumentError(
+            f"render_mode must be None with num_envs; got render_mode={render_mode!r}, "
+            f"num_envs={num_envs}."
+        )
     from pufferlib.registry._procgen_games import ProcgenGame, ProcgenGames, game_options
 
-    levels = {"num_levels": num_levels, "start_level": start_level}
     options = game_options(
         name.split("-")[1],
         distribution_mode,
@@ -141,42 +150,29 @@ def make_env(
     return GymnasiumPufferEnv(EpisodeStats(ProcgenGame(options, render_mode)))
 
 
-def _check_numbers(num_envs: int | None, options: dict[str, Any]) -> None:
-    """Refuse what the C++ code does not take: it would end the process."""
-    numbers = ("num_levels", "start_level")
-    for option, value in options.items():
-        if option not in (*numbers, *_OPTIONS):
+def _checked_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Return options of `ProcgenGym3Env`, without what it does not take: it ends the process."""
+    for option in options:
+        if option not in _OPTIONS:
             raise ArgumentError(
                 f"Procgen takes no option {option!r}.{suggestion(option, _OPTIONS)} "
                 f"Give some of {', '.join(_OPTIONS)}."
             )
-        if option in (*numbers, "debug_mode", "num_threads"):
-            whole_number(option, value, least=0, most=_LARGEST)
-    if num_envs is not None:
-        whole_number("num_envs", num_envs, most=_LARGEST)
+    return {
+        option: whole_number(option, value, 0, _LARGEST) if option in _COUNTS else value
+        for option, value in options.items()
+    }
 
 
-def _check(
-    name: str,
-    mode: str,
-    num_levels: int,
-    start_level: int,
-    num_envs: int | None,
-    render_mode: str | None,
-) -> None:
+def _check_mode(name: str, mode: str, are_levels_chosen: bool) -> None:
     modes = [known for known, games in _GAMES_OF_MODE.items() if name in games]
     if mode not in modes:
         raise ArgumentError(
             f"distribution_mode of {name} must be one of {', '.join(modes)}; got {mode!r}."
         )
-    if mode == "exploration" and (num_levels or start_level):
+    if mode == "exploration" and are_levels_chosen:
         raise ArgumentError(
             "distribution_mode='exploration' is one level. Leave out num_levels and start_level."
-        )
-    if render_mode and num_envs is not None:
-        raise ArgumentError(
-            f"render_mode must be None with num_envs; got render_mode={render_mode!r}, "
-            f"num_envs={num_envs}."
         )
 
 

@@ -22,6 +22,7 @@ FAMILY = Family(
     default="multiwalker_v9",
     tasks=("multiwalker_v9", "pursuit_v5"),
     samples=("multiwalker_v9", "pursuit_v5"),
+    render_modes=("rgb_array", "human"),
 )
 __getattr__ = lazily(Policy="pufferlib.policies.local_grid:policy")
 
@@ -37,19 +38,22 @@ def make_env(
         name: one of `FAMILY.tasks`.
         render_mode: "rgb_array" or "human".
         **kwargs: passed to `pettingzoo.make` (`max_cycles`, `n_walkers`, `n_pursuers` ...).
+
+    Raises:
+        ArgumentError: there is no such render mode.
     """
     FAMILY.check(name, render_mode)
     import pettingzoo
 
     from pufferlib.registry._agents import emulated
-    from pufferlib.registry._pygame_close import leaving_pygame
+    from pufferlib.registry._pygame_close import PygameMultiAgentEpisodeStats
     from pufferlib.registry._sisl_episode import SislEpisode
 
     with warnings.catch_warnings():
         # Of Box2D's binding; where warnings are errors, the import would end the process.
         warnings.filterwarnings("ignore", "builtin type [sS]wig", DeprecationWarning)
         env = pettingzoo.make("parallel", f"sisl/{name}", render_mode=render_mode, **kwargs)
-    return emulated(leaving_pygame(SislEpisode(env)))
+    return emulated(SislEpisode(env), PygameMultiAgentEpisodeStats)
 
 
 env_creator = creator_of(FAMILY, make_env)

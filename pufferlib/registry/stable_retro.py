@@ -24,6 +24,7 @@ FAMILY = Family(
     default="Airstriker-Genesis-v0",
     tasks=("Airstriker-Genesis-v0",),
     is_one_per_process=True,
+    render_modes=("rgb_array", "human"),
 )
 __getattr__ = lazily(Policy="pufferlib.policies.pixels:NatureCNN")
 
@@ -63,25 +64,20 @@ def make_env(
     FAMILY.check(name, render_mode)
     if max_episode_steps is not None:
         max_episode_steps = whole_number("max_episode_steps", max_episode_steps)
-    from contextlib import ExitStack
-
     from gymnasium.wrappers import TimeLimit
 
     from pufferlib.emulation import GymnasiumPufferEnv
-    from pufferlib.registry._images import preprocessed
+    from pufferlib.registry._images import closed_if_refused, preprocessed
     from pufferlib.registry._stable_retro_game import Skip, made
     from pufferlib.wrappers import EpisodeStats
 
-    env: Any = made(game or name, render_mode=render_mode, **kwargs)
-    with ExitStack() as refused:
-        refused.callback(env.close)  # or this process could not make another
-        env = Skip(env, frame_skip)
+    bare = made(game or name, render_mode=render_mode, **kwargs)
+    with closed_if_refused(bare):  # or this process could not make another
+        env: Any = Skip(bare, frame_skip)
         env = preprocessed(env, shrink=shrink, gray=gray, frame_stack=frame_stack)
         if max_episode_steps is not None:
             env = TimeLimit(env, max_episode_steps)
-        env = GymnasiumPufferEnv(EpisodeStats(env))
-        refused.pop_all()
-    return env
+        return GymnasiumPufferEnv(EpisodeStats(env))
 
 
 env_creator = creator_of(FAMILY, make_env)

@@ -64,6 +64,7 @@ FAMILY = Family(
         "VizdoomMyWayHome-MultiBinary-v1",
         "VizdoomDeathmatch-v1",
     ),
+    render_modes=("rgb_array", "human"),
 )
 __getattr__ = lazily(Policy="pufferlib.policies.pixels:NatureCNN")
 
@@ -99,15 +100,13 @@ def make_env(
     """
     FAMILY.check(name, render_mode)
     frame_skip = whole_number("frame_skip", frame_skip)
-    from contextlib import ExitStack
-
     import gymnasium
     import vizdoom.gymnasium_wrapper  # noqa: F401  (registers the tasks)
 
     from pufferlib.emulation import GymnasiumPufferEnv
-    from pufferlib.registry._images import preprocessed
+    from pufferlib.registry._images import closed_if_refused, preprocessed
+    from pufferlib.registry._pygame_close import PygameEpisodeStats
     from pufferlib.registry._vizdoom_game import DoomGame, resolution_of
-    from pufferlib.wrappers import EpisodeStats
 
     env: Any = gymnasium.make(
         name,
@@ -118,12 +117,9 @@ def make_env(
         **kwargs,
     )
     game = DoomGame(env)
-    with ExitStack() as refused:
-        refused.callback(game.close)
+    with closed_if_refused(game):
         env = preprocessed(game, shrink=shrink, gray=gray, frame_stack=frame_stack)
-        env = GymnasiumPufferEnv(EpisodeStats(env))
-        refused.pop_all()
-    return env
+        return GymnasiumPufferEnv(PygameEpisodeStats(env))
 
 
 env_creator = creator_of(FAMILY, make_env)

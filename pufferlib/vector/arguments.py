@@ -1,7 +1,6 @@
 """Check what the caller of a backend gave, before any process starts."""
 
 import multiprocessing
-import operator
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pufferlib.arguments import whole_number
+from pufferlib.arguments import as_whole, whole_number
 from pufferlib.cores import usable_cores
 from pufferlib.emulation.creation import creator_arguments
 from pufferlib.exceptions import ArgumentError
@@ -157,11 +156,8 @@ def whole_seed(seed: Any) -> int | None:
     """Return `seed` as an int, whichever integer type it has; None stays, all else is refused."""
     if seed is None:
         return None
-    try:
-        whole = -1 if isinstance(seed, bool) else operator.index(seed)
-    except TypeError:
-        whole = -1
-    if whole < 0:
+    whole = as_whole(seed)
+    if whole is None or whole < 0:
         raise ArgumentError(
             f"seed must be a whole number of at least 0, or None; got {seed!r}. Environment i gets "
             f"seed + i."

@@ -7,6 +7,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from pufferlib.arguments import as_whole
 from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError
 from pufferlib.vector.batch import Batch, Infos
@@ -204,12 +205,11 @@ def first_seed(seed: Any, num_envs: int) -> int | None:
     """
     is_list = isinstance(seed, (list, tuple, np.ndarray))
     seeds = list(seed) if is_list else [seed]
-    first: Any = seeds[0] if seeds else None
-    is_whole = isinstance(first, (int, np.integer)) and not isinstance(first, bool)
-    expected = [first + i if is_whole else None for i in range(num_envs if is_list else 1)]
+    first = as_whole(seeds[0]) if seeds else None
+    expected = [None if first is None else first + i for i in range(num_envs if is_list else 1)]
     if seeds != expected:
         raise ArgumentError(
             f"seed must be a whole number s, or num_envs={num_envs} consecutive ones, since "
-            f"environment i gets s + i; got {seed!r}. Use seed={first if is_whole else 0}."
+            f"environment i gets s + i; got {seed!r}. Use seed={first or 0}."
         )
-    return int(first) if is_whole else None
+    return first

@@ -21,6 +21,7 @@ from typing import Any
 import threadpoolctl
 from numpy.typing import NDArray
 
+from pufferlib.cores import told_threads
 from pufferlib.vector.batch import Infos
 from pufferlib.vector.block import Block
 from pufferlib.vector.failure import Failure
@@ -69,11 +70,10 @@ def run(connection: Connection, pickled: bytes, worker: int, first_env: int) -> 
     threading.Thread(target=_die_with, args=(exit_fd(caller),), daemon=True).start()
     for name, value in ONE_THREAD.items():
         os.environ.setdefault(name, value)
-    threads = int(os.environ["OMP_NUM_THREADS"]) if os.environ["OMP_NUM_THREADS"].isdigit() else 1
     block = Block(first_env)
     with (
         contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError),
-        threadpoolctl.threadpool_limits(threads),
+        threadpoolctl.threadpool_limits(told_threads() or 1),
         connection,
     ):
         shared = _make(connection, block, pickled, worker)

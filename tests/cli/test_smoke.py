@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from vector_processes import end_process
 
 from pufferlib import registry
 from pufferlib.cli.held import Held
@@ -71,6 +72,14 @@ def test_the_native_form_of_a_task_is_tested_too(capfd):
     for checked in ("Multiprocessing, fork", "Multiprocessing, spawn", "contract", "policy"):
         assert checked in ordinary
         assert checked in native
+
+
+@pytest.mark.timeout(240)
+def test_a_native_form_that_ends_its_process_fails_the_test(capsys, monkeypatch):
+    monkeypatch.setattr("pufferlib.cli.smoke._test_native", end_process)
+    assert main(["test", "procgen-bigfish-v0"]) == 2
+    said = "The process that played 2 games of procgen-bigfish-v0 as one has died."
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.timeout(240)

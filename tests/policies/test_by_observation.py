@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from environments import Sampler
-from gymnasium.spaces import Box, Dict, Discrete
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete
 
 from pufferlib.emulation import GymnasiumPufferEnv
 from pufferlib.models import Default
@@ -29,6 +29,9 @@ JOINTS = Box(-1, 1, (1, 6, 2), np.float64)
         (Box(-1, 1, (9,)), Default),
         (JOINTS, Default),
         (Dict(one=GRID, other=GRID), Default),
+        (MultiBinary((5, 5, 3)), Default),
+        (MultiDiscrete(np.full((5, 5, 3), 4)), Default),
+        (Dict(screen=IMAGE, cells=MultiDiscrete(np.full((5, 5, 3), 4, np.uint8))), NatureCNN),
     ],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )

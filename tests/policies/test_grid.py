@@ -10,7 +10,7 @@ from gymnasium.spaces import Box, Dict, Discrete, Text
 from pufferlib.emulation import GymnasiumPufferEnv
 from pufferlib.exceptions import ArgumentError
 from pufferlib.models import LSTMWrapper
-from pufferlib.policies.grid import GridPolicy, channels_first, channels_last
+from pufferlib.policies.grid import GridPolicy, channels_first_policy, channels_last_policy
 
 CODES = Box(2, 6, (5, 4, 3), np.int16)
 LEVELS = Box(0.0, 5.0, (3, 7, 6), np.float32)
@@ -68,12 +68,12 @@ def test_numbers_are_taken_as_they_are_and_the_planes_may_be_named():
 def test_named_planes_are_taken_whatever_the_sides_of_the_grid(shape):
     env, _ = made(Box(0, 255, shape, np.uint8))
     grid = torch.zeros(1, *shape, dtype=torch.uint8)
-    assert channels_first(env).cells(grid).shape[2:] == shape[1:]
-    assert channels_last(env).cells(grid).shape[2:] == shape[:2]
+    assert channels_first_policy(env).cells(grid).shape[2:] == shape[1:]
+    assert channels_last_policy(env).cells(grid).shape[2:] == shape[:2]
     # A cell that changes, in all its planes, changes what stands for it and nothing else.
     first, last = grid.clone(), grid.clone()
     first[:, :, 2, 1] = last[:, 2, 1] = 9
-    for policy, other in ((channels_first(env), first), (channels_last(env), last)):
+    for policy, other in ((channels_first_policy(env), first), (channels_last_policy(env), last)):
         changed = (policy.cells(grid) != policy.cells(other)).any(1)[0]
         assert changed.nonzero().tolist() == [[2, 1]]
 

@@ -1,5 +1,8 @@
 """NetHack: seeds reach the game, its time limit truncates, its statistics are its own."""
 
+import gc
+import weakref
+
 import gymnasium
 import numpy as np
 import pytest
@@ -138,3 +141,16 @@ def test_the_default_leaves_out_what_is_a_hundred_kilobytes_a_step():
     env = nethack.make_env()
     assert set(env.observation_layout.structure.spaces) == set(nethack.OBSERVATION_KEYS)
     assert env.observation_space.shape[0] < 20_000
+
+
+def test_a_game_that_is_dropped_is_gone_at_once():
+    env = nethack.make_env()
+    env.reset(seed=0)
+    env.step(0)
+    game = weakref.ref(env.unwrapped)
+    gc.disable()
+    try:
+        del env
+        assert game() is None
+    finally:
+        gc.enable()

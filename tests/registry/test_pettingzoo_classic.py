@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("rlcard")
 
+from pufferlib.exceptions import ArgumentError
 from pufferlib.registry import pettingzoo_classic
 
 
@@ -79,6 +80,14 @@ def test_it_renders_without_a_display():
 
 
 @pytest.mark.timeout(60)
+def test_chess_alone_is_drawn_as_text():
+    with closing(pettingzoo_classic.make_env("chess_v6", render_mode="ansi")) as env:
+        env.reset(seed=0)
+        assert str(env.render()).splitlines()[0] == "r n b q k b n r"
+    with pytest.raises(ArgumentError, match="'ansi' is of chess_v6 alone; got it for go_v5"):
+        pettingzoo_classic.make_env("go_v5", render_mode="ansi")
+
+
 def test_hanabi_is_made_without_a_warning_where_there_is_no_display():
     pytest.importorskip("dm_control")  # it is what asks for one
     # Of a fresh process: what warns is an import. What is made an error in there would be caught.

@@ -23,11 +23,11 @@ def drawn(task, render_mode="rgb_array"):
     return env
 """
 NEIGHBOURS = """
-this, other = sys.argv[1:]
+this, other, mode = sys.argv[1:]
 with closing(drawn(this)) as env:
     alone = env.render()
 with closing(drawn(this)) as env:
-    drawn(other).close()
+    drawn(other, mode).close()
     np.testing.assert_array_equal(env.render(), alone)
 """
 WINDOW = """
@@ -36,22 +36,44 @@ assert pygame.display.get_surface() is not None
 env.close()
 assert not pygame.display.get_init()
 """
+COPIES = """
+import copy, pickle
+with closing(drawn(sys.argv[1])) as env:
+    alone = env.render()
+env = registry.resolve(sys.argv[1])[0].make_env(sys.argv[1], render_mode="rgb_array")
+copies = [copy.deepcopy(env), pickle.loads(pickle.dumps(env))]
+env.reset(seed=1)
+env.render()
+for each in copies:
+    each.close()
+np.testing.assert_array_equal(env.render(), alone)
+env.close()
+"""
 SPEAKER, WALKERS, PURSUIT = "simple_speaker_listener_v4", "multiwalker_v9", "pursuit_v5"
 
 
 @pytest.mark.parametrize(
-    ("this", "other"),
+    ("this", "other", "mode"),
     [
-        (SPEAKER, "knights_archers_zombies_v11"),
-        (WALKERS, "parking-v0"),
-        (PURSUIT, "simple_spread_v3"),
-        (WALKERS, "CartPole-v1"),
-        (SPEAKER, "connect_four_v3"),
-        (SPEAKER, "battle_v4"),
+        (SPEAKER, "knights_archers_zombies_v11", "rgb_array"),
+        (WALKERS, "parking-v0", "rgb_array"),
+        (PURSUIT, "simple_spread_v3", "rgb_array"),
+        (WALKERS, "CartPole-v1", "rgb_array"),
+        (SPEAKER, "connect_four_v3", "rgb_array"),
+        (SPEAKER, "battle_v4", "rgb_array"),
+        (SPEAKER, "MiniGrid-Empty-5x5-v0", "human"),
+        (SPEAKER, "VizdoomBasic-v1", "human"),
     ],
 )
-def test_an_environment_is_drawn_as_before_when_another_is_closed(this, other):
-    run(NEIGHBOURS, this, other)
+def test_an_environment_is_drawn_as_before_when_another_is_closed(this, other, mode):
+    run(NEIGHBOURS, this, other, mode)
+
+
+@pytest.mark.parametrize(
+    "task", ["CartPole-v1", "parking-v0", "LunarLander-v3", "simple_spread_v3"]
+)
+def test_a_copy_that_is_closed_leaves_the_original_to_be_drawn(task):
+    run(COPIES, task)
 
 
 @pytest.mark.parametrize(

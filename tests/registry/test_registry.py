@@ -187,16 +187,33 @@ def test_an_uninstalled_environment_says_how_to_install_it():
         family.check("a")
 
 
+def test_a_family_has_render_modes_where_it_takes_one():
+    for module, options in OPTIONS.items():
+        assert bool(module.FAMILY.render_modes) == ("render_mode" in options), module
+
+
 @pytest.mark.parametrize("module", TAKING_RENDER_MODES)
 def test_a_render_mode_that_is_not_is_refused_and_each_that_is_can_be_asked_for(module):
     family = module.FAMILY
     for mode in {"foo", "human", "ansi"} - set(family.render_modes):
         with pytest.raises(ArgumentError, match=f"must be None or .*got '{mode}'"):
             module.make_env(family.samples[0], render_mode=mode)
+    task = "chess_v6" if family.name == "pettingzoo_classic" else family.samples[0]
     for mode in set(family.render_modes) - {"human"}:
-        with closing(module.make_env(family.samples[0], render_mode=mode)) as env:
+        with closing(module.make_env(task, render_mode=mode)) as env:
             env.reset(seed=0)
             assert env.render() is not None
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(("module", "option"), COUNTING)
+def test_an_option_that_counts_takes_numpys_whole_numbers(module, option):
+    default = OPTIONS[module][option].default
+    given = np.int64(2 if default is None else default)
+    kwargs = {"num_envs": 2} if option == "num_threads" else {}
+    task = module.FAMILY.samples[0]
+    with closing(module.make_env(task, **kwargs, **{option: given})) as env:
+        native(env).reset(0)
 
 
 @pytest.mark.parametrize("given", [2.5, True, "2"])

@@ -48,7 +48,7 @@ class Bandit(PufferEnv):
         buffers: Buffers | None = None,
     ) -> None:
         num_actions = whole_number("num_actions", num_actions, least=2)
-        whole_number("best_action", best_action, least=0, most=num_actions - 1)
+        best_action = whole_number("best_action", best_action, least=0, most=num_actions - 1)
         if reward_noise < 0:
             raise ArgumentError(f"reward_noise must be at least 0; got {reward_noise}.")
         self.num_actions, self.best_action = num_actions, best_action

@@ -50,7 +50,7 @@ class Continuous(PufferEnv):
     ) -> None:
         if not 0 < radius < 1:
             raise ArgumentError(f"radius must be above 0 and below 1; got {radius}.")
-        whole_number("horizon", horizon)
+        horizon = whole_number("horizon", horizon)
         self.radius, self.horizon = radius, horizon
         self.num_agents = num_agents
         self.single_observation_space = gymnasium.spaces.Box(-1, 1, (4,), np.float32)

@@ -43,8 +43,8 @@ class Memory(PufferEnv):
         mem_delay: int = 2,
         buffers: Buffers | None = None,
     ) -> None:
-        whole_number("mem_length", mem_length)
-        whole_number("mem_delay", mem_delay, least=0)
+        mem_length = whole_number("mem_length", mem_length)
+        mem_delay = whole_number("mem_delay", mem_delay, least=0)
         self.mem_length, self.mem_delay = mem_length, mem_delay
         self.episode_length = 2 * mem_length + mem_delay
         self.num_agents = num_agents

@@ -32,7 +32,7 @@ class Multiagent(pettingzoo.ParallelEnv[int, Any, Any]):
     render_mode = "ansi"
 
     def __init__(self, players: int = 2) -> None:
-        whole_number("players", players, least=2)
+        players = whole_number("players", players, least=2)
         self.possible_agents = list(range(players))
         self.agents: list[int] = []
         self.observation_spaces = {

@@ -42,7 +42,7 @@ class Password(PufferEnv):
     def __init__(
         self, num_agents: int = 1, password_length: int = 5, buffers: Buffers | None = None
     ) -> None:
-        whole_number("password_length", password_length)
+        password_length = whole_number("password_length", password_length)
         self.password = np.random.default_rng(_SEED).integers(2, size=password_length)
         self.password_length = password_length
         self.num_agents = num_agents

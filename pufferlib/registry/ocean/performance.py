@@ -51,8 +51,8 @@ class Performance(gymnasium.Env[NDArray[np.uint8], Any]):
         ):
             if delay < 0:
                 raise ArgumentError(f"{name} must be at least 0; got {delay}.")
-        whole_number("observation_bytes", observation_bytes)
-        whole_number("episode_length", episode_length)
+        observation_bytes = whole_number("observation_bytes", observation_bytes)
+        episode_length = whole_number("episode_length", episode_length)
         self.delay_mean_us, self.delay_std_us = delay_mean_us, delay_std_us
         self.reset_delay_us = reset_delay_us
         self.observation_bytes, self.episode_length = observation_bytes, episode_length

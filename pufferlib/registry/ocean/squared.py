@@ -49,12 +49,12 @@ class Squared(PufferEnv):
         num_targets: int = 1,
         buffers: Buffers | None = None,
     ) -> None:
-        whole_number("distance_to_target", distance_to_target)
+        distance_to_target = whole_number("distance_to_target", distance_to_target)
         self.distance_to_target = distance_to_target
         self.side = 2 * distance_to_target + 1
         cells = np.indices((self.side, self.side)).reshape(2, -1).T
         self._edge = cells[np.abs(cells - distance_to_target).max(1) == distance_to_target]
-        whole_number("num_targets", num_targets, most=len(self._edge))
+        num_targets = whole_number("num_targets", num_targets, most=len(self._edge))
         self.num_targets = num_targets
         self.episode_length = num_targets * distance_to_target
         self.num_agents = num_agents

@@ -51,7 +51,7 @@ class Stochastic(PufferEnv):
     ) -> None:
         if not 0 < p < 1:
             raise ArgumentError(f"p must be above 0 and below 1; got {p}.")
-        whole_number("horizon", horizon)
+        horizon = whole_number("horizon", horizon)
         self.p, self.horizon = p, horizon
         self.num_agents = num_agents
         self.single_observation_space = gymnasium.spaces.Box(1, 1, (1,), np.float32)
