@@ -152,6 +152,7 @@ class PufferEnv:
                 f"{self.single_observation_space}. Emulation flattens other spaces: write a "
                 f"Gymnasium or PettingZoo environment and wrap it."
             )
+        _check_actions(type(self).__name__, self.single_action_space)
         self.num_agents = whole_number("num_agents", self.num_agents)
         self.bind(buffers or Buffers.allocate(self.single_observation_space, self.num_agents))
 
@@ -184,3 +185,22 @@ class PufferEnv:
 
     def close(self) -> None:
         """Free what the environment holds outside Python."""
+
+
+def _check_actions(owner: str, space: Any) -> None:
+    """Refuse what policies have no head for: they choose from 0, on one axis, or real numbers."""
+    is_flat = (
+        isinstance(space, gymnasium.spaces.Box)
+        or (isinstance(space, gymnasium.spaces.Discrete) and space.start == 0)
+        or (
+            isinstance(space, gymnasium.spaces.MultiDiscrete)
+            and space.nvec.ndim == 1
+            and not np.any(space.start)
+        )
+    )
+    if not is_flat:
+        raise ArgumentError(
+            f"single_action_space of {owner} must be a Discrete or MultiDiscrete that starts at 0, "
+            f"on one axis, or a Box; got {space}. Emulation flattens other spaces: write a "
+            f"Gymnasium or PettingZoo environment and wrap it."
+        )

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from gymnasium.spaces import Box, Dict, Discrete
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete
 
 from pufferlib.environment import Buffers, PufferEnv
 from pufferlib.exceptions import ArgumentError
@@ -45,6 +45,10 @@ def test_an_environment_that_lacks_an_attribute_is_refused(name):
     ("attributes", "said"),
     [
         ({"single_observation_space": Dict(a=PLANE)}, "must be a Box, got Dict"),
+        ({"single_action_space": MultiBinary(3)}, "starts at 0, on one axis, or a Box; got MultiB"),
+        ({"single_action_space": Discrete(3, start=2)}, r"got Discrete\(3, start=2\)"),
+        ({"single_action_space": MultiDiscrete([3, 2], start=[0, 1])}, "got MultiDiscrete"),
+        ({"single_action_space": MultiDiscrete([[3, 2], [2, 2]])}, "got MultiDiscrete"),
         ({"num_agents": 0}, "num_agents must be a whole number of at least 1; got 0"),
     ],
 )

@@ -93,7 +93,9 @@ def rendering(config: Config) -> tuple[Config, float]:
     """
     module, task = registry.resolve(config.env.task)
     # One game of those that a native environment plays, which draws none: its rows are the same.
-    kwargs = {name: value for name, value in config.env.kwargs.items() if name != "num_envs"}
+    kwargs = dict(config.env.kwargs)
+    if "num_envs" in kwargs:
+        kwargs = {name: kwargs[name] for name in kwargs if name not in ("num_envs", "num_threads")}
     with closing(module.env_creator(task)(**kwargs)) as env:
         metadata = getattr(env, "metadata", None) or {}
         mode = getattr(env, "render_mode", None)

@@ -51,9 +51,9 @@ class Policy(HiddenState):
             nn.ReLU(),
         )
         self.map = nn.Sequential(
-            layer_init(nn.Conv2d(2, 16, 5, stride=(3, 4))),
+            layer_init(nn.Conv2d(2, 16, 5, stride=(3, 4), padding=2)),
             nn.ReLU(),
-            layer_init(nn.Conv2d(16, 16, 3, stride=2)),
+            layer_init(nn.Conv2d(16, 16, 3, stride=2, padding=1)),
             nn.ReLU(),
             nn.Flatten(),
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pufferlib.arguments import whole_number
 from pufferlib.exceptions import ArgumentError
 from pufferlib.registry._mujoco_machine import mujoco
 
@@ -18,7 +19,7 @@ def build(task: str, arguments: dict[str, Any], seed: int | None) -> Any:
     """Return the task, its generator seeded; with None it seeds itself.
 
     Raises:
-        ArgumentError: arguments for a task that takes none.
+        ArgumentError: arguments for a task that takes none, or a seed.
     """
     mujoco()  # chooses what draws, before dm_control does
     importlib.import_module("dm_control.mujoco")
@@ -27,7 +28,13 @@ def build(task: str, arguments: dict[str, Any], seed: int | None) -> Any:
     if rest:
         from dm_control import suite
 
-        task_kwargs = {**arguments.get("task_kwargs", {}), "random": seed}
+        task_kwargs = dict(arguments.get("task_kwargs") or {})
+        if "random" in task_kwargs:
+            raise ArgumentError(
+                f"make_env takes no seed; got random={task_kwargs['random']!r}. Give it to reset: "
+                f"env.reset(seed={task_kwargs['random']!r})."
+            )
+        task_kwargs["random"] = seed
         return suite.load(domain, rest, **{**arguments, "task_kwargs": task_kwargs})
     if arguments:
         raise ArgumentError(
@@ -82,6 +89,18 @@ def _numpy_seeded(random: np.random.RandomState) -> Iterator[None]:
             yield
         finally:
             np.random.set_state(before)
+
+
+def check_picture(env: Any, width: int, height: int, camera_id: int) -> None:
+    """Refuse what MuJoCo would refuse to draw.
+
+    Raises:
+        ArgumentError: there is no such camera, or the picture is larger than what it draws into.
+    """
+    model = env.physics.model
+    whole_number("width", width, most=int(model.vis.global_.offwidth))
+    whole_number("height", height, most=int(model.vis.global_.offheight))
+    whole_number("camera_id", camera_id, least=-1, most=int(model.ncam) - 1)
 
 
 def picture(env: Any, _: Any, height: int, width: int, camera_id: int) -> Any:

@@ -8,6 +8,9 @@ import numpy as np
 from gymnasium.spaces import Box, Dict, Discrete
 
 from pufferlib.environment import Info
+from pufferlib.exceptions import CallOrderError
+
+_SEEDS = 2**32  # that NumPy's old generators take
 
 
 class DmEnv(gymnasium.Env[Any, Any]):
@@ -32,7 +35,7 @@ class DmEnv(gymnasium.Env[Any, Any]):
     ) -> None:
         self._build, self._render = build, render
         self.render_mode = render_mode
-        self.dm_env = build(None)
+        self.dm_env: Any = build(None)
         self._timestep: Any = None
         self.observation_space = space_of(self.dm_env.observation_spec())
         self.action_space = space_of(self.dm_env.action_spec())
@@ -43,8 +46,11 @@ class DmEnv(gymnasium.Env[Any, Any]):
         """Start an episode; return (observation, {})."""
         super().reset(seed=seed)
         if seed is not None:
-            self.dm_env.close()
-            self.dm_env = self._build(seed)
+            built = self._build(seed % _SEEDS)
+            self.close()
+            self.dm_env = built
+        elif self.dm_env is None:
+            raise CallOrderError("This environment is closed. Make another, or give a seed.")
         self._timestep = self.dm_env.reset()
         return self._observed(), {}
 
@@ -59,11 +65,17 @@ class DmEnv(gymnasium.Env[Any, Any]):
 
     def render(self) -> Any:
         """Return a picture, uint8 (height, width, 3); None without a render mode."""
-        return self._render(self.dm_env, self._observed()) if self.render_mode else None
+        if self.render_mode is None:
+            return None
+        if self._timestep is None:
+            raise gymnasium.error.ResetNeeded("Nothing can be drawn yet. Call reset first.")
+        return self._render(self.dm_env, self._observed())
 
     def close(self) -> None:
         """Free what the environment holds."""
-        self.dm_env.close()
+        if self.dm_env is not None:
+            self.dm_env.close()
+            self.dm_env = self._timestep = None
 
     def _observed(self) -> Any:
         return _value_of(self._timestep.observation, self.observation_space)

@@ -1,10 +1,14 @@
 """What highway-env needs around it: drivers of its own, statistics without the rest."""
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import gymnasium
+import numpy as np
+from gymnasium.spaces import Discrete
+from highway_env.envs.common.graphics import EnvViewer
 from highway_env.utils import class_from_path
 
 from pufferlib.environment import Info
@@ -12,6 +16,11 @@ from pufferlib.environment import Info
 _HABITS = ("DISTANCE_WANTED", "COMFORT_ACC_MAX", "COMFORT_ACC_MIN")
 _INTERSECTION = {"DISTANCE_WANTED": 7.0, "COMFORT_ACC_MAX": 6.0, "COMFORT_ACC_MIN": -3.0}
 _DRIVERS = "highway_env.vehicle.behavior.IDMVehicle"
+_DRIVING = threading.RLock()  # the classes of drivers are those of all threads
+
+# Where SDL has been told of no display highway-env draws nothing, neither pictures nor observations
+# that are pictures; drawing needs none.
+EnvViewer.enabled = property(lambda viewer: True, lambda viewer, value: None)
 
 
 @contextlib.contextmanager
@@ -23,17 +32,27 @@ def habits(config: dict[str, Any] | None, wanted: dict[str, float]) -> Iterator[
         wanted: attributes of the drivers' class.
     """
     kind = class_from_path((config or {}).get("other_vehicles_type", _DRIVERS))
-    before = {name: vars(kind)[name] for name in _HABITS if name in vars(kind)}
-    try:
-        for name, value in wanted.items():
-            setattr(kind, name, value)
-        yield
-    finally:
-        for name in _HABITS:
-            if name in before:
-                setattr(kind, name, before[name])
-            elif name in vars(kind):
-                delattr(kind, name)  # what it inherits holds again
+    with _DRIVING:
+        before = {name: vars(kind)[name] for name in _HABITS if name in vars(kind)}
+        try:
+            for name, value in wanted.items():
+                setattr(kind, name, value)
+            yield
+        finally:
+            for name in _HABITS:
+                if name in before:
+                    setattr(kind, name, before[name])
+                elif name in vars(kind):
+                    delattr(kind, name)  # what it inherits holds again
+
+
+def idle(world: Any) -> Any:
+    """Return the action of an agent that does nothing, of a task of several agents."""
+    actions = world.action_type.agents_action_types[0]
+    if hasattr(actions, "actions_indexes"):
+        return actions.actions_indexes["IDLE"]
+    space = actions.space()
+    return space.n // 2 if isinstance(space, Discrete) else np.zeros(space.shape, space.dtype)
 
 
 class Drivers(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
@@ -75,11 +94,3 @@ class Drivers(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConst
         if "is_success" in info:
             reported["success"] = float(info["is_success"])
         return observation, reward, terminated, truncated, reported
-
-    def render(self) -> Any:
-        """Return a picture; highway-env's own is black where SDL has been told of no display."""
-        if self._world.viewer is None:
-            self.env.render()  # makes it
-        if self._world.viewer is not None:
-            self._world.viewer.enabled = True
-        return self.env.render()

@@ -104,8 +104,9 @@ class Preprocessed(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Record
         if self._gray:
             image = ((image @ _BRIGHTNESS) >> 8).astype(np.uint8)[:, :, None]
         if self._shrink > 1:
-            rows = np.add.reduceat(image, np.arange(0, image.shape[0], self._shrink), 0, np.uint16)
-            cells = np.add.reduceat(rows, np.arange(0, image.shape[1], self._shrink), 1, np.uint16)
+            wide = np.uint16 if self._shrink <= 16 else np.uint32  # holds 255 * shrink**2
+            rows = np.add.reduceat(image, np.arange(0, image.shape[0], self._shrink), 0, wide)
+            cells = np.add.reduceat(rows, np.arange(0, image.shape[1], self._shrink), 1, wide)
             image = (cells // self._shrink**2).astype(np.uint8)
         return image
 

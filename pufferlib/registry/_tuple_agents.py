@@ -21,7 +21,7 @@ class TupleAgents(pettingzoo.ParallelEnv[str, Any, Any]):
         idle: the action of an agent that is gone.
     """
 
-    def __init__(self, env: gymnasium.Env[Any, Any], idle: int) -> None:
+    def __init__(self, env: gymnasium.Env[Any, Any], idle: Any) -> None:
         self.env = env
         self.metadata = {**env.metadata, "name": str(env)}
         self.render_mode = env.render_mode

@@ -173,8 +173,9 @@ def make_env(
         frame_stack: frames of an observation; 1 suits a policy with memory.
         screen_size: height and width of a frame, pixels.
         noop_max: most no-ops at the start of a game; 0 for none.
-        fire_on_reset: press FIRE, where the game has it: for a frame at the start of a game, and in
-            place of the first action of each further life, be it an episode or not.
+        fire_on_reset: press FIRE, where it is an action (with `full_action_space` always): for a
+            frame at the start of a game, and in place of the first action of each further life, be
+            it an episode or not.
         episodic_life: the loss of a life terminates an episode; the next goes on from there, on the
             same frames, until the game is over (Mnih et al. 2015). A seed begins a new game.
         clip_rewards: rewards are their signs.
@@ -234,9 +235,15 @@ def make_env(
     from pufferlib.emulation import GymnasiumPufferEnv
     from pufferlib.registry._atari_game import AtariGame
 
-    env = gymnasium.make(
-        name, frameskip=1, render_mode=render_mode, disable_env_checker=True, **game, **kwargs
-    )
+    try:
+        env = gymnasium.make(
+            name, frameskip=1, render_mode=render_mode, disable_env_checker=True, **game, **kwargs
+        )
+    except RuntimeError as error:
+        if not kwargs:
+            raise
+        options = ", ".join(f"{name}={value!r}" for name, value in kwargs.items())
+        raise ArgumentError(f"ALE does not make {name} with {options}: {error}") from error
     return GymnasiumPufferEnv(AtariGame(env, **play))
 
 

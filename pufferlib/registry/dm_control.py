@@ -154,20 +154,24 @@ def make_env(
             (`control_timestep`, `flat_observation` ...), `visualize_reward`.
 
     Raises:
-        ArgumentError: a size or a camera that cannot be.
+        ArgumentError: a size or a camera that the task does not have, arguments for a task that
+            takes none, or a seed.
     """
     FAMILY.check(name, render_mode)
     width, height = whole_number("width", width), whole_number("height", height)
     camera_id = whole_number("camera_id", camera_id, least=-1)
     from pufferlib.emulation import GymnasiumPufferEnv
-    from pufferlib.registry._dm_control_tasks import build, picture
+    from pufferlib.registry._dm_control_tasks import build, check_picture, picture
     from pufferlib.registry._dm_env import DmEnv
+    from pufferlib.registry._images import closed_if_refused
     from pufferlib.wrappers import EpisodeStats
 
     task = name.removeprefix("dm_control/").removesuffix("-v0")
     render = functools.partial(picture, height=height, width=width, camera_id=camera_id)
     env = DmEnv(functools.partial(build, task, kwargs), render, render_mode)
-    return GymnasiumPufferEnv(EpisodeStats(env))
+    with closed_if_refused(env):
+        check_picture(env.dm_env, width, height, camera_id)
+        return GymnasiumPufferEnv(EpisodeStats(env))
 
 
 env_creator = creator_of(FAMILY, make_env)

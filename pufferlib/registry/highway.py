@@ -63,7 +63,6 @@ FAMILY = Family(
 __getattr__ = lazily(Policy="pufferlib.policies.by_observation:policy_of")
 
 _TAKE_NO_RENDER_MODE = ("lane-keeping-v0", "parking-ActionRepeat-v0", "parking-parked-v0")
-_IDLE = 1  # of DiscreteMetaAction, for a car whose drive is over
 
 
 def make_env(
@@ -89,7 +88,7 @@ def make_env(
     import highway_env  # noqa: F401  (registers the tasks)
 
     from pufferlib.emulation import GymnasiumPufferEnv, PettingZooPufferEnv
-    from pufferlib.registry._highway_drivers import Drivers, habits
+    from pufferlib.registry._highway_drivers import Drivers, habits, idle
     from pufferlib.registry._pygame_close import PygameEpisodeStats, PygameMultiAgentEpisodeStats
     from pufferlib.registry._tuple_agents import TupleAgents
 
@@ -103,7 +102,7 @@ def make_env(
     world.render_mode = render_mode
     env = Drivers(env)
     if "multi-agent" in name:
-        return PettingZooPufferEnv(PygameMultiAgentEpisodeStats(TupleAgents(env, _IDLE)))
+        return PettingZooPufferEnv(PygameMultiAgentEpisodeStats(TupleAgents(env, idle(world))))
     return GymnasiumPufferEnv(PygameEpisodeStats(env))
 
 

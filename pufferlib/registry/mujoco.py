@@ -16,8 +16,11 @@ Swimmer. One agent.
 Deterministic under a seed.
 """
 
+import os
+import sys
 from typing import Any
 
+from pufferlib.exceptions import ArgumentError
 from pufferlib.registry._family import Family, creator_of, lazily
 
 FAMILY = Family(
@@ -58,9 +61,15 @@ def make_env(name: str = FAMILY.default, render_mode: str | None = None, **kwarg
             (`ctrl_cost_weight`, `exclude_current_positions_from_observation` ...).
 
     Raises:
-        ArgumentError: there is no such render mode.
+        ArgumentError: there is no such render mode, or a window is asked for without a display.
     """
     FAMILY.check(name, render_mode)
+    has_display = {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys()
+    if render_mode == "human" and sys.platform == "linux" and not has_display:
+        raise ArgumentError(
+            "render_mode='human' opens a window, and there is no display: MuJoCo would end the "
+            "process. Give 'rgb_array'."
+        )
     import gymnasium
 
     from pufferlib.emulation import GymnasiumPufferEnv

@@ -111,7 +111,7 @@ def make_env(
         num_envs: games of one native environment; one ordinary environment if None.
         num_levels: how many levels there are to draw from; 0 for all. 200 (easy) and 500 (hard)
             are usual to train on, and 0 to test on.
-        start_level: seed of the first of them.
+        start_level: seed of the first of them; with num_levels only.
         distribution_mode: "easy", "hard", "extreme", "memory" or "exploration"; all games have the
             first two. "exploration" is one level, and takes neither of the two arguments above.
         render_mode: "rgb_array" renders at 512 x 512, at a cost in each step; not for native
@@ -123,12 +123,22 @@ def make_env(
             there is not, or arguments that do not go together.
     """
     FAMILY.check(name, render_mode)
-    levels = {"num_levels": num_levels, "start_level": start_level}
-    levels = {each: whole_number(each, value, 0, _LARGEST) for each, value in levels.items()}
+    num_levels = whole_number("num_levels", num_levels, 0, _LARGEST)
+    start_level = whole_number("start_level", start_level, 0, _LARGEST)
+    if start_level and not num_levels:
+        raise ArgumentError(
+            f"start_level is the first of num_levels levels; got start_level={start_level} without "
+            f"num_levels, which plays all levels. Give both."
+        )
+    if start_level + num_levels > _LARGEST:
+        raise ArgumentError(
+            f"start_level + num_levels must be at most {_LARGEST}; got {start_level} + "
+            f"{num_levels}."
+        )
     if num_envs is not None:
         num_envs = whole_number("num_envs", num_envs, most=_LARGEST)
     kwargs = _checked_options(kwargs)
-    _check_mode(name, distribution_mode, any(levels.values()))
+    _check_mode(name, distribution_mode, bool(num_levels))
     if render_mode and num_envs is not None:
         raise ArgumentError(
             f"render_mode must be None with num_envs; got render_mode={render_mode!r}, "
@@ -136,6 +146,7 @@ def make_env(
         )
     from pufferlib.registry._procgen_games import ProcgenGame, ProcgenGames, game_options
 
+    levels = {"num_levels": num_levels, "start_level": start_level}
     options = game_options(
         name.split("-")[1],
         distribution_mode,

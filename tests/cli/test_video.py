@@ -96,6 +96,7 @@ def test_the_film_is_of_the_policy_in_the_checkpoint(tmp_path, capsys, monkeypat
 def test_of_a_native_family_one_game_is_filmed(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     flags = ["--vec.backend", "Serial", "--episodes", "2", "--video", "film.mp4"]
+    flags += ["--env.kwargs.num-threads", "1"]
     assert main(["eval", "ALE/Breakout-v5", *flags]) == 0  # 16 games, by its preset
     frames, _ = decoded(tmp_path / "film.mp4")
     assert frames.shape[1] * 160 == frames.shape[2] * 210  # the screen of an Atari, enlarged

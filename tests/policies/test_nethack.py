@@ -39,6 +39,13 @@ def test_the_square_around_the_hero_is_cut_from_the_map(env, x, y):
             assert near[row + 2, column + 2] == expected
 
 
+def test_every_cell_of_the_map_is_seen(env):
+    torch.manual_seed(0)
+    planes = torch.rand(1, 2, 21, 79, requires_grad=True)
+    Policy(env).map(planes).sum().backward()
+    assert (planes.grad != 0).all()
+
+
 def test_an_observation_without_a_needed_key_is_refused():
     env = nethack.make_env(observation_keys=("chars", "blstats"))
     with pytest.raises(ArgumentError, match="lacks colors, message"):

@@ -210,6 +210,7 @@ def test_the_screen_is_a_picture_without_a_display():
         ({"repeat_action_probability": 2}, r"in \[0, 1\]"),
         ({"num_envs": 0}, "num_envs must be a whole number of at least 1; got 0"),
         ({"num_threads": 2}, "num_threads is of native games; got num_threads=2 without num_envs"),
+        ({"mode": 99}, "ALE does not make ALE/Breakout-v5 with mode=99: Invalid game mode"),
         ({"num_envs": 2, "mode": 1}, "no mode=1. Leave out num_envs"),
         ({"num_envs": 2, "render_mode": "human"}, "no render_mode='human'. Leave out num_envs"),
         ({"frame_skip": 2.5}, "frame_skip must be a whole number of at least 1; got 2.5"),

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from pufferlib.exceptions import ArgumentError
+from pufferlib.exceptions import ArgumentError, CallOrderError
 from pufferlib.registry import dm_control
 from pufferlib.registry._mujoco_machine import mujoco
 
@@ -99,3 +99,30 @@ env.close()
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=80
     )
     assert (told.stdout, told.stderr) == ("(48, 64, 3) True\n", "")
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "said"),
+    [
+        ({"camera_id": 2}, "camera_id must be a whole number from -1 to 1; got 2"),
+        ({"width": 5000}, "width must be a whole number from 1 to 640; got 5000"),
+        ({"task_kwargs": {"random": 3}}, r"Give it to reset: env\.reset\(seed=3\)"),
+    ],
+)
+def test_an_argument_that_cannot_be_is_refused(kwargs, said):
+    with pytest.raises(ArgumentError, match=said):
+        dm_control.make_env("dm_control/cheetah-run-v0", **kwargs)
+
+
+def test_no_task_kwargs_are_those_of_the_suite():
+    dm_control.make_env("dm_control/cheetah-run-v0", task_kwargs=None).close()
+
+
+@pytest.mark.parametrize("task", ["cheetah-run", "RodentTwoTouch"])
+def test_every_seed_is_taken_and_closing_again_does_nothing(task):
+    env = dm_control.make_env(f"dm_control/{task}-v0")
+    env.reset(seed=2**32 + 3)
+    env.close()
+    env.close()
+    with pytest.raises(CallOrderError, match="is closed"):
+        env.env.reset()

@@ -1,6 +1,7 @@
 """The dm_env interface as Gymnasium's: ends, copies, seeds, spaces."""
 
 import dm_env
+import gymnasium
 import numpy as np
 import pytest
 from dm_env import specs
@@ -68,6 +69,22 @@ def test_a_seed_builds_anew_and_no_seed_goes_on():
     assert env.dm_env is seeded
     env.close()
     assert seeded.is_closed
+
+
+def test_a_build_that_fails_leaves_the_environment_as_it_was():
+    env = made()
+    env.reset(seed=1)
+    build = env._build
+    env._build = lambda seed: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        env.reset(seed=2)
+    env._build = build
+    assert env.step(0)[0].tolist() == [1, 1]
+
+
+def test_nothing_is_drawn_before_the_first_reset():
+    with pytest.raises(gymnasium.error.ResetNeeded, match="Call reset first"):
+        made().render()
 
 
 def test_specs_become_spaces():

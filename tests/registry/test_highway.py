@@ -7,6 +7,7 @@ import pytest
 from highway_env.vehicle.behavior import IDMVehicle, LinearVehicle
 
 from pufferlib.registry import highway
+from pufferlib.registry._highway_drivers import idle
 
 IDLE = 1
 FEW = {"vehicles_count": 3, "duration": 3, "simulation_frequency": 5}
@@ -104,6 +105,42 @@ def test_a_crash_is_told_to_the_car_that_had_it(name, number):
         infos = env.step(dict.fromkeys(env.agents, IDLE))[-1]
         told |= {agent: info["crashed"] for agent, info in infos.items() if "crashed" in info}
     assert told == {"agent_0": float(number == 0), "agent_1": float(number == 1)}
+
+
+@pytest.mark.parametrize(
+    "actions",
+    [{"type": "ContinuousAction"}, {"type": "DiscreteAction"}, {"type": "DiscreteMetaAction"}],
+    ids=lambda actions: actions["type"],
+)
+def test_a_car_whose_drive_is_over_does_nothing(actions):
+    config = {"action": {"type": "MultiAgentAction", "action_config": actions}}
+    env = highway.make_env("intersection-multi-agent-v2", config={**config, "duration": 4})
+    env.reset(seed=0)
+    cars, kinds = env.unwrapped.controlled_vehicles, env.unwrapped.action_type.agents_action_types
+    before = getattr(cars[0], "target_speed", None)
+    kinds[0].act(idle(env.unwrapped))
+    if before is None:
+        assert cars[0].action == {"steering": 0.0, "acceleration": 0.0}
+    else:
+        assert cars[0].target_speed == before
+    cars[0].crashed = True
+    ends = []
+    while env.agents:  # until the other's drive is over too
+        ends.append(env.step({agent: env.action_space(agent).sample() for agent in env.agents}))
+    assert ["agent_0" in rewards for _, rewards, *_ in ends] == [True] + [False] * (len(ends) - 1)
+
+
+@pytest.mark.parametrize("driver", [None, "dummy"])
+def test_an_observation_that_is_a_picture_is_drawn_without_a_display(driver, monkeypatch):
+    monkeypatch.delenv("SDL_VIDEODRIVER", raising=False)
+    if driver:
+        monkeypatch.setenv("SDL_VIDEODRIVER", driver)
+    shades = {"weights": [0.3, 0.6, 0.1], "stack_size": 1, "observation_shape": (64, 32)}
+    picture = {"observation": {"type": "GrayscaleObservation", **shades}}
+    env = highway.make_env("highway-fast-v0", config={**FEW, **picture})
+    for observation in (env.reset(seed=0)[0], env.step(IDLE)[0]):
+        assert len(np.unique(observation)) > 2  # road, lines, cars
+    env.close()
 
 
 @pytest.mark.parametrize(

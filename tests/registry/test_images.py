@@ -9,6 +9,13 @@ from pufferlib.exceptions import ArgumentError
 from pufferlib.registry._images import Preprocessed, preprocessed
 
 
+class Bright:
+    """In place of a generator: draws nothing but the largest byte."""
+
+    def integers(self, high, size, dtype):
+        return np.full(size, high - 1, dtype)
+
+
 class Pictures(gymnasium.Env):
     """Observes random images in a Dict; keeps them."""
 
@@ -41,6 +48,13 @@ def test_a_pixel_is_the_mean_of_those_it_stands_for():
     np.testing.assert_array_equal(observation["screen"], np.floor(expected))
     np.testing.assert_array_equal(observation["health"], [0.5, 0.5])
     assert observation in env.observation_space
+
+
+@pytest.mark.parametrize("shrink", [16, 17, 34])
+def test_the_mean_of_many_bright_pixels_is_bright(shrink):
+    env = Preprocessed(Pictures((68 if shrink > 16 else 64, shrink, 3)), shrink=shrink)
+    env.env.np_random = Bright()
+    assert (env.reset()[0]["screen"] == 255).all()
 
 
 def test_the_stack_starts_with_the_first_frame_and_what_was_returned_stays():

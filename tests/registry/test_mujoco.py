@@ -7,6 +7,7 @@ import gymnasium
 import numpy as np
 import pytest
 
+from pufferlib.exceptions import ArgumentError
 from pufferlib.registry import mujoco
 
 
@@ -44,6 +45,13 @@ def test_a_warning_is_logged_and_no_file_is_written(tmp_path, monkeypatch, caplo
         env.step(np.zeros(6, np.float32))
     assert "MuJoCo: Nan, Inf or huge value" in caplog.text
     assert os.listdir(tmp_path) == []
+
+
+def test_a_window_without_a_display_is_refused(monkeypatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ArgumentError, match=r"there is no display: .* Give 'rgb_array'"):
+        mujoco.make_env("Hopper-v5", render_mode="human")
 
 
 def test_it_renders_without_a_display():

@@ -191,6 +191,11 @@ def test_making_one_neither_needs_gym_nor_writes_anything():
         ({"num_levels": True}, "num_levels must be a whole number .* got True"),
         ({"start_level": 1.0}, "start_level must be a whole number .* got 1.0"),
         ({"start_level": 2**31}, "start_level must be .* to 2147483647; got 2147483648"),
+        ({"start_level": 7}, "start_level=7 without num_levels.* Give both"),
+        (
+            {"start_level": 2**31 - 1, "num_levels": 10},
+            r"must be at most 2147483647; got 2147483647 \+ 10",
+        ),
         ({"num_threads": -1}, "num_threads must be .* from 0 .* got -1"),
         ({"num_envs": 0}, "num_envs must be a whole number from 1 .* got 0"),
         ({"num_envs": 2.5}, "num_envs must be a whole number from 1 .* got 2.5"),
