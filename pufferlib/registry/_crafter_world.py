@@ -85,9 +85,15 @@ class CrafterGame(gymnasium.Env[Any, Any]):
         return observation, float(reward), is_dead, bool(is_over) and not is_dead, info
 
     def render(self) -> Any:
-        """Return a picture, uint8 (512, 512, 3); None without a render mode."""
+        """Return a picture, uint8 (512, 512, 3); None without a render mode.
+
+        Raises:
+            ResetNeeded: there is no world yet.
+        """
         if self.render_mode is None:
             return None
+        if self._game._player is None:
+            raise gymnasium.error.ResetNeeded("There is no world: call reset() before render().")
         random = self._game._world.random
         state = random.get_state()  # the night's noise is drawn with the world's own generator
         picture = self._game.render((512, 512))

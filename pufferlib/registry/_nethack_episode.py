@@ -8,13 +8,46 @@ from typing import Any, SupportsFloat
 
 import gymnasium
 import numpy as np
+from gymnasium.spaces import Dict
 from numpy.typing import NDArray
 
 from pufferlib.environment import Info
+from pufferlib.exceptions import ArgumentError, suggestion
 
 # Positions in blstats, from nle.nethack: NLE_BL_SCORE, NLE_BL_DEPTH, NLE_BL_XP, NLE_BL_TIME.
 _SCORE, _DEPTH, _EXPERIENCE_LEVEL, _TURNS = 9, 12, 18, 20
 _LARGEST_SEED = 2**31 - 1
+# Of roles, races, genders and alignments, whose beginnings NetHack knows too (its role.c).
+_CHARACTERS = (
+    *("archeologist", "barbarian", "caveman", "cavewoman", "healer", "knight", "monk", "priest"),
+    *("priestess", "rogue", "ranger", "samurai", "tourist", "valkyrie", "wizard"),
+    *("human", "elf", "dwarf", "gnome", "orc", "male", "female", "lawful", "neutral", "chaotic"),
+    *("@", "*", "random"),
+)
+_LONGEST_CHARACTER = 25  # PL_NSIZ less "Agent-" and the end of the text
+
+
+def check_character(character: str) -> None:
+    """Refuse a character of which NetHack would leave out what it does not know.
+
+    Raises:
+        ArgumentError: suggests the nearest.
+    """
+    how = (
+        "Give role-race-alignment-gender, such as 'mon-hum-neu-mal' or 'valkyrie-dwarf', leave out "
+        "what may be any, or give '@' for any character."
+    )
+    for word in character.lower().split("-"):
+        if not word or not any(name.startswith(word) for name in _CHARACTERS):
+            raise ArgumentError(
+                f"NetHack knows no {word!r} in character={character!r}."
+                f"{suggestion(word, _CHARACTERS)} {how}"
+            )
+    if len(character) > _LONGEST_CHARACTER:
+        raise ArgumentError(
+            f"NetHack reads the first {_LONGEST_CHARACTER} characters of character={character!r}; "
+            f"got {len(character)}. {how}"
+        )
 
 
 class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
@@ -39,11 +72,23 @@ class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Reco
     Args:
         env: an NLE or MiniHack environment.
         is_seedable: False for NetHackChallenge, which refuses seeds.
+        observation_keys: of what `env` observes; the rest is there to be drawn. All if None.
     """
 
-    def __init__(self, env: gymnasium.Env[Any, Any], is_seedable: bool = True) -> None:
-        gymnasium.utils.RecordConstructorArgs.__init__(self, is_seedable=is_seedable)
+    def __init__(
+        self,
+        env: gymnasium.Env[Any, Any],
+        is_seedable: bool = True,
+        observation_keys: tuple[str, ...] | None = None,
+    ) -> None:
+        gymnasium.utils.RecordConstructorArgs.__init__(
+            self, is_seedable=is_seedable, observation_keys=observation_keys
+        )
         gymnasium.Wrapper.__init__(self, env)
+        self._keys = observation_keys
+        if observation_keys is not None:
+            space: Any = env.observation_space
+            self.observation_space = Dict({key: space[key] for key in observation_keys})
         self._is_seedable = is_seedable
         game: Any = env.unwrapped
         self._game = game
@@ -72,7 +117,7 @@ class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Reco
         self._is_running = True
         self._depth = 0
         self._note()
-        return observation, info
+        return self._observed(observation), info
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, Info]:
         """Take one step; return (observation, reward, terminated, truncated, info)."""
@@ -86,7 +131,22 @@ class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Reco
             info = dict(info, **self._statistics())
             if self._successful is not None:
                 info["success"] = info["end_status"] == self._successful
-        return observation, reward, terminated, truncated, info
+        return self._observed(observation), reward, terminated, truncated, info
+
+    def render(self) -> Any:
+        """Return the map as text, or print it; None without a render mode.
+
+        Raises:
+            ResetNeeded: there is no game yet.
+        """
+        if self.render_mode is None:
+            return None
+        if not self._game.last_observation:
+            raise gymnasium.error.ResetNeeded("There is no game yet: call reset() before render().")
+        return self.env.render()
+
+    def _observed(self, observation: Any) -> Any:
+        return observation if self._keys is None else {key: observation[key] for key in self._keys}
 
     def _seed_game(self, core: int, display: int, level: int) -> None:
         # Not by game.seed, which in MiniHack's rooms of MiniGrid takes no level.

@@ -28,7 +28,7 @@ _STACK, _REDUCTION = 3, 2
 
 # Addresses in the game's memory, from the symbols of its disassembly.
 _BADGES = 0xD356  # wObtainedBadges
-_EVENTS = slice(0xD747, 0xD87F)  # wEventFlags
+_EVENTS = slice(0xD747, 0xD887)  # wEventFlags
 _PARTY_COUNT = 0xD163  # wPartyCount
 _PARTY_LEVELS = (0xD18C, 0xD1B8, 0xD1E4, 0xD210, 0xD23C, 0xD268)  # wPartyMon1Level ...
 _MAP, _Y, _X = 0xD35E, 0xD361, 0xD362  # wCurMap, wYCoord, wXCoord
@@ -47,7 +47,7 @@ class GameBoyQuest(gymnasium.Env[Any, Any]):
         render_mode: None or "rgb_array".
 
     Raises:
-        ArgumentError: PyBoy cannot load the state.
+        ArgumentError: PyBoy cannot play the cartridge, or load the state.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 60}  # noqa: RUF012  (as Gymnasium declares it)
@@ -65,9 +65,15 @@ class GameBoyQuest(gymnasium.Env[Any, Any]):
         self._max_steps, self._frames = max_steps, frames_per_action
         self._weights = np.array(weights)
         # From memory: beside a file PyBoy would look for saved games, too.
-        self._machine = PyBoy(
-            io.BytesIO(cartridge), window="null", sound_emulated=False, log_level="ERROR"
-        )
+        try:
+            self._machine = PyBoy(
+                io.BytesIO(cartridge), window="null", sound_emulated=False, log_level="ERROR"
+            )
+        except PyBoyException as error:
+            raise ArgumentError(
+                f"PyBoy cannot play a ROM of {len(cartridge)} bytes: {error}. Give the path of a "
+                f"whole Pokemon Red .gb file as rom."
+            ) from error
         self._machine.set_emulation_speed(0)
         self._start = self._booted() if state is None else self._loaded(state)
         height, width = 144 // _REDUCTION, 160 // _REDUCTION

@@ -114,8 +114,16 @@ class SlimeGame(gymnasium.Env[Any, Any]):
         return self._observe(), reward, terminated, truncated, lives
 
     def render(self) -> Any:
-        """Return a picture, uint8 (336, 672, 3); None without a render mode."""
-        return None if self.render_mode is None else self._draw()
+        """Return a picture, uint8 (336, 672, 3); None without a render mode.
+
+        Raises:
+            ResetNeeded: there is no game yet.
+        """
+        if self.render_mode is None:
+            return None
+        if self._game is None:
+            raise gymnasium.error.ResetNeeded("There is no game yet: call reset() before render().")
+        return self._draw()
 
     def _observe(self) -> NDArray[Any]:
         if self._is_pixels:

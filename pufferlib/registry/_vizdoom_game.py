@@ -1,23 +1,36 @@
-"""What ViZDoom needs around it: a directory of its own, a last screen, ends told apart."""
+"""What ViZDoom needs around it: settings checked, a directory, a last screen, ends told apart."""
 
 import contextlib
 import copy
 import functools
+import inspect
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import tempfile
 import threading
+import types
 from pathlib import Path
 from typing import Any, SupportsFloat
 
 import gymnasium
 import vizdoom
+from vizdoom.gymnasium_wrapper.gymnasium_env_defns import VizdoomScenarioEnv
 
 from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError, suggestion
+from pufferlib.wrappers.silencing import silent
 
+_PACKAGE = Path(vizdoom.__file__).parent
+_FILES = {  # the settings that name a file, and where else than here it is looked for
+    "doomconfigpath": None,  # written by the game
+    "doomgamepath": _PACKAGE,
+    "doomscenariopath": _PACKAGE / "scenarios",
+    "scenarioconfigfile": _PACKAGE / "scenarios",
+    "vizdoompath": _PACKAGE,
+}
 _STARTING = threading.Lock()  # a game that starts needs its names, until it has
 
 
@@ -36,7 +49,59 @@ def resolution_of(name: str) -> Any:
     return getattr(vizdoom.ScreenResolution, f"RES_{name}")
 
 
-class DoomGame(gymnasium.Wrapper[Any, Any, Any, Any]):
+def settings_of(given: dict[str, Any]) -> dict[str, Any]:
+    """Return what is given to Gymnasium and ViZDoom, with whole paths: the game starts elsewhere.
+
+    Raises:
+        ArgumentError: neither takes it, where the nearest is suggested; or a file is not there.
+    """
+    arguments = {*inspect.signature(VizdoomScenarioEnv).parameters, "max_episode_steps"}
+    arguments.remove("kwargs")
+    keys = _keys()
+    game, settings = vizdoom.DoomGame(), {}
+    for name, value in given.items():
+        plain = _plain(name)
+        if name not in arguments and plain not in map(_plain, keys):
+            near = suggestion(name, [*arguments, *keys, "resolution"])
+            raise ArgumentError(
+                f"Neither ViZDoom nor gymnasium.make takes {name}={value!r}.{near} ViZDoom takes "
+                f"what its .cfg files may set."
+            )
+        settings[name] = _whole_path(name, value) if plain in _FILES else value
+        with silent():  # it prints what it then ignores
+            is_taken = name in arguments or game.set_config({name: settings[name]})
+        if not is_taken:
+            raise ArgumentError(
+                f"ViZDoom refuses {name}={value!r}. Give what its .cfg files may have there."
+            )
+    return settings
+
+
+def _keys() -> list[str]:
+    """Return the settings of ViZDoom's files but `screen_resolution`, which is `resolution`."""
+    told = " ".join(str(method.__doc__) for method in vars(vizdoom.DoomGame).values())
+    keys = set(re.findall(r"Config key: ``(?:\w+``/``)?(\w+)``", told))
+    return sorted(keys - {"screen_resolution"})
+
+
+def _plain(name: str) -> str:
+    """Return the name of a setting as ViZDoom compares it."""
+    return name.replace("_", "").lower()
+
+
+def _whole_path(name: str, value: Any) -> str:
+    path, elsewhere = Path(value).expanduser(), _FILES[_plain(name)]
+    if elsewhere is None or path.is_file():
+        return str(path.absolute())
+    if not (elsewhere / path).is_file():
+        raise ArgumentError(
+            f"There is no file {str(path)!r}, neither in the working directory nor in {elsewhere}. "
+            f"Give the path of one as {name}, or leave it out."
+        )
+    return str(elsewhere / path)
+
+
+class DoomGame(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
     """Keep the game's files out of the working directory, and its ends apart.
 
     The game starts with the first reset, and again with each seed, in a temporary directory, where
@@ -44,20 +109,29 @@ class DoomGame(gymnasium.Wrapper[Any, Any, Any, Any]):
     where this one is killed, it ends too, and its shared memory with both (Linux).
 
     A finished game shows no screen, for which ViZDoom returns zeros; here it is the screen before.
-    A timeout is reported as terminated and truncated; here it is truncated.
+    A timeout of the game is reported as terminated and truncated; here it is truncated. Gymnasium's
+    limit reports an end on the very last step as both; it is an end.
+
+    A copy has a game and a directory of its own, and is yet to be reset.
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
-        super().__init__(env)
+        gymnasium.utils.RecordConstructorArgs.__init__(self)
+        gymnasium.Wrapper.__init__(self, env)
         self._directory = tempfile.TemporaryDirectory(prefix="vizdoom-", ignore_cleanup_errors=True)
         game: Any = env.unwrapped
         self._game = game
         launcher = Path(self._directory.name, "vizdoom")
         starter = _starter()
-        if starter and _write_launcher(launcher, starter):
+        engine = game.game.get_vizdoom_path() or str(_PACKAGE / "vizdoom")
+        if starter and _write_launcher(launcher, [*starter, engine]):
             game.game.set_vizdoom_path(str(launcher))
         self._variables = game.game.get_available_game_variables()
         self._last: Any = None
+        self._state: Any = None  # the last that shows a screen
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.env,)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -71,6 +145,7 @@ class DoomGame(gymnasium.Wrapper[Any, Any, Any, Any]):
             with _STARTING, contextlib.chdir(self._directory.name):
                 self._last, info = self.env.reset(seed=seed, options=options)
                 _remove_names_of_shared_memory()
+        self._state = self._game.state
         return self._last, info
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, Info]:
@@ -78,11 +153,27 @@ class DoomGame(gymnasium.Wrapper[Any, Any, Any, Any]):
         observation, reward, terminated, truncated, info = self.env.step(action)
         if self._game.state is None:
             observation = copy.deepcopy(self._last)
+        else:
+            self._state = self._game.state
         self._last = observation
+        if terminated:
+            is_limited = self._game.treat_episode_timeout_as_truncation
+            truncated = is_limited and self._game.game.is_episode_timeout_reached()
         if terminated or truncated:
             get = self._game.game.get_game_variable  # the screen before has not all of it
             info = dict(info, **{each.name.lower(): float(get(each)) for each in self._variables})
         return observation, reward, bool(terminated and not truncated), bool(truncated), info
+
+    def render(self) -> Any:
+        """Return or show the game as it is drawn; once it is over, as it was drawn before."""
+        if self._game.state is not None or self._state is None:
+            return self.env.render()
+        game, shown = self._game.game, self._state
+        self._game.game = types.SimpleNamespace(get_state=lambda: shown)
+        try:
+            return self.env.render()
+        finally:
+            self._game.game = game
 
     def close(self) -> None:
         """End the game, and remove its directory."""
@@ -104,14 +195,13 @@ def _starter() -> tuple[str, ...]:
     return () if trial.returncode else starter
 
 
-def _write_launcher(path: Path, starter: tuple[str, ...]) -> bool:
-    """Write a program that starts the game so.
+def _write_launcher(path: Path, command: list[str]) -> bool:
+    """Write a program that starts the game by `command`.
 
     Returns:
         Whether it can be run: not where programs in temporary folders are forbidden.
     """
-    engine = Path(vizdoom.__file__).with_name("vizdoom")
-    path.write_text(f'#!/bin/sh\nexec {shlex.join([*starter, str(engine)])} "$@"\n')
+    path.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
     path.chmod(0o700)
     return os.access(path, os.X_OK)
 

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from pufferlib.exceptions import ArgumentError
 from pufferlib.registry._family import Family, creator_of, lazily
 
 FAMILY = Family(
@@ -40,8 +41,16 @@ def make_env(
         render_mode: "rgb_array" renders at 512 x 512, when asked only.
         **kwargs: passed to `crafter.Env` (`area`, `view`, `size`, `length`); `size` is the width
             and the height of an image.
+
+    Raises:
+        ArgumentError: `reward` is given, which the task says.
     """
     FAMILY.check(name, render_mode)
+    if "reward" in kwargs:
+        raise ArgumentError(
+            f"Whether Crafter gives rewards is said by the task; got reward={kwargs['reward']!r} "
+            f"for {name}. Leave out reward, and make CrafterReward-v1 or CrafterNoReward-v1."
+        )
     from pufferlib.emulation import GymnasiumPufferEnv
     from pufferlib.registry._crafter_world import CrafterGame
     from pufferlib.wrappers import EpisodeStats

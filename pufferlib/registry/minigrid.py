@@ -5,7 +5,7 @@ Cite: Chevalier-Boisvert et al. 2023, Minigrid and Miniworld, arXiv:2306.13831; 
 Chevalier-Boisvert et al. 2019, arXiv:1810.08272.
 Install: make install ENV=minigrid
 Observations: Dict('direction': Discrete(4), 'image': Box(0, 255, (7, 7, 3), uint8)): object, colour
-and state of each cell in view; with `mission=True` also 'mission': Text(0, 320, charset= ,a-z).
+and state of each cell in view; with `mission=True` also 'mission': Text(0, 321, charset= ,a-z).
 Actions: Discrete(7), Discrete(3) in MiniGrid-Dynamic-Obstacles. One agent.
 Deterministic under a seed.
 Left out: the MiniGrid-WFC tasks, whose patterns minigrid 3.2.0 does not bring.
@@ -205,9 +205,9 @@ FAMILY = Family(
 )
 __getattr__ = lazily(Policy="pufferlib.policies.grid:channels_last_policy")
 
-# BabyAI's longest is "a after you b", a and b each "put the grey ball in front of you next to the
-# grey ball in front of you and" another one: 305 characters.
-MISSION_LENGTH = 320
+# BabyAI's longest is "a after you b", a and b each "put the purple ball in front of you next to the
+# yellow ball in front of you and" another one.
+MISSION_LENGTH = 321
 MISSION_CHARACTERS = " ," + string.ascii_lowercase
 
 

@@ -13,8 +13,12 @@ The MiniHack-Boxoban tasks are left out: their levels are a download of their ow
 """
 
 import copy
+import os
+import subprocess
+import tempfile
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from pufferlib.exceptions import ArgumentError
@@ -214,7 +218,8 @@ def make_env(
 
     Args:
         name: one of `FAMILY.tasks`. MiniHack-Navigation-Custom-v0 and MiniHack-Skill-Custom-v0 need
-            `des_file`, a level in NetHack's description language or the path of one.
+            `des_file`, a level in NetHack's description language, named "mylevel", or the path of
+            one: a .des file, here or among MiniHack's.
         observation_keys: which of MiniHack's observations to include: NLE's, and such as
             "chars_crop", (9, 9) around the hero, or "pixel".
         render_mode: "ansi" returns the map as text, "human" prints the terminal in colour.
@@ -222,10 +227,11 @@ def make_env(
             `seeds` are drawn by Python's generator, which the seed does not reach.
 
     Raises:
-        ArgumentError: a custom task without `des_file`.
+        ArgumentError: a custom task without `des_file`, no level in it, or NetHack does not know
+            the `character`.
     """
     FAMILY.check(name, render_mode)
-    if "-Custom-" in name and "des_file" not in kwargs:
+    if "-Custom-" in name and kwargs.get("des_file") is None:
         raise ArgumentError(
             f"{name} is a task for levels of your own; got no des_file. Give one: the text of a "
             f"level in NetHack's description language, or the path of a .des file."
@@ -233,9 +239,10 @@ def make_env(
     import gymnasium
 
     from pufferlib.emulation import GymnasiumPufferEnv
-    from pufferlib.registry._nethack_episode import NetHackEpisode
+    from pufferlib.registry._nethack_episode import NetHackEpisode, check_character
     from pufferlib.wrappers import EpisodeStats
 
+    check_character(kwargs.get("character", "@"))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
         warnings.filterwarnings("ignore", ".*MiniGrid-MultiRoom-N4-S5-v0 is out of date")
@@ -243,11 +250,42 @@ def make_env(
 
         if "Crossing" in name:
             kwargs = {"env_name": _crossing(name)} | kwargs
+        if "des_file" in kwargs:
+            kwargs["des_file"] = _level(os.fspath(kwargs["des_file"]))
         spec = copy.deepcopy(gymnasium.spec(name))
         # Not as arguments of make, which keeps max_episode_steps to itself.
         spec.kwargs |= {"observation_keys": list(observation_keys), **kwargs}
         env = gymnasium.make(spec, render_mode=render_mode, disable_env_checker=True)
     return GymnasiumPufferEnv(EpisodeStats(NetHackEpisode(env)))
+
+
+def _level(des_file: str) -> str:
+    """Return the text of a level, which NetHack's compiler takes.
+
+    MiniHack prints what the compiler says, and plays another level.
+    """
+    from minihack.base import HACKDIR, PATH_DAT_DIR
+
+    if des_file.endswith(".des"):
+        places = [Path(des_file), Path(PATH_DAT_DIR, des_file)]
+        path = next((place for place in places if place.is_file()), None)
+        if path is None:
+            raise ArgumentError(
+                f"There is no file {des_file!r}, neither in the working directory nor in "
+                f"{PATH_DAT_DIR}. Give the path of a .des file as des_file, or the text of a level."
+            )
+        des_file = path.read_text()
+    with tempfile.TemporaryDirectory(prefix="minihack-") as directory:
+        Path(directory, "mylevel.des").write_text(des_file)
+        compiler = [str(Path(HACKDIR, "lev_comp")), "mylevel.des"]
+        run = subprocess.run(compiler, cwd=directory, capture_output=True, text=True, check=False)
+        if Path(directory, "mylevel.lev").is_file():
+            return des_file
+    told = run.stderr.strip() or 'no level named "mylevel"'
+    raise ArgumentError(
+        f"des_file is not what NetHack's level compiler takes: {told}. Give the text of a level in "
+        f"NetHack's description language, or the path of a .des file."
+    )
 
 
 def _crossing(name: str) -> str:

@@ -54,6 +54,11 @@ OBSERVATION_KEYS = (
     "tty_colors",
     "tty_cursor",
 )
+# What a render mode draws, observed or not.
+DRAWN_KEYS: dict[str | None, tuple[str, ...]] = {
+    "ansi": ("chars",),
+    "human": ("tty_chars", "tty_colors", "tty_cursor"),
+}
 
 
 def make_env(
@@ -70,26 +75,37 @@ def make_env(
 
     Args:
         name: one of `FAMILY.tasks`.
-        observation_keys: which of NLE's observations to include.
+        observation_keys: which of NLE's observations to include; the map is drawn without them.
         render_mode: "ansi" returns the map as text, "human" prints the terminal in colour.
-        **kwargs: passed to `gymnasium.make` (`max_episode_steps`) and to NLE (`character` ...).
+        **kwargs: passed to `gymnasium.make` (`max_episode_steps`) and to NLE (`character`, as
+            "mon-hum-neu-mal" or "@" for any ...).
+
+    Raises:
+        ArgumentError: NetHack does not know the character.
     """
     FAMILY.check(name, render_mode)
     import gymnasium
     import nle  # noqa: F401  (registers the tasks)
 
     from pufferlib.emulation import GymnasiumPufferEnv
-    from pufferlib.registry._nethack_episode import NetHackEpisode
+    from pufferlib.registry._nethack_episode import NetHackEpisode, check_character
     from pufferlib.wrappers import EpisodeStats
 
+    check_character(kwargs.get("character", "@"))
+    observed = tuple(observation_keys)
+    keys = tuple(dict.fromkeys(observed + DRAWN_KEYS.get(render_mode, ())))
     env = gymnasium.make(
         name,
-        observation_keys=tuple(observation_keys),
+        observation_keys=keys,
         render_mode=render_mode,
         disable_env_checker=True,
         **kwargs,
     )
-    env = NetHackEpisode(env, is_seedable=name not in FAMILY.unseeded_tasks)
+    env = NetHackEpisode(
+        env,
+        is_seedable=name not in FAMILY.unseeded_tasks,
+        observation_keys=None if keys == observed else observed,
+    )
     return GymnasiumPufferEnv(EpisodeStats(env))
 
 

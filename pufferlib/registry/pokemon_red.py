@@ -71,14 +71,17 @@ def make_env(
         render_mode: "rgb_array" or None.
 
     Raises:
-        ArgumentError: there is no such ROM or state, the ROM is of another game, the state is none,
-            or a number is out of its range.
+        ArgumentError: there is no such ROM or state, the ROM is of another game or broken, the
+            state is none, or a number is out of its range.
     """
     FAMILY.check(name, render_mode)
     max_steps = whole_number("max_steps", max_steps)
     frames_per_action = whole_number("frames_per_action", frames_per_action, least=9)
-    if state is not None and not Path(state).is_file():
-        raise ArgumentError(f"There is no saved state {os.fspath(state)!r}. Leave out state.")
+    start = None if state is None else Path(state).expanduser()
+    if start is not None and not start.is_file():
+        raise ArgumentError(
+            f"There is no saved state {str(start)!r}. Give the path of one, or leave out state."
+        )
     cartridge = _homebrew(rom) if name == "HomebrewWalk-v0" else _pokemon_red(rom)
     from pufferlib.emulation import GymnasiumPufferEnv
     from pufferlib.registry._pokemon_red_game import GameBoyQuest
@@ -86,7 +89,7 @@ def make_env(
 
     game = GameBoyQuest(
         cartridge,
-        None if state is None else Path(state),
+        start,
         max_steps=max_steps,
         frames_per_action=frames_per_action,
         weights=(badge_reward, event_reward, level_reward, tile_reward),

@@ -92,11 +92,14 @@ def make_env(
         gray: one channel of brightness in place of three.
         frame_stack: how many screens, the newest last, are in the channels of an observation.
         render_mode: "rgb_array", the game as it is drawn, or "human"; the first needs no display.
-        **kwargs: passed to `gymnasium.make` (`max_episode_steps`) and to ViZDoom
-            (`max_buttons_pressed`, `doom_skill`, `episode_timeout` ...).
+        **kwargs: passed to `gymnasium.make` (`max_episode_steps`) and to ViZDoom: arguments of its
+            environment (`max_buttons_pressed` ...) and settings of its .cfg files (`doom_skill`,
+            `episode_timeout`, `doom_scenario_path` ...). A file is looked for in the working
+            directory, then in the package.
 
     Raises:
-        ArgumentError: there is no such resolution, or a number is not whole and above 0.
+        ArgumentError: there is no such resolution, setting or file, or a number is not whole and
+            above 0.
     """
     FAMILY.check(name, render_mode)
     frame_skip = whole_number("frame_skip", frame_skip)
@@ -106,7 +109,7 @@ def make_env(
     from pufferlib.emulation import GymnasiumPufferEnv
     from pufferlib.registry._images import closed_if_refused, preprocessed
     from pufferlib.registry._pygame_close import PygameEpisodeStats
-    from pufferlib.registry._vizdoom_game import DoomGame, resolution_of
+    from pufferlib.registry._vizdoom_game import DoomGame, resolution_of, settings_of
 
     env: Any = gymnasium.make(
         name,
@@ -114,7 +117,7 @@ def make_env(
         screen_resolution=resolution_of(resolution),
         render_mode=render_mode,
         disable_env_checker=True,
-        **kwargs,
+        **settings_of(kwargs),
     )
     game = DoomGame(env)
     with closed_if_refused(game):

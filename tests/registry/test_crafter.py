@@ -3,9 +3,11 @@
 import subprocess
 import sys
 
+import gymnasium
 import numpy as np
 import pytest
 
+from pufferlib.exceptions import ArgumentError
 from pufferlib.registry import crafter
 
 pytest.importorskip("crafter")
@@ -63,6 +65,12 @@ def test_a_picture_does_not_change_the_game():
         np.testing.assert_array_equal(quiet.step(6)[0], seen.step(6)[0])
 
 
+def test_a_picture_needs_a_reset_first():
+    with pytest.raises(gymnasium.error.ResetNeeded, match=r"call reset\(\) before render\(\)"):
+        crafter.make_env().render()
+    assert crafter.make_env(render_mode=None).render() is None
+
+
 def test_an_image_may_be_wider_than_high():
     env = crafter.make_env(size=(96, 64))
     assert env.env.observation_space.shape == (64, 96, 3)
@@ -107,6 +115,12 @@ def test_without_reward_the_game_is_the_same():
     np.testing.assert_array_equal(seen, same)
     assert any(rewards)
     assert not any(none)
+
+
+@pytest.mark.parametrize("reward", [False, True])
+def test_whether_there_is_a_reward_is_said_by_the_task(reward):
+    with pytest.raises(ArgumentError, match=rf"reward={reward}.*CrafterReward-v1 or CrafterNoRew"):
+        crafter.make_env(reward=reward)
 
 
 def test_the_score_is_the_geometric_mean_of_the_paper():

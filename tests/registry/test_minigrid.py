@@ -9,6 +9,8 @@ import minigrid as package  # registers the tasks
 import numpy as np
 import pytest
 import torch
+from minigrid.core import constants
+from minigrid.envs.babyai.core import verifier
 
 from pufferlib.registry import minigrid
 from pufferlib.testing import check_env
@@ -64,9 +66,18 @@ def test_the_mission_is_read_as_it_stands():
 
 
 def test_the_longest_mission_fits():
-    thing = "put the grey ball in front of you next to the grey ball in front of you"
-    clause = f"{thing} and {thing}"
-    assert len(f"{clause} after you {clause}") == 305 <= minigrid.MISSION_LENGTH
+    colour, kind = longest(constants.COLOR_NAMES), longest(verifier.OBJ_TYPES)
+    assert (colour, kind) == (6, 4)  # purple or yellow; ball or door
+    assert verifier.LOC_NAMES == ["left", "right", "front", "behind"]
+    place = longest(["on your left", "on your right", "in front of you", "behind you"])
+    thing = len("the ") + colour + 1 + kind + 1 + place
+    put = len("put ") + thing + len(" next to ") + thing
+    clause = put + len(" and ") + put
+    assert clause + len(" after you ") + clause == minigrid.MISSION_LENGTH
+
+
+def longest(words):
+    return max(map(len, words))
 
 
 @pytest.mark.parametrize("name", ["MiniGrid-Playground-v0", "BabyAI-MiniBossLevel-v0"])

@@ -95,6 +95,35 @@ def test_other_observations_can_be_chosen_and_statistics_need_none_of_them():
     assert (infos[2]["depth"], infos[2]["experience_level"]) == (1, 1)
 
 
+def test_a_level_may_be_a_file_of_ones_own_or_the_packages(tmp_path, monkeypatch):
+    path = tmp_path / "my levels" / "corridor.des"
+    path.parent.mkdir()
+    path.write_text(CORRIDOR)
+    monkeypatch.chdir(path.parent)
+    for des_file in ("corridor.des", str(path), path):
+        env = minihack.make_env(CUSTOM, des_file=des_file)
+        env.reset(seed=0)
+        assert "@.>" in env.render() or "@.." in env.render()
+        env.step(EAST)
+        assert env.step(EAST)[2]
+    minihack.make_env(CUSTOM, des_file="chest.des").close()
+
+
+@pytest.mark.parametrize(
+    ("des_file", "message"),
+    [
+        ("no.des", r"no file 'no\.des'"),
+        ("rubbish", 'syntax error at "rubbish"'),
+        (CORRIDOR.replace("mylevel", "other"), 'no level named "mylevel"'),
+        (CORRIDOR + "MONSTER: ('Z', \"no such\"), random\n", "Unknown monster"),
+    ],
+)
+def test_what_is_no_level_is_refused(des_file, message, capfd):
+    with pytest.raises(ArgumentError, match=message):
+        minihack.make_env(CUSTOM, des_file=des_file)
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("task", [CUSTOM, "MiniHack-Skill-Custom-v0"])
 def test_a_custom_task_asks_for_its_level(task):
     with pytest.raises(ArgumentError, match=r"got no des_file\. Give one: the text of a level"):

@@ -1,5 +1,6 @@
 """NetHack: seeds reach the game, its time limit truncates, its statistics are its own."""
 
+import functools
 import gc
 import weakref
 
@@ -7,6 +8,7 @@ import gymnasium
 import numpy as np
 import pytest
 
+from pufferlib.exceptions import ArgumentError
 from pufferlib.registry import minihack, nethack
 from pufferlib.testing import check_env
 
@@ -135,6 +137,64 @@ def test_the_map_renders_as_text():
     env = nethack.make_env()
     env.reset(seed=0)
     assert "@" in env.render()
+
+
+@pytest.mark.parametrize("family", [nethack, minihack], ids=["nethack", "minihack"])
+def test_a_map_needs_a_reset_and_a_render_mode(family):
+    env = family.make_env()
+    with pytest.raises(gymnasium.error.ResetNeeded, match=r"call reset\(\) before render\(\)"):
+        env.render()
+    env.reset(seed=0)
+    assert "@" in env.render()
+    env = family.make_env(render_mode=None)
+    assert env.render() is None
+    env.reset(seed=0)
+    assert env.render() is None
+
+
+@pytest.mark.parametrize("keys", [("glyphs",), ("chars", "colors", "blstats", "message")])
+def test_the_map_is_drawn_whatever_is_observed(keys, capsys):
+    env = nethack.make_env(observation_keys=keys)
+    env.reset(seed=0)
+    assert "@" in env.render()
+    other = nethack.make_env(observation_keys=keys, render_mode="human")
+    other.reset(seed=0)
+    assert capsys.readouterr().out == ""
+    assert other.render() is None
+    assert "@" in capsys.readouterr().out
+    for each in (env, other, gymnasium.make(other.spec, disable_env_checker=True)):
+        assert set(each.observation_layout.structure.spaces) == set(keys)
+    check_env(functools.partial(nethack.make_env, observation_keys=keys), steps=20)
+
+
+def role_of(character):
+    env = nethack.make_env(character=character)
+    title = env.observation_layout.unflatten(env.reset(seed=3)[0])["tty_chars"][22]
+    return title.tobytes().decode().split()[2]
+
+
+def test_a_character_is_known_by_the_beginnings_of_its_names():
+    assert role_of("val-dwa") == role_of("Valkyrie-Dwarf-lawful-fem") == "Stripling"
+    assert role_of("tou") == "Rambler"
+    for character in ("@", "random", "mon-hum-neu-mal", "arc", "fem-gnome"):
+        nethack.make_env(character=character).close()
+
+
+@pytest.mark.parametrize("family", [nethack, minihack], ids=["nethack", "minihack"])
+@pytest.mark.parametrize(
+    ("character", "message"),
+    [
+        ("foo", "knows no 'foo' in character='foo'"),
+        ("monk-humman", r"knows no 'humman' .*'human'"),
+        ("mon--mal", "knows no ''"),
+        ("", "knows no ''"),
+        ("mon hum", "knows no 'mon hum'"),
+        ("archeologist-human-neutral-female", "first 25 characters of .*; got 33"),
+    ],
+)
+def test_a_character_that_nethack_does_not_know_is_refused(family, character, message):
+    with pytest.raises(ArgumentError, match=message):
+        family.make_env(character=character)
 
 
 def test_the_default_leaves_out_what_is_a_hundred_kilobytes_a_step():

@@ -36,8 +36,9 @@ def test_badges_and_levels_are_read_where_the_game_keeps_them(env):
     assert reward_after(0xD356, 0b101) == 2 * 5  # two badges
     assert reward_after(0xD18C, 50) == 0  # nobody in the party
     assert reward_after(0xD163, 1) == 22 + 28 / 4
-    assert reward_after(0xD87E, 0b10) == 2  # the last flags of the story
-    memory[0xD87F] = 0xFF  # behind them
+    # wEventFlags is NUM_EVENTS = $A00 flags from 0xD747 on: 320 bytes (pret/pokered).
+    assert reward_after(0xD886, 0b10) == 2  # the last of them
+    memory[0xD887] = 0xFF  # behind them
     assert reward_after(0xD356, 0) == 0  # lost again
     info = env.step(B)[4]
     assert {name: info[name] for name in ("badges", "events", "levels", "tiles")} == {
@@ -78,6 +79,13 @@ def test_an_episode_begins_where_a_saved_state_says(env, tmp_path):
     other.close()
 
 
+def test_a_state_may_be_named_from_the_home_directory(env, tmp_path, monkeypatch):
+    with (tmp_path / "begun.state").open("wb") as file:
+        env.unwrapped._machine.save_state(file)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    pokemon_red.make_env(HOMEBREW, state="~/begun.state").close()
+
+
 @pytest.mark.parametrize("written", [b"", b"not a state", b"\x09 and no more"])
 def test_a_file_that_is_no_saved_state_is_refused(written, tmp_path):
     path = tmp_path / "walked.state"
@@ -112,6 +120,19 @@ def test_another_game_is_refused_and_one_of_that_title_is_played(tmp_path):
     assert env.step(RIGHT)[1] == pytest.approx(0.02)
     env.close()
     assert list(tmp_path.iterdir()) == [path]  # no saved game beside it
+
+
+def test_a_rom_that_is_broken_is_refused(tmp_path):
+    from pufferlib.registry._gameboy_rom import walk_rom
+
+    rom, path = bytearray(walk_rom()), tmp_path / "game.gb"
+    rom[0x134:0x13F] = b"POKEMON RED"
+    path.write_bytes(rom)  # with the checksum of the other title
+    with pytest.raises(ArgumentError, match=r"cannot play .*: .*checksum.* whole .*\.gb file"):
+        pokemon_red.make_env(rom=path)
+    path.write_bytes(rom[:336])
+    with pytest.raises(ArgumentError, match=r"cannot play .*: .*length.* whole .*\.gb file"):
+        pokemon_red.make_env(rom=path)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import gymnasium
 import numpy as np
 import pytest
 
@@ -97,6 +98,13 @@ def test_a_picture_needs_no_display_and_leaves_the_package_as_it_was():
     assert (picture.shape, picture.dtype) == ((336, 672, 3), np.uint8)
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 4
     assert not package().PIXEL_MODE
+
+
+@pytest.mark.parametrize("name", ["SlimeVolley-v0", "SlimeVolleyPixel-v0"])
+def test_a_picture_needs_a_reset_first(name):
+    with pytest.raises(gymnasium.error.ResetNeeded, match=r"call reset\(\) before render\(\)"):
+        slimevolley.make_env(name).render()
+    assert slimevolley.make_env(name, render_mode=None).render() is None
 
 
 def test_making_one_writes_nothing_and_changes_no_setting():

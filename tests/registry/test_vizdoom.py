@@ -1,7 +1,9 @@
 """ViZDoom: nothing in the working directory, a last screen, ends told apart."""
 
+import copy
 import os
 import select
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +59,60 @@ def test_a_timeout_truncates_and_shows_the_screen_before():
     expected = screen.reshape(60, 2, 80, 2, 3).mean((1, 3))
     np.testing.assert_array_equal(last, np.floor(expected))
     env.close()
+
+
+@pytest.mark.timeout(120)
+def test_a_kill_on_the_last_step_allowed_terminates():
+    def play(**kwargs):
+        env, actions = family.make_env("VizdoomBasic-v1", **kwargs), np.random.default_rng(1)
+        env.reset(seed=1)
+        steps, ends = 0, (False, False)
+        while not any(ends):
+            _, reward, *ends, _ = env.step(int(actions.integers(4)))
+            steps += 1
+        env.close()
+        return steps, reward > 50, *ends  # basic.wad gives about 100 for the monster
+
+    steps, *end = play()
+    assert end == [True, True, False]
+    assert play(max_episode_steps=steps) == (steps, True, True, False)
+    assert play(max_episode_steps=steps - 1) == (steps - 1, False, False, True)
+
+
+@pytest.mark.timeout(120)
+def test_the_picture_of_the_last_step_is_the_one_before():
+    env = family.make_env(episode_timeout=20, depth_buffer_enabled=True, labels_buffer_enabled=True)
+    env.reset(seed=0)
+    ended = False
+    while not ended:
+        picture = env.render()
+        ended = any(env.step(0)[2:4])
+    assert picture.shape == (120, 3 * 160, 3)  # screen, depth, labels
+    np.testing.assert_array_equal(env.render(), picture)
+    env.reset()
+    assert (env.render() != picture).any()
+    env.close()
+
+
+@pytest.mark.timeout(120)
+def test_a_copy_leaves_its_files_elsewhere():
+    env = family.make_env()
+    first = env.reset(seed=0)[0].copy()
+    other = copy.deepcopy(env)
+    np.testing.assert_array_equal(other.reset(seed=0)[0], first)
+    other.close()
+    env.reset(seed=1)
+    np.testing.assert_array_equal(env.reset(seed=0)[0], first)
+    env.close()
+
+
+@pytest.mark.timeout(120)
+def test_an_environment_is_made_again_from_its_spec():
+    env = family.make_env(episode_timeout=40)
+    again = gymnasium.make(env.spec, disable_env_checker=True)
+    np.testing.assert_array_equal(again.reset(seed=4)[0], env.reset(seed=4)[0])
+    env.close()
+    again.close()
 
 
 @pytest.mark.timeout(120)
@@ -120,3 +176,50 @@ def descendants_of(pid):
 def test_a_resolution_that_is_not_suggests_the_nearest():
     with pytest.raises(ArgumentError, match=r"no resolution '160x120'.*'160X120'"):
         family.make_env(resolution="160x120")
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"nonsense": 3}, "takes nonsense=3"),
+        ({"episode_timeuot": 20}, "takes episode_timeuot=20.*'episode_timeout'"),
+        ({"screen_resolution": "RES_160X120"}, "takes screen_resolution=.*'resolution'"),
+        ({"doom_skill": "hard"}, "refuses doom_skill='hard'"),
+        ({"doom_scenario_path": "mine.wad"}, r"no file 'mine\.wad'.*doom_scenario_path"),
+        ({"doomGamePath": "mine.wad"}, r"no file 'mine\.wad'.*doomGamePath"),
+        ({"scenario_config_file": "mine.cfg"}, r"no file 'mine\.cfg'.*scenario_config_file"),
+    ],
+)
+def test_a_setting_that_is_none_is_refused(kwargs, message, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ArgumentError, match=message):
+        family.make_env(**kwargs)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.timeout(120)
+def test_files_are_found_in_the_working_directory_and_in_the_package(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(Path(vizdoom.scenarios_path, "take_cover.wad"), "mine.wad")
+    env = family.make_env(doom_scenario_path="mine.wad", doom_game_path="freedoom2.wad")
+    expected = family.make_env(
+        doom_scenario_path=Path(vizdoom.scenarios_path, "take_cover.wad"), doomSkill=5
+    )
+    np.testing.assert_array_equal(env.reset(seed=0)[0], expected.reset(seed=0)[0])
+    env.close()
+    expected.close()
+    other = family.make_env(scenario_config_file="take_cover.cfg", max_episode_steps=1)
+    assert other.unwrapped.game.get_doom_scenario_path().endswith("take_cover.wad")
+    other.close()
+
+
+@pytest.mark.timeout(120)
+def test_an_engine_of_ones_own_is_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    engine = Path(vizdoom.__file__).with_name("vizdoom")
+    Path("mine").write_text(f'#!/bin/sh\ntouch "{tmp_path}/was run"\nexec "{engine}" "$@"\n')
+    Path("mine").chmod(0o700)
+    env = family.make_env(vizdoom_path="mine")
+    env.reset(seed=0)
+    env.close()
+    assert Path("was run").exists()
