@@ -1,4 +1,4 @@
-"""How many cores this process may use."""
+"""How many cores this process may use, and how many threads suit it."""
 
 import math
 import os
@@ -6,6 +6,7 @@ from pathlib import Path
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 _OWN_CGROUP = Path("/proc/self/cgroup")
+_most_threads: int | None = None
 
 
 def usable_cores(cgroup_root: Path = CGROUP_ROOT) -> int:
@@ -23,12 +24,21 @@ def usable_cores(cgroup_root: Path = CGROUP_ROOT) -> int:
 
 
 def told_threads() -> int | None:
-    """Return what OMP_NUM_THREADS says, at least 1; None where it is not set, or is no number.
-
-    Workers of a vectorizer set it to 1, unless it is set.
-    """
+    """Return what OMP_NUM_THREADS says, at least 1; None where it is not set, or is no number."""
     told = os.environ.get("OMP_NUM_THREADS", "")
     return max(1, int(told)) if told.isdecimal() else None
+
+
+def limit_threads(most: int) -> None:
+    """Let `usable_threads` be at most so many, in this process: one worker of several."""
+    global _most_threads
+    _most_threads = most
+
+
+def usable_threads() -> int:
+    """Return how many threads of its own suit an environment: as many as cores, unless limited."""
+    cores = usable_cores()
+    return cores if _most_threads is None else min(cores, _most_threads)
 
 
 def cgroup_quota(root: Path = CGROUP_ROOT, own: Path = _OWN_CGROUP) -> float | None:

@@ -17,6 +17,8 @@ import pettingzoo
 import threadpoolctl
 from gymnasium.spaces import Box, Discrete
 
+from pufferlib.cores import usable_threads
+
 
 class Echo(gymnasium.Env):
     """Observes (tag, episode, step, last action); the reward is the action.
@@ -228,6 +230,9 @@ class Numeric(Echo):
         import torch
 
         return torch.get_num_threads()
+
+    def threads_that_suit(self):
+        return usable_threads()
 
     def variable(self, name):
         return os.environ.get(name)

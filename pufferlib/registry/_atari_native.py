@@ -9,7 +9,7 @@ from ale_py.vector_env import AtariVectorEnv
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from pufferlib.cores import told_threads, usable_cores
+from pufferlib.cores import usable_threads
 from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
 
 _LARGEST_SEED = 2**31 - 1
@@ -23,8 +23,8 @@ class AtariGames(PufferEnv):
     Args: as of `pufferlib.registry.atari.make_env`.
         name: the task.
         num_envs: how many games.
-        num_threads: that play them; None: one a usable core, at most OMP_NUM_THREADS (which
-            workers of a vectorizer set to 1, unless it is set) and at most `num_envs`.
+        num_threads: that play them; None: one a usable core, in a worker of a vectorizer one, and
+            at most `num_envs`.
         game: options of the games, as `AtariVectorEnv` takes them.
         buffers: rows to write into; allocated here if None.
     """
@@ -47,7 +47,7 @@ class AtariGames(PufferEnv):
         self._games: Any = AtariVectorEnv(
             gymnasium.spec(name).kwargs["game"],
             num_envs,
-            num_threads=num_threads or min(num_envs, _threads()),
+            num_threads=num_threads or min(num_envs, usable_threads()),
             autoreset_mode=AutoresetMode.SAME_STEP,
             img_height=screen_size,
             img_width=screen_size,
@@ -133,8 +133,3 @@ class AtariGames(PufferEnv):
         if self._episodic_life:
             self.terminals |= is_lost
             self.final_observations[is_lost] = self.observations[is_lost]
-
-
-def _threads() -> int:
-    """Return how many threads suit this process."""
-    return min(usable_cores(), told_threads() or usable_cores())

@@ -184,8 +184,8 @@ def make_env(
         full_action_space: all 18 actions, whether or not the game knows them.
         max_frames: truncates a game; half an hour by default.
         render_mode: "rgb_array", "human" or None.
-        num_threads: of a native environment; if None, one for each usable core, but at most
-            `num_envs`, and OMP_NUM_THREADS, which workers of a vectorizer set to 1 if it is unset.
+        num_threads: of a native environment; if None, one for each usable core, in a worker of a
+            vectorizer one (or OMP_NUM_THREADS, where it is set), and at most `num_envs`.
         **kwargs: passed to ALE (`mode`, `difficulty`); not for native environments.
 
     Raises:

@@ -15,7 +15,7 @@ import numpy as np
 import threadpoolctl
 from numpy.typing import NDArray
 
-from pufferlib.cores import told_threads
+from pufferlib.cores import limit_threads, told_threads
 from pufferlib.environment import Buffers
 from pufferlib.vector.batch import Infos
 from pufferlib.vector.block import Block
@@ -77,6 +77,7 @@ class RayWorker:
         self._is_bound = False
         for name, value in ONE_THREAD.items():
             os.environ.setdefault(name, value)  # Ray has set the first, as num_cpus says
+        limit_threads(told_threads() or 1)
         threadpoolctl.threadpool_limits(told_threads() or 1)
 
     def make(self, pickled: bytes) -> Answer:

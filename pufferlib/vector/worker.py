@@ -21,7 +21,7 @@ from typing import Any
 import threadpoolctl
 from numpy.typing import NDArray
 
-from pufferlib.cores import told_threads
+from pufferlib.cores import limit_threads, told_threads
 from pufferlib.vector.batch import Infos
 from pufferlib.vector.block import Block
 from pufferlib.vector.failure import Failure
@@ -70,6 +70,7 @@ def run(connection: Connection, pickled: bytes, worker: int, first_env: int) -> 
     threading.Thread(target=_die_with, args=(exit_fd(caller),), daemon=True).start()
     for name, value in ONE_THREAD.items():
         os.environ.setdefault(name, value)
+    limit_threads(told_threads() or 1)
     block = Block(first_env)
     with (
         contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError),

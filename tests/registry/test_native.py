@@ -1,6 +1,5 @@
 """Native forms, one environment that steps many games, in worker processes."""
 
-import os
 import subprocess
 import sys
 
@@ -36,24 +35,23 @@ check_same(played(forked.action_space, backend="Serial"), forked, "this process 
 # Prints how many threads ALE starts for four games.
 THREADS = """
 import os
-os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
+from pufferlib.cores import limit_threads
 from pufferlib.registry import atari
+os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
 atari.make_env(num_envs=1, num_threads=1).close()
 before = len(os.listdir("/proc/self/task"))
+{limit}
 env = atari.make_env(num_envs=4)
 print(len(os.listdir("/proc/self/task")) - before)
 """
 
 
 @pytest.mark.skipif(usable_cores() < 2, reason="on one core there is one thread")
-@pytest.mark.parametrize(("told", "threads"), [("1", 1), ("", 2), ("two", 2)])
-def test_native_games_of_atari_run_as_many_threads_as_the_process_is_told(told, threads):
+@pytest.mark.parametrize(("limit", "threads"), [("", 2), ("limit_threads(1)", 1)])
+def test_native_games_of_atari_run_a_thread_for_each_core_unless_limited(limit, threads):
     pytest.importorskip("ale_py")
-    environment = os.environ | {"OMP_NUM_THREADS": told}
-    command = [sys.executable, "-c", THREADS]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=50, env=environment, check=True
-    )
+    command = [sys.executable, "-c", THREADS.format(limit=limit)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=True)
     assert int(done.stdout) == threads
 
 

@@ -29,6 +29,7 @@ from vector_environments import (
 from vector_processes import living_after, start_helpers
 
 from pufferlib import vector
+from pufferlib.cores import usable_threads
 from pufferlib.exceptions import ActionError, ArgumentError, CallOrderError, WorkerError
 from pufferlib.registry import ocean
 from pufferlib.testing import check_vector
@@ -168,7 +169,8 @@ def test_a_worker_computes_with_one_thread():
         def threads(self):
             import threadpoolctl
 
-            return [pool["num_threads"] for pool in threadpoolctl.threadpool_info()]
+            pools = [pool["num_threads"] for pool in threadpoolctl.threadpool_info()]
+            return [*pools, usable_threads()]
 
     with opened([Counter]) as envs:
         [threads] = envs.call("threads")

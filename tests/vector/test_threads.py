@@ -9,6 +9,7 @@ import torch
 from vector_environments import Numeric
 
 from pufferlib import vector
+from pufferlib.cores import usable_cores, usable_threads
 from pufferlib.vector import Multiprocessing
 
 pytestmark = pytest.mark.timeout(90)
@@ -27,6 +28,14 @@ def test_blas_and_openmp_run_one_thread(start_method):
         for libraries in envs.call("threads_of_libraries"):
             assert "blas" in dict(libraries)
             assert {threads for _, threads in libraries} == {1}
+
+
+@pytest.mark.skipif(usable_cores() < 2, reason="on one core there is one thread")
+@pytest.mark.parametrize("start_method", START_METHODS)
+def test_an_environment_is_told_to_run_one_thread(start_method):
+    with opened(start_method=start_method) as envs:
+        assert envs.call("threads_that_suit") == [1, 1]
+    assert usable_threads() == usable_cores()
 
 
 @pytest.mark.parametrize("start_method", START_METHODS)
