@@ -1,7 +1,11 @@
 """What arguments have to be, in whatever part of pufferlib they are given."""
 
+import math
+import numbers
 import operator
 from typing import Any
+
+import numpy as np
 
 from pufferlib.exceptions import ArgumentError
 
@@ -25,3 +29,16 @@ def whole_number(name: str, value: Any, least: int = 1, most: int | None = None)
         bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
         raise ArgumentError(f"{name} must be a whole number {bounds}; got {value!r}.")
     return whole
+
+
+def finite_number(name: str, value: Any, least: float = -math.inf) -> float:
+    """Return `value` as a float, whichever type of real number it has.
+
+    Raises:
+        ArgumentError: it is a bool, no number, infinite, NaN, or below `least`.
+    """
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
+    if not is_number or not math.isfinite(value) or value < least:
+        bound = "" if least == -math.inf else f" of at least {least:g}"
+        raise ArgumentError(f"{name} must be a finite number{bound}; got {value!r}.")
+    return float(value)

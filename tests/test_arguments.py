@@ -1,9 +1,11 @@
-"""A whole number is one of any integer type, and nothing else is."""
+"""Numbers of any type that is meant are taken, and nothing else is."""
+
+import math
 
 import numpy as np
 import pytest
 
-from pufferlib.arguments import as_whole, whole_number
+from pufferlib.arguments import as_whole, finite_number, whole_number
 from pufferlib.exceptions import ArgumentError
 
 
@@ -25,3 +27,16 @@ def test_all_else_is_refused(value):
 def test_a_number_out_of_its_range_is_told_both_ends(value):
     with pytest.raises(ArgumentError, match=f"^count must be .* from 0 to 3; got {value}\\.$"):
         whole_number("count", value, least=0, most=3)
+
+
+@pytest.mark.parametrize("value", [3, 2.5, np.float32(2.5), np.int64(3), -1])
+def test_every_real_number_becomes_a_float(value):
+    assert type(finite_number("rate", value)) is float
+    assert finite_number("rate", value) == value
+
+
+@pytest.mark.parametrize("value", [True, "2", None, math.nan, math.inf, 1j, np.bool_(True), -0.1])
+def test_what_is_no_finite_number_from_the_least_is_refused(value):
+    with pytest.raises(ArgumentError) as caught:
+        finite_number("rate", value, least=0)
+    assert str(caught.value) == f"rate must be a finite number of at least 0; got {value!r}."

@@ -18,4 +18,6 @@ def policy(env: Any, hidden_size: int = 128) -> nn.Module:
     """
     layout: Layout = env.observation_layout
     is_image = len(layout.fields) == 1 and len(layout.fields[0].leaf.shape) == 3
-    return NatureCNN(env, hidden_size) if is_image else Default(env, hidden_size)
+    if is_image:
+        return NatureCNN(env, hidden_size, is_channels_first=True)
+    return Default(env, hidden_size)

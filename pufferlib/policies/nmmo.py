@@ -18,6 +18,7 @@ _MATERIALS, _ITEM_TYPES = 16, 32
 _ID, _ROW, _COLUMN = 0, 2, 3  # columns of Entity
 _ITEM_TYPE = 1  # column of Inventory and Market
 _MATERIAL = 2  # column of Tile
+_LEAST_SIDE = 7  # of the tiles that two convolutions leave something of
 _FORBIDDEN = -1e4  # of half precision too, and e to it is 0
 
 Lookup = tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]
@@ -27,8 +28,9 @@ class Policy(nn.Module):
     """A policy for Neural MMO with all of its game systems.
 
     Entities and items are embedded one by one, and pooled. What an action is aimed at is chosen by
-    how well the hidden state suits the embedding of each; the last choice is to aim at nothing.
-    What `ActionTargets` forbids is not chosen, unless it forbids everything.
+    how well the hidden state suits the embedding of each; the last choice is to aim at nothing,
+    unless PROVIDE_NOOP_ACTION_TARGET is False. What `ActionTargets` forbids is not chosen, unless
+    it forbids everything.
 
     Args:
         env: an emulated or vectorized Neural MMO.
@@ -51,9 +53,10 @@ class Policy(nn.Module):
             )
         self.hidden_size = hidden_size
         self._side = round(spaces["Tile"].shape[0] ** 0.5)
+        padding = max(0, _LEAST_SIDE - self._side) // 2
         self.material_embedding = nn.Embedding(_MATERIALS, 8)
         self.map = nn.Sequential(
-            layer_init(nn.Conv2d(8, 16, 3, stride=2)),
+            layer_init(nn.Conv2d(8, 16, 3, stride=2, padding=padding)),
             nn.ReLU(),
             layer_init(nn.Conv2d(16, 16, 3, stride=2)),
             nn.ReLU(),
@@ -160,11 +163,11 @@ class MaskedHeads(nn.Module):
         """
         outputs = self.layer(hidden).split(self._widths, dim=1)
         heads = []
-        for (action, part, _), output in zip(self._parts, outputs, strict=True):
+        for (action, part, count), output in zip(self._parts, outputs, strict=True):
             if part in _TARGETS:
                 aims = embedded[_TARGETS[part]]
                 fit = torch.bmm(aims, output[:, :-1].unsqueeze(2)).squeeze(2)  # (B, n)
-                output = torch.cat([fit, output[:, -1:]], 1)
+                output = torch.cat([fit, output[:, -1:]], 1) if count > fit.shape[1] else fit
             heads.append(output.masked_fill(masks[action][part] == 0, _FORBIDDEN))
         return heads
 

@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pettingzoo
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
+from pufferlib.arguments import as_whole
 from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError
 
@@ -39,13 +41,15 @@ class PixelAgents(pettingzoo.utils.BaseParallelWrapper):
         frames: how many images an observation holds.
 
     Raises:
-        ArgumentError: `size` is larger than the images or not positive.
+        ArgumentError: `size` is no two whole numbers, larger than the images or not positive.
     """
 
     def __init__(self, env: Any, size: tuple[int, int] | None, grey: bool, frames: int) -> None:
         super().__init__(env)
         height, width, channels = env.observation_space(env.possible_agents[0]).shape
-        target = (height, width) if size is None else tuple(np.atleast_1d(size).tolist())
+        if size is None:
+            size = (height, width)
+        target = tuple(as_whole(side) or 0 for side in size) if isinstance(size, Iterable) else ()
         if len(target) != 2 or not (0 < target[0] <= height and 0 < target[1] <= width):
             raise ArgumentError(
                 f"size must be a height from 1 to {height} and a width from 1 to {width}, or None; "

@@ -1,13 +1,15 @@
 """Neural MMO without files: maps are made in memory, infos are numbers, the map is drawn."""
 
 import functools
+import numbers
 from typing import Any
 
 import gymnasium
 import nmmo
 import numpy as np
+from nmmo.core.action import Action, Price, Token
 from nmmo.core.terrain import MapGenerator
-from nmmo.lib import seeding, spawn
+from nmmo.lib import material, seeding, spawn
 from numpy.typing import NDArray
 
 from pufferlib.arguments import whole_number
@@ -19,6 +21,13 @@ _CONFIGS = {
     size: type(size, (getattr(nmmo.config, size), _SYSTEMS), {})
     for size in ("Small", "Medium", "Large")
 }
+_BY_CHANCE = (material.Ore, material.Tree, material.Crystal)  # may give weapons
+# What the package keeps on classes: the choices of the world made last, and what resources give in
+# the one made first.
+_SHARED = (
+    *((Action, "arguments"), (Price, "classes"), (Price, "price_range"), (Token, "classes")),
+    *((resource, "table") for resource in _BY_CHANCE),
+)
 _MAPS_SEED = 0
 _TILE_PIXELS = 6
 _PLAYER, _NPC = (255, 64, 64), (255, 255, 0)
@@ -31,7 +40,8 @@ class World(nmmo.Env):
     0, made once in each process and kept in memory: environments in several processes have no file
     to share, and nothing is left behind. Every reset scatters the tiles of a map anew, under the
     seed of the environment, unless MAP_RESET_FROM_FRACTAL is False. Paths that the package keeps
-    from one episode to the next, and so from one map to another, are forgotten.
+    from one episode to the next, and so from one map to another, are forgotten. What it keeps for
+    all worlds of a process is that of the world which plays.
 
     Args:
         size: "Small", "Medium" or "Large", of nmmo.config; with all its game systems.
@@ -50,8 +60,13 @@ class World(nmmo.Env):
                     f"There is no setting {name!r} of Neural MMO. Give attributes of nmmo.config, "
                     f"such as HORIZON or NPC_N."
                 )
+            if name not in ("PLAYER_N", "MAP_N", "HORIZON"):
+                _check_kind(name, value, config.original[name])
             config.set(name, value)
         config.set("PLAYER_N", whole_number("num_agents", config.PLAYER_N))
+        config.set("MAP_N", whole_number("MAP_N", config.MAP_N))
+        most = config.MAX_HORIZON - 1  # observations tell the step, from 0
+        config.set("HORIZON", whole_number("HORIZON", config.HORIZON, most=most))
         places = len(spawn.get_edge_tiles(config))
         if config.PLAYER_LOADER is spawn.SequentialLoader and places < config.PLAYER_N:
             raise ArgumentError(
@@ -61,7 +76,11 @@ class World(nmmo.Env):
             )
         config.set("PATH_MAPS", "")
         config.set("MAP_GENERATOR", _NoFiles)
+        for resource in _BY_CHANCE:
+            resource.table = None
+            resource(config)  # makes its table
         super().__init__(config)
+        self._own = [(owner, name, getattr(owner, name, None)) for owner, name in _SHARED]
         self.metadata = {"name": "nmmo", "render_modes": ["rgb_array"]}
         self.render_mode = render_mode
 
@@ -75,12 +94,14 @@ class World(nmmo.Env):
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         """Start an episode; return (observations, empty infos)."""
+        self._use_own_settings()
         self.realm.map.pathfinding_cache.clear()  # else the last map's paths are taken on this one
         observations, _ = super().reset(seed=None if seed is None else int(seed), options=options)
         return observations, {agent: {} for agent in observations}
 
     def step(self, actions: dict[int, Any]) -> tuple[dict[int, Any], ...]:
         """Take one step; return (observations, rewards, terminations, truncations, infos)."""
+        self._use_own_settings()
         observations, rewards, terminations, truncations, infos = super().step(actions)
         ended = {agent for agent in infos if terminations[agent] or truncations[agent]}
         infos = {agent: self._report(agent, infos) if agent in ended else {} for agent in infos}
@@ -96,6 +117,10 @@ class World(nmmo.Env):
             for entity in entities.values():
                 picture[entity.pos] = color
         return picture.repeat(_TILE_PIXELS, 0).repeat(_TILE_PIXELS, 1)
+
+    def _use_own_settings(self) -> None:
+        for owner, name, value in self._own:
+            setattr(owner, name, value)
 
     def _load_map_file(self, map_id: int | None = None) -> dict[str, NDArray[Any]]:
         made = _maps(_Terrain(self.config))
@@ -117,6 +142,16 @@ class World(nmmo.Env):
             "level": int(player.attack_level),
             "task_progress": max((float(task["progress"]) for task in tasks), default=0.0),
         }
+
+
+def _check_kind(name: str, value: Any, default: Any) -> None:
+    """Refuse a `value` that is no number where `default` is one, or no bool where it is one."""
+    is_bool = isinstance(value, (bool, np.bool_))
+    if isinstance(default, bool):
+        if not is_bool:
+            raise ArgumentError(f"{name} must be True or False; got {value!r}.")
+    elif isinstance(default, numbers.Real) and (is_bool or not isinstance(value, numbers.Real)):
+        raise ArgumentError(f"{name} must be a number, as its default {default} is; got {value!r}.")
 
 
 class _NoFiles(MapGenerator):

@@ -17,7 +17,7 @@ from pufferlib.wrappers.silencing import silent
 
 with silent():  # it imports gym, which talks
     from overcooked_ai_py.mdp.actions import Action
-    from overcooked_ai_py.mdp.overcooked_mdp import OvercookedGridworld
+    from overcooked_ai_py.mdp.overcooked_mdp import OvercookedGridworld, Recipe
 
 Agent = str
 Grid = NDArray[np.float32]
@@ -45,6 +45,7 @@ class Kitchen(pettingzoo.ParallelEnv[Agent, Any, int]):
     metadata = {"name": "overcooked", "render_modes": ["rgb_array"]}  # noqa: RUF012  (as Gymnasium declares it)
 
     def __init__(self, layout: str, horizon: int, shaped_reward: float) -> None:
+        Recipe.configure({})  # a layout may begin with a soup, which is read before its recipes
         self.rules = OvercookedGridworld.from_layout_name(layout)
         self.horizon, self.shaped_reward = horizon, shaped_reward
         self.render_mode = "rgb_array"
@@ -69,6 +70,7 @@ class Kitchen(pettingzoo.ParallelEnv[Agent, Any, int]):
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[Agent, Grid], dict[Agent, Info]]:
         """Start an episode; return (observations, infos). There is no chance to seed."""
+        self._use_own_recipes()
         self._state = self.rules.get_standard_start_state()
         self._steps, self._soups, self._sparse_return = 0, 0, 0.0
         self.agents = list(self.possible_agents)
@@ -76,6 +78,7 @@ class Kitchen(pettingzoo.ParallelEnv[Agent, Any, int]):
 
     def step(self, actions: dict[Agent, Any]) -> tuple[dict[Agent, Any], ...]:
         """Take one step; return (observations, rewards, terminations, truncations, infos)."""
+        self._use_own_recipes()
         cooks = self.agents
         joint = [Action.INDEX_TO_ACTION[int(actions[cook])] for cook in cooks]
         self._state, told = self.rules.get_state_transition(self._state, joint)
@@ -106,6 +109,7 @@ class Kitchen(pettingzoo.ParallelEnv[Agent, Any, int]):
         """Return a picture of the kitchen, (h, w, 3)."""
         import pygame
 
+        self._use_own_recipes()
         if self._visualizer is None:
             self._visualizer = _visualizer()
         surface = self._visualizer.render_state(self._state, grid=self.rules.terrain_mtx)
@@ -113,6 +117,11 @@ class Kitchen(pettingzoo.ParallelEnv[Agent, Any, int]):
 
     def close(self) -> None:
         """Close nothing; a kitchen holds only memory."""
+
+    def _use_own_recipes(self) -> None:
+        """Tell the package how long soups cook here and what they pay; it knows one kitchen's."""
+        if Recipe.configuration is not self.rules.recipe_config:
+            Recipe.configure(self.rules.recipe_config)
 
     def _observe(self) -> dict[Agent, Grid]:
         grids = self.rules.lossless_state_encoding(self._state, horizon=self.horizon)

@@ -66,8 +66,8 @@ def make_env(
             `HORIZON=256`, `NPC_N=16`, `MAP_N=8` ...
 
     Raises:
-        ArgumentError: a setting that there is not, less than one agent, or more than there are
-            places to begin at (128 on the map of NMMO-Small).
+        ArgumentError: a setting that there is not, or of another kind than its default; less than
+            one agent, or more than there are places to begin at (128 on the map of NMMO-Small).
     """
     FAMILY.check(name, render_mode)
     from pufferlib.emulation import PettingZooPufferEnv

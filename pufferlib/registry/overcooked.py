@@ -12,7 +12,7 @@ Deterministic under a seed: there is no chance in it.
 
 from typing import Any
 
-from pufferlib.arguments import whole_number
+from pufferlib.arguments import finite_number, whole_number
 from pufferlib.registry._family import Family, creator_of, lazily
 
 FAMILY = Family(
@@ -83,10 +83,12 @@ def make_env(name: str = FAMILY.default, horizon: int = 400, shaped_reward: floa
             soup taken) count beside; 1 is what the authors begin training with, 0 the game's own.
 
     Raises:
-        ArgumentError: `horizon` is not a whole number, or below 1.
+        ArgumentError: `horizon` is not a whole number, or below 1; `shaped_reward` is no finite
+            number.
     """
     FAMILY.check(name)
     horizon = whole_number("horizon", horizon)
+    shaped_reward = finite_number("shaped_reward", shaped_reward)
     from pufferlib.registry._agents import emulated
     from pufferlib.registry._overcooked_kitchen import Kitchen
 

@@ -95,7 +95,7 @@ def _path_to_nan(value: Any, path: Path = ()) -> Path | None:
     """Return the keys and indices that lead to the first leaf with a NaN in it, else None."""
     if isinstance(value, Mapping):
         parts = list(value.items())
-    elif isinstance(value, tuple):
+    elif isinstance(value, (tuple, list)):
         parts = list(enumerate(value))
     else:
         array = np.asarray(value)

@@ -5,6 +5,7 @@ import ctypes
 import functools
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -24,21 +25,67 @@ def silent() -> Iterator[None]:
     descriptor (a notebook's, a `StringIO`) is left alone.
 
     Descriptors belong to the process: what its other threads write meanwhile is lost as well, and
-    a child process started meanwhile stays silent.
+    a child process started meanwhile stays silent. Threads that are silent at once share one
+    silence, which the first of them begins and the last one ends.
     """
-    _flush()
-    descriptors = _descriptors()
-    with contextlib.ExitStack() as restored:
+    _silence.begin()
+    try:
+        yield
+    finally:
+        _silence.end()
+
+
+class _Silence:
+    """Descriptors that lead nowhere for as long as anything in the process is to be silent."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self._wanted = 0  # begun and not ended, in whatever thread
+        self._redirected: set[int] = set()
+        self._restored = contextlib.ExitStack()
+
+    def begin(self) -> None:
+        """Redirect the descriptors that are not yet; undo it where that fails."""
+        with self.lock:
+            self._wanted += 1
+            try:
+                _flush()
+                heard = [number for number in _descriptors() if number not in self._redirected]
+                if heard or self._wanted == 1:
+                    self._redirect(heard)
+            except BaseException:
+                self.end()
+                raise
+
+    def end(self) -> None:
+        """Restore every descriptor, if this was the last silence."""
+        with self.lock:
+            self._wanted -= 1
+            if self._wanted == 0:
+                self._redirected.clear()
+                with self._restored:
+                    _flush()  # while what is left in buffers goes nowhere
+
+    def _redirect(self, descriptors: list[int]) -> None:
         null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-        restored.callback(os.close, null)
+        self._restored.callback(os.close, null)
         for descriptor in descriptors:
             saved = os.dup(descriptor)  # O_CLOEXEC is set
-            restored.callback(os.close, saved)
+            self._restored.callback(os.close, saved)
             inherited = os.get_inheritable(descriptor)
-            restored.callback(os.dup2, saved, descriptor, inherited)
+            self._restored.callback(os.dup2, saved, descriptor, inherited)
+            self._redirected.add(descriptor)
             os.dup2(null, descriptor, inherited)
-        restored.callback(_flush)  # first of all, while what is left in buffers goes nowhere
-        yield
+
+
+_silence = _Silence()
+# A process must not be forked while another thread holds the lock: nobody would release it there.
+if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+    os.register_at_fork(
+        before=_silence.lock.acquire,
+        after_in_parent=_silence.lock.release,
+        after_in_child=_silence.lock.release,
+    )
 
 
 def _descriptors() -> list[int]:
@@ -78,8 +125,9 @@ def silence(env: Any) -> Any:
     """Return `env`, whose `reset`, `step`, `render` and `close` write nothing to stdout or stderr.
 
     C code is silenced too. So is all else that the process writes during such a call, in other
-    threads for example; a child process that is started then stays silent. Exceptions pass. Each
-    call takes about 20 us longer.
+    threads for example; a child process that is started then stays silent. Where such calls in
+    several threads overlap, the silence ends with the last of them. Exceptions pass. Each call
+    takes about 20 us longer.
 
     Args:
         env: a Gymnasium or PettingZoo parallel environment.

@@ -132,7 +132,7 @@ class Turns(pettingzoo.ParallelEnv[Agent, Any, Any]):
 
 def legal(action: Any, mask: Any, generator: np.random.Generator) -> tuple[int, bool]:
     """Return `action` if the mask allows it, else one that it does, and whether it was allowed."""
-    if mask[action]:
+    if 0 <= action < len(mask) and mask[action]:
         return int(action), True
     return int(generator.choice(np.flatnonzero(mask))), False
 

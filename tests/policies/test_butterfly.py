@@ -11,6 +11,12 @@ from pufferlib.policies.pixels import NatureCNN
 from pufferlib.registry import butterfly
 
 
+def test_images_of_more_frames_than_columns_are_read_as_channels_first():
+    with closing(butterfly.make_env(size=(40, 36), frames=44)) as env:
+        assert env.single_observation_space.shape == (44, 40, 36)
+        assert butterfly.Policy(env).convolutions[0].in_channels == 44
+
+
 @pytest.mark.parametrize(
     ("task", "kind"), [("pistonball_v6", NatureCNN), ("knights_archers_zombies_v11", Default)]
 )

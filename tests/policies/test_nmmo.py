@@ -82,6 +82,32 @@ def test_a_target_is_rated_by_who_it_is_and_not_by_where_it_stands_in_the_list(e
     assert rated[0, 1] != rated[0, 2]
 
 
+@pytest.mark.parametrize(
+    "settings", [{"PROVIDE_NOOP_ACTION_TARGET": False}, {"PLAYER_VISION_RADIUS": 2}]
+)
+def test_worlds_of_other_shapes_are_played_and_learnt_from(settings):
+    torch.manual_seed(0)
+    env = nmmo.make_env("NMMO-Small", num_agents=4, **settings)
+    policy = Policy(env)
+    found = np.stack(list(env.reset(seed=0)[0].values()))
+    heads, value = policy(torch.tensor(found))
+    assert [head.shape[1] for head in heads] == env.single_action_space.nvec.tolist()
+    actions, _, _ = sample_actions(heads)
+    env.step(dict(zip(env.agents, actions.numpy(), strict=True)))
+    value.sum().backward()
+    assert policy.map[0].weight.grad.any()
+
+
+@pytest.mark.parametrize("radius", [1, 2])
+def test_every_tile_of_a_small_view_is_seen(radius):
+    env = nmmo.make_env("NMMO-Small", num_agents=1, PLAYER_VISION_RADIUS=radius)
+    policy = Policy(env)
+    side = 2 * radius + 1
+    tiles = torch.randn(64, 8, side, side, requires_grad=True)
+    policy.map(tiles).sum().backward()
+    assert tiles.grad.abs().sum((0, 1)).all()
+
+
 def test_an_observation_without_a_needed_key_is_refused():
     env = nmmo.make_env("NMMO-Small", EXCHANGE_SYSTEM_ENABLED=False)
     with pytest.raises(ArgumentError, match="lacks Market"):

@@ -75,6 +75,12 @@ def test_the_first_zombie_comes_after_a_whole_interval_of_each_episode():
         np.testing.assert_equal(again, found)
 
 
+@pytest.mark.parametrize("size", [[60, 84], np.array([60, 84])])
+def test_a_size_may_be_of_any_sequence(size):
+    with closing(butterfly.make_env(size=size)) as env:
+        assert env.single_observation_space.shape == (4, 60, 84)
+
+
 def test_an_episode_that_ends_reports_its_return():
     with closing(butterfly.make_env("cooperative_pong_v6", max_cycles=3)) as env:
         env.reset(seed=0)
@@ -100,6 +106,11 @@ def test_an_environment_plays_on_when_another_is_closed():
         ({"render_mode": None}, "would be black"),
         ({"size": (300, 84)}, "height from 1 to 280"),
         ({"size": 84}, "height from 1 to 280"),
+        ({"size": (84.0, 84.0)}, r"height from 1 to 280 .* got \(84\.0, 84\.0\)"),
+        ({"size": (True, True)}, "height from 1 to 280"),
+        ({"size": (84, True)}, "height from 1 to 280"),
+        ({"size": "84"}, "height from 1 to 280"),
+        ({"size": (84, 84, 3)}, "height from 1 to 280"),
         ({"frames": 0}, "at least 1"),
     ],
 )

@@ -7,6 +7,7 @@ import weakref
 import nmmo
 import numpy as np
 import pytest
+from nmmo.lib import material
 
 from pufferlib.exceptions import ArgumentError
 from pufferlib.registry import nmmo as family
@@ -27,18 +28,21 @@ def make_small():
         env.close()
 
 
-def play(env, steps, seed=3):
-    """Return what each step of a fixed choice of actions gives, flattened to bytes."""
+def steps_of(env, steps, seed=3):
+    """Yield what each step of a fixed choice of actions gives, flattened to bytes."""
     random = np.random.default_rng(0)
     observations, _ = env.reset(seed=seed)
-    told = [observations]
+    yield observations
     for _ in range(steps):
         high = env.single_action_space.nvec
         actions = {agent: random.integers(high) for agent in env.agents}
-        told.append(env.step(actions)[:4])
+        yield env.step(actions)[:4]
         if not env.agents:
-            told.append(env.reset()[0])
-    return told
+            yield env.reset()[0]
+
+
+def play(env, steps, seed=3):
+    return list(steps_of(env, steps, seed))
 
 
 def test_the_tasks_are_the_sizes_of_the_package():
@@ -120,6 +124,31 @@ def test_the_paths_of_one_episode_are_not_taken_in_the_next(make_small):
     assert not game.realm.map.pathfinding_cache
 
 
+def test_worlds_in_turn_play_as_each_does_alone(make_small):
+    mine = {"num_agents": 6, "HORIZON": 20}
+    settings = [mine, mine | {"COMMUNICATION_NUM_TOKENS": 5, "PRICE_N_OBS": 10}]
+    alone = [play(make_small(**those), 30) for those in settings]
+    worlds = [make_small(**those) for those in settings]
+    in_turn = zip(*(steps_of(world, 30) for world in worlds), strict=True)
+    for expected, found in zip(alone, zip(*in_turn, strict=True), strict=True):
+        np.testing.assert_equal(list(found), expected)
+
+
+def test_what_a_world_drops_is_decided_by_its_own_settings(make_small):
+    chances = [0.025, 1.0, 0.5]  # the first is the package's default
+    worlds = [make_small(num_agents=2, WEAPON_DROP_PROB=chance) for chance in chances]
+    unarmed = make_small(num_agents=2, EQUIPMENT_SYSTEM_ENABLED=False)
+    for env, chance in [*zip(worlds, chances, strict=True), (unarmed, None)]:
+        env.reset(seed=0)
+        for other in worlds:
+            other.reset(seed=0)
+        env.step(dict.fromkeys(env.agents, walk(env, 4)))
+        for kind in (material.Ore, material.Tree, material.Crystal):
+            # Ammunition always; a weapon by chance.
+            dropped = [drop.prob for drop in kind.table.drops]
+            assert dropped == [1.0] + [chance] * (chance is not None)
+
+
 def test_nothing_is_written(make_small, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     make_small().reset(seed=0)
@@ -185,6 +214,29 @@ def test_a_setting_that_is_none_or_cannot_be_is_refused():
         ArgumentError, match=r"num_agents must be a whole number of at least 1; got 0"
     ):
         family.make_env(SMALL, num_agents=0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"HORIZON": "x"}, "HORIZON must be a whole number from 1 to 32766; got 'x'"),
+        ({"HORIZON": 2**15 - 1}, "HORIZON must be a whole number from 1 to 32766; got 32767"),
+        ({"MAP_N": 0}, "MAP_N must be a whole number of at least 1; got 0"),
+        ({"num_agents": "3"}, "num_agents must be a whole number of at least 1; got '3'"),
+        ({"NPC_N": True}, "NPC_N must be a number, as its default 32 is; got True"),
+        ({"WEAPON_DROP_PROB": "1"}, r"WEAPON_DROP_PROB must be a number, .* 0\.025 is; got '1'"),
+        ({"WEAPON_DROP_PROB": None}, "WEAPON_DROP_PROB must be a number, .*; got None"),
+        ({"IMMORTAL": "no"}, "IMMORTAL must be True or False; got 'no'"),
+    ],
+)
+def test_a_setting_of_another_kind_is_refused(settings, said):
+    with pytest.raises(ArgumentError, match=said):
+        family.make_env(SMALL, **settings)
+
+
+def test_numbers_may_be_of_any_type(make_small):
+    world = make_small(HORIZON=np.int16(9), NPC_N=np.int64(3), DEATH_FOG_SPEED=1 / 16).unwrapped
+    assert (world.config.HORIZON, world.config.DEATH_FOG_SPEED) == (9, 1 / 16)
 
 
 def test_there_is_a_place_to_begin_for_each_of_as_many_agents_as_are_allowed(make_small):

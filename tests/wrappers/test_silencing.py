@@ -110,6 +110,51 @@ def test_silence_within_silence_ends_with_the_outer_one(capfd):
     assert capfd.readouterr().err == "after\nafter"
 
 
+OVERLAP = """
+import threading
+from pufferlib.wrappers.silencing import silent
+
+first_began, second_began, first_ended = (threading.Event() for _ in range(3))
+
+def first():
+    with silent():
+        first_began.set()
+        assert second_began.wait(30)
+    first_ended.set()
+
+def second():
+    assert first_began.wait(30)
+    with silent():
+        second_began.set()
+        assert first_ended.wait(30)
+        make_noise("within")
+
+threads = [threading.Thread(target=target) for target in (first, second)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert first_ended.is_set()
+make_noise("after")
+"""
+
+
+def test_threads_that_are_silent_at_once_are_so_until_the_last_is_done():
+    assert script(OVERLAP) == ("afterafter\nafter", "after\nafter")
+
+
+def test_what_stands_for_stdout_within_silence_is_silenced_too(tmp_path, monkeypatch):
+    with (tmp_path / "log").open("w+") as log:
+        with silent():
+            monkeypatch.setattr(sys, "stdout", log)
+            print("between")
+            with silent():
+                print("within")
+        print("after")
+        log.seek(0)
+        assert log.read() == "between\nafter\n"
+
+
 class Failing(Countdown):
     """Raises the error it is given, having said something."""
 

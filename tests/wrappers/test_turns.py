@@ -130,6 +130,16 @@ def test_an_illegal_action_is_replaced_by_a_legal_one_and_counted():
     assert infos["b"]["illegal_actions"] == 3
 
 
+@pytest.mark.parametrize("action", [-1, -4, 4, np.int64(-1)])
+def test_an_action_outside_its_space_is_illegal(action):
+    env = Turns(Parcel())
+    env.reset(seed=0)
+    while env.agents:
+        *_, infos = env.step(dict.fromkeys(env.agents, action))
+        assert env.env.last_action in (1, 2, 3)
+    assert infos == {"a": {"illegal_actions": 3}, "b": {"illegal_actions": 3}}
+
+
 def test_it_keeps_the_contract():
     check_env(lambda: native(Turns(Parcel(), is_reseeded=True)))
     check_env(lambda: native(MultiAgentEpisodeStats(Turns(Parcel()))), is_deterministic=False)

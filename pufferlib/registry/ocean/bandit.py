@@ -6,9 +6,8 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from pufferlib.arguments import whole_number
+from pufferlib.arguments import finite_number, whole_number
 from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
-from pufferlib.exceptions import ArgumentError
 from pufferlib.registry.ocean._results import results
 
 
@@ -32,8 +31,8 @@ class Bandit(PufferEnv):
         buffers: rows to write into.
 
     Raises:
-        ArgumentError: fewer than two arms, a best one that is not among them, or a deviation below
-            0.
+        ArgumentError: fewer than two arms, a best one that is not among them, or a deviation that
+            is below 0 or not finite.
     """
 
     render_mode = "ansi"
@@ -49,8 +48,8 @@ class Bandit(PufferEnv):
     ) -> None:
         num_actions = whole_number("num_actions", num_actions, least=2)
         best_action = whole_number("best_action", best_action, least=0, most=num_actions - 1)
-        if reward_noise < 0:
-            raise ArgumentError(f"reward_noise must be at least 0; got {reward_noise}.")
+        reward_scale = finite_number("reward_scale", reward_scale)
+        reward_noise = finite_number("reward_noise", reward_noise, least=0)
         self.num_actions, self.best_action = num_actions, best_action
         self.reward_scale, self.reward_noise = reward_scale, reward_noise
         self.num_agents = num_agents

@@ -8,9 +8,8 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
-from pufferlib.arguments import whole_number
+from pufferlib.arguments import finite_number, whole_number
 from pufferlib.environment import Info
-from pufferlib.exceptions import ArgumentError
 
 
 class Performance(gymnasium.Env[NDArray[np.uint8], Any]):
@@ -30,7 +29,7 @@ class Performance(gymnasium.Env[NDArray[np.uint8], Any]):
         episode_length: in steps.
 
     Raises:
-        ArgumentError: a delay or deviation below 0, a size or length below 1.
+        ArgumentError: a delay or deviation below 0 or not finite, a size or length below 1.
     """
 
     metadata = {"render_modes": ["ansi"]}  # noqa: RUF012  (as Gymnasium declares it)
@@ -44,13 +43,9 @@ class Performance(gymnasium.Env[NDArray[np.uint8], Any]):
         observation_bytes: int = 1,
         episode_length: int = 100,
     ) -> None:
-        for name, delay in (
-            ("delay_mean_us", delay_mean_us),
-            ("delay_std_us", delay_std_us),
-            ("reset_delay_us", reset_delay_us),
-        ):
-            if delay < 0:
-                raise ArgumentError(f"{name} must be at least 0; got {delay}.")
+        delay_mean_us = finite_number("delay_mean_us", delay_mean_us, least=0)
+        delay_std_us = finite_number("delay_std_us", delay_std_us, least=0)
+        reset_delay_us = finite_number("reset_delay_us", reset_delay_us, least=0)
         observation_bytes = whole_number("observation_bytes", observation_bytes)
         episode_length = whole_number("episode_length", episode_length)
         self.delay_mean_us, self.delay_std_us = delay_mean_us, delay_std_us

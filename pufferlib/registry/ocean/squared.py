@@ -37,7 +37,7 @@ class Squared(PufferEnv):
         buffers: rows to write into.
 
     Raises:
-        ArgumentError: a distance below 1, or more targets than the edge has cells.
+        ArgumentError: no game, a distance below 1, or more targets than the edge has cells.
     """
 
     render_mode = "ansi"
@@ -57,7 +57,7 @@ class Squared(PufferEnv):
         num_targets = whole_number("num_targets", num_targets, most=len(self._edge))
         self.num_targets = num_targets
         self.episode_length = num_targets * distance_to_target
-        self.num_agents = num_agents
+        self.num_agents = num_agents = whole_number("num_agents", num_agents)
         self.single_observation_space = gymnasium.spaces.Box(-1, 1, (self.side**2,), np.float32)
         self.single_action_space = gymnasium.spaces.Discrete(len(_MOVES))
         self._every = np.arange(num_agents)

@@ -63,7 +63,10 @@ def test_text_shows_the_best_arm_and_the_one_pulled():
             {"num_actions": 4, "best_action": 4},
             "best_action must be a whole number from 0 to 3; got 4",
         ),
-        ({"reward_noise": -1}, "reward_noise must be at least 0; got -1"),
+        ({"reward_noise": -1}, "reward_noise must be a finite number of at least 0; got -1"),
+        ({"reward_noise": np.nan}, "reward_noise must be a finite number of at least 0; got nan"),
+        ({"reward_noise": np.inf}, "reward_noise must be a finite number of at least 0; got inf"),
+        ({"reward_noise": "1"}, "reward_noise must be a finite number of at least 0; got '1'"),
     ],
 )
 def test_a_bandit_that_cannot_be_is_refused(arguments, match):

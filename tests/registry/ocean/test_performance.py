@@ -70,9 +70,12 @@ def test_a_delay_is_spent_on_the_processor(make):
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        ({"delay_mean_us": -1}, "delay_mean_us must be at least 0; got -1"),
-        ({"delay_std_us": -1}, "delay_std_us must be at least 0; got -1"),
-        ({"reset_delay_us": -1}, "reset_delay_us must be at least 0; got -1"),
+        ({"delay_mean_us": -1}, "delay_mean_us must be a finite number of at least 0; got -1"),
+        ({"delay_std_us": -1}, "delay_std_us must be a finite number of at least 0; got -1"),
+        ({"reset_delay_us": -1}, "reset_delay_us must be a finite number of at least 0; got -1"),
+        ({"delay_mean_us": math.nan}, "delay_mean_us must be a finite .*; got nan"),
+        ({"delay_std_us": math.inf}, "delay_std_us must be a finite .*; got inf"),
+        ({"reset_delay_us": "9"}, "reset_delay_us must be a finite .*; got '9'"),
         ({"observation_bytes": 0}, "observation_bytes must be a whole number of at least 1; got 0"),
         ({"episode_length": 0}, "episode_length must be a whole number of at least 1; got 0"),
     ],

@@ -106,6 +106,8 @@ def test_text_shows_the_agent_and_the_target():
             "num_targets must be a whole number from 1 to 8; got 9",
         ),
         ({"num_targets": 0}, "got 0"),
+        ({"num_agents": "3"}, "num_agents must be a whole number of at least 1; got '3'"),
+        ({"num_agents": 2.0}, r"num_agents must be a whole number of at least 1; got 2\.0"),
     ],
 )
 def test_a_square_that_cannot_be_is_refused(arguments, match):
