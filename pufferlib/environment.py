@@ -74,6 +74,7 @@ class PufferEnv:
 
     - `reset(seed)` starts every agent's episode anew; the same seed gives the same stream.
     - `step(actions)` leaves every row of every buffer right; nobody else writes to them meanwhile.
+      Rewards, flags and final observations each step writes anew, and reads none of them back.
       An episode that ends starts again in the same step: its last observation goes to
       `final_observations`, the first one of the next episode to `observations`.
     - an agent that is absent has zeros in its rows and `masks` False: from the step that ends its

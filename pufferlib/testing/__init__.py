@@ -6,7 +6,8 @@
 Each returns nothing, or raises a `ContractError` that says what was found, what is due, and how to
 mend it. Third parties run it on their own environments.
 
-`env` and `vector` play; `rows` and `infos` check what either gave; `breach` words what was found.
+`env` and `vector` play; `rows`, `infos` and `returns` check what either gave; `breach` words what
+was found.
 """
 
 from pufferlib.testing.env import check_env

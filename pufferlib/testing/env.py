@@ -10,10 +10,14 @@ from numpy.typing import NDArray
 
 from pufferlib.emulation import GymnasiumPufferEnv, Layout, PettingZooPufferEnv, native
 from pufferlib.environment import Buffers, PufferEnv
-from pufferlib.spaces import difference
-from pufferlib.testing.breach import require
+from pufferlib.exceptions import ContractError
+from pufferlib.spaces import difference, value_at
+from pufferlib.testing.breach import breach, require
 from pufferlib.testing.infos import InfosCheck
+from pufferlib.testing.returns import check_reset_rows, check_step_rows, reset_bare, step_bare
 from pufferlib.testing.rows import check_actions, check_rows
+
+Rows = tuple[NDArray[Any], ...]  # in the order of Buffers
 
 
 def check_env(
@@ -30,6 +34,10 @@ def check_env(
     An emulated environment is played by itself too, and so is the one inside of it: what either
     returns must last and belong to its space.
 
+    Rewards are NaN before each call. Where the environment is deterministic it plays once more with
+    flags that are cleared before each step and other stale final observations: both are written by
+    the step itself, not read back or left from the one before.
+
     Args:
         env_creator: returns a PufferEnv, or a Gymnasium or PettingZoo environment.
         *args: passed to it.
@@ -45,15 +53,14 @@ def check_env(
     env = native(env_creator(*args, **kwargs))
     try:
         _check_spaces(env)
-        first = list(_play(env, seed, steps, allow_nan))
+        first = _first_play(env, seed, steps, allow_nan)
         if is_deterministic:
-            again = list(_play(env, seed, steps, allow_nan))
-            _check_equal(first, again, "after reset with the same seed")
+            _check_again(env, seed, steps, first)
         emulated = env.user_env
         if isinstance(emulated, (GymnasiumPufferEnv, PettingZooPufferEnv)):
+            _check_inside(emulated.env, seed, steps)
             if not getattr(emulated, "to_puffer", False):  # that returns rows, as this has already
                 _check_alone(emulated, seed, steps)
-            _check_inside(emulated.env, seed, steps)
     finally:
         env.close()
     if is_deterministic:
@@ -93,10 +100,30 @@ def _check_spaces(env: PufferEnv) -> None:
     )
 
 
+def _first_play(env: PufferEnv, seed: int, steps: int, allow_nan: bool) -> list[Rows]:
+    try:
+        return list(_play(env, seed, steps, allow_nan))
+    except ContractError:
+        raise
+    except Exception:  # writing the rows fails in any way; what was to be written has words for it
+        if isinstance(env.user_env, (GymnasiumPufferEnv, PettingZooPufferEnv)):
+            _check_inside(env.user_env.env, seed, steps)
+        raise
+
+
 def _play(
-    env: PufferEnv, seed: int, steps: int, allow_nan: bool
-) -> Iterator[tuple[NDArray[Any], ...]]:
-    """Yield copies of all rows, after the reset and each step, having checked them."""
+    env: PufferEnv, seed: int, steps: int, allow_nan: bool, past: list[Rows] | None = None
+) -> Iterator[Rows]:
+    """Yield copies of all rows, after the reset and each step, having checked them.
+
+    Args:
+        env: to play.
+        seed: of the environment and of the actions.
+        steps: how many to play.
+        allow_nan: observations may hold NaN.
+        past: of a play whose values were checked. Theirs are not, and what is to be written anew
+            holds something else before each call.
+    """
     space, agents = env.single_observation_space, env.num_agents
     layout = getattr(env, "observation_layout", None) or Layout.of(space)
     rows = Buffers.allocate(space, agents)
@@ -104,44 +131,59 @@ def _play(
     action_space = gymnasium.vector.utils.batch_space(env.single_action_space, agents)
     action_space.seed(seed)
     rows.rewards[:] = np.nan  # so that a row that is not written shows
-    observations, returned = env.reset(seed)
-    _check_result(observations, rows.observations, "reset")
+    if past is not None:
+        _leave(rows, past)
+    first = env.reset(seed)
+    check_reset_rows(first, rows)
     infos = InfosCheck()
-    infos.check(returned, "reset", rows)
-    check_rows(rows, layout, agents, "reset", allow_nan)
+    infos.check(first[1], "reset", rows)
     require(
         not (rows.terminals.any() or rows.truncations.any()),
         "terminals or truncations are set after reset",
-        "False: no episode has ended",
+        "False: no episode has ended, whatever the last step of the play before has set",
     )
+    if past is None:
+        check_rows(rows, layout, agents, "reset", allow_nan)
     yield tuple(array.copy() for array in rows)
     for step in range(1, steps + 1):
         where = f"step {step}"
         was_acting = rows.masks.copy()
         rows.rewards[:] = np.nan
+        if past is not None:
+            _disturb(rows, layout)
         actions = action_space.sample()
         given = actions.copy()
-        observations, *_, returned = env.step(actions)
-        _check_result(observations, rows.observations, where)
+        result = env.step(actions)
+        check_step_rows(result, rows, where)
         check_actions(actions, given, where)
-        infos.check(returned, where, (*rows, actions))
+        infos.check(result[4], where, (*rows, actions))
         ends = rows.terminals | rows.truncations
         require(
             not ends[~was_acting].any(),
             f"{where} ends the episode of an agent whose masks were False before it",
             "terminals and truncations False for agents that had no part in the step",
         )
-        check_rows(rows, layout, agents, where, allow_nan)
+        if past is None:
+            check_rows(rows, layout, agents, where, allow_nan)
         rows.final_observations[~ends] = 0
         yield tuple(array.copy() for array in rows)
 
 
-def _check_result(observations: Any, rows: NDArray[Any], where: str) -> None:
-    require(
-        isinstance(observations, np.ndarray) and np.shares_memory(observations, rows),
-        f"{where} returns observations that are not the rows it is bound to",
-        "self.observations, filled in place: self.observations[:] = ...",
-    )
+def _leave(rows: Buffers, past: list[Rows]) -> None:
+    """Leave rows to a reset as a play may: observed, absent and ended wherever it had them so."""
+    observations, _, terminals, truncations, masks, _ = zip(*past, strict=True)
+    rows.observations[:] = observations[-1]
+    rows.terminals[:] = np.any(terminals, axis=0)
+    rows.truncations[:] = np.any(truncations, axis=0)
+    rows.masks[:] = np.all(masks, axis=0)
+
+
+def _disturb(rows: Buffers, layout: Layout) -> None:
+    """Clear flags, and fill what no step has written: a step's own, whatever was there before."""
+    rows.terminals[:] = rows.truncations[:] = False
+    parts = layout.unflatten(rows.final_observations)
+    for field in layout.fields:  # the bytes between them are nobody's to write
+        value_at(parts, field.leaf.path)[...] = 1
 
 
 def _check_alone(env: Any, seed: int, steps: int) -> None:
@@ -187,31 +229,54 @@ def _gymnasium_moments(
 ) -> Iterator[tuple[str, dict[Any, Any]]]:
     actions = copy.deepcopy(env.action_space)
     actions.seed(seed)
-    yield "reset", {0: env.reset(seed=seed)[0]}
+    yield "reset", reset_bare(env, "reset", seed=seed)
     for step in range(1, steps + 1):
-        observation, _, terminated, truncated, _ = env.step(actions.sample())
-        yield f"step {step}", {0: observation}
-        if terminated or truncated:
-            yield f"the reset after step {step}", {0: env.reset()[0]}
+        observations, has_ended = step_bare(env, actions.sample(), f"step {step}")
+        yield f"step {step}", observations
+        if has_ended:
+            yield (where := f"the reset after step {step}"), reset_bare(env, where)
 
 
 def _parallel_moments(env: Any, seed: int, steps: int) -> Iterator[tuple[str, dict[Any, Any]]]:
     actions = {agent: copy.deepcopy(env.action_space(agent)) for agent in env.possible_agents}
     for number, space in enumerate(actions.values()):
         space.seed(seed + number)
-    yield "reset", env.reset(seed=seed)[0]
+    yield "reset", reset_bare(env, "reset", seed=seed)
     for step in range(1, steps + 1):
-        yield f"step {step}", env.step({agent: actions[agent].sample() for agent in env.agents})[0]
-        if not env.agents:
-            yield f"the reset after step {step}", env.reset()[0]
+        chosen = {agent: actions[agent].sample() for agent in env.agents}
+        observations, has_ended = step_bare(env, chosen, f"step {step}")
+        yield f"step {step}", observations
+        if has_ended:
+            yield (where := f"the reset after step {step}"), reset_bare(env, where)
 
 
-def _check_equal(first: list[Any], second: list[Any], when: str) -> None:
+def _check_again(env: PufferEnv, seed: int, steps: int, first: list[Rows]) -> None:
+    """Play again, in rows that hold other things before each call."""
+    fault = _difference(first, list(_play(env, seed, steps, True, past=first)))
+    if fault is None:
+        return
+    plain = list(_play(env, seed, steps, True))  # differs by chance alone
+    _check_equal(first, plain, "after reset with the same seed")
+    raise breach(
+        f"{fault} with what the rows held before the call",
+        "every row written in reset; in step all rewards, flags (False again where nothing ends) "
+        "and, where an episode ends, its last observation in final_observations",
+    )
+
+
+def _check_equal(first: list[Rows], second: list[Rows], when: str) -> None:
+    fault = _difference(first, second)
+    require(
+        fault is None,
+        f"{fault} {when}",
+        "the same stream from the same seed: draw all chance from a generator seeded in "
+        "reset, or pass is_deterministic=False if it cannot be",
+    )
+
+
+def _difference(first: list[Rows], second: list[Rows]) -> str | None:
     for step, (rows, again) in enumerate(zip(first, second, strict=True)):
         for name, array, other in zip(Buffers._fields, rows, again, strict=True):
-            require(
-                np.array_equal(array, other, equal_nan=array.dtype.kind == "f"),
-                f"{name} of step {step} differ {when}",
-                "the same stream from the same seed: draw all chance from a generator seeded in "
-                "reset, or pass is_deterministic=False if it cannot be",
-            )
+            if not np.array_equal(array, other, equal_nan=array.dtype.kind == "f"):
+                return f"{name} of step {step} differ"
+    return None

@@ -43,9 +43,9 @@ def check_rows(
             f"({count},) {np.dtype(dtype)}",
         )
     require(
-        not np.isnan(rows.rewards).any(),
+        np.isfinite(rows.rewards).all(),
         f"rewards of {where} are {rows.rewards}",
-        "a number in every row, on every step; 0 for agents that are absent",
+        "a finite number in every row, on every step; 0 for agents that are absent",
     )
     ended = rows.terminals | rows.truncations
     absent = ~rows.masks

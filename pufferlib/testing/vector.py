@@ -19,6 +19,7 @@ def check_vector(
     """Play a vectorizer at random and check every batch; leave it open.
 
     A batch must stay as it is until it is answered, also where other environments step meanwhile.
+    What an environment fails to write into its rows no batch shows: `check_env` finds that.
 
     Args:
         vecenv: freshly made.

@@ -17,6 +17,7 @@ from pufferlib.emulation.single import GymnasiumRows
 from pufferlib.emulation.twin import StepRows
 from pufferlib.environment import Buffers, PufferEnv
 from pufferlib.exceptions import ArgumentError
+from pufferlib.spaces import Path
 from pufferlib.vector.arguments import Creation
 from pufferlib.vector.batch import Infos
 
@@ -50,19 +51,37 @@ class Description:
 def common_description(descriptions: Sequence[Description]) -> Description:
     """Return what the rows of all environments look like.
 
+    Rows that are equally wide may hold other things: the environments' own spaces are compared too.
+
     Raises:
         ArgumentError: if an environment's spaces differ from those of environment 0.
     """
     first = descriptions[0]
     for index, description in enumerate(descriptions):
         for name in ("single_observation_space", "single_action_space"):
-            if getattr(first, name) != getattr(description, name):
-                raise ArgumentError(
-                    f"Environments of one vectorizer must have equal spaces: {name} is "
-                    f"{getattr(first, name)} in environment 0, {getattr(description, name)} in "
-                    f"environment {index}. Make a vectorizer for each kind, or pad the smaller."
-                )
+            one, other = getattr(first, name), getattr(description, name)
+            if one != other:
+                raise _unequal(name, one, other, index)
+        for kind in ("observation", "action"):
+            (one, keys), (other, other_keys) = _own(first, kind), _own(description, kind)
+            if one != other or keys != other_keys:
+                raise _unequal(f"the {kind} space", one, other, index)
     return first
+
+
+def _own(description: Description, kind: str) -> tuple[gymnasium.Space[Any], list[Path]]:
+    """Return an environment's own space, and the keys to its leaves: Dicts equal in any order."""
+    layout = getattr(description, f"{kind}_layout")
+    if layout is None:
+        return getattr(description, f"single_{kind}_space"), [()]
+    return layout.original, [field.leaf.path for field in layout.fields]
+
+
+def _unequal(name: str, one: Any, other: Any, index: int) -> ArgumentError:
+    return ArgumentError(
+        f"Environments of one vectorizer must have equal spaces: {name} is {one} in environment 0, "
+        f"{other} in environment {index}. Make a vectorizer for each kind, or pad the smaller."
+    )
 
 
 class Block:

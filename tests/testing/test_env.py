@@ -35,6 +35,15 @@ def end_while_absent(env, result):
     env.was_absent = not env.masks[1]
 
 
+def copied(position):
+    """Return what puts a copy of the result of `step` at `position` in its place."""
+    return lambda env, result: (
+        *result[:position],
+        result[position].copy(),
+        *result[position + 1 :],
+    )
+
+
 BREACHES = {
     "observation out of bounds": ("step", write("observations", 0, 1.5), "outside its observation"),
     "first observation out of bounds": ("reset", write("observations", 0, -3), "Reset has val"),
@@ -48,6 +57,17 @@ BREACHES = {
     "other array at reset": ("reset", rebind_observations, "Reset returns observations that are n"),
     "other array at a step": ("step", rebind_observations, "Step 1 returns observations that are"),
     "list of rows": ("step", lambda env, result: ([[0, 0]] * 2, *result[1:]), "are not the rows"),
+    "other rewards": ("step", copied(1), "Step 1 returns rewards that are not the rows"),
+    "other terminals": ("step", copied(2), "Step 1 returns terminals that are not the rows"),
+    "other truncations": ("step", copied(3), "returns truncations that are not the rows"),
+    "rows cut short": (
+        "step",
+        lambda env, result: (result[0][:1], *result[1:]),
+        "Step 1 returns observations that are not the rows",
+    ),
+    "four results": ("step", lambda env, result: result[1:], "Step 1 returns a tuple of 4, ("),
+    "one result": ("reset", lambda env, result: env.rewards, "Reset returns a ndarray, array("),
+    "infinite reward": ("step", write("rewards", 0, np.inf), "rewards of step 1 are [inf"),
     "infos not a list": ("step", infos({"a": 1}), "infos of step 1 are {'a': 1}"),
     "empty info": ("step", infos([{}]), "infos of step 1 are [{}]"),
     "info not a dict": ("reset", infos(["text"]), "infos of reset are"),
@@ -72,6 +92,72 @@ BREACHES = {
 def test_a_breach_is_found_and_named(method, breach, said):
     with pytest.raises(ContractError, match=f"(?i){re.escape(said)}"):
         check_env(broken(method, breach))
+
+
+class Unwritten(Good):
+    """Keeps the last observations of its episodes to itself."""
+
+    def step(self, actions):
+        before = self.final_observations.copy()
+        result = super().step(actions)
+        self.final_observations[:] = before
+        return result
+
+
+class Stale(Good):
+    """Never clears its flags but in a reset."""
+
+    def step(self, actions):
+        before = self.truncations.copy()
+        result = super().step(actions)
+        self.truncations |= before
+        self.final_observations[:] = 1
+        return result
+
+
+class Lasting(Good):
+    """Clears its flags where a step begins; a reset leaves those of the step before it."""
+
+    def reset(self, seed=None):
+        before = self.truncations.copy()
+        result = super().reset(seed)
+        self.truncations[:] = before
+        return result
+
+
+class Frugal(Good):
+    """Reads its observations back, writes masks once, and flags where they change."""
+
+    def _show(self):
+        if self.now == 0:
+            self.masks[:], self.rewards[:], self.observations[:] = True, 0, 0
+            self.terminals[:] = self.truncations[:] = False
+
+    def step(self, actions):
+        self.now += 1
+        self.rewards[:] = actions
+        if self.now % 3 == 0:
+            self.final_observations[0] = self.observations[0]
+        self.truncations[0] = self.now % 3 == 0
+        self.observations[:] = (self.observations + 0.3) % 1
+        return self.observations, self.rewards, self.terminals, self.truncations, []
+
+
+@pytest.mark.parametrize(
+    ("creator", "said"),
+    [
+        (Unwritten, "Final_observations of step 3 differ with what the rows held before .* ends"),
+        (Stale, "Truncations of step 4 differ with what the rows held before .* flags"),
+        (Lasting, "Terminals or truncations are set after reset"),
+    ],
+)
+def test_rows_that_show_what_they_held_before_are_found(creator, said):
+    with pytest.raises(ContractError, match=said):
+        check_env(creator)
+
+
+def test_an_environment_may_rely_on_the_rows_that_it_wrote_itself():
+    check_env(Frugal)
 
 
 class Holder(Good):
@@ -272,6 +358,106 @@ class ReusingParallel(PettingZooPufferEnv):
         for agent, observation in observations.items():
             self.only.setdefault(agent, observation)[...] = observation
         return {agent: self.only[agent] for agent in observations}, *rest
+
+
+class Nine(gymnasium.Env):
+    """Nine steps an episode; the fifth returns what its case says."""
+
+    observation_space, action_space = Box(-1, 1, (3,)), Discrete(2)
+
+    def __init__(self, **case):
+        self.case = case
+
+    def reset(self, *, seed=None, options=None):
+        self.now = 0
+        return np.zeros(3, np.float32), {}
+
+    def step(self, action):
+        self.now += 1
+        result = {
+            "observation": np.zeros(3, np.float32),
+            "reward": 0.0,
+            "terminated": self.now == 9,
+            "truncated": False,
+            "info": {},
+        }
+        return tuple((result | (self.case if self.now == 5 else {})).values())
+
+
+class Short(Nine):
+    def step(self, action):
+        return super().step(action)[1:]
+
+
+class Bare(Nine):
+    def reset(self, *, seed=None, options=None):
+        return super().reset()[0]
+
+
+class Seedless(Nine):
+    def reset(self, options=None):
+        return super().reset()
+
+
+@pytest.mark.parametrize(
+    ("creator", "case", "said"),
+    [
+        (Nine, {"observation": np.zeros(4, np.float32)}, r"must have shape \(3,\), got \(4,\)"),
+        (Nine, {"reward": None}, "Step 5 of .* returns the reward None. Due is: a number"),
+        (Nine, {"reward": "1"}, "Step 5 of .* returns the reward '1'"),
+        (Nine, {"reward": 1j}, "Step 5 of .* returns the reward 1j"),
+        (Nine, {"reward": np.ones(2)}, "Step 5 of .* returns the reward array"),
+        (Nine, {"reward": float("inf")}, r"Rewards of step 5 are \[inf\]"),
+        (Nine, {"terminated": "False"}, "Step 5 of .* returns terminated 'False'. Due is: True or"),
+        (Nine, {"truncated": None}, "Step 5 of .* returns truncated None"),
+        (Nine, {"info": None}, "Step 5 of .* returns the info None. Due is: a dict"),
+        (Short, {}, r"Step 1 of .* returns a tuple of 4, .* Due is: \(observation, reward, term"),
+        (Bare, {}, r"Reset of .* returns a ndarray, .* Due is: \(observation, info\)"),
+        (Seedless, {}, "Reset of .* takes no seed. Due is: reset"),
+    ],
+)
+def test_what_no_step_or_reset_may_return_is_found_in_words(creator, case, said):
+    check_env(Nine)
+    with pytest.raises(ContractError, match=said):
+        check_env(creator, **case)
+
+
+@pytest.mark.parametrize("flag", [True, np.True_, 1, np.ones(1, np.bool_)])
+def test_whatever_is_true_or_false_is_a_flag(flag):
+    check_env(Nine, terminated=flag, reward=np.float32(1))
+
+
+@pytest.mark.parametrize(
+    ("position", "of_agent", "said"),
+    [
+        (0, np.zeros(2, np.float32), "Step 2 of .* returns observations of 'stranger'. Due is: "),
+        (1, 1.0, "Step 2 of .* returns rewards of 'stranger'"),
+    ],
+)
+def test_what_is_returned_for_an_agent_that_is_none_is_found(position, of_agent, said):
+    class Haunted(Population):
+        def step(self, actions):
+            result = super().step(actions)
+            if self.now == 2:
+                result[position]["stranger"] = of_agent
+            return result
+
+    with pytest.raises(ContractError, match=said):
+        check_env(Haunted)
+
+
+def test_an_agents_breaches_are_found_in_words():
+    class Spoilt(Population):
+        def step(self, actions):
+            observations, rewards, *rest = super().step(actions)
+            return observations, dict.fromkeys(rewards), *rest
+
+    with pytest.raises(ContractError, match=r"Step 1 of .* the reward None for '"):
+        check_env(Spoilt)
+
+
+def test_an_observation_may_be_empty():
+    check_env(Sampler, Box(0, 1, (0,)), steps=3)
 
 
 @pytest.mark.parametrize(

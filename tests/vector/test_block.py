@@ -1,15 +1,19 @@
 """The environments of one worker: their rows, seeds and end."""
 
+import pickle
+
 import numpy as np
 import pytest
 from environments import Sampler
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Dict, Discrete, Text
 from vector_environments import Echo, Flock
 
-from pufferlib.emulation import native
+from pufferlib import vector
+from pufferlib.emulation import Layout, native
 from pufferlib.environment import Buffers, PufferEnv
+from pufferlib.exceptions import ArgumentError
 from pufferlib.vector.arguments import Creation
-from pufferlib.vector.block import Block
+from pufferlib.vector.block import Block, Description, common_description
 
 
 class Ledger(PufferEnv):
@@ -98,3 +102,68 @@ def test_environments_that_count_their_actions_from_different_numbers_each_get_t
     block.reset(seed=0)
     block.step(np.array([1, 2]))
     assert [env.actions for env in envs] == [[1], [7]]
+
+
+PLACE = Box(0, 1, (2,))
+KIND = Dict(kind=Discrete(3), place=PLACE)  # rows of 16 bytes
+UNLIKE = [
+    Dict(kind=Discrete(9), place=PLACE),
+    Dict(place=PLACE, speed=Discrete(3)),
+    Dict([("place", PLACE), ("kind", Discrete(3))]),
+]
+
+
+def described(observation_space, action_space):
+    """Return the description as it comes from a worker."""
+    env = native(Sampler(observation_space, action_space))
+    return pickle.loads(pickle.dumps(Description.of(env)))
+
+
+@pytest.mark.parametrize("unlike", UNLIKE, ids=str)
+def test_rows_that_are_equally_wide_but_of_unlike_observations_are_refused(unlike):
+    alike, other = described(KIND, Discrete(2)), described(unlike, Discrete(2))
+    said = (
+        r"equal spaces: the observation space is Dict\('kind.* in environment 0, Dict.* in .* 2\."
+    )
+    with pytest.raises(ArgumentError, match=said):
+        common_description([alike, described(KIND, Discrete(2)), other])
+
+
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [
+        (Discrete(3), Discrete(3, start=5)),
+        (Dict(a=Discrete(3), b=Discrete(3)), Dict(a=Discrete(3), c=Discrete(3))),
+        (Text(2, charset="ab"), Text(2, charset="xy")),
+    ],
+)
+def test_equally_wide_but_unlike_actions_are_refused(first, other):
+    with pytest.raises(
+        ArgumentError, match=r"equal spaces: the action space is .* in environment 1"
+    ):
+        common_description([described(KIND, first), described(KIND, other)])
+
+
+def test_alike_environments_have_one_description_be_they_native_or_emulated():
+    space, actions = Box(0, 100, (1,), np.int64), Discrete(10)
+    own, emulated = Description.of(Ledger(1)), described(space, actions)
+    assert common_description([own, emulated, own]) is own
+    assert common_description([emulated, own]) is emulated
+
+
+def test_a_native_environment_is_not_taken_for_one_of_parts():
+    class Flat(Ledger):
+        single_observation_space = Layout.of(KIND).space
+
+    descriptions = [described(KIND, Discrete(10)), Description.of(Flat(1))]
+    for both in (descriptions, descriptions[::-1]):
+        with pytest.raises(ArgumentError, match=r"the observation space is .*Dict"):
+            common_description(both)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("backend", ["Serial", "Multiprocessing"])
+def test_a_vectorizer_of_unlike_environments_is_refused(backend):
+    spaces = [[KIND, Discrete(2)], [UNLIKE[1], Discrete(2)]]
+    with pytest.raises(ArgumentError, match="must have equal spaces: the observation space"):
+        vector.make([Sampler, Sampler], spaces, num_envs=2, backend=backend)
