@@ -133,8 +133,9 @@ def _preset_file(name: str, task: str) -> Path:
     Raises:
         SettingError: it is an installation, whose files are not ours to change.
     """
-    of_task = presets.PRESETS / f"{task}.toml"
-    path = of_task if name == task or of_task.exists() else presets.PRESETS / f"{name}.toml"
+    path = presets.preset_file(task, presets.PRESETS)
+    if name != task and not path.exists():
+        path = presets.preset_file(name, presets.PRESETS)
     if not (presets.PRESETS.parents[1] / "pyproject.toml").is_file():
         raise SettingError(
             f"--write changes the presets of a checkout, and {presets.PRESETS} is part of an "
@@ -149,6 +150,7 @@ def _preset_values(setting: Setting) -> dict[str, editing.Value]:
         "backend": setting.backend,
         "num_envs": setting.num_envs,
         "num_workers": None if setting.backend == "Serial" else setting.num_workers,
+        "batch_size": None,  # no pool is proposed for training
         "caller_steps": True if setting.caller_steps else None,
     }
 
@@ -158,6 +160,8 @@ def _flags(setting: Setting, config: Config) -> str:
     flags = f"--vec.backend {setting.backend} --vec.num-envs {setting.num_envs}"
     if setting.backend != "Serial":
         flags += f" --vec.num-workers {setting.num_workers}"
+    if config.vec.batch_size is not None:
+        flags += " --vec.batch-size None"
     if setting.caller_steps:
         return f"{flags} --vec.caller-steps"
     return f"{flags} --vec.no-caller-steps" if config.vec.caller_steps else flags

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import datetime
+import math
 import multiprocessing
 import platform
 from pathlib import Path
@@ -62,12 +63,12 @@ def _bench_here(name: str, sizes: tuple[Any, ...]) -> dict[str, str]:
 
 
 def check_time(rounds: int, seconds: float) -> None:
-    """Refuse a measurement of nothing.
+    """Refuse a measurement of nothing, and one without an end.
 
     Raises:
-        ArgumentError: says what is too small.
+        ArgumentError: says what is too small, or too large.
     """
-    if rounds < 1 or seconds <= 0:
+    if rounds < 1 or not 0 < seconds < math.inf:
         raise ArgumentError(
             f"--rounds must be at least 1 and --seconds above 0; got {rounds} and {seconds:g}."
         )

@@ -1,27 +1,27 @@
 """`puffer eval`."""
 
 import dataclasses
+import itertools
 import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-import numpy as np
-import torch
 from rich.console import Console
 from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
 
 from pufferlib import registry
-from pufferlib.cli.film import film
+from pufferlib.arguments import whole_number
+from pufferlib.cli.film import Episode, film
 from pufferlib.cli.run import check_checkpoint, load_policy, make_vecenv, settings
 from pufferlib.cli.run_folder import CHECKPOINT, latest_checkpoint, read_config
 from pufferlib.cli.video import check_video
 from pufferlib.config import Config, VecConfig
 from pufferlib.exceptions import ArgumentError
 from pufferlib.ppo import Evaluation, evaluate
-from pufferlib.ppo.evaluate import Actor
+from pufferlib.ppo.config import MOST_SEED
 from pufferlib.vector import VectorEnv
 
 
@@ -75,10 +75,17 @@ def compare(
         episodes: how many at least, those of each agent counted, in two games at least; each
             environment has a seed of its own.
         seed: of the first episode.
+
+    Raises:
+        ArgumentError: there are too few episodes, or no such seed.
+        SettingError: a setting cannot be.
+        CheckpointError: it does not fit.
     """
     if episodes < 2:
         raise ArgumentError(f"--episodes must be at least 2, to tell an interval; got {episodes}.")
+    whole_number("--seed", seed, 0, MOST_SEED)
     config.policy.check()
+    config.train.check_values()
     if checkpoint_path is not None:
         check_checkpoint(config, checkpoint_path)
     with closing(_make_rows(config, episodes)) as vecenv:
@@ -115,36 +122,38 @@ def replay(
     max_steps: int = 200,
     steps_per_second: float = 20.0,
 ) -> None:
-    """Play one episode in the terminal, for environments that render as text."""
+    """Play one episode in the terminal, for environments that render as text.
+
+    Each screen is the one before a step, as in a film: after the last step it is the next
+    episode's.
+    """
     serial = dataclasses.replace(config, vec=VecConfig(backend="Serial", num_envs=1))
     module, _ = registry.resolve(config.env.task)
     with closing(make_vecenv(serial, module)) as vecenv:
         policy = None
         if checkpoint_path is not None:
             policy = load_policy(config, vecenv, checkpoint_path)
-        torch.manual_seed(seed)
-        act = Actor(vecenv, policy, seed)
-        observations, _ = vecenv.reset(seed)
-        ends = np.ones(vecenv.num_agents, np.bool_)
-        if not isinstance(vecenv.render()[0], str):
+        episode = Episode(vecenv, policy, seed)
+        frames = itertools.islice(episode.frames(), max_steps)
+        first = next(frames)
+        if not isinstance(first, str):
             console.print(f"{config.env.task} does not render as text.")
             return
-        total = 0.0
         with Live(console=console, auto_refresh=False) as live:
-            for step in range(1, max_steps + 1):
-                observations, rewards, terminals, truncations, _ = vecenv.step(
-                    act(observations, ends)
-                )
-                ends = terminals | truncations
-                total += float(rewards[0])
-                title = f"{config.env.task}  step {step}  return {total:.2f}"
-                screen = Text(str(vecenv.render()[0]), no_wrap=True)
-                live.update(Panel.fit(screen, title=title), refresh=console.is_terminal)
-                if ends[0]:
-                    break
+            for screen in itertools.chain([first], frames):
+                title = f"{config.env.task}  step {episode.steps}  return {episode.total:.2f}"
+                panel = Panel.fit(Text(screen, no_wrap=True), title=title)
+                live.update(panel, refresh=console.is_terminal)
                 if console.is_terminal:
                     time.sleep(1 / steps_per_second)  # for the eyes
             live.refresh()
+        if not console.is_terminal:
+            console.line()  # which `Live` leaves out there
+    console.print(
+        f"Replayed {episode.steps} steps; return {episode.total:.2f}"
+        f"{'' if episode.has_ended else ', the episode not over'}",
+        highlight=False,
+    )
 
 
 def _make_rows(config: Config, episodes: int) -> VectorEnv:

@@ -24,11 +24,16 @@ _STEP, _SEED = 25, 0  # of a game that is played at random
 _MOST_WIDTH = 480
 
 
-def draw_gallery(folder: Path) -> int:
+def draw_gallery(folder: Path, name: str | None = None) -> int:
     """Write `<family>.png` for each installed family into `folder`; say what cannot be drawn.
 
+    Args:
+        folder: made if it is not there.
+        name: a family or a task, to draw that alone.
+
     Raises:
-        NotInstalledError: there is no Pillow.
+        NotInstalledError: there is no Pillow, or no `name`.
+        ArgumentError: the folder cannot be made, or no environment has the name.
     """
     try:
         from PIL import Image
@@ -36,11 +41,17 @@ def draw_gallery(folder: Path) -> int:
         raise NotInstalledError("Pictures need Pillow. Run: puffer install video") from error
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
     console = Console(highlight=False, soft_wrap=True)
-    folder.mkdir(parents=True, exist_ok=True)
+    tasks = installed_samples() if name is None else _named(name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArgumentError(
+            f"{folder} cannot be made: {error.strerror}. Name another folder with --gallery."
+        ) from error
     # A process for each: what draws one may have left what draws the next without its screen.
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as pool:
-        for family, task in installed_samples().items():
+        for family, task in tasks.items():
             try:
                 image = Image.fromarray(pool.submit(_frame, task).result())
             except ArgumentError as error:
@@ -53,6 +64,14 @@ def draw_gallery(folder: Path) -> int:
             image.quantize(256).save(path, optimize=True)
             console.print(f"{path}  {task}")
     return 0
+
+
+def _named(name: str) -> dict[str, str]:
+    """Return the task to draw of a family, or a task itself, by what its file is named."""
+    module, task = registry.resolve(name)
+    if name == module.FAMILY.name:
+        task = module.FAMILY.samples[0]
+    return {name.replace("/", "-"): task}
 
 
 def _frame(task: str) -> NDArray[np.uint8]:

@@ -77,7 +77,7 @@ def _dispatch(known: argparse.Namespace, flags: list[str]) -> int:
         if known.gallery is not None:
             from pufferlib.cli.gallery import draw_gallery
 
-            return draw_gallery(known.gallery)
+            return draw_gallery(known.gallery, known.env)
 
         return list_tasks(known.env) if known.env else list_families()
     if known.command == "install":
@@ -220,7 +220,7 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
     envs = add("envs", "list families, or the tasks of one")
     envs.add_argument("env", nargs="?", help="a family")
     envs.add_argument(
-        "--gallery", type=Path, metavar="FOLDER", help="draw a picture of each that is installed"
+        "--gallery", type=Path, metavar="FOLDER", help="draw a picture of it, or of each"
     )
 
     install = add("install", "install what environment families, or other extras, need")

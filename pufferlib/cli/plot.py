@@ -8,7 +8,12 @@ from typing import Any
 from rich.console import Console
 
 from pufferlib.cli.run_folder import read_config
-from pufferlib.exceptions import ArgumentError, NotInstalledError, suggestion
+from pufferlib.exceptions import (
+    ArgumentError,
+    CheckpointError,
+    NotInstalledError,
+    suggestion,
+)
 from pufferlib.ppo.logger import METRICS
 
 _SUFFIXES = (".png", ".svg", ".pdf")
@@ -44,8 +49,8 @@ def plot(runs: Sequence[Path], metric: str, x: str, out: Path) -> int:
 
     Raises:
         NotInstalledError: matplotlib is not there.
-        ArgumentError: the format, or the metric, is unknown.
-        CheckpointError: a folder is not that of a run.
+        ArgumentError: the format, or the metric, is unknown; `out` cannot be written.
+        CheckpointError: a folder is not that of a run, or its metrics are damaged.
     """
     if out.suffix.lower() not in _SUFFIXES:
         raise ArgumentError(f"--out must end in {', '.join(_SUFFIXES)}; got {out}.")
@@ -67,13 +72,19 @@ def plot(runs: Sequence[Path], metric: str, x: str, out: Path) -> int:
         figure = Figure(figsize=size, dpi=_DPI, layout="constrained")  # without a display
         panels = list(figure.subplots(rows, abreast, squeeze=False).flat)
         for panel, (task, folders) in zip(panels, tasks.items(), strict=False):
-            _draw(panel, task, {folder.name: curve(folder, metric, x) for folder in folders})
+            curves = [curve(folder, metric, x) for folder in folders]
+            _draw(panel, task, dict(zip(_labels(folders), curves, strict=True)))
             panel.set_xlabel(x)
             panel.set_ylabel(metric.rpartition("/")[2].replace("_", " "))
         for panel in panels[len(tasks) :]:
             panel.remove()
-        out.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(out)
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(out)
+        except OSError as error:
+            raise ArgumentError(
+                f"{out} cannot be written: {error.strerror}. Name another file with --out."
+            ) from error
     Console().print(f"Drawn {out}", highlight=False, soft_wrap=True)
     return 0
 
@@ -83,9 +94,10 @@ def curve(run: Path, metric: str, x: str) -> tuple[list[float], list[float]]:
 
     Raises:
         ArgumentError: it never told `metric`; names the nearest that it did.
+        CheckpointError: what it told is damaged.
     """
     path = run / METRICS
-    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    lines = _lines(path) if path.exists() else []
     told = [(line[x], line[metric]) for line in lines if metric in line]
     if not told:
         known = dict.fromkeys(name for line in lines for name in line)
@@ -94,6 +106,35 @@ def curve(run: Path, metric: str, x: str) -> tuple[list[float], list[float]]:
             f"Metrics: {', '.join(known) or 'none'}."
         )
     return [point[0] for point in told], [point[1] for point in told]
+
+
+def _lines(path: Path) -> list[dict[str, float]]:
+    """Return what each line tells, but for a last one that was not written to its end.
+
+    Raises:
+        CheckpointError: one tells nothing that can be read.
+    """
+    lines: list[dict[str, float]] = []
+    for line in path.read_bytes().splitlines(keepends=True):
+        if not line.endswith(b"\n"):
+            break
+        try:
+            lines.append(dict(json.loads(line)))
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"{path} cannot be read as metrics: line {len(lines) + 1} is no object of JSON. "
+                f"Take the line out."
+            ) from error
+    return lines
+
+
+def _labels(folders: Sequence[Path]) -> list[str]:
+    """Return the names of folders, or, of those that share one, the paths."""
+    names = [folder.resolve().name for folder in folders]
+    return [
+        name if names.count(name) == 1 else str(folder)
+        for name, folder in zip(names, folders, strict=True)
+    ]
 
 
 def _draw(panel: Any, task: str, curves: dict[str, tuple[list[float], list[float]]]) -> None:

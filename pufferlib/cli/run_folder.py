@@ -71,10 +71,13 @@ class Keeper:
     def save_last(self) -> bool:
         """Save where training ended; return False if the checkpoint before it was better left.
 
-        That is where weights are no numbers any more, and where an interrupted run is to be resumed
-        exactly, which it can be from where it would have saved anyway.
+        That is where an update failed midway, where weights are no numbers any more, and where an
+        interrupted run is to be resumed exactly, which it can be from where it would have saved
+        anyway.
         """
         trainer = self._trainer
+        if trainer.is_amid_update:
+            return False
         is_sound = all(bool(torch.isfinite(w).all()) for w in trainer.policy.parameters())
         if not is_sound or (trainer.config.exact_resume and not trainer.is_done):
             return False
@@ -139,15 +142,37 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def write_facts(folder: Path, facts: dict[str, Any]) -> str:
-    """Write what the run is made with, or, resumed, goes on with; return the run's id."""
-    path = folder / _FACTS
-    if path.exists():
-        known: dict[str, Any] = json.loads(path.read_text())
+    """Write what the run is made with, or, resumed, goes on with; return the run's id.
+
+    Raises:
+        CheckpointError: see `read_facts`.
+        LogError: they could not be written.
+    """
+    known = read_facts(folder)
+    if known:
         known.setdefault("resumed", []).append(facts)
     else:
         known = {"id": uuid.uuid4().hex[:12], **facts}
-    write_json(path, known)
+    write_json(folder / _FACTS, known)
     return str(known["id"])
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """Return what a run was made with; nothing if that was not written.
+
+    Raises:
+        CheckpointError: it is damaged.
+    """
+    path = folder / _FACTS
+    if not path.exists():
+        return {}
+    what = "what the run was made with"
+    facts = _read_object(path, what)
+    if "id" not in facts:
+        raise CheckpointError(
+            f"{path} cannot be read as {what}: it has no id. Mend it, or take it away."
+        )
+    return facts
 
 
 def new_folder(task: str) -> Path:
@@ -190,12 +215,21 @@ def read_config(folder: Path) -> Config:
     path = folder / CONFIG
     if not path.is_file():
         raise CheckpointError(f"{folder} is not the folder of a run: it has no {CONFIG}.")
+    return presets.from_json(_read_object(path, "settings"), str(path))
+
+
+def _read_object(path: Path, what: str) -> dict[str, Any]:
+    """Return the object that a file of JSON holds; `what` is said of it in the error.
+
+    Raises:
+        CheckpointError: it holds none.
+    """
     try:
         values = json.loads(path.read_text())
     except (OSError, ValueError) as error:  # ValueError: not UTF-8, or not JSON
-        raise CheckpointError(f"{path} cannot be read as settings: {error}.") from error
+        raise CheckpointError(f"{path} cannot be read as {what}: {error}.") from error
     if not isinstance(values, dict):
         raise CheckpointError(
-            f"{path} cannot be read as settings: it holds no object but {type(values).__name__}."
+            f"{path} cannot be read as {what}: it holds no object but {type(values).__name__}."
         )
-    return presets.from_json(values, str(path))
+    return values

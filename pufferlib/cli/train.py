@@ -26,6 +26,7 @@ from pufferlib.cli.run_folder import (
     locked,
     new_folder,
     read_config,
+    read_facts,
     undisturbed,
     write_facts,
 )
@@ -98,7 +99,8 @@ def run_training(
 
     Raises:
         ArgumentError: the folder holds a run already, or another process trains in it.
-        CheckpointError: the checkpoint to resume does not fit; or one could not be written.
+        CheckpointError: the checkpoint to resume does not fit, or what it was made with is
+            damaged; or one could not be written.
         LogError: metrics or settings could not be written.
         NotFiniteError: see `Trainer.step`; names the checkpoint.
     """
@@ -113,6 +115,7 @@ def run_training(
         with locked(folder) if peers.is_first else nullcontext():
             if resume is not None:
                 check_checkpoint(config, path)
+                read_facts(folder)
             elif peers.is_first and (folder / CONFIG).exists():
                 raise ArgumentError(
                     f"{folder} already holds a run. Go on with it by --resume {folder}, or name "

@@ -26,11 +26,13 @@ def check_video(path: Path) -> None:
     """Refuse a file that cannot be written, before anything is played.
 
     Raises:
-        ArgumentError: neither .mp4 nor .gif, or its folder is not there.
+        ArgumentError: neither .mp4 nor .gif, or a folder, or its folder is not there.
         NotInstalledError: what encodes is not there.
     """
     if path.suffix.lower() not in _SUFFIXES:
         raise ArgumentError(f"--video must end in {' or '.join(_SUFFIXES)}; got {path}.")
+    if path.is_dir():
+        raise ArgumentError(f"--video: {path} is a folder. Name a file.")
     if not path.parent.is_dir():
         raise ArgumentError(f"--video: there is no folder {path.parent}. Make it, or name another.")
     for package in ("imageio_ffmpeg", "matplotlib", "PIL"):

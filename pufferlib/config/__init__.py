@@ -1,13 +1,14 @@
 """The settings of a run: defaults in dataclasses, a preset file for an environment, flags on top.
 
 A preset `config/<family>.toml`, then `config/<task>.toml`, overrides the defaults; the command line
-overrides both. In a preset, as in flags, a setting has the name of its dataclass and field:
-`[train] learning_rate = 1e-3` and `--train.learning-rate 1e-3` are the same. Two are not in both:
-`run` is a flag alone, since a folder holds one run, and `env.task` is what ENV names.
+overrides both. The slash of a task is `-` in the name of its file. In a preset, as in flags, a
+setting has the name of its dataclass and field: `[train] learning_rate = 1e-3` and
+`--train.learning-rate 1e-3` are the same. Two are not in both: `run` is a flag alone, since a
+folder holds one run, and `env.task` is what ENV names.
 """
 
 import dataclasses
-import tomllib
+import json
 import typing
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from typing import Any, Literal, TypeVar
 
 import tyro
 
+from pufferlib.config import editing
 from pufferlib.exceptions import SettingError, suggestion
 from pufferlib.ppo.config import TrainConfig
 
@@ -33,6 +35,24 @@ class EnvConfig:
 
     kwargs: dict[str, Any] = field(default_factory=dict)
     """Arguments of the family's `make_env`; --env.kwargs.KEY VALUE gives more of them."""
+
+    def check(self) -> None:
+        """Refuse arguments that would not be read back as they were given.
+
+        Raises:
+            SettingError: says which, and what can be.
+        """
+        for key, value in self.kwargs.items():
+            try:
+                is_kept = json.loads(json.dumps(value)) == _with_lists(value)
+            except (TypeError, ValueError):
+                is_kept = False
+            if not is_kept:
+                raise SettingError(
+                    f"env.kwargs.{key} must be what JSON can say (numbers, strings, lists, and "
+                    f"dicts whose keys are strings), as a run's settings are kept so; got "
+                    f"{value!r}."
+                )
 
 
 @dataclass(frozen=True)
@@ -130,6 +150,7 @@ class Config:
         Raises:
             SettingError: says which would.
         """
+        self.env.check()
         self.policy.check()
         for folder in () if self.run is None else (self.run, *self.run.parents):
             if folder.is_file():
@@ -143,15 +164,19 @@ def load(names: Sequence[str], folder: Path = PRESETS) -> Config:
     """Return the defaults, overridden by the preset of each name in turn, where it has one.
 
     Raises:
-        SettingError: a preset has an unknown key or a value of the wrong type.
+        SettingError: a preset is no TOML, has an unknown key or a value of the wrong type.
     """
     config = Config()
     for name in dict.fromkeys(names):
-        path = folder / f"{name}.toml"
+        path = preset_file(name, folder)
         if path.is_file():
-            with path.open("rb") as file:
-                config = override(config, tomllib.load(file), str(path))
+            config = override(config, editing.read(path), str(path))
     return config
+
+
+def preset_file(name: str, folder: Path) -> Path:
+    """Return where the preset of a family or a task is, if there is one: in no folder below."""
+    return folder / f"{name.replace('/', '-')}.toml"
 
 
 def override(settings: _Settings, values: dict[str, Any], source: str, path: str = "") -> _Settings:
@@ -203,6 +228,15 @@ def from_json(values: dict[str, Any], source: str) -> Config:
     run = values.pop("run", None)
     config = override(Config(), values, source)
     return dataclasses.replace(config, run=None if run is None else Path(run))
+
+
+def _with_lists(value: Any) -> Any:
+    """Return `value` with lists in place of tuples, as JSON gives them back."""
+    if isinstance(value, dict):
+        return {key: _with_lists(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_with_lists(part) for part in value]
+    return value
 
 
 def _fits(value: Any, annotation: Any) -> bool:

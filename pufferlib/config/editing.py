@@ -1,4 +1,4 @@
-"""Change a table of a preset file and leave everything else in it as it is."""
+"""Read a preset file; change a table of one and leave everything else in it as it is."""
 
 import os
 import re
@@ -7,10 +7,20 @@ import tempfile
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pufferlib.exceptions import SettingError
 
 Value = str | int | bool | None
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return what a TOML file says, by key; nothing if it is not there.
+
+    Raises:
+        SettingError: it cannot be read, or is no TOML.
+    """
+    return _parse(_read(path), str(path))
 
 
 def write(path: Path, table: str, values: Mapping[str, Value]) -> None:
@@ -143,7 +153,7 @@ def _read(path: Path) -> str:
         raise SettingError(f"{path} cannot be read as a preset: {error}.") from error
 
 
-def _parse(text: str, source: str) -> dict[str, object]:
+def _parse(text: str, source: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

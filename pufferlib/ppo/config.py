@@ -9,6 +9,8 @@ import torch
 from pufferlib.exceptions import SettingError
 from pufferlib.vector import usable_cores
 
+MOST_SEED = 2**63 - 1  # torch takes twice that; later episodes count on from it
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -114,6 +116,19 @@ class TrainConfig:
         Raises:
             SettingError: says which would.
         """
+        self.check_values()
+        choose_device(self.device)
+
+    def check_values(self) -> None:
+        """Do as `check`, but for the device: a run can be evaluated where its own is not.
+
+        Raises:
+            SettingError: says which would.
+        """
+        if not 0 <= self.seed <= MOST_SEED:
+            raise SettingError(
+                f"train.seed must be a whole number from 0 to {MOST_SEED}; got {self.seed}."
+            )
         for name in (
             *("total_timesteps", "horizon", "minibatches", "update_epochs"),
             *("checkpoint_interval", "threads"),
@@ -136,7 +151,6 @@ class TrainConfig:
                 raise SettingError(
                     f"train.{name} must lie within [0, 1]; got {getattr(self, name)}."
                 )
-        choose_device(self.device)
 
     def check_rows(self, rows: int, is_recurrent: bool, is_pool: bool) -> None:
         """Refuse settings that the rows of a rollout do not allow.

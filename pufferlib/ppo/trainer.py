@@ -41,6 +41,8 @@ class Trainer:
     Attributes:
         timesteps: of agents, taken so far, by all processes.
         updates: rollouts learned from so far.
+        is_amid_update: an update has begun and not ended, as one that raised never does: the
+            weights are neither those before it nor those after it.
         profile: seconds by part: environment, copy, forward, train.
         device: that the policy is on.
 
@@ -71,6 +73,7 @@ class Trainer:
         self.device = choose_device(config.device)
         self.policy = policy.to(self.device)
         self.timesteps = self.updates = 0
+        self.is_amid_update = False
         self._peers = peers
         self._peers.share_weights(policy)
         self._vecenv = vecenv
@@ -128,7 +131,7 @@ class Trainer:
 
         Raises:
             NotFiniteError: a reward, an observation, a loss or a gradient is NaN or infinite. The
-                weights are those before it.
+                weights are those before it; see `is_amid_update`.
         """
         return self.update(self.collect())
 
@@ -144,6 +147,7 @@ class Trainer:
         Raises:
             NotFiniteError: a loss or a gradient is NaN or infinite.
         """
+        self.is_amid_update = True
         if self.config.anneal_learning_rate:  # by what was done before: time ran on meanwhile
             for group in self._optimizer.param_groups:
                 group["lr"] = self.config.learning_rate * (1 - self._progress_at_rollout)
@@ -156,6 +160,7 @@ class Trainer:
         self.updates += 1
         if self.config.exact_resume and self.updates % self.config.checkpoint_interval == 0:
             self._begin_episodes()
+        self.is_amid_update = False
         return self.metrics()
 
     def metrics(self) -> dict[str, float]:
@@ -241,6 +246,7 @@ class Trainer:
         self._seconds_before = self._seconds_agreed = state["seconds"]
         self._scale.load_state_dict(state["reward_scale"])
         self.episodes.load_state_dict(state["episodes"])
+        self.is_amid_update = False
         self._load_generators(state)
         self._begin_episodes()
 

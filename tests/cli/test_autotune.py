@@ -1,6 +1,7 @@
 """`puffer autotune`: what it prints can be trained with, and what it writes is read."""
 
 import re
+import tomllib
 
 import pytest
 
@@ -78,6 +79,7 @@ def checkout(tmp_path, monkeypatch):
     folder.mkdir(parents=True)
     (tmp_path / "pyproject.toml").touch()
     monkeypatch.setattr(presets, "PRESETS", folder)
+    monkeypatch.setattr(presets.load, "__defaults__", (folder,))
     return folder
 
 
@@ -88,6 +90,8 @@ def checkout(tmp_path, monkeypatch):
         ("CartPole-v1", ["classic_control"], "CartPole-v1"),
         ("classic_control", [], "classic_control"),
         ("classic_control", ["CartPole-v1"], "CartPole-v1"),
+        ("bsuite/catch-v0", [], "bsuite-catch-v0"),
+        ("bsuite", ["bsuite-catch-v0"], "bsuite-catch-v0"),
     ],
 )
 def test_the_preset_that_is_written_is_the_one_that_decides(checkout, env, there, expected):
@@ -95,7 +99,22 @@ def test_the_preset_that_is_written_is_the_one_that_decides(checkout, env, there
         (checkout / f"{name}.toml").touch()
     assert autotune(env, "--write") == 0
     assert {path.stem for path in checkout.iterdir()} == {expected, *there}
-    assert "[vec]" in (checkout / f"{expected}.toml").read_text()
+    path = checkout / f"{expected}.toml"
+    assert "[vec]" in path.read_text()
+    read = settings(env, [], "train")
+    assert read.vec == presets.override(Config(), tomllib.loads(path.read_text()), "there").vec
+    assert read.vec.num_envs <= 4
+
+
+def test_what_is_printed_and_what_is_written_take_a_pool_back(checkout, tmp_path, capsys):
+    (checkout / "squared.toml").write_text("[vec]\nnum_envs = 64\nbatch_size = 32\n")
+    path = tmp_path / "tuned.toml"
+    path.write_text("[vec]\nbatch_size = 32\n")
+    assert autotune("squared", "--write", str(path)) == 0
+    printed = re.search(r"puffer train squared (--vec.*)", capsys.readouterr().out)[1]
+    written = presets.load(["tuned"], tmp_path).vec
+    assert written.batch_size is None
+    assert settings("squared", printed.split(), "train").vec == written
 
 
 def test_an_installation_is_not_written_into(checkout, capsys):

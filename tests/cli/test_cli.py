@@ -67,7 +67,7 @@ def test_evaluation_shows_both_policies_and_replays_in_the_terminal(trained):
     result = puffer("eval", "squared", "--checkpoint", str(trained / "checkpoint.pt"), "--render")
     assert result.returncode == 0, result.stderr
     assert "squared, return of 64 episodes" in result.stdout
-    for word in ("random", "trained", "@", "step 3"):
+    for word in ("random", "trained", "@", "step 2", "\nReplayed 3 steps; return "):
         assert word in result.stdout
 
 
@@ -160,6 +160,20 @@ def test_a_signal_in_the_middle_of_an_update_waits_for_its_end(tmp_path, number)
             ["train", "bandit", *PARALLEL, "--env.kwargs.num-actions", "1"],
             "puffer train: num_actions must be a whole number of at least 2; got 1",
         ),
+        (
+            ["train", "squared", "--env.kwargs.config", "{1, 2}"],
+            "env.kwargs.config must be what JSON can say (numbers, strings, lists, and dicts "
+            "whose keys are strings), as a run's settings are kept so; got {1, 2}.",
+        ),
+        (["train", "squared", "--env.kwargs.config", "{'a': 5, 1: 2}"], "got {'a': 5, 1: 2}"),
+        (["train", "squared", "--train.seed", "-1"], "train.seed must be a whole number from 0 to"),
+        (["train", "squared", "--train.seed", str(2**64)], f"to {2**63 - 1}; got {2**64}"),
+        (["eval", "squared", "--seed", "-1"], "--seed must be a whole number from 0 to"),
+        (["eval", "squared", "--seed", "9" * 20], f"to {2**63 - 1}; got {'9' * 20}"),
+        (["eval", "squared", "--train.threads", "-1"], "train.threads must be at least 1; got -1"),
+        (["eval", "squared", "--train.seed", str(2**64)], "train.seed must be a whole number"),
+        (["envs", "--gallery", __file__], f"{__file__} cannot be made: File exists"),
+        (["envs", "--gallery", f"{__file__}/a"], f"{__file__}/a cannot be made: Not a directory"),
         (["install", "nethak"], "nothing named 'nethak' to install. Did you mean 'nethack'"),
         (["install", "CartPole-v9"], "Did you mean 'CartPole-v1'"),
         (["install", "nethack", "--constraint", "no.txt"], "no constraint file no.txt"),
@@ -173,6 +187,8 @@ def test_a_signal_in_the_middle_of_an_update_waits_for_its_end(tmp_path, number)
         (["train", "squared", "--policy.recurrent", "--train.device", "cuda:99"], "got 'cuda:99'"),
         (["bench", "squared", "--rounds", "0"], "--rounds must be at least 1"),
         (["bench", "squared", "--seconds", "0"], "--seconds above 0; got 5 and 0"),
+        (["bench", "squared", "--seconds", "nan"], "--seconds above 0; got 5 and nan"),
+        (["bench", "squared", "--seconds", "inf"], "--seconds above 0; got 5 and inf"),
         (["bench", "squared", "--num-envs", "0"], "num_envs must be"),
         (["train", "all", "--run", "here"], "--run is of one run; got it for all environments"),
         (["train", "all", "--resume", "here"], "--resume is of one run; got it for all"),

@@ -21,11 +21,25 @@ from pufferlib.exceptions import SettingError
         (["--env.kwargs.is-on=True"], [], {"is_on": True}),
         (["--env.kwargs.is-on"], ["--env.kwargs.is-on"], {}),
         (["--env.kwargs.no-is-on"], ["--env.kwargs.no-is-on"], {}),
+        (["--env.kwargs.is-on", "None"], [], {"is_on": None}),
+        (["--env.kwargs.known", "None", "--run", "a"], ["--run", "a"], {"known": None}),
+        (["--env.kwargs.known=None"], [], {"known": None}),
+        (["--env.kwargs.size", "(40,60)"], [], {"size": (40, 60)}),
+        (["--env.kwargs.size=['a']"], [], {"size": ["a"]}),
+        (["--env.kwargs.size", "40", "60"], ["--env.kwargs.size", "40", "60"], {}),
+        (["--env.kwargs.size", "None"], [], {"size": None}),
+        (["--env.kwargs.table", "{'a': 1}"], [], {"table": {"a": 1}}),
+        (["--env.kwargs.table.part", "3"], ["--env.kwargs.table.part", "3"], {}),
+        (["--env.kwargs.table.part", "None"], ["--env.kwargs.table.part", "None"], {}),
+        (["--env.kwargs.none", "maze"], [], {"none": "maze"}),
+        (["--env.kwargs.none", "3"], [], {"none": 3}),
         (["--train.seed", "2"], ["--train.seed", "2"], {}),
+        (["--train.threads", "None"], ["--train.threads", "None"], {}),
     ],
 )
 def test_flags_of_unlisted_keys_are_taken_and_others_left(flags, left, kwargs):
-    assert take_env_kwargs(flags, {"known": 1, "is_on": True}) == (left, kwargs)
+    known = {"known": 1, "is_on": True, "size": [1, 2], "table": {"part": 1}, "none": None}
+    assert take_env_kwargs(flags, known) == (left, kwargs)
 
 
 @pytest.mark.parametrize(

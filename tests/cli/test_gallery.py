@@ -25,6 +25,21 @@ def test_families_of_each_kind_are_drawn(tmp_path, capsys, monkeypatch):
         assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 1
 
 
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("name", "file", "task"),
+    [
+        ("classic_control", "classic_control.png", "CartPole-v1"),  # its first sample
+        ("bsuite/catch-v0", "bsuite-catch-v0.png", "bsuite/catch-v0"),
+    ],
+)
+def test_of_what_is_named_alone_a_picture_is_drawn(tmp_path, capsys, name, file, task):
+    pytest.importorskip("PIL.Image")
+    assert main(["envs", name, "--gallery", str(tmp_path)]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == [file]
+    assert capsys.readouterr().out.split() == [str(tmp_path / file), task]
+
+
 @pytest.mark.parametrize("family", registry.families())
 def test_the_picture_in_the_docs_shows_something(family):
     image = pytest.importorskip("PIL.Image")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 
 import pytest
@@ -45,6 +46,57 @@ def test_a_panel_for_each_task_and_a_name_for_each_run(runs, tmp_path, capsys):
         assert texts.count(text) == 1
     assert texts.count("seconds") == texts.count("episode return") == 2
     assert "Drawn" in capsys.readouterr().out
+
+
+def labels(out):
+    """Return what the legend says, of a picture whose other texts are these."""
+    texts = re.findall(r"<text[^>]*>([^<]+)</text>", out.read_text())
+    return [text for text in texts if not re.fullmatch(r".?[\d.]+[km]?", text)]
+
+
+def test_runs_of_one_name_have_a_curve_each(runs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for group in ("a", "b"):
+        shutil.copytree("one", f"{group}/one")
+    out = tmp_path / "curve.svg"
+    assert main(["plot", "a/one", "b/one", "two", "./two", "--out", str(out)]) == 0
+    assert labels(out) == ["timesteps", "episode return", "squared", "a/one", "b/one", "two"]
+
+
+def test_the_folder_that_one_is_in_has_its_name(runs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path / "one")
+    out = tmp_path / "curve.svg"
+    assert main(["plot", ".", "--out", str(out)]) == 0
+    assert labels(out) == ["timesteps", "episode return", "squared", "one"]
+
+
+def test_a_line_that_was_not_written_to_its_end_is_left_out(runs, tmp_path):
+    with (tmp_path / "one" / "metrics.jsonl").open("a") as file:
+        file.write('{"timesteps": 3000, "episode/epi')
+    told = curve(tmp_path / "one", "episode/episode_return", "timesteps")
+    assert told == ([1000, 2000], [1, 4])
+
+
+@pytest.mark.parametrize("line", ["{", "3", "\xff"])
+def test_metrics_that_are_damaged_are_named(runs, tmp_path, capsys, line):
+    path = tmp_path / "one" / "metrics.jsonl"
+    path.write_bytes(f"{line}\n".encode("latin-1") + path.read_bytes())
+    assert main(["plot", *runs]) == 2
+    error = capsys.readouterr().err
+    assert f"{path} cannot be read as metrics" in error
+    assert error.count("\n") == 1
+
+
+def test_a_picture_that_cannot_be_written_is_one_clear_line(runs, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    for ending in (".png", ".svg"):
+        folder = tmp_path / f"folder{ending}"
+        folder.mkdir()
+        for out in (tmp_path / "file" / f"x{ending}", folder):
+            assert main(["plot", *runs, "--out", str(out)]) == 2
+            error = capsys.readouterr().err
+            assert f"{out} cannot be written: " in error
+            assert error.count("\n") == 1
 
 
 def test_a_picture_has_the_colours_of_its_curves(runs, tmp_path):

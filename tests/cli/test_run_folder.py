@@ -7,6 +7,7 @@ import platform
 import re
 import resource
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,11 +17,13 @@ from importlib.metadata import version
 import gymnasium
 import pytest
 import torch
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from pufferlib.cli import provenance
 from pufferlib.cli.main import main
 from pufferlib.cli.run_folder import Keeper, latest_run
 from pufferlib.config import Config
+from pufferlib.exceptions import NotFiniteError
 from pufferlib.models import Default
 from pufferlib.ppo import TrainConfig, Trainer, checkpoint
 from pufferlib.registry.ocean.squared import Squared
@@ -99,6 +102,20 @@ def test_a_run_says_what_it_was_made_with_and_each_resume_adds_to_it(tmp_path, m
     second = json.loads((tmp_path / "run" / "run.json").read_text())
     assert second.pop("resumed")[0]["directory"] == str(tmp_path)
     assert second == first
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", "\xff"])
+def test_what_a_run_was_made_with_is_not_damaged_before_anything_starts(
+    trained, tmp_path, capsys, monkeypatch, text
+):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    (run / "run.json").write_bytes(text.encode("latin-1"))
+    monkeypatch.setattr("pufferlib.cli.train.Trainer", None)  # would be a TypeError
+    assert main(["train", "squared", "--resume", str(run)]) == 2
+    error = capsys.readouterr().err
+    assert f"{run / 'run.json'} cannot be read as what the run was made with" in error
+    assert error.count("\n") == 1
 
 
 def test_the_family_has_its_version_there():
@@ -192,6 +209,35 @@ def test_a_reward_that_is_no_number_ends_the_run_and_names_the_checkpoint(
     assert f"{tmp_path}/run/checkpoint.pt was saved before it" in errors
     assert f"--resume {tmp_path}/run" in errors
     assert checkpoint.load(tmp_path / "run" / "checkpoint.pt")["updates"] == 2
+
+
+@pytest.mark.parametrize("error", [NotFiniteError, ZeroDivisionError])
+def test_an_update_that_fails_midway_replaces_no_checkpoint(tmp_path, capsys, error):
+    path, steps = tmp_path / "checkpoint.pt", []
+
+    def fail(*_):
+        steps.append(1)
+        if len(steps) == 2 * 2 + 2:  # of two gradient steps the second, in the third update
+            raise error("It diverged.")
+
+    flags = ["--train.update-epochs", "2", "--train.checkpoint-interval", "2"]
+    hook = register_optimizer_step_pre_hook(fail)
+    try:
+        if error is NotFiniteError:
+            assert squared(tmp_path, *flags) == 2
+            assert f"It diverged. {path} was saved before it" in capsys.readouterr().err
+        else:
+            with pytest.raises(error, match="It diverged"):
+                squared(tmp_path, *flags)
+            assert f"Left {path}" in capsys.readouterr().out
+    finally:
+        hook.remove()
+    saved = checkpoint.load(path)
+    assert saved["updates"] == 2
+    assert {weight["step"].item() for weight in saved["optimizer"]["state"].values()} == {4}
+    resume = ["--resume", str(tmp_path), "--train.total-timesteps", str(128 * 3)]
+    assert main(["train", "squared", *resume]) == 0  # and goes on from there
+    assert checkpoint.load(path)["updates"] == 3
 
 
 def test_a_run_that_is_done_is_left_as_it_is(trained, capsys):

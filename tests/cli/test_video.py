@@ -147,9 +147,13 @@ def test_what_cannot_be_filmed_is_refused(tmp_path, capsys):
     different = [np.zeros((300, 300, 3), np.uint8), np.zeros((300, 400, 3), np.uint8)]
     with pytest.raises(ArgumentError, match="frame 1 is"):
         write_video(tmp_path / "film.gif", different, 10)
+    (tmp_path / "folder.gif").mkdir()
     for path, expected in (
         (tmp_path / "film.avi", "--video must end in .mp4 or .gif"),
         (tmp_path / "no" / "film.gif", "there is no folder"),
+        (tmp_path / "folder.gif", "folder.gif is a folder. Name a file"),
     ):
         assert main(["eval", "squared", "--video", str(path)]) == 2
-        assert expected in capsys.readouterr().err
+        captured = capsys.readouterr()
+        assert expected in captured.err
+        assert "random" not in captured.out  # before anything was played

@@ -17,6 +17,8 @@ from pufferlib.ppo.config import choose_device
     [
         ("checkpoint_interval", 0, "must be at least 1; got 0"),
         ("threads", 0, "must be at least 1; got 0"),
+        ("seed", -1, f"must be a whole number from 0 to {2**63 - 1}; got -1"),
+        ("seed", 2**63, f"must be a whole number from 0 to {2**63 - 1}; got {2**63}"),
         ("learning_rate", 0.0, "must be above 0; got 0.0"),
         ("learning_rate", math.nan, "must be above 0; got nan"),
         ("max_seconds", 0.0, "must be above 0; got 0.0"),
