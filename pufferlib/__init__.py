@@ -19,6 +19,7 @@ _SUBMODULES = (
     "environment",
     "exceptions",
     "frameworks",
+    "locks",
     "models",
     "policies",
     "ppo",

@@ -14,7 +14,7 @@ PACKAGE = Path(pufferlib.__file__).parent
 
 # Each layer may import itself and what stands above it.
 LAYERS = [
-    {"exceptions", "arguments", "cores"},
+    {"exceptions", "arguments", "cores", "locks"},
     {"spaces", "bounded_spaces", "environment"},
     {"emulation", "wrappers"},
     {"vector"},

@@ -134,7 +134,7 @@ def replay(
         if checkpoint_path is not None:
             policy = load_policy(config, vecenv, checkpoint_path)
         episode = Episode(vecenv, policy, seed)
-        frames = itertools.islice(episode.frames(), max_steps)
+        frames = itertools.islice(episode.frames(), max_steps + 1)
         first = next(frames)
         if not isinstance(first, str):
             console.print(f"{config.env.task} does not render as text.")

@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,9 +9,10 @@ import numpy as np
 
 from pufferlib.arguments import whole_number
 from pufferlib.exceptions import ArgumentError
+from pufferlib.locks import process_lock
 from pufferlib.registry._mujoco_machine import mujoco
 
-_SEEDING = threading.RLock()  # NumPy's own generator is that of all threads
+_SEEDING = process_lock()  # NumPy's own generator is that of all threads
 
 
 def build(task: str, arguments: dict[str, Any], seed: int | None) -> Any:

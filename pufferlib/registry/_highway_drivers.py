@@ -1,7 +1,6 @@
 """What highway-env needs around it: drivers of its own, statistics without the rest."""
 
 import contextlib
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,11 +11,12 @@ from highway_env.envs.common.graphics import EnvViewer
 from highway_env.utils import class_from_path
 
 from pufferlib.environment import Info
+from pufferlib.locks import process_lock
 
 _HABITS = ("DISTANCE_WANTED", "COMFORT_ACC_MAX", "COMFORT_ACC_MIN")
 _INTERSECTION = {"DISTANCE_WANTED": 7.0, "COMFORT_ACC_MAX": 6.0, "COMFORT_ACC_MIN": -3.0}
 _DRIVERS = "highway_env.vehicle.behavior.IDMVehicle"
-_DRIVING = threading.RLock()  # the classes of drivers are those of all threads
+_DRIVING = process_lock()  # the classes of drivers are those of all threads
 
 # Where SDL has been told of no display highway-env draws nothing, neither pictures nor observations
 # that are pictures; drawing needs none.

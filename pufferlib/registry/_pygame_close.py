@@ -2,13 +2,13 @@
 
 import contextlib
 import sys
-import threading
 from collections.abc import Iterator
 from typing import Any
 
+from pufferlib.locks import process_lock
 from pufferlib.wrappers import EpisodeStats, MultiAgentEpisodeStats
 
-_CLOSING = threading.RLock()  # pygame's functions are those of all threads
+_CLOSING = process_lock()  # pygame's functions are those of all threads
 
 
 class PygameEpisodeStats(EpisodeStats):

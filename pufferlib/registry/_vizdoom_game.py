@@ -10,7 +10,6 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-import threading
 import types
 from pathlib import Path
 from typing import Any, SupportsFloat
@@ -21,6 +20,7 @@ from vizdoom.gymnasium_wrapper.gymnasium_env_defns import VizdoomScenarioEnv
 
 from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError, suggestion
+from pufferlib.locks import process_lock
 from pufferlib.wrappers.silencing import silent
 
 _PACKAGE = Path(vizdoom.__file__).parent
@@ -31,7 +31,7 @@ _FILES = {  # the settings that name a file, and where else than here it is look
     "scenarioconfigfile": _PACKAGE / "scenarios",
     "vizdoompath": _PACKAGE,
 }
-_STARTING = threading.Lock()  # a game that starts needs its names, until it has
+_STARTING = process_lock()  # a game that starts needs its names, until it has
 
 
 def resolution_of(name: str) -> Any:

@@ -141,7 +141,7 @@ def _check_reward(reward: Any, where: str, whose: str = "") -> None:
 
 def _check_flag(name: str, flag: Any, where: str, whose: str = "") -> None:
     array = np.asarray(flag)
-    if not (array.size == 1 and array.dtype.kind in "biu"):
+    if not (array.size == 1 and array.dtype.kind in "biuf"):
         found = f"{where} returns {name} {flag!r:.80}{whose}"
         raise breach(found, "True or False: any text is true")
 

@@ -95,10 +95,18 @@ def _path_to_nan(value: Any, path: Path = ()) -> Path | None:
     """Return the keys and indices that lead to the first leaf with a NaN in it, else None."""
     if isinstance(value, Mapping):
         parts = list(value.items())
-    elif isinstance(value, (tuple, list)):
+    elif isinstance(value, tuple) or (isinstance(value, list) and not _is_array(value)):
         parts = list(enumerate(value))
     else:
         array = np.asarray(value)
         return path if array.dtype.kind in "fc" and np.isnan(array).any() else None
     found = (_path_to_nan(part, (*path, key)) for key, part in parts)
     return next((deeper for deeper in found if deeper is not None), None)
+
+
+def _is_array(value: list[Any]) -> bool:
+    """Tell whether a list holds the numbers of one array, not values of their own shapes."""
+    try:
+        return np.asarray(value).dtype.kind != "O"
+    except ValueError:  # of unlike shapes
+        return False

@@ -5,13 +5,14 @@ import ctypes
 import functools
 import os
 import sys
-import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import gymnasium
 import pettingzoo
 
+from pufferlib.locks import process_lock
 from pufferlib.wrappers._arguments import check_callable, is_parallel_env
 
 
@@ -25,67 +26,67 @@ def silent() -> Iterator[None]:
     descriptor (a notebook's, a `StringIO`) is left alone.
 
     Descriptors belong to the process: what its other threads write meanwhile is lost as well, and
-    a child process started meanwhile stays silent. Threads that are silent at once share one
-    silence, which the first of them begins and the last one ends.
+    a child process started meanwhile stays silent. A descriptor that several threads silence at
+    once speaks again when the last of them is done.
     """
-    _silence.begin()
+    numbers = _silence.begin()
     try:
         yield
     finally:
-        _silence.end()
+        _silence.end(numbers)
 
 
 class _Silence:
-    """Descriptors that lead nowhere for as long as anything in the process is to be silent."""
+    """Descriptors that lead nowhere for as long as any thread wants it so."""
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()
-        self._wanted = 0  # begun and not ended, in whatever thread
-        self._redirected: set[int] = set()
-        self._restored = contextlib.ExitStack()
+        self._lock = process_lock()
+        self._silences = 0  # that last now
+        self._wanted: Counter[int] = Counter()  # by how many, each descriptor
+        self._saved: dict[int, tuple[int, bool]] = {}  # a copy, and whether children inherit it
+        self._null = -1
 
-    def begin(self) -> None:
-        """Redirect the descriptors that are not yet; undo it where that fails."""
-        with self.lock:
-            self._wanted += 1
+    def begin(self) -> list[int]:
+        """Silence the descriptors that output goes to; return them."""
+        with self._lock:
+            _flush()
+            numbers = _descriptors()
+            if not self._silences:  # where 1 or 2 is closed this takes its place
+                self._null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+            self._silences += 1
+            begun: list[int] = []
             try:
-                _flush()
-                heard = [number for number in _descriptors() if number not in self._redirected]
-                if heard or self._wanted == 1:
-                    self._redirect(heard)
+                for number in numbers:
+                    if not self._wanted[number]:
+                        self._redirect(number)
+                    self._wanted[number] += 1
+                    begun.append(number)
             except BaseException:
-                self.end()
+                self.end(begun)
                 raise
+        return numbers
 
-    def end(self) -> None:
-        """Restore every descriptor, if this was the last silence."""
-        with self.lock:
-            self._wanted -= 1
-            if self._wanted == 0:
-                self._redirected.clear()
-                with self._restored:
-                    _flush()  # while what is left in buffers goes nowhere
+    def end(self, numbers: list[int]) -> None:
+        """Restore those of the descriptors that nobody else wants silent."""
+        with self._lock:
+            _flush()  # while what is left in buffers goes nowhere
+            for number in numbers:
+                self._wanted[number] -= 1
+                if not self._wanted[number]:
+                    saved, inherited = self._saved.pop(number)
+                    os.dup2(saved, number, inherited)
+                    os.close(saved)
+            self._silences -= 1
+            if not self._silences:
+                os.close(self._null)
 
-    def _redirect(self, descriptors: list[int]) -> None:
-        null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-        self._restored.callback(os.close, null)
-        for descriptor in descriptors:
-            saved = os.dup(descriptor)  # O_CLOEXEC is set
-            self._restored.callback(os.close, saved)
-            inherited = os.get_inheritable(descriptor)
-            self._restored.callback(os.dup2, saved, descriptor, inherited)
-            self._redirected.add(descriptor)
-            os.dup2(null, descriptor, inherited)
+    def _redirect(self, number: int) -> None:
+        inherited = os.get_inheritable(number)
+        self._saved[number] = os.dup(number), inherited  # the copy is not
+        os.dup2(self._null, number, inherited)
 
 
 _silence = _Silence()
-# A process must not be forked while another thread holds the lock: nobody would release it there.
-if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
-    os.register_at_fork(
-        before=_silence.lock.acquire,
-        after_in_parent=_silence.lock.release,
-        after_in_child=_silence.lock.release,
-    )
 
 
 def _descriptors() -> list[int]:

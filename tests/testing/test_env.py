@@ -422,7 +422,7 @@ def test_what_no_step_or_reset_may_return_is_found_in_words(creator, case, said)
         check_env(creator, **case)
 
 
-@pytest.mark.parametrize("flag", [True, np.True_, 1, np.ones(1, np.bool_)])
+@pytest.mark.parametrize("flag", [True, np.True_, 1, 1.0, np.ones(1, np.bool_)])
 def test_whatever_is_true_or_false_is_a_flag(flag):
     check_env(Nine, terminated=flag, reward=np.float32(1))
 

@@ -17,6 +17,7 @@ OBSERVATIONS = {
     "half": (np.array([NAN], np.float16), r"observation\. "),
     "in a dict": ({"a": np.ones(2), "b": np.array([NAN])}, r"observation\['b'\]\. "),
     "in a tuple": ((np.ones(2), {"c": NAN}), r"observation\[1\]\['c'\]\. "),
+    "in a list that is one array": ([[1.0, NAN], [2.0, 3.0]], r"observation\. "),
     "in a list": ([1, {"c": NAN}], r"observation\[1\]\['c'\]\. "),
     "in a list of unequal shapes": ([np.ones(2), np.array([NAN])], r"observation\[1\]\. "),
     "the first of two": ({"a": (1, NAN), "b": NAN}, r"observation\['a'\]\[1\]\. "),

@@ -143,6 +143,44 @@ def test_threads_that_are_silent_at_once_are_so_until_the_last_is_done():
     assert script(OVERLAP) == ("afterafter\nafter", "after\nafter")
 
 
+# One thread is silent throughout. The other silences a file of its own, closes it, opens another,
+# which gets the descriptor of the first.
+REUSED = """
+import sys, threading
+from pufferlib.wrappers.silencing import silent
+
+is_silent, is_done = threading.Event(), threading.Event()
+
+def stay():
+    with silent():
+        is_silent.set()
+        assert is_done.wait(30)
+
+thread = threading.Thread(target=stay)
+thread.start()
+assert is_silent.wait(30)
+stdout = sys.stdout
+with open(sys.argv[1], "w") as sys.stdout:
+    number = sys.stdout.fileno()
+    with silent():
+        print("within")
+    print("after")
+sys.stdout = stdout
+with open(sys.argv[2], "w") as other:
+    assert other.fileno() == number
+    other.write("precious")
+    is_done.set()
+    thread.join()
+"""
+
+
+def test_a_descriptor_is_given_back_before_it_is_another_files(tmp_path):
+    log, data = tmp_path / "log", tmp_path / "data"
+    command = [sys.executable, "-c", REUSED, str(log), str(data)]
+    subprocess.run(command, check=True, timeout=50)
+    assert (log.read_text(), data.read_text()) == ("after\n", "precious")
+
+
 def test_what_stands_for_stdout_within_silence_is_silenced_too(tmp_path, monkeypatch):
     with (tmp_path / "log").open("w+") as log:
         with silent():

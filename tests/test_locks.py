@@ -1,0 +1,40 @@
+"""A lock of the process is free in a forked child, and what it guards is whole."""
+
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import os, threading, time
+from pufferlib.locks import process_lock
+
+lock, is_held, is_whole = process_lock(), threading.Event(), True
+
+def change():
+    global is_whole
+    with lock:
+        is_whole = False
+        is_held.set()
+        time.sleep(0.3)  # while the process is forked
+        is_whole = True
+
+thread = threading.Thread(target=change)
+thread.start()
+is_held.wait()
+child = os.fork()
+if child == 0:
+    os._exit(0 if lock.acquire(timeout=5) and is_whole else 1)
+assert os.waitpid(child, 0)[1] == 0
+with lock, lock:  # here too; and a thread may take it again
+    pass
+thread.join()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+def test_a_fork_waits_for_the_thread_that_holds_the_lock():
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 0, done.stderr
