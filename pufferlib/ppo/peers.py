@@ -4,6 +4,7 @@ Each collects rollouts of its own environments; gradients are summed, so that th
 one that a single process with all of the rows would take.
 """
 
+import importlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,6 +74,9 @@ def started_by_torchrun(device: str) -> Iterator[Peers]:
     own = choose_device(device)
     if own.type == "cuda":
         torch.cuda.set_device(own)
+    # Imported later, as optimizers do, it would keep the group, whose threads would outlive Python:
+    # now and then one aborts the process as it ends.
+    importlib.import_module("torch._dynamo")
     dist.init_process_group("nccl" if own.type == "cuda" else "gloo")
     try:
         yield Peers()

@@ -24,6 +24,37 @@ def torchrun(folder, *flags):
     )
 
 
+# Runs the command line, and tells which threads of C++ are left when the group has been left.
+LEFT = """
+import glob, sys
+from pathlib import Path
+from pufferlib.cli.main import main
+
+code = main(sys.argv[1:])
+names = {Path(task).read_text().strip() for task in glob.glob("/proc/self/task/*/comm")}
+print("left:", *sorted(name for name in names if "gloo" in name), flush=True)
+sys.exit(code)
+"""
+
+
+@pytest.mark.timeout(120)
+def test_no_thread_of_the_group_outlives_the_run(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(LEFT)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+    command += ["2", "--", str(script), "train", "squared", *SMALL, "--run", "mine"]
+    result = subprocess.run(
+        [*command, "--train.total-timesteps", "512"],
+        capture_output=True,
+        text=True,
+        timeout=110,
+        cwd=tmp_path,
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    lines = [line for line in result.stdout.splitlines() if line.startswith("left:")]
+    assert lines == ["left:"] * 2
+
+
 @pytest.mark.timeout(240)
 def test_two_processes_make_one_run_and_go_on_with_it(tmp_path):
     for total, flags in ((1024, ["--run", "runs/mine"]), (2048, ["--resume"])):
