@@ -3,20 +3,19 @@
 import subprocess
 import sys
 
-import pytest
-
 SCRIPT = """
-import os, threading, time
+import os, threading
 from pufferlib.locks import process_lock
 
-lock, is_held, is_whole = process_lock(), threading.Event(), True
+lock, is_held, is_forked, is_whole = process_lock(), threading.Event(), threading.Event(), True
+os.register_at_fork(after_in_parent=is_forked.set)
 
 def change():
     global is_whole
     with lock:
         is_whole = False
         is_held.set()
-        time.sleep(0.3)  # while the process is forked
+        assert not is_forked.wait(0.3)  # by the main thread, which is at it
         is_whole = True
 
 thread = threading.Thread(target=change)
@@ -32,7 +31,6 @@ thread.join()
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
 def test_a_fork_waits_for_the_thread_that_holds_the_lock():
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=30, check=False

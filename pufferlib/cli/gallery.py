@@ -16,6 +16,7 @@ from pufferlib import registry
 from pufferlib.cli.envs import installed_samples
 from pufferlib.cli.film import Episode, rendering
 from pufferlib.cli.run import make_vecenv
+from pufferlib.cli.run_folder import make_folder
 from pufferlib.cli.video import as_frames
 from pufferlib.config import EnvConfig
 from pufferlib.exceptions import ArgumentError, NotInstalledError
@@ -42,12 +43,7 @@ def draw_gallery(folder: Path, name: str | None = None) -> int:
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
     console = Console(highlight=False, soft_wrap=True)
     tasks = installed_samples() if name is None else _named(name)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ArgumentError(
-            f"{folder} cannot be made: {error.strerror}. Name another folder with --gallery."
-        ) from error
+    make_folder(folder, "--gallery")
     # A process for each: what draws one may have left what draws the next without its screen.
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as pool:

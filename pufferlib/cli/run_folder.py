@@ -113,12 +113,7 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         ArgumentError: another process has it, or it cannot be made.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ArgumentError(
-            f"{folder} cannot be made: {error.strerror}. Name another folder with --run."
-        ) from error
+    make_folder(folder, "--run")
     with (folder / _LOCK).open("a+") as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -233,3 +228,17 @@ def _read_object(path: Path, what: str) -> dict[str, Any]:
             f"{path} cannot be read as {what}: it holds no object but {type(values).__name__}."
         )
     return values
+
+
+def make_folder(folder: Path, flag: str) -> None:
+    """Make `folder` if it is not there.
+
+    Raises:
+        ArgumentError: it cannot be made; says to name another with `flag`.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArgumentError(
+            f"{folder} cannot be made: {error.strerror}. Name another folder with {flag}."
+        ) from error

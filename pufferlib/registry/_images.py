@@ -1,7 +1,5 @@
 """What the field does to images before a network sees them, without a dependency."""
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import gymnasium
@@ -14,16 +12,6 @@ from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError
 
 _BRIGHTNESS = np.array([77, 150, 29], np.uint32)  # of 256: red, green, blue in ITU-R BT.601
-
-
-@contextlib.contextmanager
-def closed_if_refused(env: gymnasium.Env[Any, Any]) -> Iterator[None]:
-    """Close `env`, which holds more than memory, where an error ends the with-block."""
-    try:
-        yield
-    except BaseException:
-        env.close()
-        raise
 
 
 def preprocessed(env: gymnasium.Env[Any, Any], **how: Any) -> gymnasium.Env[Any, Any]:

@@ -161,9 +161,9 @@ def make_env(
     width, height = whole_number("width", width), whole_number("height", height)
     camera_id = whole_number("camera_id", camera_id, least=-1)
     from pufferlib.emulation import GymnasiumPufferEnv
+    from pufferlib.registry._closing import closed_if_refused
     from pufferlib.registry._dm_control_tasks import build, check_picture, picture
     from pufferlib.registry._dm_env import DmEnv
-    from pufferlib.registry._images import closed_if_refused
     from pufferlib.wrappers import EpisodeStats
 
     task = name.removeprefix("dm_control/").removesuffix("-v0")

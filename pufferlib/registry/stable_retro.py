@@ -67,7 +67,8 @@ def make_env(
     from gymnasium.wrappers import TimeLimit
 
     from pufferlib.emulation import GymnasiumPufferEnv
-    from pufferlib.registry._images import closed_if_refused, preprocessed
+    from pufferlib.registry._closing import closed_if_refused
+    from pufferlib.registry._images import preprocessed
     from pufferlib.registry._stable_retro_game import Skip, made
     from pufferlib.wrappers import EpisodeStats
 

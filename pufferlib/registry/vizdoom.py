@@ -107,7 +107,8 @@ def make_env(
     import vizdoom.gymnasium_wrapper  # noqa: F401  (registers the tasks)
 
     from pufferlib.emulation import GymnasiumPufferEnv
-    from pufferlib.registry._images import closed_if_refused, preprocessed
+    from pufferlib.registry._closing import closed_if_refused
+    from pufferlib.registry._images import preprocessed
     from pufferlib.registry._pygame_close import PygameEpisodeStats
     from pufferlib.registry._vizdoom_game import DoomGame, resolution_of, settings_of
 

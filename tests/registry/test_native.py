@@ -46,7 +46,7 @@ print(len(os.listdir("/proc/self/task")) - before)
 """
 
 
-@pytest.mark.skipif(usable_cores() < 2, reason="on one core there is one thread")
+@pytest.mark.skipif(usable_cores() < 2, reason="needs a second core: one has one thread")
 @pytest.mark.parametrize(("limit", "threads"), [("", 2), ("limit_threads(1)", 1)])
 def test_native_games_of_atari_run_a_thread_for_each_core_unless_limited(limit, threads):
     pytest.importorskip("ale_py")

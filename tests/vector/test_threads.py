@@ -30,7 +30,7 @@ def test_blas_and_openmp_run_one_thread(start_method):
             assert {threads for _, threads in libraries} == {1}
 
 
-@pytest.mark.skipif(usable_cores() < 2, reason="on one core there is one thread")
+@pytest.mark.skipif(usable_cores() < 2, reason="needs a second core: one has one thread")
 @pytest.mark.parametrize("start_method", START_METHODS)
 def test_an_environment_is_told_to_run_one_thread(start_method):
     with opened(start_method=start_method) as envs:
