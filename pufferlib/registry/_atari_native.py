@@ -9,6 +9,7 @@ from ale_py.vector_env import AtariVectorEnv
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
+from pufferlib.annotations import Array, Kwargs
 from pufferlib.cores import usable_threads
 from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
 
@@ -18,7 +19,7 @@ _LARGEST_SEED = 2**31 - 1
 class AtariGames(PufferEnv):
     """Games of one task, each a row, played at once.
 
-    ALE makes the frames; the stack is kept here, so that it begins as that of a single game does.
+    ALE makes the frames. The stack is kept here, so it starts as the stack of a single game does.
 
     Args: as of `pufferlib.registry.atari.make_env`.
         name: the task.
@@ -34,7 +35,7 @@ class AtariGames(PufferEnv):
         name: str,
         num_envs: int,
         num_threads: int | None,
-        game: dict[str, Any],
+        game: Kwargs,
         frame_skip: int,
         frame_stack: int,
         screen_size: int,
@@ -73,8 +74,8 @@ class AtariGames(PufferEnv):
         self._random: np.random.Generator | None = None
         super().__init__(buffers)
 
-    def reset(self, seed: int | None = None) -> tuple[NDArray[Any], list[Info]]:
-        """Start every game anew; return (observations, []).
+    def reset(self, seed: int | None = None) -> tuple[Array, list[Info]]:
+        """Start a new episode in every game; return (observations, []).
 
         Args:
             seed: each game draws its own from it, once.
@@ -90,7 +91,7 @@ class AtariGames(PufferEnv):
         self._serves[:] = False
         return self.observations, []
 
-    def step(self, actions: NDArray[Any]) -> StepResult:
+    def step(self, actions: Array) -> StepResult:
         """Step all games; return (observations, rewards, terminals, truncations, infos)."""
         if self._fire is not None:
             actions = np.where(self._serves, self._fire, actions)
@@ -111,10 +112,8 @@ class AtariGames(PufferEnv):
         self._games.close()
         self._games.ale = None
 
-    def _end_games(
-        self, over: NDArray[np.intp], frames: NDArray[Any], info: Info
-    ) -> list[dict[str, Any]]:
-        """Write what remains of games that are over, and begin the stacks of the next."""
+    def _end_games(self, over: NDArray[np.intp], frames: Array, info: Info) -> list[Info]:
+        """Write the last observations of games that are over; start the stacks of the next."""
         self.final_observations[over, :-1] = self.observations[over, :-1]
         self.final_observations[over, -1] = info["final_obs"][over, 0]
         self.observations[over] = frames[over]
@@ -125,8 +124,8 @@ class AtariGames(PufferEnv):
         self._returns[over], self._lengths[over] = 0, 0
         return infos
 
-    def _end_lives(self, over: NDArray[np.intp], lives: NDArray[Any]) -> None:
-        """Note where a life is lost; some games stay at zero lives until they are over."""
+    def _end_lives(self, over: NDArray[np.intp], lives: Array) -> None:
+        """Record where a life is lost; some games stay at zero lives until they are over."""
         is_lost = (lives > 0) & (lives < self._lives)
         is_lost[over] = False
         self._lives[:], self._serves[:] = lives, is_lost

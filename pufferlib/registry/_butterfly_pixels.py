@@ -1,4 +1,4 @@
-"""Pixels that agents see, made small: grey, fewer, a few frames together."""
+"""Preprocess the pixels that agents observe: gray, smaller, several frames stacked."""
 
 import math
 from collections import deque
@@ -10,11 +10,19 @@ import pettingzoo
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
+from pufferlib.annotations import (
+    Action,
+    Agent,
+    Array,
+    Observation,
+    Options,
+    ParallelReset,
+    ParallelStep,
+    UserEnv,
+)
 from pufferlib.arguments import as_whole
-from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError
 
-Agent = Any
 Image = NDArray[np.uint8]
 
 # Brightness of red, green and blue in thousandths (ITU-R BT.601).
@@ -22,17 +30,17 @@ _BRIGHTNESS = np.array([299, 587, 114], np.float32)
 _EXACT_IN_FLOAT32 = 2**24
 
 
-def sees_pixels(env: Any) -> bool:
-    """Tell whether the agents of `env` observe images, Boxes of bytes (H, W, 3)."""
+def sees_pixels(env: UserEnv) -> bool:
+    """Return whether the agents of `env` observe images, Boxes of bytes (H, W, 3)."""
     space = env.observation_space(env.possible_agents[0])
     return isinstance(space, Box) and space.dtype == np.uint8 and len(space.shape) == 3
 
 
 class PixelAgents(pettingzoo.utils.BaseParallelWrapper):
-    """A PettingZoo environment whose agents see their last few images, made small.
+    """A PettingZoo environment whose agents observe their last few images, made smaller.
 
     An observation is uint8 (frames * channels, height, width), the latest image last; an episode
-    begins with its first image in all places.
+    starts with its first image in all places.
 
     Args:
         env: its agents observe images (H, W, 3).
@@ -41,10 +49,10 @@ class PixelAgents(pettingzoo.utils.BaseParallelWrapper):
         frames: how many images an observation holds.
 
     Raises:
-        ArgumentError: `size` is no two whole numbers, larger than the images or not positive.
+        ArgumentError: `size` is not two whole numbers, or not between 1 and the images' size.
     """
 
-    def __init__(self, env: Any, size: tuple[int, int] | None, grey: bool, frames: int) -> None:
+    def __init__(self, env: UserEnv, size: tuple[int, int] | None, grey: bool, frames: int) -> None:
         super().__init__(env)
         height, width, channels = env.observation_space(env.possible_agents[0]).shape
         if size is None:
@@ -66,19 +74,19 @@ class PixelAgents(pettingzoo.utils.BaseParallelWrapper):
         return self._space
 
     def reset(
-        self, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[Agent, Any], dict[Agent, Info]]:
+        self, seed: int | None = None, options: Options | None = None
+    ) -> ParallelReset[Agent]:
         """Start an episode; return (observations, infos)."""
         observations, infos = super().reset(seed=seed, options=options)
         self._seen = {}
         return self._stacked(observations), infos
 
-    def step(self, actions: dict[Agent, Any]) -> tuple[dict[Agent, Any], ...]:
+    def step(self, actions: dict[Agent, Action]) -> ParallelStep[Agent]:
         """Take one step; return (observations, rewards, terminations, truncations, infos)."""
         observations, *rest = super().step(actions)
         return self._stacked(observations), *rest
 
-    def _stacked(self, observations: dict[Agent, Any]) -> dict[Agent, Image]:
+    def _stacked(self, observations: dict[Agent, Observation]) -> dict[Agent, Image]:
         stacked = {}
         for agent, image in observations.items():
             planes = self._planes(image)
@@ -102,12 +110,12 @@ def brightness(image: Image) -> Image:
 class AreaMean:
     """Reduces images to the mean over the area that each new pixel covers.
 
-    All sums are of whole numbers small enough to be exact, so that no order of adding, and no
-    number of threads, changes a pixel.
+    All sums are of whole numbers small enough to be exact, so the result depends neither on the
+    order of addition nor on the number of threads.
 
     Args:
         size: height and width of the images.
-        target: those of what they are reduced to, not larger.
+        target: height and width of the result, not larger than `size`.
     """
 
     def __init__(self, size: tuple[int, int], target: tuple[int, int]) -> None:
@@ -117,8 +125,8 @@ class AreaMean:
         dtype: type[np.floating[Any]] = (
             np.float32 if self._area * 255 < _EXACT_IN_FLOAT32 else np.float64
         )
-        self._rows: NDArray[Any] = rows.astype(dtype)
-        self._columns: NDArray[Any] = columns.T.astype(dtype)
+        self._rows: Array = rows.astype(dtype)
+        self._columns: Array = columns.T.astype(dtype)
 
     def __call__(self, planes: Image) -> Image:
         """Return uint8 (planes, height, width) for uint8 (planes, H, W)."""

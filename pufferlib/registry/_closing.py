@@ -1,15 +1,14 @@
-"""Closing what cannot become an environment after all."""
+"""Close an environment whose construction fails halfway."""
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
 
-import gymnasium
+from pufferlib.annotations import GymnasiumEnv
 
 
 @contextlib.contextmanager
-def closed_if_refused(env: gymnasium.Env[Any, Any]) -> Iterator[None]:
-    """Close `env`, which holds more than memory, where an error ends the with-block."""
+def closed_if_refused(env: GymnasiumEnv) -> Iterator[None]:
+    """Close `env` if an error ends the with-block, to free more than memory."""
     try:
         yield
     except BaseException:

@@ -1,35 +1,42 @@
-"""What the registry knows of an environment family without importing it."""
+"""`Family`: what is known about an environment family without importing its package."""
 
 import functools
 import importlib
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pufferlib.exceptions import ArgumentError, NotInstalledError, UnknownNameError, suggestion
+
+if TYPE_CHECKING:
+    from pufferlib.annotations import EnvCreator
 
 
 @dataclass(frozen=True)
 class Family:
-    """A family of environments that one package brings.
+    """A family: the environments of one package.
 
     Attributes:
-        name: of the registry module and of the extra in pyproject.toml.
-        package: what is imported, by the distribution whose version is the family's; None if the
-            family is part of pufferlib.
+        name: of the family; of ours also the registry module and the extra in pyproject.toml.
+        package: the package that `make_env` imports, whose version `puffer test` reports; None if
+            the family needs none.
         default: the task that `make_env` makes when none is named.
         tasks: all names that `make_env` takes.
-        samples: tasks that stand for all of them where trying each would take too long: one for
-            each kind of space or code path, the first for the family. The default task if empty.
-        stale_pins: packages of the extra whose own requirements pin versions that are too old, and
-            run well with newer ones: installed without their requirements.
-        needs: what is imported besides, of other distributions that pufferlib itself does not ask
-            for: without any of them the family is not installed.
-        unseeded_tasks: tasks that the same seed does not play again.
-        is_one_per_process: the package refuses a second environment in a process.
-        render_modes: what `make_env` takes for `render_mode` besides None; of some tasks the
-            package takes fewer. Empty if it takes no `render_mode`.
+        samples: tasks that are tested where testing all would take too long: one for each kind of
+            space or code path; the first one represents the family. The default task if empty.
+        stale_pins: packages of the extra that pin outdated versions but run with newer ones; they
+            are installed without their requirements.
+        needs: further packages that `make_env` imports and that pufferlib does not depend on.
+        unseeded_tasks: tasks that are not deterministic under a seed.
+        is_one_per_process: the package allows one environment per process.
+        render_modes: what `make_env` accepts as `render_mode` besides None; some tasks accept
+            fewer. Empty if it has no `render_mode`.
+        install: shell command that installs `package` and `needs`; required of a family of another
+            distribution that has either. Our own families are installed by their extra.
+        presets: folder with `<family>.toml` and `<task>.toml`, for a family of another
+            distribution. Our own presets are in `pufferlib/config`.
     """
 
     name: str
@@ -42,6 +49,8 @@ class Family:
     unseeded_tasks: tuple[str, ...] = ()
     is_one_per_process: bool = False
     render_modes: tuple[str, ...] = ()
+    install: str = ""
+    presets: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.samples:
@@ -49,7 +58,7 @@ class Family:
 
     @property
     def imports(self) -> tuple[str, ...]:
-        """Everything that must be there to import, the package first."""
+        """All packages that must be importable, `package` first."""
         return (*filter(None, [self.package]), *self.needs)
 
     @property
@@ -58,18 +67,20 @@ class Family:
 
     @property
     def install_line(self) -> str:
-        """What to run to install it."""
+        """The command that installs it."""
+        if self.install:
+            return self.install
         other = "puffer install " if self.stale_pins else "pip install "
         extra = self.name if self.stale_pins else f'"pufferlib[{self.name}]"'
         return f"make install ENV={self.name}   (or: {other}{extra})"
 
     def check(self, task: str, render_mode: str | None = None) -> None:
-        """Refuse what is not of this family, or a package that is not installed.
+        """Raise if the task or render mode is unknown, or a package is not installed.
 
         Raises:
-            UnknownNameError: there is no such task; suggests the nearest names.
-            ArgumentError: there is no such render mode.
-            NotInstalledError: says how to install it.
+            UnknownNameError: unknown task; suggests the nearest names.
+            ArgumentError: unknown render mode.
+            NotInstalledError: says how to install the family.
         """
         if task not in self.tasks:
             raise UnknownNameError(
@@ -85,10 +96,10 @@ class Family:
             raise NotInstalledError(f"{self.name} is not installed. Run: {self.install_line}")
 
 
-def creator_of(family: Family, make_env: Callable[..., Any]) -> Callable[..., Callable[..., Any]]:
-    """Return a module's `env_creator`."""
+def creator_of(family: Family, make_env: "EnvCreator") -> "Callable[..., EnvCreator]":
+    """Return the `env_creator` of a registry module."""
 
-    def env_creator(name: str = family.default) -> Callable[..., Any]:
+    def env_creator(name: str = family.default) -> "EnvCreator":
         """Return a picklable function that makes the task `name`."""
         family.check(name)
         return functools.partial(make_env, name)
@@ -97,9 +108,9 @@ def creator_of(family: Family, make_env: Callable[..., Any]) -> Callable[..., Ca
 
 
 def lazily(**names: str) -> Callable[[str], Any]:
-    """Return a module's `__getattr__` that imports `name="module:attribute"` on first use.
+    """Return a module `__getattr__` that imports `name="module:attribute"` on first use.
 
-    So that a registry module has a `Policy` and importing it still loads no torch.
+    It lets a registry module have a `Policy` without importing torch.
     """
 
     def load_attribute(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""What the field does to images before a network sees them, without a dependency."""
+"""The usual image preprocessing, without a dependency: shrink, gray, frame stack."""
 
 from typing import Any
 
@@ -7,15 +7,24 @@ import numpy as np
 from gymnasium.spaces import Box, Dict
 from numpy.typing import NDArray
 
+from pufferlib.annotations import (
+    Action,
+    AnySpace,
+    GymnasiumEnv,
+    GymnasiumReset,
+    GymnasiumStep,
+    GymnasiumWrapper,
+    Observation,
+    Options,
+)
 from pufferlib.arguments import whole_number
-from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError
 
 _BRIGHTNESS = np.array([77, 150, 29], np.uint32)  # of 256: red, green, blue in ITU-R BT.601
 
 
-def preprocessed(env: gymnasium.Env[Any, Any], **how: Any) -> gymnasium.Env[Any, Any]:
-    """Return `env` in a `Preprocessed`, or `env` itself where nothing is asked for."""
+def preprocessed(env: GymnasiumEnv, **how: Any) -> GymnasiumEnv:
+    """Return `env` wrapped in `Preprocessed`, or `env` itself if there is nothing to do."""
     asked = {"shrink": 1, "gray": False, "frame_stack": 1} | how
     for name in ("shrink", "frame_stack"):
         asked[name] = whole_number(name, asked[name])
@@ -24,14 +33,14 @@ def preprocessed(env: gymnasium.Env[Any, Any], **how: Any) -> gymnasium.Env[Any,
     return Preprocessed(env, **asked)
 
 
-class Preprocessed(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
+class Preprocessed(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs):
     """Shrink the image of an observation, make it gray, stack the last frames in its channels.
 
     Other parts of a Dict stay as they are. At a reset every frame of the stack is the first.
 
     Args:
         env: observes an image, Box uint8 (height, width, 1 or 3), or a Dict with one at `key`.
-        shrink: so many pixels by so many become one, their mean.
+        shrink: replace each square of this many pixels a side by its mean.
         gray: one channel of brightness in place of three.
         frame_stack: frames in an observation, the newest last.
         key: of the image in a Dict.
@@ -43,7 +52,7 @@ class Preprocessed(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Record
 
     def __init__(
         self,
-        env: gymnasium.Env[Any, Any],
+        env: GymnasiumEnv,
         shrink: int = 1,
         gray: bool = False,
         frame_stack: int = 1,
@@ -55,9 +64,9 @@ class Preprocessed(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Record
             self, shrink=shrink, gray=gray, frame_stack=frame_stack, key=key
         )
         gymnasium.Wrapper.__init__(self, env)
-        space: Any = env.observation_space
+        space: AnySpace = env.observation_space
         self._key = key if isinstance(space, Dict) else None
-        image: Any = space.spaces.get(key) if isinstance(space, Dict) else space
+        image: AnySpace = space.spaces.get(key) if isinstance(space, Dict) else space
         _check_image(env, image, shrink)
         self._shrink, self._gray = shrink, gray and image.shape[2] == 3
         height, width, channels = image.shape
@@ -70,23 +79,21 @@ class Preprocessed(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Record
         self._channels = channels
         self._stack = np.zeros(shape, np.uint8)
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, Info]:
+    def reset(self, *, seed: int | None = None, options: Options | None = None) -> GymnasiumReset:
         """Start an episode; return (observation, info)."""
         observation, info = self.env.reset(seed=seed, options=options)
         frame = self._frame(observation)
         self._stack = np.tile(frame, self._stack.shape[2] // self._channels)
         return self._with_stack(observation), info
 
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, Info]:
+    def step(self, action: Action) -> GymnasiumStep:
         """Take one step; return (observation, reward, terminated, truncated, info)."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         kept = self._stack[:, :, self._channels :]
         self._stack = np.concatenate([kept, self._frame(observation)], 2)
         return self._with_stack(observation), reward, terminated, truncated, info
 
-    def _frame(self, observation: Any) -> NDArray[np.uint8]:
+    def _frame(self, observation: Observation) -> NDArray[np.uint8]:
         """Return the image of an observation, shrunk and gray; uint8 (height, width, channels)."""
         image: NDArray[np.uint8] = observation if self._key is None else observation[self._key]
         if self._gray:
@@ -98,11 +105,11 @@ class Preprocessed(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Record
             image = (cells // self._shrink**2).astype(np.uint8)
         return image
 
-    def _with_stack(self, observation: Any) -> Any:
+    def _with_stack(self, observation: Observation) -> Observation:
         return self._stack if self._key is None else {**observation, self._key: self._stack}
 
 
-def _check_image(env: gymnasium.Env[Any, Any], image: Any, shrink: int) -> None:
+def _check_image(env: GymnasiumEnv, image: AnySpace, shrink: int) -> None:
     is_image = isinstance(image, Box) and image.dtype == np.uint8 and len(image.shape) == 3
     if not is_image:
         raise ArgumentError(

@@ -1,4 +1,4 @@
-"""MicroRTS in Java: started where it may be, its clients, and the memory they share with Python."""
+"""MicroRTS in Java: start the JVM, make clients, share memory with them."""
 
 import gc
 import os
@@ -32,7 +32,7 @@ _java_process: int | None = None
 
 
 class Memory(NamedTuple):
-    """What Java and Python both read and write of some games.
+    """Arrays that Java and Python share for some games.
 
     Attributes:
         planes: int32 (games, height, width, 27), what is observed.
@@ -84,9 +84,9 @@ def make_client(opponent: str, map_path: str, memory: Memory) -> Any:
 
 
 def make_vector_client(opponent: str, map_path: str, max_steps: int, memory: Memory) -> Any:
-    """Return the client of all games of `memory`, each against a bot of its own.
+    """Return the client of all games in `memory`, with one bot per game.
 
-    It begins a game anew in the step that ends it, by the rules or after `max_steps`.
+    It starts the next game in the step that ends one, by the rules or after `max_steps`.
     """
     units = jpype.JClass("rts.units.UnitTypeTable")()
     games = len(memory.planes)
@@ -123,7 +123,7 @@ def map_size(map_path: str) -> tuple[int, int]:
 
 
 def start_java() -> None:
-    """Start Java in this process, unless it runs.
+    """Start Java in this process if it is not running.
 
     Raises:
         CallOrderError: it was started before this process was forked; it has no threads here.
@@ -154,9 +154,9 @@ def start_java() -> None:
 
 
 def _leave_java_alone() -> None:
-    """Keep Python's garbage collector, in a forked child, from asking Java to collect its own.
+    """Keep a forked child's garbage collector from calling into Java.
 
-    Java has no threads there, and would be waited for without end.
+    Java has no threads there, so the call would never return.
     """
     gc.callbacks[:] = [call for call in gc.callbacks if call.__module__ != "_jpype"]
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import jpype
 import numpy as np
-from numpy.typing import NDArray
 
+from pufferlib.annotations import Array, Rendered
 from pufferlib.emulation.actions import ActionLayout
 from pufferlib.emulation.layout import Layout
 from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
-from pufferlib.registry._microrts_game import (
+from pufferlib.registry._microrts_env import (
     action_space,
     checked_weight,
     draw,
@@ -32,14 +32,14 @@ from pufferlib.registry._microrts_java import (
 class MicroRTSGames(PufferEnv):
     """Games against one kind of bot, each a row, stepped in one call.
 
-    The client begins the next game in the step that ends one, and with it a new state. The old one
-    is kept here, and told by another client: so the last observation of an episode is the true one.
+    The client starts the next game in the step that ends one. The state of the ended game is kept
+    here and read through a second client, so the last observation of an episode is the true one.
 
     Args: as of `pufferlib.registry.microrts.make_env`.
         num_envs: how many games.
         opponent: a function of gym_microrts.microrts_ai.
         map_path: of an XML file, relative to those of gym_microrts.
-        max_steps: a game is cut off after so many.
+        max_steps: a game is truncated after so many.
         reward_weight: six numbers.
         render_mode: "rgb_array" or None.
         buffers: rows to write into; allocated here if None.
@@ -85,8 +85,8 @@ class MicroRTSGames(PufferEnv):
         self._seen = self.observation_layout.unflatten(buffers.observations)
         self._last_seen = self.observation_layout.unflatten(buffers.final_observations)
 
-    def reset(self, seed: int | None = None) -> tuple[NDArray[Any], list[Info]]:
-        """Start every game anew; return (observations, [])."""
+    def reset(self, seed: int | None = None) -> tuple[Array, list[Info]]:
+        """Start a new episode in every game; return (observations, [])."""
         self._client.reset(self._players)
         self._client.envSteps[:] = [0] * self.num_agents
         self._states = [client.gs for client in self._clients]
@@ -97,7 +97,7 @@ class MicroRTSGames(PufferEnv):
         self._observe()
         return self.observations, []
 
-    def step(self, actions: NDArray[Any]) -> StepResult:
+    def step(self, actions: Array) -> StepResult:
         """Step all games; return (observations, rewards, terminals, truncations, infos)."""
         self._memory.actions[:] = actions.reshape(self._memory.actions.shape)
         response = self._client.gameStep(self._players)
@@ -113,7 +113,7 @@ class MicroRTSGames(PufferEnv):
         self._observe()
         return self.observations, self.rewards, self.terminals, self.truncations, infos
 
-    def render(self) -> Any:
+    def render(self) -> Rendered:
         """Return a picture of the first game, see `draw`; None without a render mode."""
         return draw(self._memory.planes[0]) if self.render_mode else None
 
@@ -132,7 +132,7 @@ class MicroRTSGames(PufferEnv):
         """Write the end of a game, and complete the first observation of the next."""
         state, self._states[game] = self._states[game], self._clients[game].gs
         fill_empty_cells(self._memory.planes[game])
-        self._tell_last(game, state)
+        self._report_last(game, state)
         is_over = bool(state.gameover())
         self.terminals[game], self.truncations[game] = is_over, not is_over
         info = statistics_of(self._sums[game])
@@ -141,8 +141,8 @@ class MicroRTSGames(PufferEnv):
         self._sums[game], self._returns[game], self._lengths[game] = 0, 0, 0
         return info
 
-    def _tell_last(self, game: int, state: Any) -> None:
-        """Write what is observed of `state`, in which `game` has ended."""
+    def _report_last(self, game: int, state: Any) -> None:
+        """Write the observation of `state`, the last one of `game`."""
         client = self._last_client
         client.gs, client.pgs = state, state.getPhysicalGameState()
         client.getMasks(SELF)

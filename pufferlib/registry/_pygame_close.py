@@ -1,4 +1,4 @@
-"""Closing an environment that draws with pygame, which others of the process draw with too."""
+"""Close one environment that uses pygame without closing pygame for the others."""
 
 import contextlib
 import sys
@@ -8,14 +8,14 @@ from typing import Any
 from pufferlib.locks import process_lock
 from pufferlib.wrappers import EpisodeStats, MultiAgentEpisodeStats
 
-_CLOSING = process_lock()  # pygame's functions are those of all threads
+_CLOSING = process_lock()  # all threads share pygame's functions
 
 
 class PygameEpisodeStats(EpisodeStats):
-    """`EpisodeStats`, of which `close` leaves pygame to the others.
+    """`EpisodeStats` whose `close` does not quit pygame for other environments.
 
-    For environments whose own `close` may call `pygame.quit`. A wrapper for that alone would cost
-    something in each step.
+    For environments whose own `close` may call `pygame.quit`. A separate wrapper would cost time in
+    each step.
     """
 
     def close(self) -> None:
@@ -25,7 +25,7 @@ class PygameEpisodeStats(EpisodeStats):
 
 
 class PygameMultiAgentEpisodeStats(MultiAgentEpisodeStats):
-    """`MultiAgentEpisodeStats`, of which `close` leaves pygame to the others."""
+    """`MultiAgentEpisodeStats` whose `close` does not quit pygame for other environments."""
 
     def close(self) -> None:
         """Close the environment, and its window if it has one."""
@@ -35,11 +35,10 @@ class PygameMultiAgentEpisodeStats(MultiAgentEpisodeStats):
 
 @contextlib.contextmanager
 def _pygame_kept(render_mode: str | None) -> Iterator[None]:
-    """Keep `pygame.quit` from taking fonts and surfaces from all others meanwhile.
+    """Disable `pygame.quit` inside the block, as it invalidates fonts and surfaces of others.
 
-    Of render mode "human" it closes the window, of which a process has one: what multiwalker has
-    drawn into it goes too. An environment that has not drawn may not have imported pygame: then
-    there is nothing to keep.
+    With render mode "human" the window is closed; a process has only one. If nothing has been
+    drawn, pygame may not be imported, and there is nothing to do.
     """
     module: Any = sys.modules.get("pygame")
     if module is None:

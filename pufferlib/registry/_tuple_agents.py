@@ -1,27 +1,39 @@
-"""Several equal agents that a Gymnasium environment keeps in Tuples, as a PettingZoo one."""
+"""A Gymnasium environment with Tuples of equal agents as a PettingZoo environment."""
 
 from typing import Any
 
-import gymnasium
 import numpy as np
 import pettingzoo
 
+from pufferlib.annotations import (
+    Action,
+    GymnasiumEnv,
+    Kwargs,
+    Observation,
+    Options,
+    ParallelReset,
+    ParallelStep,
+    Rendered,
+    Space,
+    Structure,
+    UserEnv,
+)
 from pufferlib.environment import Info
 
 
-class TupleAgents(pettingzoo.ParallelEnv[str, Any, Any]):
-    """Give each item of an environment's Tuple spaces an agent of its own.
+class TupleAgents(pettingzoo.ParallelEnv[str, Observation, Action]):
+    """Make each item of an environment's Tuple spaces an agent.
 
-    Rewards and ends that are not told apart hold for every agent, and so does each value of a
-    step's info that is not a tuple. An agent that has terminated is gone; the environment is given
-    `idle` for it until all are.
+    Rewards and ends that are not tuples apply to every agent, and so does each value of a step's
+    info that is not a tuple. An agent that has terminated is removed; the environment gets `idle`
+    as its action until all agents have terminated.
 
     Args:
-        env: its observations and actions are Tuples of one space each, over and over.
-        idle: the action of an agent that is gone.
+        env: its observations and actions are Tuples that repeat one space.
+        idle: the action of a removed agent.
     """
 
-    def __init__(self, env: gymnasium.Env[Any, Any], idle: Any) -> None:
+    def __init__(self, env: GymnasiumEnv, idle: Action) -> None:
         self.env = env
         self.metadata = {**env.metadata, "name": str(env)}
         self.render_mode = env.render_mode
@@ -34,29 +46,25 @@ class TupleAgents(pettingzoo.ParallelEnv[str, Any, Any]):
         self._action_spaces = dict(zip(self.possible_agents, actions, strict=True))
 
     @property
-    def unwrapped(self) -> Any:
+    def unwrapped(self) -> UserEnv:
         """The environment inside."""
         return self.env.unwrapped
 
-    def observation_space(self, agent: str) -> gymnasium.Space[Any]:
+    def observation_space(self, agent: str) -> Space:
         """Return the space of an agent's observations, always the same object."""
         return self._spaces[agent]
 
-    def action_space(self, agent: str) -> gymnasium.Space[Any]:
+    def action_space(self, agent: str) -> Space:
         """Return the space of an agent's actions, always the same object."""
         return self._action_spaces[agent]
 
-    def reset(
-        self, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, Any], dict[str, Info]]:
+    def reset(self, seed: int | None = None, options: Options | None = None) -> ParallelReset[str]:
         """Start an episode; return (observations, infos), by agent."""
         observations, info = self.env.reset(seed=seed, options=options)
         self.agents = list(self.possible_agents)
         return self._by_agent(observations), {agent: dict(info) for agent in self.agents}
 
-    def step(
-        self, actions: dict[str, Any]
-    ) -> tuple[dict[str, Any], dict[str, float], dict[str, bool], dict[str, bool], dict[str, Info]]:
+    def step(self, actions: dict[str, Action]) -> ParallelStep[str]:
         """Take one step; return (observations, rewards, terminations, truncations, infos)."""
         given = tuple(actions.get(agent, self._idle) for agent in self.possible_agents)
         observations, rewards, terminated, truncated, info = self.env.step(given)
@@ -71,23 +79,25 @@ class TupleAgents(pettingzoo.ParallelEnv[str, Any, Any]):
         self.agents = [a for a in self.agents if not (terminations[a] or truncations[a])]
         return result
 
-    def render(self) -> Any:
-        """Return what the environment draws."""
+    def render(self) -> Rendered:
+        """Return the environment's rendering."""
         return self.env.render()
 
     def close(self) -> None:
         """Close the environment."""
         self.env.close()
 
-    def _each(self, values: Any, kind: type) -> list[Any]:
+    def _each(self, values: Structure, kind: type) -> list[Structure]:
         return [kind(value) for value in np.broadcast_to(values, len(self.possible_agents))]
 
-    def _by_agent(self, values: Any) -> dict[str, Any]:
-        """Return the values of the agents that are there."""
+    def _by_agent(self, values: Any) -> Kwargs:
+        """Return the values of the agents that are alive."""
         every = dict(zip(self.possible_agents, values, strict=True))
         return {agent: every[agent] for agent in self.agents}
 
 
 def _part(info: Info, number: int) -> Info:
-    """Return what an info tells one of the agents."""
-    return {key: told[number] if isinstance(told, tuple) else told for key, told in info.items()}
+    """Return the part of an info that belongs to one agent."""
+    return {
+        key: value[number] if isinstance(value, tuple) else value for key, value in info.items()
+    }

@@ -1,20 +1,24 @@
 """Atari 2600 games, through the Arcade Learning Environment (ALE).
 
-Source: https://github.com/Farama-Foundation/Arcade-Learning-Environment   Licence: GPL-2.0 (ALE)
+Source: https://github.com/Farama-Foundation/Arcade-Learning-Environment   License: GPL-2.0 (ALE)
 Cite: Bellemare et al. 2013, The Arcade Learning Environment, arXiv:1207.4708; Machado et al. 2018,
 arXiv:1709.06009, for sticky actions and evaluation.
 Install: make install ENV=atari
-Observations: Box(0, 255, (4, 84, 84), uint8), the last four frames in grey, oldest first. Actions:
+Observations: Box(0, 255, (4, 84, 84), uint8), the last four frames in gray, oldest first. Actions:
 Discrete(4) Breakout, Discrete(18) MontezumaRevenge, 3 to 18 by game; all 18 with
 `full_action_space`. One agent.
 Deterministic under a seed; sticky actions are drawn from it too.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pufferlib.arguments import whole_number
 from pufferlib.exceptions import ArgumentError
 from pufferlib.registry._family import Family, creator_of, lazily
+
+if TYPE_CHECKING:
+    from pufferlib.emulation import GymnasiumPufferEnv
+    from pufferlib.environment import PufferEnv
 
 FAMILY = Family(
     name="atari",
@@ -150,21 +154,21 @@ def make_env(
     render_mode: str | None = "rgb_array",
     num_threads: int | None = None,
     **kwargs: Any,
-) -> Any:
+) -> "GymnasiumPufferEnv | PufferEnv":
     """Return the task `name`, preprocessed as in Mnih et al. 2015; or many games of it as one.
 
     Frames are as of `gymnasium.wrappers.AtariPreprocessing` and `FrameStackObservation`: the larger
-    of the last two of every `frame_skip` frames, in grey, scaled down. The first frame of a game
+    of the last two of every `frame_skip` frames, in gray, scaled down. The first frame of a game
     fills the stack.
 
-    When a game is over `info` has `episode_return`, the sum of its own rewards, never clipped, and
-    `episode_length`, in steps of `frame_skip` frames. The end of a life is no such end.
+    When a game is over `info` has `episode_return`, the sum of its unclipped rewards, and
+    `episode_length`, in steps of `frame_skip` frames. The loss of a life is not reported.
 
     With `num_envs` it is a native environment: that many games over ALE's own `AtariVectorEnv`,
     each a row, stepped by threads in C++. Its frames are the same; there a game begins with 0 to
     `noop_max` no-ops instead of 1 to `noop_max`, the games draw their seeds from the one given to
-    `reset`, and there is no picture to render. Its CPU time is that of the games one by one: it
-    spares processes, not computation (docs/benchmarks.md).
+    `reset`, and there is no picture to render. It takes as
+    much CPU time as the games one by one, but fewer processes (docs/benchmarks.md).
 
     Args:
         name: one of `FAMILY.tasks`.
@@ -181,7 +185,7 @@ def make_env(
         clip_rewards: rewards are their signs.
         repeat_action_probability: that a frame repeats the last action instead: 0.25 as registered
             for v5, 0 as in older work.
-        full_action_space: all 18 actions, whether or not the game knows them.
+        full_action_space: all 18 actions, whether or not the game uses them.
         max_frames: truncates a game; half an hour by default.
         render_mode: "rgb_array", "human" or None.
         num_threads: of a native environment; if None, one for each usable core, in a worker of a
@@ -230,10 +234,11 @@ def make_env(
         return AtariGames(name, whole_number("num_envs", num_envs), num_threads, game, **play)
     if num_threads is not None:
         raise ArgumentError(
-            f"num_threads is of native games; got num_threads={num_threads!r} without num_envs."
+            f"num_threads applies to native games; got num_threads={num_threads!r} without "
+            f"num_envs."
         )
     from pufferlib.emulation import GymnasiumPufferEnv
-    from pufferlib.registry._atari_game import AtariGame
+    from pufferlib.registry._atari_env import AtariGame
 
     try:
         env = gymnasium.make(

@@ -1,6 +1,6 @@
 """Box2D: a lander, a walker on two legs, a racing car seen from above.
 
-Source: https://gymnasium.farama.org/environments/box2d/   Licence: MIT (Box2D itself: zlib)
+Source: https://gymnasium.farama.org/environments/box2d/   License: MIT (Box2D itself: zlib)
 Cite: Towers et al. 2024, Gymnasium, arXiv:2407.17032.
 Install: make install ENV=box2d
 Observations: Box([-2.5 -2.5 -10. -10. -6.2831855 -10. -0. -0.], [2.5 2.5 10. 10. 6.2831855 10. 1.
@@ -11,9 +11,12 @@ BipedalWalker, Box([-1. 0. 0.], 1.0, (3,), float32) CarRacing: wheel, gas, brake
 Deterministic under a seed; BipedalWalker and CarRacing through the new world made here at a reset.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pufferlib.registry._family import Family, creator_of, lazily
+
+if TYPE_CHECKING:
+    from pufferlib.emulation import GymnasiumPufferEnv
 
 FAMILY = Family(
     name="box2d",
@@ -39,7 +42,7 @@ def make_env(
     gray: bool = False,
     frame_stack: int = 1,
     **kwargs: Any,
-) -> Any:
+) -> "GymnasiumPufferEnv":
     """Return the task `name`, flat, with episode statistics.
 
     At an episode's end `info` has `episode_return` and `episode_length`.
@@ -49,7 +52,7 @@ def make_env(
         render_mode: "rgb_array" or "rgb_array_list", which need no display, "human" or None.
         gray: CarRacing: one channel of brightness in place of three.
         frame_stack: CarRacing: how many frames, the newest last, are in the channels of an
-            observation. The bars below the track tell speed and wheel even in a single one.
+            observation. The bars below the track show speed and wheel even in a single frame.
         **kwargs: passed to `gymnasium.make` (`max_episode_steps`) and to the task
             (LunarLander: `gravity`, `enable_wind` ...; CarRacing: `continuous` ...).
 
@@ -61,7 +64,7 @@ def make_env(
     import gymnasium
 
     from pufferlib.emulation import GymnasiumPufferEnv
-    from pufferlib.registry._box2d_world import NewWorld, box2d
+    from pufferlib.registry._box2d_env import NewWorld, box2d
     from pufferlib.registry._images import preprocessed
     from pufferlib.registry._pygame_close import PygameEpisodeStats
 

@@ -1,6 +1,6 @@
 """The Behaviour Suite: small tasks that each ask for one ability of an agent.
 
-Source: https://github.com/google-deepmind/bsuite   Licence: Apache-2.0
+Source: https://github.com/google-deepmind/bsuite   License: Apache-2.0
 Cite: Osband et al. 2020, Behaviour Suite for Reinforcement Learning, arXiv:1908.03568.
 Install: make install ENV=bsuite
 Observations: Box(-inf, inf, (1, 1), float32) bandit, Box(-inf, inf, (1, 6), float32) cartpole,
@@ -15,10 +15,13 @@ Left out: the three mnist tasks, which download their digits.
 """
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pufferlib.exceptions import ArgumentError
 from pufferlib.registry._family import Family, creator_of, lazily
+
+if TYPE_CHECKING:
+    from pufferlib.emulation import GymnasiumPufferEnv
 
 FAMILY = Family(
     name="bsuite",
@@ -62,11 +65,11 @@ def make_env(
     setting: int = 0,
     render_mode: str | None = "rgb_array",
     **kwargs: Any,
-) -> Any:
+) -> "GymnasiumPufferEnv":
     """Return the task `name`, flat, with episode statistics.
 
     At an episode's end `info` has, besides `episode_return` and `episode_length`, what the task
-    counts for its score (`total_regret`, `total_bad_episodes` ...), since the last seed.
+    counts for its score (`total_regret`, `total_bad_episodes` ...) since the last seed.
 
     Args:
         name: one of `FAMILY.tasks`.
@@ -86,7 +89,7 @@ def make_env(
             f"env.reset(seed={kwargs['seed']!r})."
         )
     from pufferlib.emulation import GymnasiumPufferEnv
-    from pufferlib.registry._bsuite_experiment import build, picture, scores, settings_of
+    from pufferlib.registry._bsuite_env import build, picture, scores, settings_of
     from pufferlib.registry._dm_env import DmEnv
     from pufferlib.wrappers import EpisodeStats
 

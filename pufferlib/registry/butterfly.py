@@ -1,9 +1,9 @@
 """Butterfly: games of PettingZoo in which agents must cooperate.
 
-Source: https://pettingzoo.farama.org/environments/butterfly/   Licence: MIT
+Source: https://pettingzoo.farama.org/environments/butterfly/   License: MIT
 Cite: Terry et al. 2021, PettingZoo: Gym for Multi-Agent Reinforcement Learning, arXiv:2009.14471.
 Install: make install ENV=butterfly
-Observations: Box(0, 255, (4, 84, 84), uint8), four grey frames made of (280, 480, 3) pixels in
+Observations: Box(0, 255, (4, 84, 84), uint8), four gray frames made of (280, 480, 3) pixels in
 cooperative_pong, of (457, 120, 3) in pistonball; Box(-1.0, 1.0, (27, 5), float64) in
 knights_archers_zombies. Actions: Discrete(3) cooperative_pong, Discrete(6) knights_archers_zombies,
 Box(-1.0, 1.0, (1,), float32) pistonball. 2 agents in cooperative_pong, 20 in pistonball, 4 that die
@@ -11,10 +11,13 @@ in knights_archers_zombies.
 Deterministic under a seed.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pufferlib.arguments import whole_number
 from pufferlib.registry._family import Family, creator_of, lazily
+
+if TYPE_CHECKING:
+    from pufferlib.emulation import PettingZooPufferEnv
 
 FAMILY = Family(
     name="butterfly",
@@ -35,18 +38,17 @@ def make_env(
     frames: int = 4,
     render_mode: str = "rgb_array",
     **kwargs: Any,
-) -> Any:
+) -> "PettingZooPufferEnv":
     """Return the task `name`, flat, with statistics of each agent's episode.
 
-    Pixels are reduced as the field does it, to the mean over each area; other observations stay as
-    they are.
+    Images are resized by averaging over areas; other observations are left as they are.
 
     At the end of an agent's episode its info has `episode_return` and `episode_length`.
 
     Args:
         name: one of `FAMILY.tasks`.
         size: height and width in pixels that images are reduced to; None leaves them.
-        grey: turn colours into brightness.
+        grey: convert colors to brightness.
         frames: how many of the last images an observation holds, on the channels' axis.
         render_mode: "rgb_array" or "human"; the observations are drawn with it.
         **kwargs: passed to `pettingzoo.make` (`max_cycles`, `n_pistons`, `obs_method` ...).
@@ -59,11 +61,10 @@ def make_env(
     frames = whole_number("frames", frames)
     import pettingzoo
 
-    from pufferlib.emulation import PettingZooPufferEnv
     from pufferlib.exceptions import ArgumentError
-    from pufferlib.registry._butterfly_episode import ZombieEpisode
+    from pufferlib.registry._butterfly_env import ZombieEpisode
     from pufferlib.registry._butterfly_pixels import PixelAgents, sees_pixels
-    from pufferlib.registry._pygame_close import PygameMultiAgentEpisodeStats
+    from pufferlib.registry._emulated import emulate_agents
 
     if render_mode is None:
         raise ArgumentError(
@@ -75,7 +76,7 @@ def make_env(
         env = ZombieEpisode(env)
     if sees_pixels(env):
         env = PixelAgents(env, size=size, grey=grey, frames=frames)
-    return PettingZooPufferEnv(PygameMultiAgentEpisodeStats(env))
+    return emulate_agents(env)
 
 
 env_creator = creator_of(FAMILY, make_env)

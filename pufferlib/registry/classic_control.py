@@ -1,6 +1,6 @@
 """Classic control: CartPole, Acrobot, MountainCar, Pendulum.
 
-Source: https://gymnasium.farama.org/environments/classic_control/   Licence: MIT
+Source: https://gymnasium.farama.org/environments/classic_control/   License: MIT
 Cite: Barto, Sutton and Anderson 1983 (CartPole); Sutton 1996 (Acrobot); Moore 1990 (MountainCar).
 Install: make install ENV=classic_control
 Observations: Box([-4.8 -inf -0.41887903 -inf], [4.8 inf 0.41887903 inf], (4,), float32) CartPole,
@@ -12,9 +12,12 @@ float32) Pendulum. One agent.
 Deterministic under a seed.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pufferlib.registry._family import Family, creator_of, lazily
+
+if TYPE_CHECKING:
+    from pufferlib.emulation import GymnasiumPufferEnv
 
 FAMILY = Family(
     name="classic_control",
@@ -32,7 +35,9 @@ FAMILY = Family(
 __getattr__ = lazily(Policy="pufferlib.models:Default")
 
 
-def make_env(name: str = FAMILY.default, render_mode: str | None = None, **kwargs: Any) -> Any:
+def make_env(
+    name: str = FAMILY.default, render_mode: str | None = None, **kwargs: Any
+) -> "GymnasiumPufferEnv":
     """Return the task `name`, flat, with episode statistics.
 
     At an episode's end `info` has `episode_return` and `episode_length`.

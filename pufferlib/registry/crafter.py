@@ -1,19 +1,22 @@
 """Crafter: an open world to survive in, with 22 achievements.
 
-Source: https://github.com/danijar/crafter   Licence: MIT
+Source: https://github.com/danijar/crafter   License: MIT
 Cite: Hafner 2022, Benchmarking the Spectrum of Agent Capabilities, arXiv:2109.06780.
 Install: make install ENV=crafter
 Observations: Box(0, 255, (64, 64, 3), uint8). Actions: Discrete(17). One agent.
-Deterministic under a seed through the mending done here: the package itself walks through sets of
-objects in the order of their addresses.
+Deterministic under a seed through a fix made here: the package itself iterates over sets of objects
+in the order of their addresses.
 """
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pufferlib.exceptions import ArgumentError
 from pufferlib.registry._family import Family, creator_of, lazily
+
+if TYPE_CHECKING:
+    from pufferlib.emulation import GymnasiumPufferEnv
 
 FAMILY = Family(
     name="crafter",
@@ -27,7 +30,7 @@ __getattr__ = lazily(Policy="pufferlib.policies.pixels:NatureCNN")
 
 def make_env(
     name: str = FAMILY.default, render_mode: str | None = "rgb_array", **kwargs: Any
-) -> Any:
+) -> "GymnasiumPufferEnv":
     """Return the task `name`, flat, with episode statistics.
 
     At an episode's end `info` has, besides `episode_return` and `episode_length`: for each
@@ -43,7 +46,7 @@ def make_env(
             and the height of an image.
 
     Raises:
-        ArgumentError: `reward` is given, which the task says.
+        ArgumentError: `reward` is given, which the task decides.
     """
     FAMILY.check(name, render_mode)
     if "reward" in kwargs:
@@ -52,7 +55,7 @@ def make_env(
             f"for {name}. Leave out reward, and make CrafterReward-v1 or CrafterNoReward-v1."
         )
     from pufferlib.emulation import GymnasiumPufferEnv
-    from pufferlib.registry._crafter_world import CrafterGame
+    from pufferlib.registry._crafter_env import CrafterGame
     from pufferlib.wrappers import EpisodeStats
 
     game = CrafterGame(render_mode, reward=name == "CrafterReward-v1", **kwargs)

@@ -1,6 +1,6 @@
 """The DeepMind Control Suite, and dm_control's locomotion and manipulation, on MuJoCo.
 
-Source: https://github.com/google-deepmind/dm_control   Licence: Apache-2.0
+Source: https://github.com/google-deepmind/dm_control   License: Apache-2.0
 Cite: Tunyasuvunakool et al. 2020, dm_control: Software and tasks for continuous control,
 arXiv:2006.12983.
 Install: make install ENV=dm_control
@@ -22,10 +22,13 @@ Deterministic under a seed.
 """
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pufferlib.arguments import whole_number
 from pufferlib.registry._family import Family, creator_of, lazily
+
+if TYPE_CHECKING:
+    from pufferlib.emulation import GymnasiumPufferEnv
 
 FAMILY = Family(
     name="dm_control",
@@ -136,7 +139,7 @@ def make_env(
     height: int = 240,
     camera_id: int = 0,
     **kwargs: Any,
-) -> Any:
+) -> "GymnasiumPufferEnv":
     """Return the task `name`, flat, with episode statistics.
 
     It is built again for each `reset(seed=)`, as `dm_control.suite.load` does with that seed.
@@ -162,7 +165,7 @@ def make_env(
     camera_id = whole_number("camera_id", camera_id, least=-1)
     from pufferlib.emulation import GymnasiumPufferEnv
     from pufferlib.registry._closing import closed_if_refused
-    from pufferlib.registry._dm_control_tasks import build, check_picture, picture
+    from pufferlib.registry._dm_control_env import build, check_picture, picture
     from pufferlib.registry._dm_env import DmEnv
     from pufferlib.wrappers import EpisodeStats
 

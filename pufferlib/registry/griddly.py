@@ -1,6 +1,6 @@
-"""Griddly: grid games described in files, of one player and of several.
+"""Griddly: grid games described in files, for one player or several.
 
-Source: https://github.com/Bam4d/Griddly   Licence: MIT; the package states none
+Source: https://github.com/Bam4d/Griddly   License: MIT; the package states none
 Cite: Bamford, Huang and Lucas 2020, Griddly: A platform for AI research in games, arXiv:2011.06363.
 Install: make install ENV=griddly
 Observations: Box(0, 255, (C, w, h), uint8), a plane for each kind of object and for what it is:
@@ -14,9 +14,12 @@ Agents: 1; 2 GDY-GriddlyRTS and Stratega, 4 GDY-Foragers, 4, 8 and 12 GDY-Robot-
 Deterministic under a seed.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pufferlib.registry._family import Family, creator_of, lazily
+
+if TYPE_CHECKING:
+    from pufferlib.emulation import GymnasiumPufferEnv, PettingZooPufferEnv
 
 FAMILY = Family(
     name="griddly",
@@ -74,7 +77,7 @@ def make_env(
     level: int = 0,
     max_steps: int = 1000,
     render_mode: str | None = "rgb_array",
-) -> Any:
+) -> "GymnasiumPufferEnv | PettingZooPufferEnv":
     """Return the task `name`, flat, with episode statistics.
 
     At an episode's end `info` has, besides `episode_return` and `episode_length`: `win`. In a game
@@ -82,9 +85,9 @@ def make_env(
 
     Args:
         name: one of `FAMILY.tasks`.
-        level: of those that the game brings, from 0.
+        level: index of the level, from 0.
         max_steps: an episode is truncated after so many; many games have no other end.
-        render_mode: "rgb_array" draws each kind of object in a colour, None nothing. Drawing costs
+        render_mode: "rgb_array" draws each kind of object in a color, None nothing. Drawing costs
             nothing until asked for, and needs no graphics driver.
 
     Raises:
@@ -92,7 +95,7 @@ def make_env(
     """
     FAMILY.check(name, render_mode)
     from pufferlib.emulation import GymnasiumPufferEnv, PettingZooPufferEnv
-    from pufferlib.registry._griddly_game import Game, make_game
+    from pufferlib.registry._griddly_env import Game, make_game
     from pufferlib.wrappers import EpisodeStats, MultiAgentEpisodeStats
 
     game = make_game(name, level, max_steps, render_mode)

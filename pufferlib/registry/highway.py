@@ -1,6 +1,6 @@
 """highway-env: driving in traffic, parking, keeping a lane.
 
-Source: https://highway-env.farama.org   Licence: MIT
+Source: https://highway-env.farama.org   License: MIT
 Cite: Leurent 2018, An Environment for Autonomous Driving Decision-Making.
 Install: make install ENV=highway
 Observations: Box(-inf, inf, (5, 5), float32) highway, merge and roundabout: five vehicles, oneself
@@ -16,9 +16,12 @@ Slow: tens of steps a second, most of them for the other drivers; highway-fast h
 """
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pufferlib.registry._family import Family, creator_of, lazily
+
+if TYPE_CHECKING:
+    from pufferlib.emulation import GymnasiumPufferEnv, PettingZooPufferEnv
 
 FAMILY = Family(
     name="highway",
@@ -67,12 +70,11 @@ _TAKE_NO_RENDER_MODE = ("lane-keeping-v0", "parking-ActionRepeat-v0", "parking-p
 
 def make_env(
     name: str = FAMILY.default, render_mode: str | None = "rgb_array", **kwargs: Any
-) -> Any:
+) -> "GymnasiumPufferEnv | PettingZooPufferEnv":
     """Return the task `name`, flat, with episode statistics.
 
-    At an episode's end `info` has, besides `episode_return` and `episode_length`: `crashed`, which
-    lane-keeping does not tell, and of exit and parking `success`; 1.0 or 0.0. Of several agents
-    each has its own.
+    At an episode's end `info` has, besides `episode_return` and `episode_length`: `crashed` (not
+    in lane-keeping) and `success` (in exit and parking), 1.0 or 0.0; with several agents, for each.
 
     Args:
         name: one of `FAMILY.tasks`.
@@ -88,12 +90,12 @@ def make_env(
     import highway_env  # noqa: F401  (registers the tasks)
 
     from pufferlib.emulation import GymnasiumPufferEnv, PettingZooPufferEnv
-    from pufferlib.registry._highway_drivers import Drivers, habits, idle
+    from pufferlib.registry._highway_env import Drivers, driver_behavior, idle
     from pufferlib.registry._pygame_close import PygameEpisodeStats, PygameMultiAgentEpisodeStats
     from pufferlib.registry._tuple_agents import TupleAgents
 
-    with warnings.catch_warnings(), habits(kwargs.get("config"), {}):
-        # A task with a newer version is still a task.
+    with warnings.catch_warnings(), driver_behavior(kwargs.get("config"), {}):
+        # Keep tasks that have a newer version.
         warnings.filterwarnings("ignore", ".*is out of date", DeprecationWarning)
         if name not in _TAKE_NO_RENDER_MODE:
             kwargs["render_mode"] = render_mode

@@ -1,6 +1,6 @@
-"""Level-based foraging: agents of different levels gather food that may take several of them.
+"""Level-based foraging: agents of different levels gather food, alone or together.
 
-Source: https://github.com/semitable/lb-foraging   Licence: MIT
+Source: https://github.com/semitable/lb-foraging   License: MIT
 Cite: Papoudakis et al. 2021, Benchmarking Multi-Agent Deep Reinforcement Learning Algorithms in
 Cooperative Tasks, arXiv:2006.07869.
 Install: make install ENV=lbforaging
@@ -15,9 +15,12 @@ package can register too, are these with `grid_observation=True`.
 """
 
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pufferlib.registry._family import Family, creator_of, lazily
+
+if TYPE_CHECKING:
+    from pufferlib.emulation import PettingZooPufferEnv
 
 FAMILY = Family(
     name="lbforaging",
@@ -37,7 +40,7 @@ __getattr__ = lazily(Policy="pufferlib.policies.by_observation:policy_of")
 
 def make_env(
     name: str = FAMILY.default, render_mode: str | None = "rgb_array", **kwargs: Any
-) -> Any:
+) -> "PettingZooPufferEnv":
     """Return the task `name`, flat, with episode statistics.
 
     At an episode's end each agent's `info` has, besides `episode_return` and `episode_length`:
@@ -53,14 +56,13 @@ def make_env(
     import gymnasium
     import lbforaging  # noqa: F401  (registers the tasks)
 
-    from pufferlib.emulation import PettingZooPufferEnv
-    from pufferlib.registry._lbforaging_episode import Foraging, ForagingEpisode
+    from pufferlib.registry._emulated import emulate_agents
+    from pufferlib.registry._lbforaging_env import Foraging, ForagingEpisode
     from pufferlib.registry._tuple_agents import TupleAgents
-    from pufferlib.wrappers import MultiAgentEpisodeStats
 
     env = Foraging(**{**gymnasium.spec(name).kwargs, **kwargs})
     agents = TupleAgents(ForagingEpisode(env, render_mode), idle=0)
-    return PettingZooPufferEnv(MultiAgentEpisodeStats(agents))
+    return emulate_agents(agents)
 
 
 env_creator = creator_of(FAMILY, make_env)

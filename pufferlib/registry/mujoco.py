@@ -1,6 +1,6 @@
 """MuJoCo locomotion and control, as Gymnasium's version 5 tasks have it.
 
-Source: https://gymnasium.farama.org/environments/mujoco/   Licence: MIT (MuJoCo: Apache-2.0)
+Source: https://gymnasium.farama.org/environments/mujoco/   License: MIT (MuJoCo: Apache-2.0)
 Cite: Todorov, Erez and Tassa 2012, MuJoCo; Towers et al. 2024, Gymnasium, arXiv:2407.17032.
 Install: make install ENV=mujoco
 Observations: Box(-inf, inf, (105,), float64) Ant, Box(-inf, inf, (17,), float64) HalfCheetah and
@@ -18,10 +18,13 @@ Deterministic under a seed.
 
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pufferlib.exceptions import ArgumentError
 from pufferlib.registry._family import Family, creator_of, lazily
+
+if TYPE_CHECKING:
+    from pufferlib.emulation import GymnasiumPufferEnv
 
 FAMILY = Family(
     name="mujoco",
@@ -46,7 +49,9 @@ FAMILY = Family(
 __getattr__ = lazily(Policy="pufferlib.models:Default")
 
 
-def make_env(name: str = FAMILY.default, render_mode: str | None = None, **kwargs: Any) -> Any:
+def make_env(
+    name: str = FAMILY.default, render_mode: str | None = None, **kwargs: Any
+) -> "GymnasiumPufferEnv":
     """Return the task `name`, flat, with episode statistics.
 
     At an episode's end `info` also has what the task reports of its last step, such as `x_position`
@@ -73,7 +78,7 @@ def make_env(name: str = FAMILY.default, render_mode: str | None = None, **kwarg
     import gymnasium
 
     from pufferlib.emulation import GymnasiumPufferEnv
-    from pufferlib.registry._mujoco_machine import mujoco
+    from pufferlib.registry._mujoco_headless import mujoco
     from pufferlib.wrappers import EpisodeStats
 
     mujoco()

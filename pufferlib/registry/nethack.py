@@ -1,6 +1,6 @@
 """NetHack, through the NetHack Learning Environment (NLE).
 
-Source: https://github.com/NetHack-LE/nle   Licence: NetHack General Public License
+Source: https://github.com/NetHack-LE/nle   License: NetHack General Public License
 Cite: Küttler et al. 2020, The NetHack Learning Environment, arXiv:2006.13760.
 Install: make install ENV=nethack
 Observations: Dict of 13 leaves, bytes when flat (17 KB): 'glyphs' Box(0, 5976, (21, 79), int16),
@@ -14,9 +14,12 @@ Deterministic under a seed through the seeding done here, except NetHackChalleng
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pufferlib.registry._family import Family, creator_of, lazily
+
+if TYPE_CHECKING:
+    from pufferlib.emulation import GymnasiumPufferEnv
 
 FAMILY = Family(
     name="nethack",
@@ -38,7 +41,7 @@ FAMILY = Family(
 )
 __getattr__ = lazily(Policy="pufferlib.policies.nethack:Policy")
 
-# Everything but 'screen_descriptions', 133 KB a step.
+# All but 'screen_descriptions', 133 KB a step.
 OBSERVATION_KEYS = (
     "glyphs",
     "chars",
@@ -54,7 +57,7 @@ OBSERVATION_KEYS = (
     "tty_colors",
     "tty_cursor",
 )
-# What a render mode draws, observed or not.
+# What render modes need, whether it is observed or not.
 DRAWN_KEYS: dict[str | None, tuple[str, ...]] = {
     "ansi": ("chars",),
     "human": ("tty_chars", "tty_colors", "tty_cursor"),
@@ -66,7 +69,7 @@ def make_env(
     observation_keys: Sequence[str] = OBSERVATION_KEYS,
     render_mode: str | None = "ansi",
     **kwargs: Any,
-) -> Any:
+) -> "GymnasiumPufferEnv":
     """Return the task `name`, flat, seeded, with episode statistics.
 
     At an episode's end `info` has, besides `episode_return` and `episode_length`: `depth` (deepest
@@ -76,7 +79,7 @@ def make_env(
     Args:
         name: one of `FAMILY.tasks`.
         observation_keys: which of NLE's observations to include; the map is drawn without them.
-        render_mode: "ansi" returns the map as text, "human" prints the terminal in colour.
+        render_mode: "ansi" returns the map as text, "human" prints the terminal in color.
         **kwargs: passed to `gymnasium.make` (`max_episode_steps`) and to NLE (`character`, as
             "mon-hum-neu-mal" or "@" for any ...).
 
@@ -88,7 +91,7 @@ def make_env(
     import nle  # noqa: F401  (registers the tasks)
 
     from pufferlib.emulation import GymnasiumPufferEnv
-    from pufferlib.registry._nethack_episode import NetHackEpisode, check_character
+    from pufferlib.registry._nethack_env import NetHackEpisode, check_character
     from pufferlib.wrappers import EpisodeStats
 
     check_character(kwargs.get("character", "@"))

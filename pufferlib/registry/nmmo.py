@@ -1,6 +1,6 @@
 """Neural MMO: many agents that forage, fight and trade in one large world.
 
-Source: https://github.com/NeuralMMO/environment   Licence: MIT
+Source: https://github.com/NeuralMMO/environment   License: MIT
 Cite: Suarez et al. 2023, Neural MMO 2.0: A Massively Multi-task Addition to Massively Multi-agent
 Learning, arXiv:2311.03736.
 Install: make install ENV=nmmo
@@ -22,13 +22,16 @@ Discrete(101)), 'Buy': Dict('MarketItem': Discrete(385)), 'Comm': Dict('Token': 
 'Target': Discrete(101)), 'GiveGold': Dict('Price': Discrete(99), 'Target': Discrete(101)), 'Move':
 Dict('Direction': Discrete(5)), 'Sell': Dict('InventoryItem': Discrete(13), 'Price': Discrete(99)),
 'Use': Dict('InventoryItem': Discrete(13))).
-Agents: 64 NMMO-Small, 128 NMMO-Medium, 1024 NMMO-Large, alike; those that die are absent.
+Agents: 64 NMMO-Small, 128 NMMO-Medium, 1024 NMMO-Large, all alike; agents that die are absent.
 Deterministic under a seed.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pufferlib.registry._family import Family, creator_of, lazily
+
+if TYPE_CHECKING:
+    from pufferlib.emulation import PettingZooPufferEnv
 
 FAMILY = Family(
     name="nmmo",
@@ -48,7 +51,7 @@ def make_env(
     num_agents: int | None = None,
     render_mode: str | None = "rgb_array",
     **settings: Any,
-) -> Any:
+) -> "PettingZooPufferEnv":
     """Return the task `name`, flat, with a row for each agent and statistics of each.
 
     A task is a size of the world, those of `nmmo.config`, with all of its game systems: NMMO-Medium
@@ -62,22 +65,21 @@ def make_env(
         num_agents: of the world; the task's own number if None.
         render_mode: "rgb_array" draws the whole map, None nothing. Drawing costs nothing until
             asked for.
-        **settings: attributes of `nmmo.config` to be set otherwise, as they are named there:
+        **settings: attributes of `nmmo.config` to change, by their names there:
             `HORIZON=256`, `NPC_N=16`, `MAP_N=8` ...
 
     Raises:
-        ArgumentError: a setting that there is not, or of another kind than its default; less than
-            one agent, or more than there are places to begin at (128 on the map of NMMO-Small).
+        ArgumentError: an unknown setting, or one of another type than its default; fewer than one
+            agent, or more than there are starting places (128 on the map of NMMO-Small).
     """
     FAMILY.check(name, render_mode)
-    from pufferlib.emulation import PettingZooPufferEnv
-    from pufferlib.registry._nmmo_world import World
-    from pufferlib.wrappers import MultiAgentEpisodeStats
+    from pufferlib.registry._emulated import emulate_agents
+    from pufferlib.registry._nmmo_env import World
 
     if num_agents is not None:
         settings["PLAYER_N"] = num_agents
     world = World(name.removeprefix("NMMO-"), settings, render_mode)
-    return PettingZooPufferEnv(MultiAgentEpisodeStats(world))
+    return emulate_agents(world)
 
 
 env_creator = creator_of(FAMILY, make_env)

@@ -1,6 +1,6 @@
 """OpenSpiel: 97 board, card, matrix and grid games for one player or more.
 
-Source: https://github.com/google-deepmind/open_spiel   Licence: Apache-2.0
+Source: https://github.com/google-deepmind/open_spiel   License: Apache-2.0
 Cite: Lanctot et al. 2019, OpenSpiel: A Framework for Reinforcement Learning in Games,
 arXiv:1908.09453.
 Install: make install ENV=open_spiel
@@ -12,14 +12,17 @@ inf, (236,), float32), Box(0, 1, (13,), int8) and Discrete(13) goofspiel; Box(-i
 float32), Box(0, 1, (20,), int8) and Discrete(20) hanabi; Box(-inf, inf, (10, 5), float32), Box(0,
 1, (3,), int8) and Discrete(3) catch; Box(-inf, inf, (5088,), float32), Box(0, 1, (52,), int8) and
 Discrete(52) hearts. 1 to 5 agents.
-Deterministic under a seed. Left out are games that are not: those that sample chance by themselves
-(negotiation, bridge_uncontested_bidding, stones_and_gems), games of mean fields, those without
-tensors, and those that need another game to be loaded.
+Deterministic under a seed. Left out: games that sample chance by themselves (negotiation,
+bridge_uncontested_bidding, stones_and_gems), mean field games, games without tensors, and games
+that need another game to be loaded.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pufferlib.registry._family import Family, creator_of, lazily
+
+if TYPE_CHECKING:
+    from pufferlib.emulation import PettingZooPufferEnv
 
 FAMILY = Family(
     name="open_spiel",
@@ -140,7 +143,7 @@ def make_env(
     name: str = FAMILY.default,
     is_information_state: bool = False,
     **parameters: Any,
-) -> Any:
+) -> "PettingZooPufferEnv":
     """Return the task `name`, flat, with statistics of each agent's episode; it renders as text.
 
     Every agent has a row on every step; where it is not its turn the mask leaves action 0 alone.
@@ -151,17 +154,17 @@ def make_env(
         name: one of `FAMILY.tasks`.
         is_information_state: observe all that the player has seen since the game began, where the
             game has such a tensor, in place of what it sees now.
-        **parameters: of the game (`players`, `board_size` ...). They are tried first in a process
-            of their own: with some the game would end this one.
+        **parameters: of the game (`players`, `board_size` ...). They are tried in a separate
+            process first, since some would crash this one.
 
     Raises:
         ArgumentError: the game cannot be loaded, or cannot begin, with these parameters.
     """
     FAMILY.check(name)
-    from pufferlib.registry._agents import emulated
-    from pufferlib.registry._open_spiel_game import SpielGame
+    from pufferlib.registry._emulated import emulate_agents
+    from pufferlib.registry._open_spiel_env import SpielGame
 
-    return emulated(SpielGame(name.partition("/")[2], is_information_state, parameters))
+    return emulate_agents(SpielGame(name.partition("/")[2], is_information_state, parameters))
 
 
 env_creator = creator_of(FAMILY, make_env)

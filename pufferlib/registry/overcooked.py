@@ -1,19 +1,22 @@
 """Overcooked: two cooks share a kitchen and serve soup; 43 kitchens of Overcooked-AI.
 
-Source: https://github.com/HumanCompatibleAI/overcooked_ai   Licence: none stated in the
+Source: https://github.com/HumanCompatibleAI/overcooked_ai   License: none stated in the
 package
 Cite: Carroll et al. 2019, On the Utility of Learning about Humans for Human-AI Coordination,
 arXiv:1910.05789.
 Install: make install ENV=overcooked
 Observations: Box(0.0, inf, (width, height, 26), float32), the lossless encoding: Box(0.0, inf, (5,
 4, 26), float32) in cramped_room, up to (14, 9, 26) in corridor. Actions: Discrete(6). 2 agents.
-Deterministic under a seed: there is no chance in it.
+Deterministic: the game has no random elements.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pufferlib.arguments import finite_number, whole_number
 from pufferlib.registry._family import Family, creator_of, lazily
+
+if TYPE_CHECKING:
+    from pufferlib.emulation import PettingZooPufferEnv
 
 FAMILY = Family(
     name="overcooked",
@@ -70,7 +73,9 @@ FAMILY = Family(
 __getattr__ = lazily(Policy="pufferlib.policies.local_grid:Policy")
 
 
-def make_env(name: str = FAMILY.default, horizon: int = 400, shaped_reward: float = 0.0) -> Any:
+def make_env(
+    name: str = FAMILY.default, horizon: int = 400, shaped_reward: float = 0.0
+) -> "PettingZooPufferEnv":
     """Return the task `name`, flat, with statistics of each agent's episode; it renders pixels.
 
     Both cooks are paid for each soup that either serves. At an episode's end an agent's info has,
@@ -79,20 +84,20 @@ def make_env(name: str = FAMILY.default, horizon: int = 400, shaped_reward: floa
     Args:
         name: one of `FAMILY.tasks`.
         horizon: steps after which an episode is truncated.
-        shaped_reward: what an agent's own useful deeds (an onion into the pot, a dish fetched, a
-            soup taken) count beside; 1 is what the authors begin training with, 0 the game's own.
+        shaped_reward: weight of rewards for an agent's own useful actions (an onion into the pot,
+            a dish fetched, a soup taken); the authors start training with 1; 0 turns them off.
 
     Raises:
-        ArgumentError: `horizon` is not a whole number, or below 1; `shaped_reward` is no finite
-            number.
+        ArgumentError: `horizon` is not a whole number, or below 1; `shaped_reward` is not a
+            finite number.
     """
     FAMILY.check(name)
     horizon = whole_number("horizon", horizon)
     shaped_reward = finite_number("shaped_reward", shaped_reward)
-    from pufferlib.registry._agents import emulated
-    from pufferlib.registry._overcooked_kitchen import Kitchen
+    from pufferlib.registry._emulated import emulate_agents
+    from pufferlib.registry._overcooked_env import Kitchen
 
-    return emulated(Kitchen(name.partition("/")[2], horizon, shaped_reward))
+    return emulate_agents(Kitchen(name.partition("/")[2], horizon, shaped_reward))
 
 
 env_creator = creator_of(FAMILY, make_env)

@@ -1,6 +1,6 @@
 """Board and card games of PettingZoo, by turns.
 
-Source: https://pettingzoo.farama.org/environments/classic/   Licence: MIT; chess needs the package
+Source: https://pettingzoo.farama.org/environments/classic/   License: MIT; chess needs the package
 chess, GPL-3
 Cite: Terry et al. 2021, PettingZoo: Gym for Multi-Agent Reinforcement Learning, arXiv:2009.14471.
 Install: make install ENV=pettingzoo_classic
@@ -16,14 +16,17 @@ observes Discrete(4) alone.
 Actions: Discrete(4672) chess, Discrete(7) connect_four, Discrete(362) go, Discrete(20) hanabi,
 Discrete(4) leduc_holdem and texas_holdem, Discrete(3) rps, Discrete(5) texas_holdem_no_limit,
 Discrete(9) tictactoe. 2 agents, hanabi up to 5.
-Deterministic under a seed, hanabi through the seeding done here.
+Deterministic under a seed; hanabi is seeded here.
 """
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pufferlib.exceptions import ArgumentError
 from pufferlib.registry._family import Family, creator_of, lazily
+
+if TYPE_CHECKING:
+    from pufferlib.emulation import PettingZooPufferEnv
 
 FAMILY = Family(
     name="pettingzoo_classic",
@@ -51,7 +54,9 @@ _WRITTEN = "chess_v6"
 _RESEEDED = "hanabi_v5"  # draws from the system's entropy on every reset without a seed
 
 
-def make_env(name: str = FAMILY.default, render_mode: str | None = None, **kwargs: Any) -> Any:
+def make_env(
+    name: str = FAMILY.default, render_mode: str | None = None, **kwargs: Any
+) -> "PettingZooPufferEnv":
     """Return the task `name`, flat, with statistics of each agent's episode.
 
     Every agent has a row on every step; where it is not its turn the mask leaves action 0 alone.
@@ -60,26 +65,27 @@ def make_env(name: str = FAMILY.default, render_mode: str | None = None, **kwarg
 
     Args:
         name: one of `FAMILY.tasks`.
-        render_mode: "rgb_array" or "human"; both need pygame. Of chess "ansi", its board as text.
-            None draws nothing.
-        **kwargs: passed to `pettingzoo.make` (`board_size`, `players` ...). Games of go with
-            different board sizes disturb each other in one process.
+        render_mode: "rgb_array" or "human"; both need pygame. Chess also takes "ansi", the board
+            as text. None draws nothing.
+        **kwargs: passed to `pettingzoo.make` (`board_size`, `players` ...). Go games of
+            different board sizes must not share a process.
 
     Raises:
         ArgumentError: there is no such render mode.
     """
     FAMILY.check(name, render_mode)
     if render_mode == "ansi" and name != _WRITTEN:
-        raise ArgumentError(f"render_mode='ansi' is of {_WRITTEN} alone; got it for {name}.")
+        raise ArgumentError(
+            f"render_mode='ansi' is available for {_WRITTEN} only; got it for {name}."
+        )
     import pettingzoo
 
-    from pufferlib.registry._agents import emulated
-    from pufferlib.registry._pygame_close import PygameMultiAgentEpisodeStats
+    from pufferlib.registry._emulated import emulate_agents
     from pufferlib.wrappers import Turns
     from pufferlib.wrappers.silencing import silent
 
     if name == _RESEEDED:
-        # Shimmy imports what is installed: gym, which talks, and dm_control, which wants a display.
+        # Shimmy imports gym, which prints, and dm_control, which needs a display, if installed.
         with silent(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*DISPLAY environment variable is missing")
             import shimmy  # noqa: F401
@@ -89,7 +95,7 @@ def make_env(name: str = FAMILY.default, render_mode: str | None = None, **kwarg
         env = pettingzoo.make(kind, f"classic/{name}", render_mode=render_mode, **kwargs)
     if kind == "aec":
         env = Turns(env, is_reseeded=name == _RESEEDED)
-    return emulated(env, PygameMultiAgentEpisodeStats)
+    return emulate_agents(env)
 
 
 env_creator = creator_of(FAMILY, make_env)

@@ -1,23 +1,26 @@
-"""Pokemon Red, on an emulated Game Boy (PyBoy), from a ROM of the user's own.
+"""Pokemon Red on an emulated Game Boy (PyBoy); you provide the ROM.
 
-Source: https://github.com/Baekalfen/PyBoy   Licence: LGPL-3.0 (PyBoy); the game is proprietary and
+Source: https://github.com/Baekalfen/PyBoy   License: LGPL-3.0 (PyBoy); the game is proprietary and
 not included
 Cite: rewards and observations after Whidden, https://github.com/PWhiddy/PokemonRedExperiments;
 memory addresses from the disassembly, https://github.com/pret/pokered.
 Install: make install ENV=pokemon_red, and give a ROM: `make_env(rom=...)` or the environment
 variable PUFFERLIB_POKEMON_RED_ROM.
-Observations: Box(0, 255, (3, 72, 80), uint8), the last three frames in grey, oldest first. Actions:
+Observations: Box(0, 255, (3, 72, 80), uint8), the last three frames in gray, oldest first. Actions:
 Discrete(7): down, left, right, up, a, b, start. One agent.
 Deterministic, with or without a seed: chance comes from when buttons are pressed.
 """
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pufferlib.arguments import whole_number
 from pufferlib.exceptions import ArgumentError
 from pufferlib.registry._family import Family, creator_of, lazily
+
+if TYPE_CHECKING:
+    from pufferlib.emulation import GymnasiumPufferEnv
 
 FAMILY = Family(
     name="pokemon_red",
@@ -45,7 +48,7 @@ def make_env(
     level_reward: float = 1.0,
     tile_reward: float = 0.02,
     render_mode: str | None = "rgb_array",
-) -> Any:
+) -> "GymnasiumPufferEnv":
     """Return the task `name`, flat, with episode statistics.
 
     A reward is for what was never reached before in the episode: a badge, an event of the story, a
@@ -54,8 +57,8 @@ def make_env(
     An episode has no end but `max_steps`, a truncation. `info` then has, besides `episode_return`
     and `episode_length`: `badges`, `events`, `levels`, `tiles`, how many were reached.
 
-    HomebrewWalk-v0 plays a little game of our own in the same way, which needs no ROM: the arrows
-    walk, and A is an event.
+    HomebrewWalk-v0 plays a small bundled game in the same way and needs no ROM: the arrows walk,
+    and A is an event.
 
     Args:
         name: one of `FAMILY.tasks`.
@@ -63,7 +66,7 @@ def make_env(
         state: a file that PyBoy's `save_state` wrote, where each episode begins; power-on if None,
             which is some hundred button presses before the game proper.
         max_steps: actions of an episode.
-        frames_per_action: of 60 in a second, at least 9; a button is held for 8 of them.
+        frames_per_action: of 60 in a second, at least 9; a button is pressed for 8 of them.
         badge_reward: for each badge.
         event_reward: for each flag of the story.
         level_reward: for each level.
@@ -71,8 +74,8 @@ def make_env(
         render_mode: "rgb_array" or None.
 
     Raises:
-        ArgumentError: there is no such ROM or state, the ROM is of another game or broken, the
-            state is none, or a number is out of its range.
+        ArgumentError: the ROM or state does not exist or is invalid, the ROM is of another game, or
+            a number is out of range.
     """
     FAMILY.check(name, render_mode)
     max_steps = whole_number("max_steps", max_steps)
@@ -84,7 +87,7 @@ def make_env(
         )
     cartridge = _homebrew(rom) if name == "HomebrewWalk-v0" else _pokemon_red(rom)
     from pufferlib.emulation import GymnasiumPufferEnv
-    from pufferlib.registry._pokemon_red_game import GameBoyQuest
+    from pufferlib.registry._pokemon_red_env import GameBoyQuest
     from pufferlib.wrappers import EpisodeStats
 
     game = GameBoyQuest(
@@ -101,7 +104,7 @@ def make_env(
 def _homebrew(rom: str | os.PathLike[str] | None) -> bytes:
     if rom is not None:
         raise ArgumentError("HomebrewWalk-v0 brings its own ROM. Leave out rom.")
-    from pufferlib.registry._gameboy_rom import walk_rom
+    from pufferlib.registry._pokemon_red_rom import walk_rom
 
     return walk_rom()
 

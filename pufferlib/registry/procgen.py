@@ -1,6 +1,6 @@
-"""Procgen: sixteen games whose levels are generated, to measure generalisation.
+"""Procgen: sixteen games whose levels are generated, to measure generalization.
 
-Source: https://github.com/openai/procgen   Licence: MIT
+Source: https://github.com/openai/procgen   License: MIT
 Cite: Cobbe et al. 2020, Leveraging Procedural Generation to Benchmark Reinforcement Learning,
 arXiv:1912.01588.
 Install: make install ENV=procgen
@@ -8,11 +8,15 @@ Observations: Box(0, 255, (64, 64, 3), uint8). Actions: Discrete(15). One agent.
 Deterministic under a seed: it draws the sequence of levels.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pufferlib.arguments import whole_number
 from pufferlib.exceptions import ArgumentError, suggestion
 from pufferlib.registry._family import Family, creator_of, lazily
+
+if TYPE_CHECKING:
+    from pufferlib.emulation import GymnasiumPufferEnv
+    from pufferlib.environment import PufferEnv
 
 FAMILY = Family(
     name="procgen",
@@ -92,19 +96,19 @@ def make_env(
     distribution_mode: str = "hard",
     render_mode: str | None = None,
     **kwargs: Any,
-) -> Any:
+) -> "GymnasiumPufferEnv | PufferEnv":
     """Return the task `name`, flat, with episode statistics; or many games of it as one.
 
     At an episode's end `info` has, besides `episode_return` and `episode_length`: `solved`, 1.0 if
     the level was completed, and `level`, its seed.
 
-    The games cut an episode off after 500 to 6,000 steps; that is a truncation here. They begin the
-    next level in the same step, so that the last observation of an episode is not to be had: the
-    one before it stands for it.
+    The games end an episode after 500 to 6,000 steps; that is a truncation here. They start the
+    next level in the same step, so the last observation of an episode is not available and the one
+    before it is used.
 
-    With `num_envs` it is a native environment: that many games, each a row, which one call to C++
-    steps in this process. Each draws its levels by a generator of its own, from the one seed. That
-    is worth while where a step is short: docs/benchmarks.md has games for and against it.
+    With `num_envs` it is a native environment: that many games, one per row, stepped in this
+    process by one call to C++. Each game has its own generator of levels, seeded from the one seed.
+    It pays off where a step is short, see docs/benchmarks.md.
 
     Args:
         name: one of `FAMILY.tasks`.
@@ -119,8 +123,8 @@ def make_env(
         **kwargs: passed to `ProcgenGym3Env` (`use_backgrounds`, `use_sequential_levels` ...).
 
     Raises:
-        ArgumentError: a mode that the game does not have, a number out of its range, an option that
-            there is not, or arguments that do not go together.
+        ArgumentError: a mode that the game does not have, a number out of range, an unknown option,
+            or arguments that exclude each other.
     """
     FAMILY.check(name, render_mode)
     num_levels = whole_number("num_levels", num_levels, 0, _LARGEST)
@@ -144,7 +148,7 @@ def make_env(
             f"render_mode must be None with num_envs; got render_mode={render_mode!r}, "
             f"num_envs={num_envs}."
         )
-    from pufferlib.registry._procgen_games import ProcgenGame, ProcgenGames, game_options
+    from pufferlib.registry._procgen_env import ProcgenGame, ProcgenGames, game_options
 
     levels = {"num_levels": num_levels, "start_level": start_level}
     options = game_options(
@@ -162,7 +166,7 @@ def make_env(
 
 
 def _checked_options(options: dict[str, Any]) -> dict[str, Any]:
-    """Return options of `ProcgenGym3Env`, without what it does not take: it ends the process."""
+    """Return options of `ProcgenGym3Env`; raise for unknown ones, which would end the process."""
     for option in options:
         if option not in _OPTIONS:
             raise ArgumentError(

@@ -1,6 +1,6 @@
 """SISL: walkers that carry a load together, pursuers that surround evaders.
 
-Source: https://pettingzoo.farama.org/environments/sisl/   Licence: MIT
+Source: https://pettingzoo.farama.org/environments/sisl/   License: MIT
 Cite: Gupta, Egorov and Kochenderfer 2017, Cooperative Multi-Agent Control Using Deep Reinforcement
 Learning.
 Install: make install ENV=sisl
@@ -11,9 +11,12 @@ Deterministic under a seed.
 """
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pufferlib.registry._family import Family, creator_of, lazily
+
+if TYPE_CHECKING:
+    from pufferlib.emulation import PettingZooPufferEnv
 
 FAMILY = Family(
     name="sisl",
@@ -29,7 +32,7 @@ __getattr__ = lazily(Policy="pufferlib.policies.local_grid:policy")
 
 def make_env(
     name: str = FAMILY.default, render_mode: str | None = "rgb_array", **kwargs: Any
-) -> Any:
+) -> "PettingZooPufferEnv":
     """Return the task `name`, flat, with statistics of each agent's episode.
 
     At the end of an agent's episode its info has `episode_return` and `episode_length`.
@@ -45,15 +48,14 @@ def make_env(
     FAMILY.check(name, render_mode)
     import pettingzoo
 
-    from pufferlib.registry._agents import emulated
-    from pufferlib.registry._pygame_close import PygameMultiAgentEpisodeStats
-    from pufferlib.registry._sisl_episode import SislEpisode
+    from pufferlib.registry._emulated import emulate_agents
+    from pufferlib.registry._sisl_env import SislEpisode
 
     with warnings.catch_warnings():
         # Of Box2D's binding; where warnings are errors, the import would end the process.
         warnings.filterwarnings("ignore", "builtin type [sS]wig", DeprecationWarning)
         env = pettingzoo.make("parallel", f"sisl/{name}", render_mode=render_mode, **kwargs)
-    return emulated(SislEpisode(env), PygameMultiAgentEpisodeStats)
+    return emulate_agents(SislEpisode(env))
 
 
 env_creator = creator_of(FAMILY, make_env)

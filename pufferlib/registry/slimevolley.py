@@ -1,20 +1,23 @@
 """Slime Volleyball, against the small recurrent network of its author.
 
-Source: https://github.com/hardmaru/slimevolleygym   Licence: Apache-2.0
+Source: https://github.com/hardmaru/slimevolleygym   License: Apache-2.0
 Cite: Ha 2020, Slime Volleyball Gym Environment.
 Install: make install ENV=slimevolley
 Observations: Box(-3.4028235e+38, 3.4028235e+38, (12,), float32), where both players and the ball
 are and how they move; Box(0, 255, (84, 168, 3), uint8) in the tasks of pixels. Actions:
 MultiBinary(3), forward, backward, jump; Discrete(6) in the tasks named NoFrameskip. One agent, on
 the right.
-Deterministic under a seed; the opponent's memory is cleared at each reset, which the package leaves
-as it was.
+Deterministic under a seed: the opponent's memory is cleared at each reset, which the package does
+not do.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pufferlib.arguments import whole_number
 from pufferlib.registry._family import Family, creator_of, lazily
+
+if TYPE_CHECKING:
+    from pufferlib.emulation import GymnasiumPufferEnv
 
 FAMILY = Family(
     name="slimevolley",
@@ -35,12 +38,12 @@ __getattr__ = lazily(Policy="pufferlib.policies.by_observation:policy_of")
 
 def make_env(
     name: str = FAMILY.default, max_steps: int = 3000, render_mode: str | None = "rgb_array"
-) -> Any:
+) -> "GymnasiumPufferEnv":
     """Return the task `name`, flat, with episode statistics.
 
-    A point won is +1, one lost -1; who has lost five has lost the game. At its end `info` has,
-    besides `episode_return` and `episode_length`: `lives` and `opponent_lives`, points that each
-    has left to lose.
+    A point won is +1, one lost -1; a game ends when a player has lost five. At its end `info` has,
+    besides `episode_return` and `episode_length`: `lives` and `opponent_lives`, the points that
+    each player has left.
 
     Args:
         name: one of `FAMILY.tasks`; Survival adds 0.01 in each step.
@@ -53,7 +56,7 @@ def make_env(
     FAMILY.check(name, render_mode)
     max_steps = whole_number("max_steps", max_steps)
     from pufferlib.emulation import GymnasiumPufferEnv
-    from pufferlib.registry._slimevolley_game import SlimeGame
+    from pufferlib.registry._slimevolley_env import SlimeGame
     from pufferlib.wrappers import EpisodeStats
 
     game = SlimeGame(

@@ -1,6 +1,6 @@
-"""Stable Retro: games of old consoles, of which one is free and comes with it.
+"""Stable Retro: games of old consoles; one free game is included.
 
-Source: https://stable-retro.farama.org   Licence: MIT (its emulators: GPL-2; Genesis Plus GX and
+Source: https://stable-retro.farama.org   License: MIT (its emulators: GPL-2; Genesis Plus GX and
 Snes9x forbid commercial use)
 Cite: Nichol et al. 2018, Gotta Learn Fast, arXiv:1804.03720; Poliquin 2025, Stable Retro.
 Install: make install ENV=stable_retro
@@ -13,10 +13,13 @@ own: `python -m stable_retro.import DIRECTORY` takes those it recognizes, and th
 with backend Multiprocessing and one environment for each worker.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pufferlib.arguments import whole_number
 from pufferlib.registry._family import Family, creator_of, lazily
+
+if TYPE_CHECKING:
+    from pufferlib.emulation import GymnasiumPufferEnv
 
 FAMILY = Family(
     name="stable_retro",
@@ -39,16 +42,16 @@ def make_env(
     max_episode_steps: int | None = 4_500,
     render_mode: str | None = "rgb_array",
     **kwargs: Any,
-) -> Any:
+) -> "GymnasiumPufferEnv":
     """Return the task `name`, flat, with episode statistics.
 
     At an episode's end `info` also has the game's own variables (`score`, `lives` ...).
 
     Args:
         name: one of `FAMILY.tasks`.
-        game: that you have imported, in place of `name`.
+        game: a game that you have imported, in place of `name`.
         frame_skip: how many frames, of 60 in a second, an action lasts; rewards are added up.
-        shrink: so many pixels by so many become one, their mean; must divide the game's size.
+        shrink: replace each square of this many pixels a side by its mean; must divide the size.
         gray: one channel of brightness in place of three.
         frame_stack: how many frames, the newest last, are in the channels of an observation.
         max_episode_steps: truncates; None: only the game ends an episode.
@@ -57,7 +60,7 @@ def make_env(
 
     Raises:
         UnknownNameError: Stable Retro knows no such `game`.
-        NotInstalledError: it knows it, and you have not imported its file.
+        NotInstalledError: you have not imported the game's file.
         ArgumentError: the game has no such state, scenario or info, the pictures cannot be
             preprocessed so, or this process has an environment already.
     """
@@ -69,7 +72,7 @@ def make_env(
     from pufferlib.emulation import GymnasiumPufferEnv
     from pufferlib.registry._closing import closed_if_refused
     from pufferlib.registry._images import preprocessed
-    from pufferlib.registry._stable_retro_game import Skip, made
+    from pufferlib.registry._stable_retro_env import Skip, made
     from pufferlib.wrappers import EpisodeStats
 
     bare = made(game or name, render_mode=render_mode, **kwargs)

@@ -1,6 +1,6 @@
-"""ViZDoom: Doom from what is on the screen; its scenarios, and the maps of Freedoom.
+"""ViZDoom: Doom played from pixels; its scenarios, and the maps of Freedoom.
 
-Source: https://vizdoom.farama.org   Licence: MIT (the engine: GPL-2, Freedoom's maps: BSD)
+Source: https://vizdoom.farama.org   License: MIT (the engine: GPL-2, Freedoom's maps: BSD)
 Cite: Kempka et al. 2016, ViZDoom: A Doom-based AI Research Platform, arXiv:1605.02097.
 Install: make install ENV=vizdoom
 Observations: Dict('gamevariables': Box(-3.4028235e+38, 3.4028235e+38, (1,), float32), 'screen':
@@ -11,15 +11,18 @@ buttons in the tasks so named and in Freedoom, MultiBinary(5) MyWayHome-MultiBin
 Freedoom, Deathmatch Dict('binary': Discrete(18), 'continuous': Box(-3.4028235e+38, 3.4028235e+38,
 (3,), float32)). One agent.
 Deterministic under a seed.
-Each environment is a process of its own. Left out: the maps of Doom and Doom 2, whose files you
+Each environment is a separate process. Left out: the maps of Doom and Doom 2, whose files you
 have to own.
 """
 
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pufferlib.arguments import whole_number
 from pufferlib.registry._family import Family, creator_of, lazily
+
+if TYPE_CHECKING:
+    from pufferlib.emulation import GymnasiumPufferEnv
 
 FAMILY = Family(
     name="vizdoom",
@@ -78,7 +81,7 @@ def make_env(
     frame_stack: int = 1,
     render_mode: str | None = "rgb_array",
     **kwargs: Any,
-) -> Any:
+) -> "GymnasiumPufferEnv":
     """Return the task `name`, flat, with episode statistics.
 
     At an episode's end `info` has, besides `episode_return` and `episode_length`, the scenario's
@@ -88,7 +91,7 @@ def make_env(
         name: one of `FAMILY.tasks`.
         frame_skip: how many tics, of 35 in a second, an action lasts.
         resolution: that the game is drawn in, one of `vizdoom.ScreenResolution` without "RES_".
-        shrink: so many pixels by so many of it become one, their mean.
+        shrink: replace each square of this many pixels a side by its mean.
         gray: one channel of brightness in place of three.
         frame_stack: how many screens, the newest last, are in the channels of an observation.
         render_mode: "rgb_array", the game as it is drawn, or "human"; the first needs no display.
@@ -110,7 +113,7 @@ def make_env(
     from pufferlib.registry._closing import closed_if_refused
     from pufferlib.registry._images import preprocessed
     from pufferlib.registry._pygame_close import PygameEpisodeStats
-    from pufferlib.registry._vizdoom_game import DoomGame, resolution_of, settings_of
+    from pufferlib.registry._vizdoom_env import DoomGame, resolution_of, settings_of
 
     env: Any = gymnasium.make(
         name,

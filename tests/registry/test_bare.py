@@ -60,10 +60,10 @@ def test_a_game_of_nethack_plays_as_the_packages_own(task):
 
 
 def family_of(task):
-    module, _ = registry.resolve(task)
-    for name in module.FAMILY.imports:
+    family = registry.resolve(task).family
+    for name in family.imports:
         pytest.importorskip(name)
-    return module
+    return registry.load(family.name)
 
 
 def own(task, **kwargs):

@@ -33,9 +33,10 @@ def test_brightness_is_the_rounded_weighted_sum():
 )
 def test_a_pixel_is_the_mean_over_the_area_it_covers(size, target):
     plane = np.random.default_rng(0).integers(0, 256, size).astype(np.uint8)
-    # Each old pixel as a block of new pixels' number of cells, so that a mean is over whole cells.
-    cells = plane.repeat(target[0], 0).repeat(target[1], 1).astype(np.int64)
-    means = cells.reshape(target[0], size[0], target[1], size[1]).mean((1, 3))
+    # Each old pixel as new pixels' number of cells, so that a mean is over whole cells; the rows
+    # first, then the columns.
+    rows = plane.repeat(target[0], 0).reshape(target[0], *size).mean(1)
+    means = rows.repeat(target[1], 1).reshape(target[0], target[1], size[1]).mean(2)
     assert np.abs(AreaMean(size, target)(plane[None])[0] - means).max() <= 0.5 + 1e-4
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from pufferlib.exceptions import ArgumentError, CallOrderError
 from pufferlib.registry import dm_control
-from pufferlib.registry._mujoco_machine import mujoco
+from pufferlib.registry._mujoco_headless import mujoco
 
 mujoco()  # chooses what draws, before dm_control does
 from dm_control import manipulation, suite  # noqa: E402
@@ -51,8 +51,9 @@ def test_the_time_limit_truncates_and_reports():
     assert info["episode_length"] == 3
 
 
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("task", ["RodentTwoTouch", "RodentMazeForage"])
+@pytest.mark.parametrize(
+    "task", ["RodentTwoTouch", pytest.param("RodentMazeForage", marks=pytest.mark.long)]
+)
 def test_a_seed_draws_mazes_and_what_is_to_be_touched(task):
     def played():
         np.random.seed()
@@ -69,7 +70,6 @@ def test_a_seed_draws_mazes_and_what_is_to_be_touched(task):
     np.testing.assert_array_equal(played(), played())
 
 
-@pytest.mark.timeout(300)
 def test_locomotion_and_manipulation_observe_what_they_should():
     env = dm_control.make_env("dm_control/CmuHumanoidGoToTarget-v0")
     observation, _ = env.env.reset(seed=0)
@@ -85,9 +85,8 @@ def test_arguments_that_a_task_does_not_take_are_refused():
         dm_control.make_env("dm_control/reach_site_features-v0", time_limit=3)
 
 
-@pytest.mark.timeout(90)
 def test_it_renders_without_a_display_and_warns_of_nothing():
-    # Of a fresh process: what other tests leave to the garbage collector may speak meanwhile.
+    # Of a fresh process: what other tests leave to the garbage collector may print in the meantime.
     script = """
 from pufferlib.registry import dm_control
 env = dm_control.make_env(width=64, height=48)
@@ -95,10 +94,10 @@ env.reset(seed=0)
 print(env.render().shape, env.render().std() > 1)
 env.close()
 """
-    told = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=80
+    reported = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=240
     )
-    assert (told.stdout, told.stderr) == ("(48, 64, 3) True\n", "")
+    assert (reported.stdout, reported.stderr) == ("(48, 64, 3) True\n", "")
 
 
 @pytest.mark.parametrize(

@@ -45,8 +45,8 @@ def made(is_fall=True):
 def test_a_discount_of_zero_terminates_and_another_truncates(is_fall):
     env = made(is_fall)
     env.reset(seed=0)
-    told = [env.step(0)[1:4] for _ in range(3)]
-    assert told == [(0.5, False, False)] * 2 + [(1.5, is_fall, not is_fall)]
+    reported = [env.step(0)[1:4] for _ in range(3)]
+    assert reported == [(0.5, False, False)] * 2 + [(1.5, is_fall, not is_fall)]
 
 
 def test_what_was_observed_stays():
@@ -58,7 +58,7 @@ def test_what_was_observed_stays():
     assert second.tolist() == [4, 1]
 
 
-def test_a_seed_builds_anew_and_no_seed_goes_on():
+def test_a_seed_builds_again_and_no_seed_goes_on():
     env = made()
     before = env.dm_env
     assert env.reset()[0][0] == -1

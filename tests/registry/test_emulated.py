@@ -15,7 +15,7 @@ from pufferlib import registry
 from pufferlib.emulation import GymnasiumPufferEnv, PettingZooPufferEnv
 from pufferlib.environment import PufferEnv
 
-FAMILIES = [registry.load(name) for name in registry.families()]
+FAMILIES = [registry.load(name) for name in registry.builtin_families()]
 TASKS = [
     pytest.param(module, task, id=task) for module in FAMILIES for task in module.FAMILY.samples
 ]
@@ -40,7 +40,7 @@ OURS = {
 
 @pytest.mark.parametrize("is_recorded", [False, True], ids=["two instances", "recorded"])
 @pytest.mark.parametrize("make", OURS.values(), ids=OURS)
-def test_the_comparison_holds_for_environments_told_by_hand(make, is_recorded):
+def test_the_comparison_holds_for_environments_reported_by_hand(make, is_recorded):
     assert_plays_as_inside(make, is_recorded)
 
 
@@ -64,7 +64,7 @@ def assert_plays_as_inside(creator, is_recorded):
 
 
 def structured(action, space):
-    """Return a flat action in the structure of `space`, by a way of its own."""
+    """Return a flat action in the structure of `space`, in another way."""
     columns = iter(np.ravel(action).tolist())
     return take(columns, space)
 

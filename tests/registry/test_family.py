@@ -1,4 +1,4 @@
-"""What a family needs, beside what its extra installs and what is there to import."""
+"""The needs of a family, compared with what its extra installs."""
 
 import re
 import sys
@@ -10,12 +10,12 @@ import pytest
 
 import pufferlib
 from pufferlib import registry
-from pufferlib.cli.install import distribution_name
+from pufferlib.installation import distribution_name
 from pufferlib.registry import Family
 
 PROJECT = tomllib.loads((Path(pufferlib.__file__).parents[1] / "pyproject.toml").read_text())
 PROJECT = PROJECT["project"]
-FAMILIES = [registry.load(name).FAMILY for name in registry.families()]
+FAMILIES = [registry.load(name).FAMILY for name in registry.builtin_families()]
 BROUGHT_BY = packages_distributions()
 IMPORTS = [pytest.param(f, name, id=f"{f.name}: {name}") for f in FAMILIES for name in f.imports]
 # What an extra brings for pip to build other packages with, or for an environment to do more.

@@ -79,7 +79,7 @@ def test_a_seed_gives_its_game_and_the_next_one(task):
         assert not np.array_equal(first, play(env, 2))
 
 
-def test_a_win_terminates_and_is_told():
+def test_a_win_terminates_and_is_reported():
     env = griddly.make_env("GDY-Bait-v0")
     env.reset(seed=0)
     random = np.random.default_rng(0)  # reaches the goal by chance
@@ -125,7 +125,7 @@ def test_the_policy_takes_planes_for_planes_however_small_the_level():
     assert griddly.Policy(env).cells(torch.tensor(grid)[None]).shape[2:] == (5, 6)
 
 
-def test_the_level_is_drawn_in_colours():
+def test_the_level_is_drawn_in_colors():
     env = griddly.make_env()
     env.reset(seed=0)
     picture = env.render()

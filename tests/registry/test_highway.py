@@ -7,7 +7,7 @@ import pytest
 from highway_env.vehicle.behavior import IDMVehicle, LinearVehicle
 
 from pufferlib.registry import highway
-from pufferlib.registry._highway_drivers import idle
+from pufferlib.registry._highway_env import idle
 
 IDLE = 1
 FEW = {"vehicles_count": 3, "duration": 3, "simulation_frequency": 5}
@@ -32,7 +32,7 @@ def test_an_intersection_does_not_change_the_drivers_of_others():
     assert after == before
 
 
-def test_drivers_of_another_class_have_the_habits_of_an_intersection_there_alone(monkeypatch):
+def test_driver_behavior_of_an_intersection_does_not_leak_to_other_environments(monkeypatch):
     names = ("DISTANCE_WANTED", "COMFORT_ACC_MAX", "COMFORT_ACC_MIN")
     kind = "highway_env.vehicle.behavior.LinearVehicle"
     options = {"config": {"other_vehicles_type": kind, "initial_vehicle_count": 3}}
@@ -96,15 +96,15 @@ def test_two_cars_have_their_own_rewards_and_ends(name):
 
 @pytest.mark.parametrize("name", ["intersection-multi-agent-v0", "intersection-multi-agent-v2"])
 @pytest.mark.parametrize("number", [0, 1])
-def test_a_crash_is_told_to_the_car_that_had_it(name, number):
+def test_a_crash_is_reported_to_the_car_that_had_it(name, number):
     env = highway.make_env(name, config={"initial_vehicle_count": 1, "duration": 2})
     env.reset(seed=0)
     env.unwrapped.controlled_vehicles[number].crashed = True
-    told = {}
+    reported = {}
     while env.agents:
         infos = env.step(dict.fromkeys(env.agents, IDLE))[-1]
-        told |= {agent: info["crashed"] for agent, info in infos.items() if "crashed" in info}
-    assert told == {"agent_0": float(number == 0), "agent_1": float(number == 1)}
+        reported |= {agent: info["crashed"] for agent, info in infos.items() if "crashed" in info}
+    assert reported == {"agent_0": float(number == 0), "agent_1": float(number == 1)}
 
 
 @pytest.mark.parametrize(

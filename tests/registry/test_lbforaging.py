@@ -1,4 +1,4 @@
-"""Foraging: two ends told apart, episodes that forget, agents that are equal."""
+"""Foraging: two ends reported apart, episodes that forget, agents that are equal."""
 
 import functools
 
@@ -52,7 +52,7 @@ def test_the_last_food_terminates():
 
 
 def test_an_episode_forgets_where_agents_stood():
-    name = "Foraging-5x5-9p-1f-v3"  # crowded: where nobody stands is soon the question
+    name = "Foraging-5x5-9p-1f-v3"  # crowded: where no one stands is soon the question
     env, other = lbforaging.make_env(name), lbforaging.make_env(name)
     for seed in range(20):
         env.reset(seed=seed + 100)

@@ -116,7 +116,7 @@ def test_many_games_play_as_one_does(name, kwargs, steps, least):
             masks = many.observation_layout.unflatten(expected)["action_mask"]
             actions = legal_actions(masks, random)
             infos = many.step(actions)[4]
-            told = []
+            reported = []
             for game, one in enumerate(ones):
                 expected[game], reward, terminated, truncated, info = one.step(actions[game])
                 assert many.rewards[game] == np.float32(reward)
@@ -124,9 +124,9 @@ def test_many_games_play_as_one_does(name, kwargs, steps, least):
                 if terminated or truncated:
                     np.testing.assert_array_equal(many.final_observations[game], expected[game])
                     expected[game] = one.reset()[0]
-                    told.append(info)
+                    reported.append(info)
             np.testing.assert_array_equal(many.observations, expected)
-            assert infos == told
+            assert infos == reported
             assert many.masks.all()
             ends += many.terminals.sum(), many.truncations.sum()
     assert (ends >= least).all()
@@ -151,7 +151,6 @@ def test_a_loss_in_the_last_step_allowed_is_no_truncation(num_envs):
     assert end_of_doing_nothing(length - 1) == (length - 1, False)
 
 
-@pytest.mark.timeout(60)
 def test_many_games_keep_the_contract():
     check_env(partial(microrts.make_env, RUSH, num_envs=3, max_steps=70))
 
@@ -211,7 +210,6 @@ def test_fewer_than_one_game_is_refused(num_envs):
         microrts.make_env(num_envs=num_envs)
 
 
-@pytest.mark.timeout(60)
 def test_java_started_before_a_fork_is_an_error_and_no_hang():
     script = """
 import multiprocessing, sys
@@ -231,14 +229,13 @@ process.join(30)
 print("exit", process.exitcode)
 """
     run = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=True
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=240, check=True
     )
     assert "CallOrderError A MicroRTS environment was made in the parent" in run.stdout
     assert "exit 3" in run.stdout
     assert run.stderr == ""  # of Java and its libraries neither
 
 
-@pytest.mark.timeout(60)
 def test_a_forked_child_that_collects_its_garbage_waits_for_no_java():
     script = """
 import gc, multiprocessing
@@ -259,6 +256,6 @@ process.kill()
 env.close()
 """
     run = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=True
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=240, check=True
     )
     assert run.stdout == "exit 0\n"

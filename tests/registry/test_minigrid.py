@@ -1,4 +1,4 @@
-"""MiniGrid: missions bounded or left out, success told from failure, no chatter."""
+"""MiniGrid: missions bounded or left out, success reported from failure, no chatter."""
 
 import functools
 import subprocess
@@ -66,11 +66,11 @@ def test_the_mission_is_read_as_it_stands():
 
 
 def test_the_longest_mission_fits():
-    colour, kind = longest(constants.COLOR_NAMES), longest(verifier.OBJ_TYPES)
-    assert (colour, kind) == (6, 4)  # purple or yellow; ball or door
+    color, kind = longest(constants.COLOR_NAMES), longest(verifier.OBJ_TYPES)
+    assert (color, kind) == (6, 4)  # purple or yellow; ball or door
     assert verifier.LOC_NAMES == ["left", "right", "front", "behind"]
     place = longest(["on your left", "on your right", "in front of you", "behind you"])
-    thing = len("the ") + colour + 1 + kind + 1 + place
+    thing = len("the ") + color + 1 + kind + 1 + place
     put = len("put ") + thing + len(" next to ") + thing
     clause = put + len(" and ") + put
     assert clause + len(" after you ") + clause == minigrid.MISSION_LENGTH
@@ -99,7 +99,7 @@ def test_a_mission_that_is_drawn_again_is_not_printed(capfd):
 def test_the_policy_embeds_cells_however_few_are_seen():
     env = minigrid.make_env("MiniGrid-Empty-5x5-v0", agent_view_size=3)
     cells = minigrid.Policy(env).cells
-    image = torch.zeros(1, 3, 3, 3, dtype=torch.uint8)  # column, row; object, colour, state
+    image = torch.zeros(1, 3, 3, 3, dtype=torch.uint8)  # column, row; object, color, state
     other = image.clone()
     other[0, 2, 1] = torch.tensor([4, 3, 2])  # a locked door, minigrid.core.constants
     changed = (cells(image) != cells(other)).any(1)[0]

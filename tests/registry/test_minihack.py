@@ -1,4 +1,4 @@
-"""MiniHack: every task is listed, seeds reach the rooms, success is told."""
+"""MiniHack: every task is listed, seeds reach the rooms, success is reported."""
 
 import gymnasium
 import numpy as np

@@ -25,12 +25,12 @@ def test_a_task_plays_as_the_bare_one(name):
     np.testing.assert_array_equal(env.reset(seed=5)[0], bare.reset(seed=5)[0])
     actions = np.random.default_rng(1).uniform(-0.4, 0.4, (20, *bare.action_space.shape))
     for action in actions.astype(np.float32):
-        observation, *told, _ = env.step(action)
-        expected, *expected_told, _ = bare.step(action)
+        observation, *reported, _ = env.step(action)
+        expected, *expected_reported, _ = bare.step(action)
         np.testing.assert_array_equal(observation, expected)
         assert observation.dtype == np.float64
-        assert told == expected_told
-        if told[1]:
+        assert reported == expected_reported
+        if reported[1]:
             break
 
 

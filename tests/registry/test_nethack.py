@@ -43,7 +43,7 @@ def test_one_instance_seeded_again_plays_again():
     np.testing.assert_array_equal(screens(7, env=env), screens(7, env=env))
 
 
-def test_the_last_screen_of_a_game_does_not_tell_of_games_before_it():
+def test_the_last_screen_of_a_game_does_not_report_of_games_before_it():
     check_env(nethack.env_creator(), steps=500)  # several games; the last screen ranks them
 
 
@@ -203,7 +203,7 @@ def test_the_default_leaves_out_what_is_a_hundred_kilobytes_a_step():
     assert env.observation_space.shape[0] < 20_000
 
 
-def test_a_game_that_is_dropped_is_gone_at_once():
+def test_a_game_that_is_dropped_is_freed_at_once():
     env = nethack.make_env()
     env.reset(seed=0)
     env.step(0)

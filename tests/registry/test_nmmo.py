@@ -155,7 +155,7 @@ def test_nothing_is_written(make_small, tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == []
 
 
-def test_the_end_of_the_time_truncates_and_tells_of_each_agent(make_small):
+def test_the_end_of_the_time_truncates_and_reports_of_each_agent(make_small):
     env = make_small(num_agents=4, HORIZON=3)
     env.reset(seed=0)
     stay = walk(env, 4)
@@ -177,7 +177,7 @@ def test_who_starves_terminates_with_a_penalty_and_is_absent(make_small):
     env = make_small(num_agents=4, RESOURCE_DEPLETION_RATE=100, NPC_N=0)
     env.reset(seed=0)
     stay = walk(env, 4)
-    # Food and water gone with the first step; from then 10 + 10 of 100 health a step.
+    # Food and water are used up with the first step; from then 10 + 10 of 100 health a step.
     for _ in range(10):
         observations, rewards, terminations, truncations, infos = env.step(
             dict.fromkeys(env.agents, stay)
@@ -246,7 +246,7 @@ def test_there_is_a_place_to_begin_for_each_of_as_many_agents_as_are_allowed(mak
         family.make_env(SMALL, num_agents=129)
 
 
-def test_a_world_that_nobody_holds_is_freed():
+def test_a_world_that_no_one_holds_is_freed():
     env = family.make_env(SMALL, num_agents=2)
     env.reset(seed=0)
     world = weakref.ref(env.unwrapped)

@@ -31,7 +31,7 @@ def test_the_tasks_are_the_games_of_the_package_that_can_be_played_again():
 
 def play(task, seed, episodes, **kwargs):
     """Return what episodes of random actions brought: returns that were added up here, infos."""
-    told = []
+    reported = []
     with closing(open_spiel.make_env(task, **kwargs)) as env:
         choose = np.random.default_rng(0)
         env.reset(seed=seed)
@@ -42,12 +42,12 @@ def play(task, seed, episodes, **kwargs):
                 _, rewards, _, _, infos = env.step(actions)
                 for agent, reward in rewards.items():
                     returns[agent] += reward
-            told.append((returns, env.unwrapped._state.returns(), infos))
+            reported.append((returns, env.unwrapped._state.returns(), infos))
             env.reset()
-    return told
+    return reported
 
 
-# laser_tag's and 2048's own rewards() tell of a move again after chance has moved.
+# laser_tag's and 2048's own rewards() mention a move again after chance has moved.
 @pytest.mark.parametrize("task", ["kuhn_poker", "goofspiel", "laser_tag", "2048", "hanabi"])
 def test_rewards_add_up_to_the_game_s_returns(task):
     for returns, expected, infos in play(f"open_spiel/{task}", seed=0, episodes=3):
@@ -122,10 +122,10 @@ def test_parameters_with_which_a_game_cannot_begin_are_refused(task, parameters,
 
 def test_a_game_that_does_not_begin_in_time_is_refused(monkeypatch):
     with monkeypatch.context() as hurried:
-        hurried.setattr("pufferlib.registry._open_spiel_game._TRIAL_TIMEOUT_S", 0.001)
-        with pytest.raises(ArgumentError, match=r"it does not begin within 0\.001 s"):
+        hurried.setattr("pufferlib.registry._open_spiel_env._TRIAL_TIMEOUT_S", 0.001)
+        with pytest.raises(ArgumentError, match=r"it does not start within 0\.001 s"):
             open_spiel.make_env("open_spiel/go", komi=0.5)
-    open_spiel.make_env("open_spiel/go", komi=0.5).close()  # that time was short tells nothing
+    open_spiel.make_env("open_spiel/go", komi=0.5).close()  # that time was short reports nothing
 
 
 def test_parameters_with_which_a_game_can_begin_are_taken():

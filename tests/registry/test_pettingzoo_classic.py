@@ -63,7 +63,7 @@ def test_only_the_agent_on_turn_may_move():
         assert shown["action_mask"].tolist() == [1, 1, 1, 1, 0, 1, 1, 1, 1]
 
 
-def test_hanabi_deals_anew_and_the_same_again_under_a_seed():
+def test_hanabi_deals_again_and_the_same_again_under_a_seed():
     with closing(pettingzoo_classic.make_env("hanabi_v5", colors=2, ranks=2, hand_size=2)) as env:
         deals = [env.reset(seed=1)[0]["player_0"].tobytes()]
         deals += [env.reset()[0]["player_0"].tobytes() for _ in range(5)]
@@ -79,12 +79,13 @@ def test_it_renders_without_a_display():
         assert env.render().std() > 0
 
 
-@pytest.mark.timeout(60)
 def test_chess_alone_is_drawn_as_text():
     with closing(pettingzoo_classic.make_env("chess_v6", render_mode="ansi")) as env:
         env.reset(seed=0)
         assert str(env.render()).splitlines()[0] == "r n b q k b n r"
-    with pytest.raises(ArgumentError, match="'ansi' is of chess_v6 alone; got it for go_v5"):
+    with pytest.raises(
+        ArgumentError, match="'ansi' is available for chess_v6 only; got it for go_v5"
+    ):
         pettingzoo_classic.make_env("go_v5", render_mode="ansi")
 
 
@@ -102,4 +103,4 @@ assert not given, [str(warning.message) for warning in given]
     env = {
         name: value for name, value in os.environ.items() if name not in ("DISPLAY", "MUJOCO_GL")
     }
-    subprocess.run([sys.executable, "-c", script], env=env, timeout=50, check=True)
+    subprocess.run([sys.executable, "-c", script], env=env, timeout=240, check=True)

@@ -6,7 +6,7 @@ import pytest
 from pufferlib.exceptions import ArgumentError
 from pufferlib.registry import pokemon_red
 
-pytest.importorskip("pufferlib.registry._pokemon_red_game")  # which says where to draw
+pytest.importorskip("pufferlib.registry._pokemon_red_env")  # which says where to draw
 DOWN, LEFT, RIGHT, UP, A, B, START = range(7)
 HOMEBREW = "HomebrewWalk-v0"
 
@@ -34,7 +34,7 @@ def test_badges_and_levels_are_read_where_the_game_keeps_them(env):
         return env.step(B)[1]
 
     assert reward_after(0xD356, 0b101) == 2 * 5  # two badges
-    assert reward_after(0xD18C, 50) == 0  # nobody in the party
+    assert reward_after(0xD18C, 50) == 0  # no one in the party
     assert reward_after(0xD163, 1) == 22 + 28 / 4
     # wEventFlags is NUM_EVENTS = $A00 flags from 0xD747 on: 320 bytes (pret/pokered).
     assert reward_after(0xD886, 0b10) == 2  # the last of them
@@ -52,8 +52,8 @@ def test_badges_and_levels_are_read_where_the_game_keeps_them(env):
 
 def test_an_episode_is_cut_off_and_the_next_begins_as_the_first(env):
     first = env.reset(seed=0)[0]
-    told = [env.step(RIGHT)[2:4] for _ in range(6)]
-    assert told == [(False, False)] * 5 + [(False, True)]
+    reported = [env.step(RIGHT)[2:4] for _ in range(6)]
+    assert reported == [(False, False)] * 5 + [(False, True)]
     again = env.reset()[0]
     np.testing.assert_array_equal(again, first)
     assert env.step(RIGHT)[1] == pytest.approx(0.02)
@@ -106,7 +106,7 @@ def test_a_missing_rom_is_an_error_that_says_how_to_give_it(monkeypatch, tmp_pat
 
 
 def test_another_game_is_refused_and_one_of_that_title_is_played(tmp_path):
-    from pufferlib.registry._gameboy_rom import walk_rom
+    from pufferlib.registry._pokemon_red_rom import walk_rom
 
     rom, path = bytearray(walk_rom()), tmp_path / "game.gb"
     path.write_bytes(rom)
@@ -119,11 +119,11 @@ def test_another_game_is_refused_and_one_of_that_title_is_played(tmp_path):
     env.reset()
     assert env.step(RIGHT)[1] == pytest.approx(0.02)
     env.close()
-    assert list(tmp_path.iterdir()) == [path]  # no saved game beside it
+    assert list(tmp_path.iterdir()) == [path]  # no saved game next to it
 
 
 def test_a_rom_that_is_broken_is_refused(tmp_path):
-    from pufferlib.registry._gameboy_rom import walk_rom
+    from pufferlib.registry._pokemon_red_rom import walk_rom
 
     rom, path = bytearray(walk_rom()), tmp_path / "game.gb"
     rom[0x134:0x13F] = b"POKEMON RED"

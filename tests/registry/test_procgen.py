@@ -19,7 +19,7 @@ ENDING_SOON = ("procgen-coinrun-v0", "procgen-bigfish-v0")  # at random, within 
 
 def package():
     """Return the package's own module, without what it prints."""
-    from pufferlib.registry._procgen_games import _imported_without_gym
+    from pufferlib.registry._procgen_env import _imported_without_gym
 
     with _imported_without_gym():
         import procgen.env
@@ -52,10 +52,10 @@ def test_one_game_and_a_row_of_many_play_as_the_package_does(name):
         assert infos == ([info] if info else [])
         np.testing.assert_array_equal(many.observations[0], expected)
         if firsts[0]:
-            told = theirs.get_info()[0]
+            reported = theirs.get_info()[0]
             assert info == {
-                "solved": float(told["prev_level_complete"]),
-                "level": told["prev_level_seed"],
+                "solved": float(reported["prev_level_complete"]),
+                "level": reported["prev_level_seed"],
                 "episode_return": total,
                 "episode_length": length,
             }
@@ -78,7 +78,6 @@ def test_the_games_own_time_limit_is_a_truncation(num_envs):
         assert np.all(truncated) == np.any(truncated) == (step == 500)
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("num_envs", [None, 16])
 def test_the_time_limit_of_sequential_levels_is_of_a_level(num_envs):
     """Leaper pays where a level is completed, ends one after 500 steps, and is safe to begin in."""
@@ -107,7 +106,7 @@ def test_the_time_limit_of_sequential_levels_is_of_a_level(num_envs):
 @pytest.mark.parametrize("name", procgen.FAMILY.tasks)
 def test_the_time_limits_are_those_that_the_games_keep(name):
     """A game's saved state has the limit right before the seed of its level."""
-    from pufferlib.registry._procgen_games import game_options, time_limit
+    from pufferlib.registry._procgen_env import game_options, time_limit
 
     game = name.split("-")[1]
     mode = "memory" if game == "jumper" else "easy"
@@ -121,9 +120,8 @@ def test_the_time_limits_are_those_that_the_games_keep(name):
     assert limit + seed in state
 
 
-@pytest.mark.timeout(30)
-def test_games_that_nobody_closed_can_be_collected_while_others_are_made():
-    from pufferlib.registry._procgen_games import _make_games, game_options
+def test_games_that_no_one_closed_can_be_collected_while_others_are_made():
+    from pufferlib.registry._procgen_env import _make_games, game_options
 
     games = _make_games(1, game_options("coinrun", "easy"), seed=0)
     with games._ffi._lock:  # as cffi holds it where it looks up a function of any game
@@ -156,7 +154,6 @@ def test_levels_are_drawn_from_those_asked_for():
     assert {info["level"] for info in infos} == {40, 41, 42}
 
 
-@pytest.mark.timeout(60)
 def test_many_games_keep_the_contract():
     check_env(partial(procgen.make_env, "procgen-bigfish-v0", num_envs=3))
 
@@ -176,7 +173,10 @@ def test_making_one_neither_needs_gym_nor_writes_anything():
         "assert 'gym' not in sys.modules\n"
     )
     done = subprocess.run(
-        [sys.executable, "-W", "default", "-c", script], capture_output=True, check=True, timeout=60
+        [sys.executable, "-W", "default", "-c", script],
+        capture_output=True,
+        check=True,
+        timeout=240,
     )
     assert (done.stdout, done.stderr) == (b"", b"")
 

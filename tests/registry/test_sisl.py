@@ -1,4 +1,4 @@
-"""SISL: its tasks, and time limits that are told as such."""
+"""SISL: its tasks, and time limits that are reported as such."""
 
 from contextlib import closing
 

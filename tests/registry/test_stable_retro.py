@@ -9,7 +9,7 @@ from stable_retro.data import Integrations, get_file_path, get_romfile_path, lis
 
 from pufferlib.exceptions import ArgumentError, NotInstalledError, UnknownNameError
 from pufferlib.registry import stable_retro
-from pufferlib.registry._stable_retro_game import Skip
+from pufferlib.registry._stable_retro_env import Skip
 
 LEFT = np.array([0] * 6 + [1] + [0] * 5, np.int8)  # of a Genesis' buttons: B A mode start up down
 
@@ -74,7 +74,7 @@ def test_an_environment_that_was_refused_is_in_nobodys_way(kwargs):
     with pytest.raises(ArgumentError, match="must") as refused:
         stable_retro.make_env(**kwargs)
     stable_retro.make_env().close()
-    del refused  # was held meanwhile, with all that its frames hold
+    del refused  # was referenced in the meantime, with all that its frames hold
 
 
 def test_the_newest_of_the_frames_is_the_games_gray_and_half_its_size(env):
@@ -115,5 +115,5 @@ def test_the_step_limit_truncates_and_reports_the_games_own_variables():
         steps = [env.step(LEFT) for _ in range(3)]
     assert [step[2:4] for step in steps] == [(False, False), (False, False), (False, True)]
     total = sum(step[1] for step in steps)
-    told = {"episode_return": total, "episode_length": 3}
-    assert [step[4] for step in steps] == [{}, {}, expected | told]
+    reported = {"episode_return": total, "episode_length": 3}
+    assert [step[4] for step in steps] == [{}, {}, expected | reported]

@@ -1,6 +1,6 @@
-"""Ocean: small environments of our own, each of which tests one thing that trainers get wrong.
+"""Ocean: small environments, each of which tests one thing that trainers get wrong.
 
-Source: this package   Licence: MIT
+Source: this package   License: MIT
 Cite: after the Ocean suite of Suarez 2024, PufferLib, arXiv:2406.12905.
 Install: part of pufferlib
 Observations: Box(-1.0, 1.0, (49,), float32) squared, Box(1.0, 1.0, (1,), float32) bandit and
@@ -16,25 +16,28 @@ Deterministic under a seed.
 | task | asks | random | optimal |
 |---|---|---|---|
 | `squared` | does anything learn at all? | 0.01 | 1 |
-| `bandit` | is what pays found without seeing anything? | 0.1 | 1 |
+| `bandit` | is the best arm found without any observation? | 0.1 | 1 |
 | `memory` | does a recurrent policy remember? | 0.25 | 1 |
-| `password` | is one rare reward found, and held on to? | 0.03 | 1 |
-| `stochastic` | does a policy stay random that must? | 0.53 | 0.98 |
-| `continuous` | are real numbers learned, and truncation? | 0.00 | 1 |
-| `spaces` | does each part reach its place? | 0.08 | 1 |
-| `multiagent` | is an agent's row its own? | 0.5 | 1 |
+| `password` | is one rare reward found and kept? | 0.03 | 1 |
+| `stochastic` | does a policy stay random where it must? | 0.53 | 0.98 |
+| `continuous` | are continuous actions and truncation learned? | 0.00 | 1 |
+| `spaces` | does each part of a nested space reach its place? | 0.08 | 1 |
+| `multiagent` | does each agent get its own row? | 0.5 | 1 |
 | `performance` | what does vectorization cost? Normal delays | | |
 | `performance_empiric` | the same, with log-normal delays | | |
 
-The last two columns are the `score` that infos report at the end of an episode. The class of each
-task, here and in a module of its own, says how its scores come about. `spaces`, `performance` and
+The last two columns are the `score` that infos report at the end of an episode; the class of each
+task explains how it is computed. `spaces`, `performance` and
 `performance_empiric` are Gymnasium environments and `multiagent` a PettingZoo one, all emulated;
 the others are native and step `num_agents` games in one NumPy call.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pufferlib.registry._family import Family, creator_of, lazily
+
+if TYPE_CHECKING:
+    from pufferlib.registry._emulated import FlatEnv
 
 _CLASSES = {
     "squared": "Squared",
@@ -61,7 +64,7 @@ __getattr__ = lazily(
 )
 
 
-def make_env(name: str = FAMILY.default, **kwargs: Any) -> Any:
+def make_env(name: str = FAMILY.default, **kwargs: Any) -> "FlatEnv":
     """Return the task `name`: a native `PufferEnv`, or emulated, with episode statistics.
 
     Args:

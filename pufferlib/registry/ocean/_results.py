@@ -1,13 +1,10 @@
-"""What the games of an environment report when all of them end."""
+"""Infos of games that all end on the same step."""
 
-from typing import Any
-
-from numpy.typing import NDArray
-
+from pufferlib.annotations import Array
 from pufferlib.environment import Info
 
 
-def results(returns: NDArray[Any], length: int, scores: NDArray[Any]) -> list[Info]:
+def results(returns: Array, length: int, scores: Array) -> list[Info]:
     """Return an info for each game, from its return (games,), length and score (games,)."""
     return [
         {"episode_return": total, "episode_length": length, "score": score}

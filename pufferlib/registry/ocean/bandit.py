@@ -1,11 +1,9 @@
-"""Bandit: one arm of a bandit is the best, always the same one, and there is nothing to see."""
-
-from typing import Any
+"""Bandit: find the best arm, which is always the same, without any observation."""
 
 import gymnasium
 import numpy as np
-from numpy.typing import NDArray
 
+from pufferlib.annotations import Array
 from pufferlib.arguments import finite_number, whole_number
 from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
 from pufferlib.registry.ocean._results import results
@@ -14,9 +12,9 @@ from pufferlib.registry.ocean._results import results
 class Bandit(PufferEnv):
     """Many one-armed bandits with the same best arm, stepped together.
 
-    Tests whether the action that pays is found through noise, with no help from the observation.
-    A game is one pull. The best arm pays `reward_scale`, the others nothing, and to either a normal
-    error of deviation `reward_noise` is added. `score` is 1 where the best arm was pulled.
+    Tests whether the best action is found in spite of noise, with no help from the observation.
+    A game is one pull. The best arm pays `reward_scale`, the others nothing; normal noise with
+    standard deviation `reward_noise` is added. `score` is 1 where the best arm was pulled.
 
     The optimal score is 1; a random policy scores 1 / num_actions: 0.1.
 
@@ -57,8 +55,8 @@ class Bandit(PufferEnv):
         self.single_action_space = gymnasium.spaces.Discrete(num_actions)
         super().__init__(buffers)
 
-    def reset(self, seed: int | None = None) -> tuple[NDArray[Any], list[Info]]:
-        """Start every game anew; return (observations, infos)."""
+    def reset(self, seed: int | None = None) -> tuple[Array, list[Info]]:
+        """Start a new episode in every game; return (observations, infos)."""
         self._random = np.random.default_rng(seed)
         self._pulled: int | None = None  # in the first game, before this
         self.observations[:] = 1
@@ -67,7 +65,7 @@ class Bandit(PufferEnv):
         self.masks[:] = True
         return self.observations, []
 
-    def step(self, actions: NDArray[Any]) -> StepResult:
+    def step(self, actions: Array) -> StepResult:
         """Pull an arm in every game, which ends it."""
         is_best = actions == self.best_action
         errors = self._random.standard_normal(self.num_agents) * self.reward_noise

@@ -1,11 +1,10 @@
-"""Continuous: move to a target by as much as one likes, up to a limit."""
-
-from typing import Any
+"""Continuous: move to a target with continuous actions."""
 
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from pufferlib.annotations import Array
 from pufferlib.arguments import whole_number
 from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
 from pufferlib.exceptions import ArgumentError
@@ -16,7 +15,7 @@ _SPEED = 0.1  # along each axis, a step
 class Continuous(PufferEnv):
     """Many games of Continuous, stepped together.
 
-    Tests actions of real numbers, and episodes that are cut off. The agent starts in the middle of
+    Tests continuous actions, and truncated episodes. The agent starts in the middle of
     a square that reaches from -1 to 1 along both axes, with a target somewhere at distance 1. It
     moves by up to 0.1 along each axis. The reward is how much nearer it came; a game terminates,
     with `score` 1, within `radius` of the target, and is truncated, with 0, after `horizon` steps.
@@ -31,8 +30,8 @@ class Continuous(PufferEnv):
 
     Args:
         num_agents: games, each with its one agent.
-        radius: how near counts as there, between 0 and 1.
-        horizon: steps before a game is cut off.
+        radius: distance at which the target counts as reached, between 0 and 1.
+        horizon: steps before a game is truncated.
         buffers: rows to write into.
 
     Raises:
@@ -61,8 +60,8 @@ class Continuous(PufferEnv):
         self._returns = np.zeros(num_agents)
         self._ticks = np.zeros(num_agents, np.int64)
 
-    def reset(self, seed: int | None = None) -> tuple[NDArray[Any], list[Info]]:
-        """Start every game anew; return (observations, infos)."""
+    def reset(self, seed: int | None = None) -> tuple[Array, list[Info]]:
+        """Start a new episode in every game; return (observations, infos)."""
         self._random = np.random.default_rng(seed)
         self.rewards[:] = 0
         self.terminals[:] = self.truncations[:] = False
@@ -71,8 +70,8 @@ class Continuous(PufferEnv):
         self._show(self.observations)
         return self.observations, []
 
-    def step(self, actions: NDArray[Any]) -> StepResult:
-        """Move in every game; those that end start again."""
+    def step(self, actions: Array) -> StepResult:
+        """Move in every game; games that end start again."""
         before = self._distances()
         self._positions = np.clip(self._positions + _SPEED * np.clip(actions, -1, 1), -1, 1)
         distances = self._distances()
@@ -106,7 +105,7 @@ class Continuous(PufferEnv):
     def _distances(self) -> NDArray[np.float64]:
         return np.hypot(*(self._targets - self._positions).T)
 
-    def _show(self, rows: NDArray[Any]) -> None:
+    def _show(self, rows: Array) -> None:
         rows[:, :2], rows[:, 2:] = self._positions, self._targets
 
     def _results(self, ends: NDArray[np.bool_]) -> list[Info]:

@@ -1,11 +1,10 @@
 """Memory: see a sequence of bits, wait, then repeat it."""
 
-from typing import Any
-
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from pufferlib.annotations import Array
 from pufferlib.arguments import whole_number
 from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
 from pufferlib.registry.ocean._results import results
@@ -54,8 +53,8 @@ class Memory(PufferEnv):
         self._answers: NDArray[np.int64]  # (games, bits), those asked for so far
         super().__init__(buffers)
 
-    def reset(self, seed: int | None = None) -> tuple[NDArray[Any], list[Info]]:
-        """Start every game anew; return (observations, infos)."""
+    def reset(self, seed: int | None = None) -> tuple[Array, list[Info]]:
+        """Start a new episode in every game; return (observations, infos)."""
         self._random = np.random.default_rng(seed)
         self._begin()
         self.rewards[:] = 0
@@ -64,7 +63,7 @@ class Memory(PufferEnv):
         self._show(self.observations)
         return self.observations, []
 
-    def step(self, actions: NDArray[Any]) -> StepResult:
+    def step(self, actions: Array) -> StepResult:
         """Take an answer in every game; all games end, and start again, on the same step."""
         asked = self._tick - self.mem_length - self.mem_delay
         self.rewards[:] = 0
@@ -84,7 +83,7 @@ class Memory(PufferEnv):
         return self.observations, self.rewards, self.terminals, self.truncations, infos
 
     def render(self) -> str:
-        """Return the first game as text: bits shown, then answers; `_` what is yet to come."""
+        """Return the first game as text: bits shown, then answers; `_` still to come."""
         answered = max(0, self._tick - self.mem_length - self.mem_delay)
         lines = {"shown": self._bits[0, : self._tick + 1], "answered": self._answers[0, :answered]}
         return "\n".join(
@@ -97,7 +96,7 @@ class Memory(PufferEnv):
         self._bits = self._random.integers(2, size=(self.num_agents, self.mem_length))
         self._answers = np.zeros_like(self._bits)
 
-    def _show(self, rows: NDArray[Any]) -> None:
+    def _show(self, rows: Array) -> None:
         rows[:] = 0
         if self._tick < self.mem_length:
             rows[:, 0] = 2 * self._bits[:, self._tick] - 1

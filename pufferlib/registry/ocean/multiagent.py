@@ -1,19 +1,17 @@
-"""Multiagent: each agent of a game has an action of its own that is right."""
-
-from typing import Any
+"""Multiagent: each agent of a game has a different correct action."""
 
 import numpy as np
 import pettingzoo
 from gymnasium.spaces import Box, Discrete
 
+from pufferlib.annotations import Action, Observation, Options, ParallelReset, ParallelStep
 from pufferlib.arguments import whole_number
-from pufferlib.environment import Info
 
 
-class Multiagent(pettingzoo.ParallelEnv[int, Any, Any]):
-    """A PettingZoo parallel environment of agents that each have to do something else.
+class Multiagent(pettingzoo.ParallelEnv[int, Observation, Action]):
+    """A PettingZoo parallel environment in which each agent has a different correct action.
 
-    Tests that what one agent sees, does and earns is not taken for another's. A game is one step.
+    Tests that observations, actions and rewards of agents are not mixed up. A game is one step.
     The reward of agent i is 1 for action i and 0 for any other, and so is its `score`.
 
     The optimal score is 1; a random policy scores 1 / players: 0.5.
@@ -39,25 +37,23 @@ class Multiagent(pettingzoo.ParallelEnv[int, Any, Any]):
             agent: Box(0, 1, (players,), np.float32) for agent in self.possible_agents
         }
         self.action_spaces = {agent: Discrete(players) for agent in self.possible_agents}
-        self._actions: dict[int, Any] = {}
+        self._actions: dict[int, Action] = {}
 
     def observation_space(self, agent: int) -> Box:
-        """Return that of one agent, all being equal."""
+        """Return the space of one agent; all agents have equal ones."""
         return self.observation_spaces[agent]
 
     def action_space(self, agent: int) -> Discrete:
-        """Return that of one agent, all being equal."""
+        """Return the space of one agent; all agents have equal ones."""
         return self.action_spaces[agent]
 
-    def reset(
-        self, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[int, Any], dict[int, Info]]:
+    def reset(self, seed: int | None = None, options: Options | None = None) -> ParallelReset[int]:
         """Start a game; return (observations, infos). Nothing is drawn from `seed`."""
         self.agents = self.possible_agents[:]
         self._actions = {}
         return self._observations(), {agent: {} for agent in self.agents}
 
-    def step(self, actions: dict[int, Any]) -> tuple[dict[int, Any], ...]:
+    def step(self, actions: dict[int, Action]) -> ParallelStep[int]:
         """Act, which ends the game; return (observations, rewards, terminations, ... infos)."""
         self._actions = actions
         rewards = {agent: float(actions[agent] == agent) for agent in self.agents}
@@ -74,6 +70,6 @@ class Multiagent(pettingzoo.ParallelEnv[int, Any, Any]):
             f"agent {agent}: {self._actions.get(agent, '_')}" for agent in self.possible_agents
         )
 
-    def _observations(self) -> dict[int, Any]:
+    def _observations(self) -> dict[int, Observation]:
         places = np.eye(len(self.possible_agents), dtype=np.float32)
         return {agent: places[agent] for agent in self.agents}

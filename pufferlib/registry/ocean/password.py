@@ -1,11 +1,9 @@
-"""Password: guess a string that never changes, and learn only at its end whether it was right."""
-
-from typing import Any
+"""Password: guess a fixed string; the reward comes only at the end."""
 
 import gymnasium
 import numpy as np
-from numpy.typing import NDArray
 
+from pufferlib.annotations import Array
 from pufferlib.arguments import whole_number
 from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
 from pufferlib.registry.ocean._results import results
@@ -16,8 +14,8 @@ _SEED = 7  # the same password in every process and every run
 class Password(PufferEnv):
     """Many games of Password, stepped together.
 
-    Tests exploration: a policy must stay random until it has hit upon the password, and then hold
-    on to it. A game is `password_length` guesses of a bit. The reward is 1 at its end if all were
+    Tests exploration: a policy must stay random until it has found the password, and then keep
+    it. A game is `password_length` guesses of a bit. The reward is 1 at its end if all were
     right, and 0 otherwise, and so is `score`.
 
     The optimal score is 1; a random policy scores 1 / 2**password_length: 0.03125.
@@ -50,15 +48,15 @@ class Password(PufferEnv):
         self.single_action_space = gymnasium.spaces.Discrete(2)
         super().__init__(buffers)
 
-    def reset(self, seed: int | None = None) -> tuple[NDArray[Any], list[Info]]:
-        """Start every game anew; return (observations, infos). Nothing is drawn from `seed`."""
+    def reset(self, seed: int | None = None) -> tuple[Array, list[Info]]:
+        """Start a new episode in every game; return (observations, infos). `seed` has no effect."""
         self._tick = 0
         self.observations[:] = self.rewards[:] = 0
         self.terminals[:] = self.truncations[:] = False
         self.masks[:] = True
         return self.observations, []
 
-    def step(self, actions: NDArray[Any]) -> StepResult:
+    def step(self, actions: Array) -> StepResult:
         """Guess a bit in every game; all games end, and start again, on the same step."""
         self.observations[:, self._tick] = 2 * actions - 1
         self.rewards[:] = 0

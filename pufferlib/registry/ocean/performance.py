@@ -1,22 +1,22 @@
-"""Performance: nothing to learn, but steps and observations as expensive as one likes."""
+"""Performance: nothing to learn; steps and observations of a chosen cost."""
 
 import time
-from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
+from pufferlib.annotations import Action, Options
 from pufferlib.arguments import finite_number, whole_number
 from pufferlib.environment import Info
 
 
-class Performance(gymnasium.Env[NDArray[np.uint8], Any]):
-    """A Gymnasium environment that takes as long as it is told to; for timing vectorization.
+class Performance(gymnasium.Env[NDArray[np.uint8], Action]):
+    """A Gymnasium environment whose steps take a chosen time, for benchmarks of vectorization.
 
-    It is busy, never asleep, and counts the processor's time, not the clock's: environments that
-    share a core take longer, as real ones do. Whatever is done, the reward is 0; there is no score.
+    It computes rather than sleeps, and measures CPU time, not wall time: environments that share a
+    core take longer, as real ones do. The reward is always 0; there is no score.
 
     Observation: Box uint8 (observation_bytes,), all of them the steps played, modulo 256. Action:
     Discrete(2). One agent. Episodes are truncated after `episode_length` steps.
@@ -55,7 +55,7 @@ class Performance(gymnasium.Env[NDArray[np.uint8], Any]):
         self.action_space = Discrete(2)
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+        self, *, seed: int | None = None, options: Options | None = None
     ) -> tuple[NDArray[np.uint8], Info]:
         """Start an episode; return (observation, {})."""
         super().reset(seed=seed)
@@ -63,7 +63,7 @@ class Performance(gymnasium.Env[NDArray[np.uint8], Any]):
         _keep_busy(self.reset_delay_us)
         return self._observation(), {}
 
-    def step(self, action: Any) -> tuple[NDArray[np.uint8], float, bool, bool, Info]:
+    def step(self, action: Action) -> tuple[NDArray[np.uint8], float, bool, bool, Info]:
         """Be busy; return (observation, reward, terminated, truncated, info)."""
         _keep_busy(self.draw_delay_us())
         self._tick += 1

@@ -1,4 +1,4 @@
-"""Performance with delays as games have them: most steps short, a few very long."""
+"""Performance with delays like those of games: most steps short, a few very long."""
 
 import math
 

@@ -1,18 +1,17 @@
-"""Spaces: three questions, each asked and answered in a part of its own of a nested space."""
-
-from typing import Any
+"""Spaces: three questions, each in a separate part of a nested space."""
 
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
 
+from pufferlib.annotations import Action, Observation, Options
 from pufferlib.environment import Info
 
 _SIDE, _NUMBERS, _SYMBOLS, _FIRST_SYMBOL = 4, 4, 3, 2
 _ASKED = 1  # of the numbers
 
 
-class Spaces(gymnasium.Env[Any, Any]):
+class Spaces(gymnasium.Env[Observation, Action]):
     """A Gymnasium environment of nested spaces and several dtypes.
 
     Tests emulation from end to end: that each part of an observation reaches the policy, and each
@@ -49,22 +48,24 @@ class Spaces(gymnasium.Env[Any, Any]):
         self.action_space = Dict({"image": Discrete(2), "rest": MultiDiscrete([2, _SYMBOLS])})
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, Any], Info]:
-        """Ask anew; return (observation, {})."""
+        self, *, seed: int | None = None, options: Options | None = None
+    ) -> tuple[dict[str, Observation], Info]:
+        """Ask new questions; return (observation, {})."""
         super().reset(seed=seed)
         image = np.zeros((_SIDE, _SIDE), np.uint8)
         image.flat[self.np_random.integers(image.size)] = 255
         signs = self.np_random.choice((-1, 1), _NUMBERS)
         numbers = (signs * self.np_random.uniform(0.2, 1, _NUMBERS)).astype(np.float32)
         symbol = _FIRST_SYMBOL + self.np_random.integers(_SYMBOLS)
-        self._asked: dict[str, Any] = {
+        self._asked: dict[str, Observation] = {
             "image": image,
             "rest": {"numbers": numbers, "symbol": symbol},
         }
         return self._asked, {}
 
-    def step(self, action: dict[str, Any]) -> tuple[dict[str, Any], float, bool, bool, Info]:
+    def step(
+        self, action: dict[str, Action]
+    ) -> tuple[dict[str, Observation], float, bool, bool, Info]:
         """Answer; return (observation, reward, terminated, truncated, info)."""
         given = (action["image"], *action["rest"])
         right = [int(a) == due for a, due in zip(given, self._due(), strict=True)]

@@ -1,11 +1,10 @@
 """Squared: walk from the middle of a square to the targets on its edge."""
 
-from typing import Any
-
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from pufferlib.annotations import Array
 from pufferlib.arguments import whole_number
 from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
 from pufferlib.registry.ocean._results import results
@@ -61,13 +60,13 @@ class Squared(PufferEnv):
         self.single_observation_space = gymnasium.spaces.Box(-1, 1, (self.side**2,), np.float32)
         self.single_action_space = gymnasium.spaces.Discrete(len(_MOVES))
         self._every = np.arange(num_agents)
-        self._position: NDArray[Any]  # (games, 2)
-        self._targets: NDArray[Any]  # (games, targets, 2)
+        self._position: Array  # (games, 2)
+        self._targets: Array  # (games, targets, 2)
         self._left: NDArray[np.bool_]  # (games, targets), not yet hit
         super().__init__(buffers)
 
-    def reset(self, seed: int | None = None) -> tuple[NDArray[Any], list[Info]]:
-        """Start every game anew; return (observations, infos)."""
+    def reset(self, seed: int | None = None) -> tuple[Array, list[Info]]:
+        """Start a new episode in every game; return (observations, infos)."""
         self._random = np.random.default_rng(seed)
         self._begin()
         self.rewards[:] = 0
@@ -76,7 +75,7 @@ class Squared(PufferEnv):
         self._draw(self.observations)
         return self.observations, []
 
-    def step(self, actions: NDArray[Any]) -> StepResult:
+    def step(self, actions: Array) -> StepResult:
         """Move in every game; all games end, and start again, on the same step."""
         edge = 2 * self.distance_to_target
         self._position = np.clip(self._position + _MOVES[actions], 0, edge)
@@ -115,7 +114,7 @@ class Squared(PufferEnv):
         self._targets = self._edge[shuffled[:, : self.num_targets]]  # (games, targets, 2)
         self._left = np.ones((self.num_agents, self.num_targets), np.bool_)
 
-    def _draw(self, rows: NDArray[Any]) -> None:
+    def _draw(self, rows: Array) -> None:
         cells = self._targets @ (self.side, 1)  # (games, targets)
         rows[:] = 0
         games, targets = self._left.nonzero()

@@ -1,11 +1,10 @@
-"""Stochastic: play action 0 just so often, with nothing to tell when."""
-
-from typing import Any
+"""Stochastic: play action 0 with a given probability."""
 
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from pufferlib.annotations import Array
 from pufferlib.arguments import whole_number
 from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
 from pufferlib.exceptions import ArgumentError
@@ -58,8 +57,8 @@ class Stochastic(PufferEnv):
         self.single_action_space = gymnasium.spaces.Discrete(2)
         super().__init__(buffers)
 
-    def reset(self, seed: int | None = None) -> tuple[NDArray[Any], list[Info]]:
-        """Start every game anew; return (observations, infos). Nothing is drawn from `seed`."""
+    def reset(self, seed: int | None = None) -> tuple[Array, list[Info]]:
+        """Start a new episode in every game; return (observations, infos). `seed` has no effect."""
         self._begin()
         self.observations[:] = 1
         self.rewards[:] = 0
@@ -67,7 +66,7 @@ class Stochastic(PufferEnv):
         self.masks[:] = True
         return self.observations, []
 
-    def step(self, actions: NDArray[Any]) -> StepResult:
+    def step(self, actions: Array) -> StepResult:
         """Act in every game; all games end, and start again, on the same step."""
         is_zero = actions == 0
         too_often = self._zeros / self._tick - self.p if self._tick else 0.0

@@ -32,7 +32,7 @@ def test_a_move_is_a_tenth_of_the_action_and_earns_what_it_comes_nearer():
     np.testing.assert_allclose(observations[0, :2], [-0.05, 0.0], atol=1e-7)
 
 
-def test_a_game_terminates_at_the_target_and_only_that_one_begins_anew():
+def test_a_game_terminates_at_the_target_and_only_that_one_begins_again():
     env = Continuous(num_agents=2, radius=0.5)
     observations, _ = env.reset(seed=0)
     target, other = observations[:, 2:].copy()

@@ -37,7 +37,7 @@ def test_bits_are_shown_then_nothing_then_answers_earn_their_share():
     assert [info["episode_length"] for info in infos] == [5] * 4
 
 
-def test_bits_are_drawn_anew_for_every_game():
+def test_bits_are_drawn_again_for_every_game():
     env = Memory(num_agents=64)
     observations, _ = env.reset(seed=0)
     first = observations.copy()

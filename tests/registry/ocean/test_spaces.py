@@ -31,7 +31,7 @@ def test_every_right_answer_earns_a_third_and_only_all_of_them_score(wrong):
     assert info == {"score": 0 if wrong else 1}
 
 
-def test_questions_are_drawn_anew_and_clear():
+def test_questions_are_drawn_again_and_clear():
     env = Spaces()
     seen = []
     for game in range(300):

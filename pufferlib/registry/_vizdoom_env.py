@@ -1,4 +1,4 @@
-"""What ViZDoom needs around it: settings checked, a directory, a last screen, ends told apart."""
+"""A wrapper for ViZDoom: checked settings, a working directory, last screens, truncation."""
 
 import contextlib
 import copy
@@ -12,13 +12,22 @@ import subprocess
 import tempfile
 import types
 from pathlib import Path
-from typing import Any, SupportsFloat
+from typing import Any
 
 import gymnasium
 import vizdoom
 from vizdoom.gymnasium_wrapper.gymnasium_env_defns import VizdoomScenarioEnv
 
-from pufferlib.environment import Info
+from pufferlib.annotations import (
+    Action,
+    GymnasiumEnv,
+    GymnasiumReset,
+    GymnasiumStep,
+    GymnasiumWrapper,
+    Kwargs,
+    Options,
+    Rendered,
+)
 from pufferlib.exceptions import ArgumentError, suggestion
 from pufferlib.locks import process_lock
 from pufferlib.wrappers.silencing import silent
@@ -49,11 +58,11 @@ def resolution_of(name: str) -> Any:
     return getattr(vizdoom.ScreenResolution, f"RES_{name}")
 
 
-def settings_of(given: dict[str, Any]) -> dict[str, Any]:
-    """Return what is given to Gymnasium and ViZDoom, with whole paths: the game starts elsewhere.
+def settings_of(given: Kwargs) -> Kwargs:
+    """Return the arguments of Gymnasium and ViZDoom, with absolute paths.
 
     Raises:
-        ArgumentError: neither takes it, where the nearest is suggested; or a file is not there.
+        ArgumentError: neither accepts an argument, or a file does not exist.
     """
     arguments = {*inspect.signature(VizdoomScenarioEnv).parameters, "max_episode_steps"}
     arguments.remove("kwargs")
@@ -79,8 +88,8 @@ def settings_of(given: dict[str, Any]) -> dict[str, Any]:
 
 def _keys() -> list[str]:
     """Return the settings of ViZDoom's files but `screen_resolution`, which is `resolution`."""
-    told = " ".join(str(method.__doc__) for method in vars(vizdoom.DoomGame).values())
-    keys = set(re.findall(r"Config key: ``(?:\w+``/``)?(\w+)``", told))
+    text = " ".join(str(method.__doc__) for method in vars(vizdoom.DoomGame).values())
+    keys = set(re.findall(r"Config key: ``(?:\w+``/``)?(\w+)``", text))
     return sorted(keys - {"screen_resolution"})
 
 
@@ -89,7 +98,7 @@ def _plain(name: str) -> str:
     return name.replace("_", "").lower()
 
 
-def _whole_path(name: str, value: Any) -> str:
+def _whole_path(name: str, value: str | os.PathLike[str]) -> str:
     path, elsewhere = Path(value).expanduser(), _FILES[_plain(name)]
     if elsewhere is None or path.is_file():
         return str(path.absolute())
@@ -101,21 +110,21 @@ def _whole_path(name: str, value: Any) -> str:
     return str(elsewhere / path)
 
 
-class DoomGame(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
-    """Keep the game's files out of the working directory, and its ends apart.
+class DoomGame(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs):
+    """Run the game in a temporary directory, and separate termination from truncation.
 
-    The game starts with the first reset, and again with each seed, in a temporary directory, where
-    it leaves its settings and an empty directory; both go with `close`. It is a process of its own:
-    where this one is killed, it ends too, and its shared memory with both (Linux).
+    The game is a separate process. It starts with the first reset, and again with each seed, in a
+    temporary directory that `close` removes. If this process is killed, the game ends too and its
+    shared memory is freed (Linux).
 
-    A finished game shows no screen, for which ViZDoom returns zeros; here it is the screen before.
-    A timeout of the game is reported as terminated and truncated; here it is truncated. Gymnasium's
-    limit reports an end on the very last step as both; it is an end.
+    ViZDoom returns zeros as the screen of a finished game; here it is the screen before. It reports
+    a timeout as terminated and truncated; here it is truncated. Gymnasium's limit reports an end on
+    the very last step as both; here it is terminated.
 
-    A copy has a game and a directory of its own, and is yet to be reset.
+    A copy has a new game and directory, and must be reset.
     """
 
-    def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
+    def __init__(self, env: GymnasiumEnv) -> None:
         gymnasium.utils.RecordConstructorArgs.__init__(self)
         gymnasium.Wrapper.__init__(self, env)
         self._directory = tempfile.TemporaryDirectory(prefix="vizdoom-", ignore_cleanup_errors=True)
@@ -130,15 +139,13 @@ class DoomGame(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordCons
         self._last: Any = None
         self._state: Any = None  # the last that shows a screen
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.env,)
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, Info]:
+    def reset(self, *, seed: int | None = None, options: Options | None = None) -> GymnasiumReset:
         """Start an episode; return (observation, info)."""
         if seed is not None and self._game.game.is_running():
-            self._game.game.close()  # a game that has been played does not forget all of it
+            self._game.game.close()  # a game that has been played keeps some of its state
         if self._game.game.is_running():
             self._last, info = self.env.reset(seed=seed, options=options)
         else:
@@ -148,7 +155,7 @@ class DoomGame(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordCons
         self._state = self._game.state
         return self._last, info
 
-    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, Info]:
+    def step(self, action: Action) -> GymnasiumStep:
         """Take one step; return (observation, reward, terminated, truncated, info)."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         if self._game.state is None:
@@ -160,12 +167,12 @@ class DoomGame(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordCons
             is_limited = self._game.treat_episode_timeout_as_truncation
             truncated = is_limited and self._game.game.is_episode_timeout_reached()
         if terminated or truncated:
-            get = self._game.game.get_game_variable  # the screen before has not all of it
+            get = self._game.game.get_game_variable  # the previous screen lacks some of it
             info = dict(info, **{each.name.lower(): float(get(each)) for each in self._variables})
         return observation, reward, bool(terminated and not truncated), bool(truncated), info
 
-    def render(self) -> Any:
-        """Return or show the game as it is drawn; once it is over, as it was drawn before."""
+    def render(self) -> Rendered:
+        """Return or show the picture of the game; once it is over, the last one."""
         if self._game.state is not None or self._state is None:
             return self.env.render()
         game, shown = self._game.game, self._state
@@ -183,10 +190,10 @@ class DoomGame(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordCons
 
 @functools.cache
 def _starter() -> tuple[str, ...]:
-    """Return how to start a program that the kernel kills when its starter has died.
+    """Return a command prefix that makes the kernel kill a program when its parent dies.
 
-    Empty where nothing does that: elsewhere than on Linux, and with a `setpriv` that does not know
-    the option, as BusyBox's and those of old distributions.
+    Empty where that is not possible: outside Linux, and where `setpriv` lacks the option, as in
+    BusyBox and old distributions.
     """
     starter = (shutil.which("setpriv") or "", "--pdeathsig", "KILL")
     if not starter[0]:
@@ -199,7 +206,7 @@ def _write_launcher(path: Path, command: list[str]) -> bool:
     """Write a program that starts the game by `command`.
 
     Returns:
-        Whether it can be run: not where programs in temporary folders are forbidden.
+        Whether it can be run: temporary folders may be mounted without that permission.
     """
     path.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
     path.chmod(0o700)
@@ -207,7 +214,7 @@ def _write_launcher(path: Path, command: list[str]) -> bool:
 
 
 def _remove_names_of_shared_memory() -> None:
-    """Leave no names for the shared memory of games that run: it goes with those who hold it."""
+    """Unlink the shared memory of running games, so it is freed when they end."""
     with contextlib.suppress(OSError):  # there is no /proc
         mapped = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines()}
         for name in mapped:

@@ -1,4 +1,4 @@
-"""One Atari game as the field plays it: no-ops, skipped frames, a stack of small grey ones."""
+"""One Atari game with the usual preprocessing: no-ops, frame skip, a stack of gray frames."""
 
 from typing import Any
 
@@ -8,10 +8,11 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from pufferlib.annotations import Action, GymnasiumEnv, GymnasiumWrapper, Options
 from pufferlib.environment import Info
 
 
-class AtariGame(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
+class AtariGame(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs):
     """Observe the last frames of an `ale_py` environment and report its games in `info`.
 
     Args: as of `pufferlib.registry.atari.make_env`.
@@ -20,7 +21,7 @@ class AtariGame(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordCon
 
     def __init__(
         self,
-        env: gymnasium.Env[Any, Any],
+        env: GymnasiumEnv,
         frame_skip: int,
         frame_stack: int,
         screen_size: int,
@@ -59,7 +60,7 @@ class AtariGame(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordCon
         return game.ale
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+        self, *, seed: int | None = None, options: Options | None = None
     ) -> tuple[NDArray[np.uint8], Info]:
         """Start a game, or the next life of this one; return (observation, {})."""
         if seed is not None or not self._is_next_life:
@@ -67,7 +68,7 @@ class AtariGame(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordCon
         self._is_next_life = False
         return self._stack.copy(), {}
 
-    def step(self, action: Any) -> tuple[NDArray[np.uint8], float, bool, bool, Info]:
+    def step(self, action: Action) -> tuple[NDArray[np.uint8], float, bool, bool, Info]:
         """Take one step; return (observation, reward, terminated, truncated, info)."""
         pressed = ale_py.Action.FIRE if self._serves else self._actions[action]
         reward, terminated, truncated = self._act(pressed)
@@ -86,7 +87,7 @@ class AtariGame(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordCon
             reward = float(np.sign(reward))
         return self._stack.copy(), reward, terminated, truncated, info
 
-    def _start_game(self, seed: int | None, options: dict[str, Any] | None) -> None:
+    def _start_game(self, seed: int | None, options: Options | None) -> None:
         self.env.reset(seed=seed, options=options)
         for _ in range(self._draw_noops()):
             self._ale.act(ale_py.Action.NOOP)
@@ -105,7 +106,7 @@ class AtariGame(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordCon
             return 0
         return int(self.env.unwrapped.np_random.integers(1, self._noop_max + 1))
 
-    def _act(self, action: Any) -> tuple[float, bool, bool]:
+    def _act(self, action: Action) -> tuple[float, bool, bool]:
         """Act for some frames and keep the last two; return (reward, terminated, truncated)."""
         ale, reward = self._ale, 0.0
         for remaining in reversed(range(self._frame_skip)):
@@ -126,6 +127,6 @@ class AtariGame(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordCon
         return frame
 
     def _has_lost_life(self) -> bool:
-        """Tell whether one is lost; some games stay at zero lives until they are over."""
+        """Return whether a life is lost; some games stay at zero lives until they are over."""
         before, self._lives = self._lives, self._ale.lives()
         return bool(0 < self._lives < before)

@@ -1,23 +1,31 @@
-"""What level-based foraging needs around it: ends told apart, episodes apart, a picture."""
+"""Wrappers for level-based foraging: truncation, seeded placement, rendering."""
 
 from typing import Any
 
-import gymnasium
 import numpy as np
 from gymnasium.spaces import Box
 from lbforaging.foraging import ForagingEnv
-from numpy.typing import NDArray
 
-from pufferlib.environment import Info
+from pufferlib.annotations import (
+    Action,
+    Array,
+    GymnasiumEnv,
+    GymnasiumReset,
+    GymnasiumStep,
+    GymnasiumWrapper,
+    Options,
+    Rendered,
+    Space,
+)
 
 _SIDE = 24  # of a cell in the picture, in pixels
 _FOOD, _AGENT = np.array([40, 160, 40]), np.array([40, 80, 200])
 
 
 class Foraging(ForagingEnv):
-    """Foraging whose planes have a space of their shape, which Gymnasium asks for."""
+    """Foraging whose grid observations have a space of the right shape."""
 
-    def _get_observation_space(self) -> gymnasium.Space[Any]:
+    def _get_observation_space(self) -> Space:
         if not self._grid_observation:
             return super()._get_observation_space()
         side = 2 * self.sight + 1
@@ -29,31 +37,29 @@ class Foraging(ForagingEnv):
         return Box(np.zeros_like(high), high, dtype=np.float32)
 
 
-class ForagingEpisode(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Tell the time limit from the end of the food, and draw without a display.
+class ForagingEpisode(GymnasiumWrapper):
+    """Report the time limit as truncation, and render without a display.
 
-    The environment reports both as terminated. Agents are placed one after another where no other
-    is, and those yet to be placed count where they stood last; here they stand nowhere, so that an
-    episode depends on the seed alone.
+    The environment reports it as terminated. It places agents one after another on free cells, and
+    counts cells as taken where agents stood at the end of the previous episode; here they are free,
+    so an episode depends on the seed alone.
     """
 
     metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012  (as Gymnasium declares it)
 
-    def __init__(self, env: gymnasium.Env[Any, Any], render_mode: str | None) -> None:
+    def __init__(self, env: GymnasiumEnv, render_mode: str | None) -> None:
         super().__init__(env)
         world: Any = env.unwrapped
         world.render_mode = render_mode
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, Info]:
+    def reset(self, *, seed: int | None = None, options: Options | None = None) -> GymnasiumReset:
         """Start an episode; return (observations, info)."""
         world: Any = self.env.unwrapped
         for player in world.players:
             player.position = None
         return self.env.reset(seed=seed, options=options)
 
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, Info]:
+    def step(self, action: Action) -> GymnasiumStep:
         """Take one step; return (observations, rewards, terminated, truncated, info)."""
         observations, rewards, is_over, _, info = self.env.step(action)
         world: Any = self.env.unwrapped
@@ -62,7 +68,7 @@ class ForagingEpisode(gymnasium.Wrapper[Any, Any, Any, Any]):
             info = dict(info, food_gathered=1 - left / float(world._food_spawned))
         return observations, rewards, is_over and not left, is_over and left > 0, info
 
-    def render(self) -> Any:
+    def render(self) -> Rendered:
         """Return a picture, uint8 (height, width, 3); None without a render mode."""
         if self.render_mode is None:
             return None
@@ -77,6 +83,6 @@ class ForagingEpisode(gymnasium.Wrapper[Any, Any, Any, Any]):
         return cells
 
 
-def _shade(color: NDArray[Any], level: NDArray[Any]) -> NDArray[Any]:
-    """Return a colour for each level, darker for a higher one."""
+def _shade(color: Array, level: Array) -> Array:
+    """Return a color for each level, darker for a higher one."""
     return color * (1 / (1 + 0.25 * (level - 1)))[..., None]

@@ -10,23 +10,24 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from pufferlib.annotations import Action, Array, Observation, Options, Rendered, Space
 from pufferlib.environment import Info
 
 
 def _import() -> Any:
-    """Return the package's module, without the notice of `gym` and with NumPy's print options kept.
+    """Import the package without the notice of `gym`, and restore NumPy's print options.
 
     `gym` prints what `gym_notices` has for its version.
     """
     printed = np.get_printoptions()
     notices: dict[str, str] = importlib.import_module("gym_notices.notices").notices
-    held = dict(notices)
+    saved = dict(notices)
     if "gym" not in sys.modules:
         notices.clear()
     try:
         return importlib.import_module("slimevolleygym.slimevolley")
     finally:
-        notices.update(held)
+        notices.update(saved)
         np.set_printoptions(**printed)
 
 
@@ -43,18 +44,18 @@ _DRAWING = (  # what the package's setPixelObsMode changes, for the process
 
 @contextlib.contextmanager
 def _as_pixels() -> Iterator[None]:
-    """Let the package draw into arrays meanwhile; else it opens windows."""
-    held = {name: getattr(_package, name) for name in _DRAWING}
+    """Let the package draw into arrays inside the block; otherwise it opens windows."""
+    saved = {name: getattr(_package, name) for name in _DRAWING}
     _package.setPixelObsMode()
     try:
         yield
     finally:
-        for name, value in held.items():
+        for name, value in saved.items():
             setattr(_package, name, value)
 
 
-class SlimeGame(gymnasium.Env[Any, Any]):
-    """Play the right side against the package's own player.
+class SlimeGame(gymnasium.Env[Observation, Action]):
+    """Play the right side against the package's built-in opponent.
 
     Args:
         is_pixels: observe the screen.
@@ -82,7 +83,7 @@ class SlimeGame(gymnasium.Env[Any, Any]):
         if is_pixels:
             shape = (_package.PIXEL_HEIGHT, _package.PIXEL_WIDTH, 3)
             self.observation_space = gymnasium.spaces.Box(0, 255, shape, np.uint8)
-        self.action_space: gymnasium.Space[Any] = gymnasium.spaces.MultiBinary(3)
+        self.action_space: Space = gymnasium.spaces.MultiBinary(3)
         self._buttons: list[list[int]] | None = None
         if is_discrete:
             self._buttons = _package.SlimeVolleyEnv.action_table
@@ -91,8 +92,8 @@ class SlimeGame(gymnasium.Env[Any, Any]):
         self._game: Any = None
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[Any], Info]:
+        self, *, seed: int | None = None, options: Options | None = None
+    ) -> tuple[Array, Info]:
         """Start a game; return (observation, {})."""
         super().reset(seed=seed)
         with _as_pixels() if self._is_pixels else contextlib.nullcontext():
@@ -101,7 +102,7 @@ class SlimeGame(gymnasium.Env[Any, Any]):
         self._steps = 0
         return self._observe(), {}
 
-    def step(self, action: Any) -> tuple[NDArray[Any], float, bool, bool, Info]:
+    def step(self, action: Action) -> tuple[Array, float, bool, bool, Info]:
         """Take one step; return (observation, reward, terminated, truncated, info)."""
         game = self._game
         game.agent_left.setAction(self._opponent.predict(game.agent_left.getObservation()))
@@ -113,7 +114,7 @@ class SlimeGame(gymnasium.Env[Any, Any]):
         truncated = self._steps >= self._max_steps and not terminated
         return self._observe(), reward, terminated, truncated, lives
 
-    def render(self) -> Any:
+    def render(self) -> Rendered:
         """Return a picture, uint8 (336, 672, 3); None without a render mode.
 
         Raises:
@@ -125,7 +126,7 @@ class SlimeGame(gymnasium.Env[Any, Any]):
             raise gymnasium.error.ResetNeeded("There is no game yet: call reset() before render().")
         return self._draw()
 
-    def _observe(self) -> NDArray[Any]:
+    def _observe(self) -> Array:
         if self._is_pixels:
             return _package.downsize_image(self._draw())
         return np.array(self._game.agent_right.getObservation(), np.float32)

@@ -1,9 +1,8 @@
-"""A game of Stable Retro: found or told how to import, its frames skipped."""
+"""Make a game of Stable Retro, with frame skip; errors say how to import its file."""
 
 import os
-from typing import Any, SupportsFloat
+from typing import Any
 
-import gymnasium
 import stable_retro
 from stable_retro.data import (
     Integrations,
@@ -14,17 +13,17 @@ from stable_retro.data import (
     list_states,
 )
 
+from pufferlib.annotations import Action, GymnasiumEnv, GymnasiumStep, GymnasiumWrapper
 from pufferlib.arguments import whole_number
-from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError, NotInstalledError, UnknownNameError, suggestion
 
 
-def made(game: str, **kwargs: Any) -> gymnasium.Env[Any, Any]:
+def made(game: str, **kwargs: Any) -> GymnasiumEnv:
     """Return a game.
 
     Raises:
         UnknownNameError: Stable Retro knows no such game.
-        NotInstalledError: it knows it, and its file has not been imported.
+        NotInstalledError: the game's file has not been imported.
         ArgumentError: the game has no such state, scenario or info, or this process has an
             environment already.
     """
@@ -46,21 +45,21 @@ def made(game: str, **kwargs: Any) -> gymnasium.Env[Any, Any]:
     ):
         _check_file(game, option, ending, known, kwargs.get(option), kinds)
     try:
-        env: gymnasium.Env[Any, Any] = stable_retro.make(game, **kwargs)
+        env: GymnasiumEnv = stable_retro.make(game, **kwargs)
     except RuntimeError as error:
         if "multiple emulator instances" not in str(error):
             raise
         raise ArgumentError(
-            "Stable Retro runs one environment in a process, and this one has it already. Close "
-            "that one first, or vectorize with backend Multiprocessing and num_workers=num_envs."
+            "Stable Retro runs one environment in a process, and this one already has one. "
+            "Close it first, or vectorize with backend Multiprocessing and num_workers=num_envs."
         ) from error
     return env
 
 
 def _check_file(
-    game: str, option: str, ending: str, known: list[str], name: Any, kinds: Integrations
+    game: str, option: str, ending: str, known: list[str], name: object, kinds: Integrations
 ) -> None:
-    """Refuse the name of a file that is not there; the package would play without a scenario."""
+    """Raise if a named file does not exist; the package would play without a scenario."""
     if not isinstance(name, str):  # None and State.NONE name no file
         return
     is_path = option != "state" and name.endswith(ending)
@@ -72,19 +71,19 @@ def _check_file(
         )
 
 
-class Skip(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Repeat each action for a number of frames, and add up their rewards.
+class Skip(GymnasiumWrapper):
+    """Repeat each action for a number of frames, and sum the rewards.
 
     Args:
         env: the game.
         frames: how often.
     """
 
-    def __init__(self, env: gymnasium.Env[Any, Any], frames: int) -> None:
+    def __init__(self, env: GymnasiumEnv, frames: int) -> None:
         super().__init__(env)
         self._frames = whole_number("frame_skip", frames)
 
-    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, Info]:
+    def step(self, action: Action) -> GymnasiumStep:
         """Take one step; return (observation, reward, terminated, truncated, info)."""
         total = 0.0
         for _ in range(self._frames):

@@ -1,4 +1,4 @@
-"""A Game Boy game of our own, in bytes: it keeps what it counts where Pokemon Red does.
+"""A small Game Boy game, as bytes, with its counters at Pokemon Red's addresses.
 
 The arrows move the background, one pixel a frame, and the position; A raises the first flag of the
 story. Instruction bytes as in https://gbdev.io/pandocs and https://rgbds.gbdev.io/docs/gbz80.7.

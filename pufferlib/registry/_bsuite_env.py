@@ -1,4 +1,4 @@
-"""An experiment of bsuite for a seed."""
+"""Build an experiment of bsuite for a seed."""
 
 import inspect
 from typing import Any
@@ -6,18 +6,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pufferlib.annotations import Array, Kwargs, UserEnv
 from pufferlib.arguments import whole_number
 from pufferlib.environment import Info
 from pufferlib.wrappers.silencing import silent
 
-with silent():  # bsuite imports gym, which tells of its own end
+with silent():  # bsuite imports gym, which prints that it is unmaintained
     from bsuite import sweep
     from bsuite.bsuite import EXPERIMENT_NAME_TO_ENVIRONMENT
 
 _SIDE = 24  # of a square, in pixels
 
 
-def settings_of(experiment: str, setting: int) -> dict[str, Any]:
+def settings_of(experiment: str, setting: int) -> Kwargs:
     """Return the arguments of one of an experiment's settings.
 
     Raises:
@@ -28,7 +29,7 @@ def settings_of(experiment: str, setting: int) -> dict[str, Any]:
     return dict(sweep.SETTINGS[f"{experiment}/{number}"])
 
 
-def build(experiment: str, arguments: dict[str, Any], seed: int | None) -> Any:
+def build(experiment: str, arguments: Kwargs, seed: int | None) -> Any:
     """Return the experiment, its generator seeded; with None it seeds itself."""
     make = EXPERIMENT_NAME_TO_ENVIRONMENT[experiment]
     arguments = dict(arguments)
@@ -41,14 +42,14 @@ def build(experiment: str, arguments: dict[str, Any], seed: int | None) -> Any:
     return env
 
 
-def picture(_: Any, observation: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return what is observed as gray squares, such as a board; uint8 (height, width, 3)."""
+def picture(_: object, observation: Array) -> NDArray[np.uint8]:
+    """Return the observation drawn as gray squares, uint8 (height, width, 3)."""
     board = np.atleast_2d(observation)
     shade = (board - board.min()) / max(float(np.ptp(board)), 1e-6)
     squares = np.kron((255 * shade).astype(np.uint8), np.ones((_SIDE, _SIDE), np.uint8))
     return np.stack([squares] * 3, 2)
 
 
-def scores(env: Any) -> Info:
-    """Return what the task counts for its score."""
+def scores(env: UserEnv) -> Info:
+    """Return the quantities that the task's score is computed from."""
     return {key: float(value) for key, value in env.dm_env.bsuite_info().items()}

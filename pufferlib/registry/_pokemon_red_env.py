@@ -1,20 +1,20 @@
-"""A Game Boy that is rewarded for what Pokemon Red keeps in its memory."""
+"""A Game Boy with rewards computed from the memory of Pokemon Red."""
 
 import io
 import os
 import warnings
 from pathlib import Path
-from typing import Any
 
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from pufferlib.annotations import Action, Observation, Options, Rendered
 from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError
 
 if not os.environ.get("DISPLAY"):
-    # PyBoy loads PyOpenGL, which settles then where it draws: dm_control, later, needs EGL.
+    # PyBoy imports PyOpenGL, which then fixes its platform; dm_control later needs EGL.
     os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", "Using SDL2 binaries", UserWarning)
@@ -35,8 +35,8 @@ _MAP, _Y, _X = 0xD35E, 0xD361, 0xD362  # wCurMap, wYCoord, wXCoord
 _FULL_LEVELS = 22  # a level more is worth a quarter: training must not pay more than the story
 
 
-class GameBoyQuest(gymnasium.Env[Any, Any]):
-    """Play a cartridge with buttons, for badges, events, levels and tiles.
+class GameBoyQuest(gymnasium.Env[Observation, Action]):
+    """Play a cartridge; rewards are for badges, events, levels and tiles.
 
     Args:
         cartridge: the bytes of the ROM.
@@ -64,7 +64,7 @@ class GameBoyQuest(gymnasium.Env[Any, Any]):
         self.render_mode = render_mode
         self._max_steps, self._frames = max_steps, frames_per_action
         self._weights = np.array(weights)
-        # From memory: beside a file PyBoy would look for saved games, too.
+        # From memory: next to a file PyBoy would also look for saved games.
         try:
             self._machine = PyBoy(
                 io.BytesIO(cartridge), window="null", sound_emulated=False, log_level="ERROR"
@@ -84,7 +84,7 @@ class GameBoyQuest(gymnasium.Env[Any, Any]):
         self._best, self._at_start, self._steps = np.zeros(4), np.zeros(4), 0
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+        self, *, seed: int | None = None, options: Options | None = None
     ) -> tuple[NDArray[np.uint8], Info]:
         """Start an episode; return (observation, {})."""
         super().reset(seed=seed)
@@ -96,8 +96,8 @@ class GameBoyQuest(gymnasium.Env[Any, Any]):
         self._at_start = self._best = self._reached()
         return self._stack.copy(), {}
 
-    def step(self, action: Any) -> tuple[NDArray[np.uint8], float, bool, bool, Info]:
-        """Hold a button; return (observation, reward, terminated, truncated, info)."""
+    def step(self, action: Action) -> tuple[NDArray[np.uint8], float, bool, bool, Info]:
+        """Press a button; return (observation, reward, terminated, truncated, info)."""
         button = _BUTTONS[int(action)]
         self._machine.button_press(button)
         self._machine.tick(_FRAMES_HELD, False)
@@ -110,9 +110,9 @@ class GameBoyQuest(gymnasium.Env[Any, Any]):
         self._best = best
         self._steps += 1
         truncated = self._steps >= self._max_steps
-        return self._stack.copy(), reward, False, truncated, self._told() if truncated else {}
+        return self._stack.copy(), reward, False, truncated, self._progress() if truncated else {}
 
-    def render(self) -> Any:
+    def render(self) -> Rendered:
         """Return the screen, uint8 (144, 160, 3); None without a render mode."""
         return None if self.render_mode is None else self._machine.screen.ndarray[..., :3].copy()
 
@@ -138,7 +138,7 @@ class GameBoyQuest(gymnasium.Env[Any, Any]):
             ) from error
         return state
 
-    def _frame(self) -> Any:
+    def _frame(self) -> NDArray[np.uint8]:
         return self._machine.screen.ndarray[::_REDUCTION, ::_REDUCTION, 0]
 
     def _reached(self) -> NDArray[np.float64]:
@@ -151,7 +151,7 @@ class GameBoyQuest(gymnasium.Env[Any, Any]):
         counted = min(levels, _FULL_LEVELS) + max(levels - _FULL_LEVELS, 0) / 4
         return np.array([memory[_BADGES].bit_count(), events, counted, len(self._tiles)], float)
 
-    def _told(self) -> Info:
+    def _progress(self) -> Info:
         badges, _, _, tiles = self._best
         events = self._best[1] - self._at_start[1]
         levels = self._best[2]

@@ -1,4 +1,4 @@
-"""Griddly's games for Gymnasium and PettingZoo: copied observations, seeds, time limits."""
+"""Griddly games as Gymnasium and PettingZoo environments: seeds, time limits, rendering."""
 
 import colorsys
 from types import ModuleType
@@ -9,6 +9,15 @@ import numpy as np
 import pettingzoo
 from numpy.typing import NDArray
 
+from pufferlib.annotations import (
+    Action,
+    AnySpace,
+    Observation,
+    Options,
+    ParallelStep,
+    Rendered,
+    Space,
+)
 from pufferlib.arguments import whole_number
 from pufferlib.environment import Info
 
@@ -39,7 +48,7 @@ def make_game(
 
 
 def _griddly() -> ModuleType:
-    """Import griddly, and with it gym, which would print that it has a successor."""
+    """Import griddly, and with it gym, which would print a deprecation notice."""
     from gym_notices import notices
 
     kept, notices.notices = notices.notices, {}
@@ -51,7 +60,7 @@ def _griddly() -> ModuleType:
 
 
 class _Clock:
-    """What both kinds of game do alike: seed each episode, cut it off, draw it."""
+    """What both kinds of game share: seed each episode, truncate it, render it."""
 
     def __init__(self, game: Any, max_steps: int, render_mode: str | None) -> None:
         self.game = game
@@ -59,13 +68,13 @@ class _Clock:
         self._steps = 0
         self._is_drawn = render_mode is not None
 
-    def begin(self, random: np.random.Generator) -> Any:
-        """Start an episode under a seed of its own; return Griddly's observations."""
+    def begin(self, random: np.random.Generator) -> Observation:
+        """Start an episode with a new seed; return Griddly's observations."""
         self._steps = 0
         self.game.game.seed(int(random.integers(_LARGEST_SEED)))
         return self.game.reset()
 
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, str]]:
+    def step(self, action: Action) -> tuple[Observation, Any, bool, bool, dict[str, str]]:
         """Return (observations, rewards, terminated, truncated, results by number of player)."""
         observations, rewards, terminated, info = self.game.step(action)
         self._steps += 1
@@ -73,7 +82,7 @@ class _Clock:
         return observations, rewards, bool(terminated), truncated, info.get("PlayerResults", {})
 
     def draw(self) -> NDArray[np.uint8] | None:
-        """Return uint8 (h, w, 3), a colour for each kind of object, or None."""
+        """Return uint8 (h, w, 3), a color for each kind of object, or None."""
         if not self._is_drawn:
             return None
         objects = np.array(self.game.game.observe())[: len(self.game.object_names)]  # (kinds, w, h)
@@ -82,12 +91,12 @@ class _Clock:
         return picture.repeat(_CELL_PIXELS, 0).repeat(_CELL_PIXELS, 1)
 
 
-class Game(gymnasium.Env[Any, Any]):
+class Game(gymnasium.Env[Observation, Action]):
     """A game of one player.
 
     Args:
         game: a griddly.GymWrapper.
-        max_steps: an episode is cut off after so many.
+        max_steps: an episode is truncated after so many.
         render_mode: "rgb_array" or None.
     """
 
@@ -99,33 +108,33 @@ class Game(gymnasium.Env[Any, Any]):
         self.action_space = _choices(game.action_space)
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+        self, *, seed: int | None = None, options: Options | None = None
     ) -> tuple[NDArray[np.uint8], Info]:
         """Start an episode; return (observation, {})."""
         super().reset(seed=seed)
         return _copy(self._clock.begin(self.np_random)), {}
 
-    def step(self, action: Any) -> tuple[NDArray[np.uint8], float, bool, bool, Info]:
+    def step(self, action: Action) -> tuple[NDArray[np.uint8], float, bool, bool, Info]:
         """Take one step; return (observation, reward, terminated, truncated, info)."""
         observation, reward, terminated, truncated, results = self._clock.step(action)
         info = {"win": results.get("1") == "Win"} if terminated or truncated else {}
         return _copy(observation), float(reward), terminated, truncated, info
 
-    def render(self) -> Any:
-        """Return uint8 (h, w, 3), a colour for each kind of object, or None."""
+    def render(self) -> Rendered:
+        """Return uint8 (h, w, 3), a color for each kind of object, or None."""
         return self._clock.draw()
 
     def close(self) -> None:
-        """Free what Griddly holds."""
+        """Free Griddly's resources."""
         self._clock.game.close()
 
 
-class SharedGame(pettingzoo.ParallelEnv[str, NDArray[np.uint8], Any]):
+class SharedGame(pettingzoo.ParallelEnv[str, NDArray[np.uint8], Action]):
     """A game of several players, "player_1" and so on, whose episodes end together.
 
     Args:
         game: a griddly.GymWrapper.
-        max_steps: an episode is cut off after so many.
+        max_steps: an episode is truncated after so many.
         render_mode: "rgb_array" or None.
     """
 
@@ -146,12 +155,12 @@ class SharedGame(pettingzoo.ParallelEnv[str, NDArray[np.uint8], Any]):
         """Return the observation space, the same object for every agent."""
         return self._observation_space
 
-    def action_space(self, agent: str) -> gymnasium.Space[Any]:
+    def action_space(self, agent: str) -> Space:
         """Return the agent's action space, the same object on every call."""
         return self._action_spaces[agent]
 
     def reset(
-        self, seed: int | None = None, options: dict[str, Any] | None = None
+        self, seed: int | None = None, options: Options | None = None
     ) -> tuple[dict[str, NDArray[np.uint8]], dict[str, Info]]:
         """Start an episode; return (observations, empty infos)."""
         if seed is not None:
@@ -160,7 +169,7 @@ class SharedGame(pettingzoo.ParallelEnv[str, NDArray[np.uint8], Any]):
         observations = self._by_agent(self._clock.begin(self._random))
         return observations, {agent: {} for agent in self.agents}
 
-    def step(self, actions: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    def step(self, actions: dict[str, Action]) -> ParallelStep[str]:
         """Take one step; return (observations, rewards, terminations, truncations, infos)."""
         given = [actions[agent] for agent in self.possible_agents]
         observations, rewards, terminated, truncated, results = self._clock.step(given)
@@ -181,15 +190,15 @@ class SharedGame(pettingzoo.ParallelEnv[str, NDArray[np.uint8], Any]):
             },
         )
 
-    def render(self) -> Any:
-        """Return uint8 (h, w, 3), a colour for each kind of object, or None."""
+    def render(self) -> Rendered:
+        """Return uint8 (h, w, 3), a color for each kind of object, or None."""
         return self._clock.draw()
 
     def close(self) -> None:
-        """Free what Griddly holds."""
+        """Free Griddly's resources."""
         self._clock.game.close()
 
-    def _by_agent(self, observations: Any) -> dict[str, NDArray[np.uint8]]:
+    def _by_agent(self, observations: Observation) -> dict[str, NDArray[np.uint8]]:
         return {
             agent: _copy(observation)
             for agent, observation in zip(self.possible_agents, observations, strict=True)
@@ -197,21 +206,21 @@ class SharedGame(pettingzoo.ParallelEnv[str, NDArray[np.uint8], Any]):
 
 
 def _palette(kinds: int) -> NDArray[np.uint8]:
-    """Return dark grey, and as many colours of hues far apart, uint8 (1 + kinds, 3)."""
+    """Return dark gray and `kinds` colors of distinct hues, uint8 (1 + kinds, 3)."""
     hues = [colorsys.hsv_to_rgb(kind / kinds, 0.75, 1.0) for kind in range(kinds)]
     return (np.array([(0.15, 0.15, 0.15), *hues]) * 255).astype(np.uint8)
 
 
-def _copy(observation: Any) -> NDArray[np.uint8]:
-    """Return what Griddly would write over in the next step."""
+def _copy(observation: Observation) -> NDArray[np.uint8]:
+    """Return a copy of an observation, which Griddly overwrites in the next step."""
     return np.array(observation, np.uint8)
 
 
-def _planes(space: Any) -> gymnasium.spaces.Box:
+def _planes(space: AnySpace) -> gymnasium.spaces.Box:
     return gymnasium.spaces.Box(0, 255, tuple(space.shape), np.uint8)
 
 
-def _choices(space: Any) -> gymnasium.Space[Any]:
+def _choices(space: AnySpace) -> Space:
     if hasattr(space, "nvec"):
         return gymnasium.spaces.MultiDiscrete(np.array(space.nvec))
     return gymnasium.spaces.Discrete(int(space.n))

@@ -1,4 +1,4 @@
-"""MuJoCo on a machine without a display, in a directory that may be read-only."""
+"""Import MuJoCo for a machine without a display and a read-only working directory."""
 
 import ctypes
 import importlib
@@ -14,8 +14,8 @@ _LIBRARIES = {"egl": "libEGL.so.1", "osmesa": "libOSMesa.so.8"}
 def mujoco() -> Any:
     """Return the module mujoco.
 
-    Its warnings go to `logging`, not to a file MUJOCO_LOG.TXT in the working directory. Where there
-    is no display and the variable MUJOCO_GL says nothing, EGL or else OSMesa draws, if installed.
+    Its warnings go to `logging`, not to a file MUJOCO_LOG.TXT in the working directory. Without a
+    display, and if MUJOCO_GL is not set, it renders with EGL or OSMesa, whichever is installed.
     """
     if not os.environ.get("DISPLAY") and "MUJOCO_GL" not in os.environ:
         found = [name for name, library in _LIBRARIES.items() if _loads(library)]

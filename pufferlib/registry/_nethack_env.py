@@ -1,16 +1,27 @@
-"""What NLE and MiniHack environments need around them: seeds, time limits, statistics."""
+"""A wrapper for NLE and MiniHack environments: seeds, time limits, statistics."""
 
 import functools
 import warnings
 import weakref
 from pathlib import Path
-from typing import Any, SupportsFloat
+from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Dict
-from numpy.typing import NDArray
 
+from pufferlib.annotations import (
+    Action,
+    AnySpace,
+    Array,
+    GymnasiumEnv,
+    GymnasiumReset,
+    GymnasiumStep,
+    GymnasiumWrapper,
+    Observation,
+    Options,
+    Rendered,
+)
 from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError, suggestion
 
@@ -28,7 +39,7 @@ _LONGEST_CHARACTER = 25  # PL_NSIZ less "Agent-" and the end of the text
 
 
 def check_character(character: str) -> None:
-    """Refuse a character of which NetHack would leave out what it does not know.
+    """Raise for a character that NetHack does not know and would silently ignore.
 
     Raises:
         ArgumentError: suggests the nearest.
@@ -50,34 +61,34 @@ def check_character(character: str) -> None:
         )
 
 
-class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
-    """Seed NetHack's own generators, tell a time limit from an end, and sum up the game.
+class NetHackEpisode(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs):
+    """Seed NetHack's generators, report time limits as truncations, and add statistics.
 
-    `reset(seed=)` of NLE reaches Gymnasium's generator only; NetHack has three of its own (core,
-    display, level), which are drawn here for every episode from one generator seeded once. Without
-    a seed NetHack seeds itself.
+    `reset(seed=)` of NLE seeds Gymnasium's generator only. NetHack has three more (core, display,
+    level); here one generator, seeded once, draws their seeds for every episode. Without a seed
+    NetHack seeds itself.
 
-    The last screen of a game ranks it among those that the same instance has played; the list is
-    emptied before each, so that an observation depends on the seed alone.
+    The last screen of a game ranks it among the earlier games of the same instance. The list is
+    emptied before each game, so an observation depends on the seed alone.
 
-    NLE reports its own time limit as terminated; its `end_status` is then ABORTED, and it is a
-    truncation. Gymnasium's limit reports a death on the very last step as both; it is a death.
+    NLE reports its time limit as terminated, with `end_status` ABORTED; here it is a truncation.
+    Gymnasium's limit reports a death on the very last step as both; here it is a death.
 
-    Where NLE ends an episode in the middle of a game, it quits that, and returns the empty screen
-    which is left; here it returns that of the last step. A game that is reset in its middle is quit
-    too: NetHack would keep its memory.
+    Where NLE ends an episode in the middle of a game, it quits the game and returns an empty
+    screen; here it returns the screen of the last step. A game that is reset in the middle is quit
+    too, since NetHack would not free its memory.
 
-    MiniHack's rooms of MiniGrid are drawn by MiniGrid's generator, which gets a seed too.
+    MiniGrid's generator, which draws MiniHack's MiniGrid rooms, is seeded too.
 
     Args:
         env: an NLE or MiniHack environment.
         is_seedable: False for NetHackChallenge, which refuses seeds.
-        observation_keys: of what `env` observes; the rest is there to be drawn. All if None.
+        observation_keys: the observations to return; the others only serve rendering. All if None.
     """
 
     def __init__(
         self,
-        env: gymnasium.Env[Any, Any],
+        env: GymnasiumEnv,
         is_seedable: bool = True,
         observation_keys: tuple[str, ...] | None = None,
     ) -> None:
@@ -87,7 +98,7 @@ class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Reco
         gymnasium.Wrapper.__init__(self, env)
         self._keys = observation_keys
         if observation_keys is not None:
-            space: Any = env.observation_space
+            space: AnySpace = env.observation_space
             self.observation_space = Dict({key: space[key] for key in observation_keys})
         self._is_seedable = is_seedable
         game: Any = env.unwrapped
@@ -100,9 +111,7 @@ class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Reco
         self._depth = 0
         self._is_running = False
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, Info]:
+    def reset(self, *, seed: int | None = None, options: Options | None = None) -> GymnasiumReset:
         """Start a game; return (observation, info)."""
         if seed is not None and self._is_seedable:
             self._generator = np.random.default_rng(seed)
@@ -110,7 +119,7 @@ class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Reco
         if self._is_running:
             _quit(game, game.last_observation, False)
         Path(game.nethack._vardir, "record").write_bytes(b"")
-        game._frozen_steps = 0  # what is counted for a time penalty; NLE does not begin anew
+        game._frozen_steps = 0  # the counter of a time penalty, which NLE does not reset
         if self._generator is not None:
             self._seed_game(*self._generator.integers(_LARGEST_SEED, size=3).tolist())
         observation, info = self.env.reset(seed=seed, options=options)
@@ -119,7 +128,7 @@ class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Reco
         self._note()
         return self._observed(observation), info
 
-    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, Info]:
+    def step(self, action: Action) -> GymnasiumStep:
         """Take one step; return (observation, reward, terminated, truncated, info)."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         self._is_running = info["end_status"] == self._running
@@ -133,7 +142,7 @@ class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Reco
                 info["success"] = info["end_status"] == self._successful
         return self._observed(observation), reward, terminated, truncated, info
 
-    def render(self) -> Any:
+    def render(self) -> Rendered:
         """Return the map as text, or print it; None without a render mode.
 
         Raises:
@@ -145,7 +154,7 @@ class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Reco
             raise gymnasium.error.ResetNeeded("There is no game yet: call reset() before render().")
         return self.env.render()
 
-    def _observed(self, observation: Any) -> Any:
+    def _observed(self, observation: Observation) -> Observation:
         return observation if self._keys is None else {key: observation[key] for key in self._keys}
 
     def _seed_game(self, core: int, display: int, level: int) -> None:
@@ -172,16 +181,16 @@ class NetHackEpisode(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Reco
 
 
 def _quit_and_show_what_was(
-    game: weakref.ref[Any], observation: tuple[NDArray[Any], ...], done: bool
+    game: weakref.ref[Any], observation: tuple[Array, ...], done: bool
 ) -> None:
-    """Do as NLE's `_quit_game`, and leave its arrays as they were."""
-    held = [array.copy() for array in observation]
+    """Call NLE's `_quit_game`, and restore its arrays afterwards."""
+    before = [array.copy() for array in observation]
     _quit(game(), observation, done)
-    for array, as_it_was in zip(observation, held, strict=True):
+    for array, as_it_was in zip(observation, before, strict=True):
         array[...] = as_it_was
 
 
-def _quit(game: Any, observation: tuple[NDArray[Any], ...], done: bool) -> None:
+def _quit(game: Any, observation: tuple[Array, ...], done: bool) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*smooth quitting of game failed")
         type(game)._quit_game(game, observation, done)

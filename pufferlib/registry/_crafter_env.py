@@ -1,4 +1,4 @@
-"""Crafter as a Gymnasium environment whose seeds hold."""
+"""Crafter as a Gymnasium environment that is deterministic under a seed."""
 
 import collections
 import contextlib
@@ -10,6 +10,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from pufferlib.annotations import Action, Observation, Options, Rendered
 from pufferlib.environment import Info
 
 
@@ -31,26 +32,26 @@ with _gym_left_out():
     from crafter.engine import World
 
 
-class _InOrder(dict[Any, None]):
-    """A set that is walked through in the order of insertion."""
+class _InOrder(dict[object, None]):
+    """A set that is iterated in the order of insertion."""
 
-    def add(self, item: Any) -> None:
+    def add(self, item: object) -> None:
         self[item] = None
 
-    def remove(self, item: Any) -> None:
+    def remove(self, item: object) -> None:
         del self[item]
 
 
 class _SeededWorld(World):
-    """A world whose creatures are drawn from in an order that the seed decides."""
+    """A world whose creatures are visited in an order that depends on the seed alone."""
 
     def reset(self, seed: int | None = None) -> None:
         super().reset(seed)
         self._chunks: Any = collections.defaultdict(_InOrder)
 
 
-class CrafterGame(gymnasium.Env[Any, Any]):
-    """Crafter; tells at an episode's end which achievements were unlocked.
+class CrafterGame(gymnasium.Env[Observation, Action]):
+    """Crafter; reports at the end of an episode which achievements were unlocked.
 
     Args:
         render_mode: None or "rgb_array".
@@ -64,12 +65,12 @@ class CrafterGame(gymnasium.Env[Any, Any]):
         self._game = crafter.Env(**kwargs)
         self._game._world.__class__ = _SeededWorld
         width, height, channels = self._game.observation_space.shape
-        shape = (height, width, channels)  # of its images, whatever it declares
+        shape = (height, width, channels)  # dtype of its images, whatever it declares
         self.observation_space = gymnasium.spaces.Box(0, 255, shape, np.uint8)
         self.action_space = gymnasium.spaces.Discrete(self._game.action_space.n)
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+        self, *, seed: int | None = None, options: Options | None = None
     ) -> tuple[NDArray[np.uint8], Info]:
         """Start an episode in a new world; return (observation, {})."""
         super().reset(seed=seed)
@@ -77,14 +78,14 @@ class CrafterGame(gymnasium.Env[Any, Any]):
             self._game._seed, self._game._episode = int(seed), 0
         return self._game.reset(), {}
 
-    def step(self, action: Any) -> tuple[NDArray[np.uint8], float, bool, bool, Info]:
+    def step(self, action: Action) -> tuple[NDArray[np.uint8], float, bool, bool, Info]:
         """Take one step; return (observation, reward, terminated, truncated, info)."""
-        observation, reward, is_over, told = self._game.step(int(action))
-        is_dead = bool(told["discount"] == 0)
-        info = _unlocked(told["achievements"]) if is_over else {}
+        observation, reward, is_over, info = self._game.step(int(action))
+        is_dead = bool(info["discount"] == 0)
+        info = _unlocked(info["achievements"]) if is_over else {}
         return observation, float(reward), is_dead, bool(is_over) and not is_dead, info
 
-    def render(self) -> Any:
+    def render(self) -> Rendered:
         """Return a picture, uint8 (512, 512, 3); None without a render mode.
 
         Raises:

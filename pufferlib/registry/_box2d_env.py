@@ -1,4 +1,4 @@
-"""Box2D, imported without its warnings, and a world that remembers nothing of an episode before."""
+"""Box2D, imported without its warnings, and a new world for each episode."""
 
 import importlib
 import warnings
@@ -6,7 +6,12 @@ from typing import Any
 
 import gymnasium
 
-from pufferlib.environment import Info
+from pufferlib.annotations import (
+    GymnasiumEnv,
+    GymnasiumReset,
+    GymnasiumWrapper,
+    Options,
+)
 
 
 def box2d() -> Any:
@@ -21,20 +26,18 @@ def box2d() -> Any:
         return importlib.import_module("Box2D")
 
 
-class NewWorld(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
+class NewWorld(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs):
     """Give BipedalWalker and CarRacing a new Box2D world at each reset.
 
-    They destroy their bodies and keep the world, whose solver remembers; a second `reset` with the
-    same seed then plays another episode than the first.
+    They destroy their bodies but keep the world, whose solver keeps state: without a new world, a
+    second `reset` with the same seed would play a different episode.
     """
 
-    def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
+    def __init__(self, env: GymnasiumEnv) -> None:
         gymnasium.utils.RecordConstructorArgs.__init__(self)
         gymnasium.Wrapper.__init__(self, env)
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, Info]:
+    def reset(self, *, seed: int | None = None, options: Options | None = None) -> GymnasiumReset:
         """Start an episode; return (observation, info)."""
         task: Any = self.env.unwrapped
         task._destroy()

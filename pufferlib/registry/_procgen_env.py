@@ -1,4 +1,4 @@
-"""Procgen's games behind our interfaces: one as a Gymnasium environment, many as a native one."""
+"""Procgen games: one as a Gymnasium environment, many as a native one."""
 
 import contextlib
 import sys
@@ -11,6 +11,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from pufferlib.annotations import Action, Array, Kwargs, Observation, Options, Rendered
 from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
 
 _SEEDS = 2**31
@@ -20,19 +21,19 @@ _OBSERVATIONS = gymnasium.spaces.Box(0, 255, (64, 64, 3), np.uint8)
 _ACTIONS = gymnasium.spaces.Discrete(15)
 
 
-def game_options(game: str, mode: str, **kwargs: Any) -> dict[str, Any]:
-    """Return what `ProcgenGym3Env` is made with; no threads, which do not survive a fork."""
+def game_options(game: str, mode: str, **kwargs: Any) -> Kwargs:
+    """Return the arguments of `ProcgenGym3Env`; no threads, since they do not survive a fork."""
     return {"env_name": game, "distribution_mode": mode, "num_threads": 0, **kwargs}
 
 
-def time_limit(options: dict[str, Any]) -> int:
-    """Return after how many steps the game of these options ends an episode by itself."""
+def time_limit(options: Kwargs) -> int:
+    """Return after how many steps the game with these options ends an episode."""
     if options["env_name"] == "jumper" and options["distribution_mode"] == "memory":
         return 2000
     return _TIME_LIMITS.get(options["env_name"], 1000)
 
 
-class ProcgenGame(gymnasium.Env[Any, Any]):
+class ProcgenGame(gymnasium.Env[Observation, Action]):
     """One game.
 
     Args:
@@ -42,7 +43,7 @@ class ProcgenGame(gymnasium.Env[Any, Any]):
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 15}  # noqa: RUF012  (as Gymnasium declares it)
 
-    def __init__(self, options: dict[str, Any], render_mode: str | None) -> None:
+    def __init__(self, options: Kwargs, render_mode: str | None) -> None:
         self.observation_space, self.action_space = _OBSERVATIONS, _ACTIONS
         self.render_mode = render_mode
         self._options = dict(options, render_mode=render_mode)
@@ -52,7 +53,7 @@ class ProcgenGame(gymnasium.Env[Any, Any]):
         self._clock, self._is_fresh = 0, False
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+        self, *, seed: int | None = None, options: Options | None = None
     ) -> tuple[NDArray[np.uint8], Info]:
         """Start an episode; return (observation, {})."""
         super().reset(seed=seed)
@@ -65,7 +66,7 @@ class ProcgenGame(gymnasium.Env[Any, Any]):
         self._clock, self._is_fresh = 0, True
         return self._last.copy(), {}
 
-    def step(self, action: Any) -> tuple[NDArray[np.uint8], float, bool, bool, Info]:
+    def step(self, action: Action) -> tuple[NDArray[np.uint8], float, bool, bool, Info]:
         """Take one step; return (observation, reward, terminated, truncated, info)."""
         before = self._last
         self._games.act(np.array([action]))
@@ -76,11 +77,11 @@ class ProcgenGame(gymnasium.Env[Any, Any]):
             if _restarted_games(self._games, self._options).size:
                 self._clock = 0
             return self._last.copy(), reward, False, False, {}
-        info = _told(self._games.get_info()[0])
+        info = _reported(self._games.get_info()[0])
         is_cut = self._clock >= self._limit and not info["solved"]
         return before.copy(), reward, not is_cut, is_cut, info
 
-    def render(self) -> Any:
+    def render(self) -> Rendered:
         """Return the screen, uint8 (512, 512, 3); None without a render mode."""
         if self.render_mode is None or self._games is None:
             return None
@@ -93,7 +94,7 @@ class ProcgenGame(gymnasium.Env[Any, Any]):
             self._games = None
 
     def _see(self) -> tuple[float, bool]:
-        """Keep what is observed now; return (reward, whether an episode has begun)."""
+        """Store the current observation; return (reward, whether an episode has started)."""
         rewards, observations, firsts = self._games.observe()
         self._last = observations["rgb"][0]
         return float(rewards[0]), bool(firsts[0])
@@ -108,9 +109,7 @@ class ProcgenGames(PufferEnv):
         buffers: rows to write into; allocated here if None.
     """
 
-    def __init__(
-        self, num_envs: int, options: dict[str, Any], buffers: Buffers | None = None
-    ) -> None:
+    def __init__(self, num_envs: int, options: Kwargs, buffers: Buffers | None = None) -> None:
         self.single_observation_space, self.single_action_space = _OBSERVATIONS, _ACTIONS
         self.num_agents = num_envs
         self._options, self._limit = options, time_limit(options)
@@ -119,8 +118,8 @@ class ProcgenGames(PufferEnv):
         self._clocks = np.zeros(num_envs, np.int64)
         super().__init__(buffers)
 
-    def reset(self, seed: int | None = None) -> tuple[NDArray[Any], list[Info]]:
-        """Start every game anew; return (observations, [])."""
+    def reset(self, seed: int | None = None) -> tuple[Array, list[Info]]:
+        """Start a new episode in every game; return (observations, [])."""
         if seed is not None or self._games is None:
             self.close()
             self._games = _make_games(self.num_agents, self._options, seed)
@@ -132,7 +131,7 @@ class ProcgenGames(PufferEnv):
         self._returns[:], self._lengths[:], self._clocks[:] = 0, 0, 0
         return self.observations, []
 
-    def step(self, actions: NDArray[Any]) -> StepResult:
+    def step(self, actions: Array) -> StepResult:
         """Step all games; return (observations, rewards, terminals, truncations, infos)."""
         self._games.act(actions)
         rewards, observations, firsts = self._games.observe()
@@ -153,12 +152,12 @@ class ProcgenGames(PufferEnv):
             self._games = None
 
     def _end(self, over: NDArray[np.intp]) -> list[Info]:
-        """Write the ends of episodes, while `observations` still has what came before them."""
+        """Write the ends of episodes while `observations` still holds the previous step."""
         self.final_observations[over] = self.observations[over]
-        told = self._games.get_info()
+        game_infos = self._games.get_info()
         infos = []
         for i in over:
-            info = _told(told[i])
+            info = _reported(game_infos[i])
             is_cut = self._clocks[i] >= self._limit and not info["solved"]
             self.terminals[i], self.truncations[i] = not is_cut, is_cut
             info["episode_return"] = float(self._returns[i])
@@ -168,21 +167,21 @@ class ProcgenGames(PufferEnv):
         return infos
 
 
-def _told(info: Info) -> Info:
+def _reported(info: Info) -> Info:
     return {"solved": float(info["prev_level_complete"]), "level": int(info["prev_level_seed"])}
 
 
-def _restarted_games(games: Any, options: dict[str, Any]) -> NDArray[np.intp]:
-    """Return the games whose clock has begun again within an episode.
+def _restarted_games(games: Any, options: Kwargs) -> NDArray[np.intp]:
+    """Return the games whose clock has restarted within an episode.
 
     With `use_sequential_levels` an episode goes on where a level is completed.
     """
     if not options.get("use_sequential_levels"):
         return np.zeros(0, np.intp)
-    return np.flatnonzero([told["prev_level_complete"] for told in games.get_info()])
+    return np.flatnonzero([info["prev_level_complete"] for info in games.get_info()])
 
 
-def _make_games(count: int, options: dict[str, Any], seed: int | None) -> Any:
+def _make_games(count: int, options: Kwargs, seed: int | None) -> Any:
     """Return new games; there is no other way to seed them."""
     with _imported_without_gym():
         from procgen import ProcgenGym3Env
@@ -196,9 +195,9 @@ def _make_games(count: int, options: dict[str, Any], seed: int | None) -> Any:
 
 @contextlib.contextmanager
 def _imported_without_gym() -> Iterator[None]:
-    """Give `procgen` what it registers its names with: it needs no more of `gym`.
+    """Import `procgen` with a stand-in for the part of `gym` that it registers names with.
 
-    `gym` may be absent, and prints a notice where it is not. `procgen` leaves a file open, too.
+    `gym` may not be installed, and prints a notice if it is. `procgen` also leaves a file open.
     """
     stand_in = types.ModuleType("gym.envs.registration")
     vars(stand_in)["register"] = lambda **_: None

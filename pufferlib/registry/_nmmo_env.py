@@ -1,10 +1,9 @@
-"""Neural MMO without files: maps are made in memory, infos are numbers, the map is drawn."""
+"""Neural MMO without files: maps in memory, numeric infos, rendering of the map."""
 
 import functools
 import numbers
 from typing import Any
 
-import gymnasium
 import nmmo
 import numpy as np
 from nmmo.core.action import Action, Price, Token
@@ -12,6 +11,15 @@ from nmmo.core.terrain import MapGenerator
 from nmmo.lib import material, seeding, spawn
 from numpy.typing import NDArray
 
+from pufferlib.annotations import (
+    Array,
+    Kwargs,
+    Options,
+    ParallelReset,
+    ParallelStep,
+    Space,
+    Structure,
+)
 from pufferlib.arguments import whole_number
 from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError
@@ -36,23 +44,22 @@ _PLAYER, _NPC = (255, 64, 64), (255, 255, 0)
 class World(nmmo.Env):
     """Neural MMO, whose infos hold numbers at the end of an agent's episode and nothing else.
 
-    Its maps are those that Neural MMO writes into the working directory when it is made with seed
-    0, made once in each process and kept in memory: environments in several processes have no file
-    to share, and nothing is left behind. Every reset scatters the tiles of a map anew, under the
-    seed of the environment, unless MAP_RESET_FROM_FRACTAL is False. Paths that the package keeps
-    from one episode to the next, and so from one map to another, are forgotten. What it keeps for
-    all worlds of a process is that of the world which plays.
+    Its maps equal the ones that Neural MMO writes into the working directory with seed 0, but are
+    made once per process and kept in memory: processes share no file, and none is left behind.
+    Every reset redistributes the tiles of a map under the environment's seed, unless
+    MAP_RESET_FROM_FRACTAL is False. The package's cache of paths is cleared between episodes, since
+    the map may change. State that the package keeps per process is switched to the world in use.
 
     Args:
         size: "Small", "Medium" or "Large", of nmmo.config; with all its game systems.
-        settings: of nmmo.config, instead of the size's own.
+        settings: attributes of nmmo.config that replace the size's own.
         render_mode: "rgb_array" or None.
 
     Raises:
-        ArgumentError: a setting that there is not, or that cannot be.
+        ArgumentError: an unknown setting, or a value out of range.
     """
 
-    def __init__(self, size: str, settings: dict[str, Any], render_mode: str | None) -> None:
+    def __init__(self, size: str, settings: Kwargs, render_mode: str | None) -> None:
         config = _CONFIGS[size]()
         for name, value in settings.items():
             if name not in config.original:
@@ -65,7 +72,7 @@ class World(nmmo.Env):
             config.set(name, value)
         config.set("PLAYER_N", whole_number("num_agents", config.PLAYER_N))
         config.set("MAP_N", whole_number("MAP_N", config.MAP_N))
-        most = config.MAX_HORIZON - 1  # observations tell the step, from 0
+        most = config.MAX_HORIZON - 1  # observations hold the step, from 0
         config.set("HORIZON", whole_number("HORIZON", config.HORIZON, most=most))
         places = len(spawn.get_edge_tiles(config))
         if config.PLAYER_LOADER is spawn.SequentialLoader and places < config.PLAYER_N:
@@ -84,22 +91,22 @@ class World(nmmo.Env):
         self.metadata = {"name": "nmmo", "render_modes": ["rgb_array"]}
         self.render_mode = render_mode
 
-    def observation_space(self, agent: int) -> gymnasium.Space[Any]:
+    def observation_space(self, agent: int) -> Space:
         """Return the observation space; the package's own method keeps every world alive."""
         return self._obs_space
 
-    def action_space(self, agent: int) -> gymnasium.Space[Any]:
+    def action_space(self, agent: int) -> Space:
         """Return the action space; the package's own method keeps every world alive."""
         return self._atn_space
 
-    def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+    def reset(self, seed: int | None = None, options: Options | None = None) -> ParallelReset[int]:
         """Start an episode; return (observations, empty infos)."""
         self._use_own_settings()
         self.realm.map.pathfinding_cache.clear()  # else the last map's paths are taken on this one
         observations, _ = super().reset(seed=None if seed is None else int(seed), options=options)
         return observations, {agent: {} for agent in observations}
 
-    def step(self, actions: dict[int, Any]) -> tuple[dict[int, Any], ...]:
+    def step(self, actions: dict[int, Structure]) -> ParallelStep[int]:
         """Take one step; return (observations, rewards, terminations, truncations, infos)."""
         self._use_own_settings()
         observations, rewards, terminations, truncations, infos = super().step(actions)
@@ -122,7 +129,7 @@ class World(nmmo.Env):
         for owner, name, value in self._own:
             setattr(owner, name, value)
 
-    def _load_map_file(self, map_id: int | None = None) -> dict[str, NDArray[Any]]:
+    def _load_map_file(self, map_id: int | None = None) -> dict[str, Array]:
         made = _maps(_Terrain(self.config))
         chosen = map_id or self._np_random.integers(self.config.MAP_N) + 1
         terrain, tiles = made[chosen - 1]
@@ -144,8 +151,8 @@ class World(nmmo.Env):
         }
 
 
-def _check_kind(name: str, value: Any, default: Any) -> None:
-    """Refuse a `value` that is no number where `default` is one, or no bool where it is one."""
+def _check_kind(name: str, value: object, default: object) -> None:
+    """Raise unless `value` is a number or a bool, as `default` is."""
     is_bool = isinstance(value, (bool, np.bool_))
     if isinstance(default, bool):
         if not is_bool:
@@ -160,7 +167,7 @@ class _NoFiles(MapGenerator):
 
 
 class _Terrain:
-    """What a map depends on, as a key."""
+    """The settings that a map depends on, as a key."""
 
     def __init__(self, config: Any) -> None:
         self.config = config
@@ -187,7 +194,7 @@ def _maps(terrain: _Terrain) -> list[tuple[NDArray[np.float16], NDArray[np.int64
 
 @functools.cache
 def _colors() -> NDArray[np.uint8]:
-    """Return the mean colour of each material's picture, uint8 (materials, 3)."""
+    """Return the mean color of each material's picture, uint8 (materials, 3)."""
     textures = MapGenerator(nmmo.config.Default()).textures
     means = [textures[index].mean((0, 1)) for index in range(len(textures))]
     return np.array(means).astype(np.uint8)

@@ -1,12 +1,12 @@
-"""One game of MicroRTS, told from Java's own client: its last observation, its end, its picture."""
+"""One game of MicroRTS, driven through the Java client directly."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from pufferlib.annotations import Array, Observation, Options, Rendered
 from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError
 from pufferlib.registry._microrts_java import (
@@ -26,20 +26,20 @@ _STATISTICS = ("gathered", "workers", "buildings", "attacks", "combat_units")  #
 _CELL_PIXELS = 16
 # Nothing, resource, base, barracks, worker, light, heavy, ranged: how far from the cell's border.
 _INSETS = (8, 0, 1, 3, 6, 5, 4, 5)
-_COLORS = np.array([(64, 160, 64), (64, 96, 255), (255, 64, 64)], np.uint8)  # nobody's, own, other
+_COLORS = np.array([(64, 160, 64), (64, 96, 255), (255, 64, 64)], np.uint8)  # neutral, own, other
 _GROUND = 40
 
 
-class Game(gymnasium.Env[Any, NDArray[Any]]):
-    """A game against one bot, until one side is gone or time is up.
+class Game(gymnasium.Env[Observation, Array]):
+    """A game against one bot, until one side has no units or time is up.
 
-    The client that Python drives in gym_microrts begins the next game before it tells the last
-    observation of one. This drives the client below it.
+    The client that gym_microrts uses starts the next game before it returns the last observation
+    of the current one. This class uses the client below it.
 
     Args:
         opponent: a function of gym_microrts.microrts_ai.
         map_path: of an XML file, relative to those of gym_microrts.
-        max_steps: a game is cut off after so many.
+        max_steps: a game is truncated after so many.
         reward_weight: six numbers, see `make_env`.
         render_mode: "rgb_array" or None.
     """
@@ -65,8 +65,8 @@ class Game(gymnasium.Env[Any, NDArray[Any]]):
         self._sums = np.zeros(len(REWARDS))
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, NDArray[Any]], Info]:
+        self, *, seed: int | None = None, options: Options | None = None
+    ) -> tuple[dict[str, Array], Info]:
         """Start a game; return (observation, {})."""
         super().reset(seed=seed)
         self._client.reset(SELF)
@@ -75,7 +75,7 @@ class Game(gymnasium.Env[Any, NDArray[Any]]):
         self._sums[:] = 0
         return self._observe(), {}
 
-    def step(self, action: NDArray[Any]) -> tuple[dict[str, NDArray[Any]], float, bool, bool, Info]:
+    def step(self, action: Array) -> tuple[dict[str, Array], float, bool, bool, Info]:
         """Take one step; return (observation, reward, terminated, truncated, info)."""
         self._memory.actions[0] = action.reshape(-1, len(PARTS))
         response = self._client.gameStep(SELF)
@@ -88,7 +88,7 @@ class Game(gymnasium.Env[Any, NDArray[Any]]):
         reward = float(rewards @ self._weight)
         return self._observe(), reward, terminated, truncated, info
 
-    def render(self) -> Any:
+    def render(self) -> Rendered:
         """Return a picture, see `draw`; None without a render mode."""
         return draw(self._memory.planes[0]) if self.render_mode else None
 
@@ -96,7 +96,7 @@ class Game(gymnasium.Env[Any, NDArray[Any]]):
         """Free the game. Java stays: it cannot be started twice in one process."""
         self._client.close()
 
-    def _observe(self) -> dict[str, NDArray[Any]]:
+    def _observe(self) -> dict[str, Array]:
         self._client.getMasks(SELF)
         return {
             "observation": self._memory.planes[0].astype(np.uint8),
@@ -105,7 +105,7 @@ class Game(gymnasium.Env[Any, NDArray[Any]]):
 
 
 def observation_space(size: tuple[int, int]) -> gymnasium.spaces.Dict:
-    """Return what is observed of a map of `size` (height, width)."""
+    """Return the observation space for a map of `size` (height, width)."""
     cells = size[0] * size[1]
     return gymnasium.spaces.Dict(
         {
@@ -116,7 +116,7 @@ def observation_space(size: tuple[int, int]) -> gymnasium.spaces.Dict:
 
 
 def action_space(size: tuple[int, int]) -> gymnasium.spaces.MultiDiscrete:
-    """Return the actions on a map of `size` (height, width)."""
+    """Return the action space for a map of `size` (height, width)."""
     return gymnasium.spaces.MultiDiscrete(np.tile(PARTS, size[0] * size[1]))
 
 
@@ -135,7 +135,7 @@ def checked_weight(weight: Sequence[float]) -> NDArray[np.float64]:
 
 
 def fill_empty_cells(planes: NDArray[np.int32]) -> None:
-    """Write that nothing is in empty cells: Java does in a step, but not in a reset."""
+    """Mark empty cells as empty: Java does so in a step, but not in a reset."""
     is_empty = ~planes.any(-1)
     for plane in _NOTHING:
         planes[is_empty, plane] = 1
@@ -154,6 +154,6 @@ def draw(planes: NDArray[np.int32]) -> NDArray[np.uint8]:
 
 
 def statistics_of(sums: NDArray[np.float64]) -> Info:
-    """Return what `info` says of an episode, from the sums of its unweighted rewards."""
+    """Return the statistics of an episode from the sums of its unweighted rewards."""
     win, *others = sums.tolist()
     return {"win": win > 0, **dict(zip(_STATISTICS, others, strict=True))}

@@ -6,13 +6,21 @@ import subprocess
 import sys
 from typing import Any
 
-import gymnasium
 import numpy as np
 import pettingzoo
 import pyspiel
 from gymnasium.spaces import Box, Dict, Discrete
-from numpy.typing import NDArray
 
+from pufferlib.annotations import (
+    Action,
+    Array,
+    Kwargs,
+    Observation,
+    Options,
+    ParallelReset,
+    ParallelStep,
+    Space,
+)
 from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError
 from pufferlib.wrappers.turns import legal, waiting
@@ -38,7 +46,7 @@ print("done", flush=True)
 """
 
 
-class SpielGame(pettingzoo.ParallelEnv[Agent, Any, Any]):
+class SpielGame(pettingzoo.ParallelEnv[Agent, Observation, Action]):
     """An OpenSpiel game in which every player observes every step.
 
     A player observes a Dict as with `pufferlib.wrappers.Turns`: "observation", "action_mask" and
@@ -47,8 +55,8 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Any, Any]):
     in the last info, `illegal_actions`. Chance is drawn from the generator that `reset(seed)`
     seeds.
 
-    A reward is what a step adds to the player's return; OpenSpiel's own `rewards()` tells that of
-    an earlier move again where chance has moved in between.
+    A reward is the change of the player's return in a step. OpenSpiel's `rewards()` would repeat
+    the reward of an earlier move after a chance move.
 
     Args:
         name: the game's short name.
@@ -66,13 +74,13 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Any, Any]):
         self,
         name: str,
         is_information_state: bool = False,
-        parameters: dict[str, Any] | None = None,
+        parameters: Kwargs | None = None,
     ) -> None:
         self.render_mode = "ansi"
         self.agents: list[Agent] = []
         self._generator = np.random.default_rng()
         self._illegal: list[int] = []
-        self._returns: NDArray[Any] = np.zeros(0)
+        self._returns: Array = np.zeros(0)
         parameters = _checked(name, parameters) if parameters else {}
         try:
             self.game = pyspiel.load_game(name, parameters)
@@ -82,7 +90,7 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Any, Any]):
             raise _refusal(name, parameters, str(error)) from error
 
     def _declare(self, is_information_state: bool) -> None:
-        """Tell the players and their spaces."""
+        """Set the players and their spaces."""
         kind = self.game.get_type()
         self._is_information_state = kind.provides_information_state_tensor and (
             is_information_state or not kind.provides_observation_tensor
@@ -102,17 +110,17 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Any, Any]):
         self._spaces = dict.fromkeys(self.possible_agents, space)
         self._action_spaces = {agent: Discrete(self._actions) for agent in self.possible_agents}
 
-    def observation_space(self, agent: Agent) -> gymnasium.Space[Any]:
+    def observation_space(self, agent: Agent) -> Space:
         """Return the observation space, the same object for every player."""
         return self._spaces[agent]
 
-    def action_space(self, agent: Agent) -> gymnasium.Space[Any]:
+    def action_space(self, agent: Agent) -> Space:
         """Return the player's action space, the same object on every call."""
         return self._action_spaces[agent]
 
     def reset(
-        self, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[Agent, Any], dict[Agent, Info]]:
+        self, seed: int | None = None, options: Options | None = None
+    ) -> ParallelReset[Agent]:
         """Start an episode; return (observations, infos)."""
         if seed is not None:
             self._generator = np.random.default_rng(seed)
@@ -120,7 +128,7 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Any, Any]):
         self.agents = list(self.possible_agents)
         return self._observe(), {agent: {} for agent in self.agents}
 
-    def step(self, actions: dict[Agent, Any]) -> tuple[dict[Agent, Any], ...]:
+    def step(self, actions: dict[Agent, Action]) -> ParallelStep[Agent]:
         """Play one step; return (observations, rewards, terminations, truncations, infos)."""
         playing, state = self.agents, self._state
         if state.is_simultaneous_node():
@@ -151,7 +159,7 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Any, Any]):
         return str(self._state)
 
     def close(self) -> None:
-        """Close nothing; a game holds only memory."""
+        """Do nothing: a game has only memory."""
 
     def _begin(self) -> None:
         self._state = self.game.new_initial_state()
@@ -164,7 +172,7 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Any, Any]):
             outcomes, chances = zip(*self._state.chance_outcomes(), strict=True)
             self._state.apply_action(int(self._generator.choice(outcomes, p=_normalized(chances))))
 
-    def _move(self, player: int, action: Any) -> int:
+    def _move(self, player: int, action: Action) -> int:
         """Return the player's legal action; 0 where it has none, which OpenSpiel ignores."""
         mask = self._mask(player)
         if mask is None:
@@ -173,7 +181,7 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Any, Any]):
         self._illegal[player] += not is_legal
         return move
 
-    def _mask(self, player: int) -> Any:
+    def _mask(self, player: int) -> Array | None:
         """Return the mask of a player who is to move; None for others."""
         actions = [] if self._state.is_terminal() else self._state.legal_actions(player)
         if not actions:
@@ -182,10 +190,10 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Any, Any]):
         mask[actions] = 1
         return mask
 
-    def _observe(self) -> dict[Agent, dict[str, Any]]:
+    def _observe(self) -> dict[Agent, dict[str, Observation]]:
         return {agent: self._shown(player) for player, agent in enumerate(self.possible_agents)}
 
-    def _shown(self, player: int) -> dict[str, Any]:
+    def _shown(self, player: int) -> dict[str, Observation]:
         state, mask = self._state, self._mask(player)
         tensor = (
             state.information_state_tensor(player)
@@ -199,7 +207,7 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Any, Any]):
         }
 
 
-def _checked(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
+def _checked(name: str, parameters: Kwargs) -> Kwargs:
     """Return the parameters in Python's own types.
 
     Raises:
@@ -209,8 +217,8 @@ def _checked(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
     try:
         parameters = json.loads(json.dumps(parameters, default=_plain))
     except (TypeError, ValueError) as error:
-        told = "they must be numbers, texts, or games as a dict with their name"
-        raise _refusal(name, parameters, told) from error
+        kinds = "they must be numbers, texts, or games as a dict with their name"
+        raise _refusal(name, parameters, kinds) from error
     kind = pyspiel.load_game(name).get_type()
     least, most = kind.min_num_players, kind.max_num_players
     for option in _PLAYERS:
@@ -220,8 +228,8 @@ def _checked(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
     try:
         reason = _try_to_begin(json.dumps([name, parameters]))
     except subprocess.TimeoutExpired as error:
-        told = f"it does not begin within {error.timeout:g} s"
-        raise _refusal(name, parameters, told) from error
+        slow = f"it does not start within {error.timeout:g} s"
+        raise _refusal(name, parameters, slow) from error
     if reason is not None:
         raise _refusal(name, parameters, reason)
     return parameters
@@ -236,7 +244,7 @@ def _plain(value: Any) -> Any:
 
 @functools.lru_cache(maxsize=64)
 def _try_to_begin(game: str) -> str | None:
-    """Begin a game in a process of its own; return why it did not live on, None if it did."""
+    """Start a game in a separate process; return why that failed, or None if it did not."""
     trial = subprocess.run(
         [sys.executable, "-c", _TRIAL],
         input=game,
@@ -252,7 +260,7 @@ def _try_to_begin(game: str) -> str | None:
     return f"it ends the process. {said}".strip()
 
 
-def _refusal(name: str, parameters: dict[str, Any], reason: str) -> ArgumentError:
+def _refusal(name: str, parameters: Kwargs, reason: str) -> ArgumentError:
     known = pyspiel.load_game(name).get_type().parameter_specification
     return ArgumentError(
         f"OpenSpiel cannot load {name} with {parameters or 'no parameters'}: "
@@ -261,6 +269,6 @@ def _refusal(name: str, parameters: dict[str, Any], reason: str) -> ArgumentErro
 
 
 def _normalized(chances: Any) -> Any:
-    """Return chances that add up to 1 as closely as NumPy asks; some games' do not."""
+    """Return probabilities scaled to sum to 1 as closely as NumPy requires."""
     array = np.array(chances)
     return array / array.sum()

@@ -6,12 +6,12 @@ import sys
 import types
 from typing import Any
 
-import gymnasium
 import numpy as np
 import pettingzoo
 from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
+from pufferlib.annotations import Observation, Options, ParallelStep, Space
 from pufferlib.environment import Info
 from pufferlib.wrappers.silencing import silent
 
@@ -30,16 +30,16 @@ _NOTEBOOK_MODULES = {
 }
 
 
-class Kitchen(pettingzoo.ParallelEnv[Agent, Any, int]):
+class Kitchen(pettingzoo.ParallelEnv[Agent, Observation, int]):
     """Two cooks in one kitchen.
 
-    Built on the package's own rules of the game alone: its planners, which would write files
-    beside the package and do not run on NumPy 2, are not needed.
+    It uses the package's game rules only, not its planners, which write files into the package's
+    folder and do not run on NumPy 2.
 
     Args:
         layout: of the kitchen.
-        horizon: steps after which an episode is truncated; the observation tells its last 40.
-        shaped_reward: what a cook's own useful deeds count beside the soups of both.
+        horizon: steps after which an episode is truncated; the last 40 are observed.
+        shaped_reward: weight of a cook's own useful actions, added to the soups of both.
     """
 
     metadata = {"name": "overcooked", "render_modes": ["rgb_array"]}  # noqa: RUF012  (as Gymnasium declares it)
@@ -58,16 +58,16 @@ class Kitchen(pettingzoo.ParallelEnv[Agent, Any, int]):
         }
         self._visualizer: Any = None
 
-    def observation_space(self, agent: Agent) -> gymnasium.Space[Any]:
+    def observation_space(self, agent: Agent) -> Space:
         """Return the observation space, the same object for both cooks."""
         return self._space
 
-    def action_space(self, agent: Agent) -> gymnasium.Space[Any]:
+    def action_space(self, agent: Agent) -> Space:
         """Return the cook's action space, the same object on every call."""
         return self._action_spaces[agent]
 
     def reset(
-        self, seed: int | None = None, options: dict[str, Any] | None = None
+        self, seed: int | None = None, options: Options | None = None
     ) -> tuple[dict[Agent, Grid], dict[Agent, Info]]:
         """Start an episode; return (observations, infos). There is no chance to seed."""
         self._use_own_recipes()
@@ -76,16 +76,16 @@ class Kitchen(pettingzoo.ParallelEnv[Agent, Any, int]):
         self.agents = list(self.possible_agents)
         return self._observe(), {agent: {} for agent in self.agents}
 
-    def step(self, actions: dict[Agent, Any]) -> tuple[dict[Agent, Any], ...]:
+    def step(self, actions: dict[Agent, int]) -> ParallelStep[Agent]:
         """Take one step; return (observations, rewards, terminations, truncations, infos)."""
         self._use_own_recipes()
         cooks = self.agents
         joint = [Action.INDEX_TO_ACTION[int(actions[cook])] for cook in cooks]
-        self._state, told = self.rules.get_state_transition(self._state, joint)
+        self._state, outcome = self.rules.get_state_transition(self._state, joint)
         self._steps += 1
-        served = float(sum(told["sparse_reward_by_agent"]))
+        served = float(sum(outcome["sparse_reward_by_agent"]))
         self._sparse_return += served
-        self._soups += sum(told["event_infos"]["soup_delivery"])
+        self._soups += sum(outcome["event_infos"]["soup_delivery"])
         is_over = bool(self.rules.is_terminal(self._state))
         is_late = self._steps >= self.horizon and not is_over
         infos: dict[Agent, Info] = {cook: {} for cook in cooks}
@@ -94,7 +94,7 @@ class Kitchen(pettingzoo.ParallelEnv[Agent, Any, int]):
             for cook in cooks:
                 infos[cook] = {"soups": self._soups, "sparse_return": self._sparse_return}
         rewards = {
-            cook: served + self.shaped_reward * told["shaped_reward_by_agent"][number]
+            cook: served + self.shaped_reward * outcome["shaped_reward_by_agent"][number]
             for number, cook in enumerate(cooks)
         }
         return (
@@ -116,10 +116,10 @@ class Kitchen(pettingzoo.ParallelEnv[Agent, Any, int]):
         return np.swapaxes(pygame.surfarray.array3d(surface), 0, 1)
 
     def close(self) -> None:
-        """Close nothing; a kitchen holds only memory."""
+        """Do nothing: a kitchen has only memory."""
 
     def _use_own_recipes(self) -> None:
-        """Tell the package how long soups cook here and what they pay; it knows one kitchen's."""
+        """Set this kitchen's recipes, which the package keeps once for all kitchens."""
         if Recipe.configuration is not self.rules.recipe_config:
             Recipe.configure(self.rules.recipe_config)
 
@@ -132,7 +132,7 @@ class Kitchen(pettingzoo.ParallelEnv[Agent, Any, int]):
 
 
 def _visualizer() -> Any:
-    """Return the package's own; modules for notebooks that are missing have stand-ins meanwhile."""
+    """Return the package's visualizer, imported with stand-ins for missing notebook modules."""
     stand_ins = [
         name
         for name in _NOTEBOOK_MODULES

@@ -1,4 +1,4 @@
-"""A task of dm_control for a seed, from one of its three collections."""
+"""Build a task of dm_control for a seed, from one of its three collections."""
 
 import contextlib
 import importlib
@@ -10,9 +10,9 @@ import numpy as np
 from pufferlib.arguments import whole_number
 from pufferlib.exceptions import ArgumentError
 from pufferlib.locks import process_lock
-from pufferlib.registry._mujoco_machine import mujoco
+from pufferlib.registry._mujoco_headless import mujoco
 
-_SEEDING = process_lock()  # NumPy's own generator is that of all threads
+_SEEDING = process_lock()  # all threads share NumPy's global generator
 
 
 def build(task: str, arguments: dict[str, Any], seed: int | None) -> Any:
@@ -21,9 +21,9 @@ def build(task: str, arguments: dict[str, Any], seed: int | None) -> Any:
     Raises:
         ArgumentError: arguments for a task that takes none, or a seed.
     """
-    mujoco()  # chooses what draws, before dm_control does
+    mujoco()  # chooses the renderer before dm_control does
     importlib.import_module("dm_control.mujoco")
-    mujoco()  # again: dm_control listens for MuJoCo's warnings from its import on
+    mujoco()  # again: dm_control replaces the handler of MuJoCo's warnings on import
     domain, _, rest = task.partition("-")
     if rest:
         from dm_control import suite
@@ -60,7 +60,7 @@ def _composed(task: str, seed: int | None) -> Any:
 
 
 class _Seeded:
-    """An environment of locomotion, of which NumPy's own generator is seeded where it draws."""
+    """A locomotion environment for which NumPy's global generator is seeded where it is used."""
 
     def __init__(self, env: Any, random: np.random.RandomState) -> None:
         self._env, self._random = env, random
@@ -81,7 +81,7 @@ class _Seeded:
 
 @contextlib.contextmanager
 def _numpy_seeded(random: np.random.RandomState) -> Iterator[None]:
-    """Seed NumPy's own generator meanwhile: it draws mazes, and what to forage and to touch."""
+    """Seed NumPy's global generator inside the block: it draws mazes, food and targets."""
     with _SEEDING:
         before = np.random.get_state()
         np.random.seed(random.randint(2**31))

@@ -1,21 +1,21 @@
-"""What SISL environments need around them: a time limit told as one, quiet pictures."""
+"""A wrapper for SISL environments: time limits as truncations, rendering without warnings."""
 
 import warnings
 from typing import Any
 
 import pettingzoo
 
-Agent = Any
+from pufferlib.annotations import Action, Agent, ParallelStep, Rendered
 
 
 class SislEpisode(pettingzoo.utils.BaseParallelWrapper):
-    """Tell a time limit from an end.
+    """Report time limits as truncations.
 
     On the step of the time limit, multiwalker reports all agents as terminated, and pursuit all as
-    truncated; here those are terminated whose game is over, and the others truncated.
+    truncated. Here an agent whose game is over is terminated, any other one truncated.
     """
 
-    def step(self, actions: dict[Agent, Any]) -> tuple[dict[Agent, Any], ...]:
+    def step(self, actions: dict[Agent, Action]) -> ParallelStep[Agent]:
         """Take one step; return (observations, rewards, terminations, truncations, infos)."""
         observations, rewards, terminations, truncations, infos = super().step(actions)
         game = self.env.unwrapped.env
@@ -25,8 +25,8 @@ class SislEpisode(pettingzoo.utils.BaseParallelWrapper):
             truncations = {agent: not is_over[agent] for agent in truncations}
         return observations, rewards, terminations, truncations, infos
 
-    def render(self) -> Any:
-        """Return the environment's own rendering; pursuit's wants a font that few machines have."""
+    def render(self) -> Rendered:
+        """Return the rendering, without pursuit's warning about a missing font."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The system font", UserWarning)
             return super().render()
