@@ -20,7 +20,7 @@ def extensions() -> list[Extension]:
         return []
     modules = ["pufferlib.emulation._compiled"]
     if sys.platform == "linux":  # it waits by futex
-        modules.append("pufferlib.vector._gate")
+        modules.append("pufferlib.vector.processes._gate")
     compiled = [
         Extension(
             module,

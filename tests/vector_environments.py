@@ -210,7 +210,7 @@ class Troubled(Echo):
 
     def _obey(self, order):
         if order == self.RAISE:
-            raise ValueError("as told")
+            raise ValueError("as ordered")
         if order == self.DIE:
             os.kill(os.getpid(), signal.SIGKILL)
         if order == self.HANG:
@@ -220,7 +220,7 @@ class Troubled(Echo):
 
 
 class Numeric(Echo):
-    """Tells how many threads its process would compute with."""
+    """Reports how many threads its process would compute with."""
 
     def threads_of_libraries(self):
         np.ones((64, 64)) @ np.ones((64, 64))
@@ -290,11 +290,12 @@ def hang():
 
 
 def leave_a_child():
-    """Fork a process that for twenty seconds holds open what this one has open; return its id."""
+    """Fork a process that for a minute holds open what this one has open; return its id."""
     child = os.fork()
     if child == 0:
         os.closerange(0, 3)
-        signal.alarm(20)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(60)
         hang()
     return child
 

@@ -1,6 +1,8 @@
 """What the kernel says about this process's children and descriptors (Linux)."""
 
+import contextlib
 import os
+import signal
 import time
 from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
@@ -13,7 +15,7 @@ def start_helpers():
 
 
 def children():
-    """Return the ids of all descendants of this process, zombies too, save the two helpers."""
+    """Return the ids of all descendants of this process except the two helpers; zombies count."""
     helpers = {forkserver._forkserver._forkserver_pid, resource_tracker._resource_tracker._pid}
     parents = {pid: _stat(pid)[1] for pid in _all_pids()}
     found, new = set(), {os.getpid()}
@@ -29,16 +31,26 @@ def open_descriptors():
 
 
 def living(pids):
-    """Return those of `pids` that run; a zombie does not."""
+    """Return the processes of `pids` that run; a zombie does not."""
     return {pid for pid in pids if _stat(pid)[0] not in "ZX"}
 
 
 def living_after(pids, deadline_s):
-    """Return those of `pids` that still run when none does, or after `deadline_s`."""
+    """Wait up to `deadline_s` for `pids` to end; return the ones that still run."""
     end_s = time.monotonic() + deadline_s
     while living(pids) and time.monotonic() < end_s:
         time.sleep(0.01)
     return living(pids)
+
+
+def end_and_reap(pids):
+    """Kill processes, and reap those that are children of this one: no zombie is left."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    for pid in pids:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)
 
 
 def _all_pids():
@@ -46,7 +58,7 @@ def _all_pids():
 
 
 def _stat(pid):
-    """Return (state, parent) of a process; of one that is gone, ("X", 0)."""
+    """Return (state, parent) of a process; ("X", 0) if it does not exist."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

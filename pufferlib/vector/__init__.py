@@ -4,36 +4,39 @@
     observations, infos = envs.reset(seed=0)
     observations, rewards, terminals, truncations, infos = envs.step(actions)
 
-`arguments` checks what the caller gave, `block` steps the environments of one worker. `serial`,
-`multiprocess` and `ray_backend` are the backends; the last two are a `parallel` over workers, which
-they keep a `ledger` of. `workers` starts and watches processes, `worker` is what runs in one,
-`memory` is what they share; `ray_workers` and `ray_actor` are the same for Ray, and `ray_cluster`
-is what they run on. `batch` is what `recv` returns. `tuning` finds out which arguments are fastest,
-out of those that `settings` deems worth a trial.
+The backends are `serial`, `processes` (Multiprocessing) and `ray`. `interface` is what they have in
+common, `options` are their keyword arguments, and `batch` is what `recv` returns. `arguments`
+checks the arguments of the caller, and `block` steps the environments of one worker. A backend with
+workers is a `parallel` over a `worker_group`, with a `worker_tracker`; `restart` decides whether a
+worker is replaced, and `failure` carries its exception to the caller. `gymnasium_env` wraps a
+vectorizer for Gymnasium. `tuning` measures which options are fastest on this machine.
 """
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pufferlib.cores import usable_cores
 from pufferlib.exceptions import ArgumentError, UnknownNameError, suggestion
+from pufferlib.vector.arguments import EnvArgs, EnvCreators, EnvKwargs
 from pufferlib.vector.batch import Batch, Infos
 from pufferlib.vector.gymnasium_env import to_gymnasium
 from pufferlib.vector.interface import VectorEnv
-from pufferlib.vector.multiprocess import Multiprocessing
-from pufferlib.vector.ray_backend import Ray
+from pufferlib.vector.options import VectorOptions, check_names
+from pufferlib.vector.processes.backend import Multiprocessing
+from pufferlib.vector.ray.backend import Ray, RayOptions
 from pufferlib.vector.serial import Serial
-from pufferlib.vector.tuning import Tuning, autotune
+from pufferlib.vector.tuning.autotune import Tuning, autotune
 
 __all__ = [
     "Batch",
     "Infos",
     "Multiprocessing",
     "Ray",
+    "RayOptions",
     "Serial",
     "Tuning",
     "VectorEnv",
+    "VectorOptions",
     "autotune",
     "make",
     "to_gymnasium",
@@ -45,34 +48,38 @@ BACKENDS: dict[str, type[VectorEnv]] = {
     "Multiprocessing": Multiprocessing,
     "Ray": Ray,
 }
+_OPTIONS: dict[type[VectorEnv], type[VectorOptions]] = {
+    Serial: VectorOptions,
+    Multiprocessing: VectorOptions,
+    Ray: RayOptions,
+}
 
 
 def make(
-    env_creator_or_creators: Callable[..., Any] | Sequence[Callable[..., Any]],
-    env_args: Sequence[Any] | None = None,
-    env_kwargs: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+    env_creator_or_creators: EnvCreators,
+    env_args: EnvArgs = None,
+    env_kwargs: EnvKwargs = None,
     backend: type[VectorEnv] | str = Serial,
     num_envs: int = 1,
-    **kwargs: Any,
+    **options: Any,
 ) -> VectorEnv:
     """Return `num_envs` environments behind one interface.
 
     Every argument is checked here, before any process starts.
 
     Args:
-        env_creator_or_creators: a function or class that returns an environment, or `num_envs` of
-            them. What it returns may be a PufferEnv, or any Gymnasium or PettingZoo environment,
-            wrapped by `pufferlib.emulation` or not.
+        env_creator_or_creators: a function or class that returns an environment, or a list of
+            `num_envs` of them. The environment may be a PufferEnv, or any Gymnasium or PettingZoo
+            environment, wrapped by `pufferlib.emulation` or not.
         env_args: positional arguments for the creator; with a list of creators, a list for each.
         env_kwargs: keyword arguments likewise.
         backend: `Serial`, `Multiprocessing`, `Ray`, or the name of one.
         num_envs: how many environments.
-        **kwargs: the backend's own arguments: `num_workers`, `batch_size`, `zero_copy`,
-            `start_method`, `timeout_s`; Serial takes them too, to no effect. `num_cpus` and
-            `ray_options` are Ray's alone.
+        **options: the backend's options, as keyword arguments: those of `VectorOptions`, such as
+            `num_workers`, `batch_size` and `zero_copy`; for Ray those of `RayOptions`.
 
     Raises:
-        ArgumentError: an argument that cannot be; says which would.
+        ArgumentError: an argument that is not allowed; says which values are.
         WorkerError: an environment could not be made.
     """
     if isinstance(backend, str):
@@ -85,27 +92,29 @@ def make(
     if not isinstance(backend, type):
         raise ArgumentError(
             f"backend must be a class such as pufferlib.vector.Serial, got an instance of "
-            f"{type(backend).__name__}. Leave out the parentheses."
+            f"{type(backend).__name__}. Pass the class itself."
         )
     if not all(hasattr(backend, method) for method in ("async_reset", "send", "recv", "close")):
-        raise ArgumentError(f"{backend.__name__} is no backend. Backends: {', '.join(BACKENDS)}.")
-    _check_options(backend, kwargs)
-    return backend(env_creator_or_creators, env_args, env_kwargs, num_envs, **kwargs)
+        raise ArgumentError(
+            f"{backend.__name__} is not a backend. Backends: {', '.join(BACKENDS)}."
+        )
+    allowed = _option_names(backend)
+    if allowed is not None:
+        own = list(inspect.signature(make).parameters)[:-1]
+        check_names(backend.__name__, options, allowed, [*own, *allowed])
+    return backend(env_creator_or_creators, env_args, env_kwargs, num_envs, **options)
 
 
-def _check_options(backend: type[VectorEnv], kwargs: Mapping[str, Any]) -> None:
-    """Refuse an argument that neither `make` nor the backend has a name for."""
-    parameters = inspect.signature(backend).parameters.values()
+def _option_names(backend: type[VectorEnv]) -> list[str] | None:
+    """Return the keyword arguments of a backend beyond those of `make`.
+
+    None for a user's backend with a `**` parameter, which must check its keywords itself.
+    """
+    if backend in _OPTIONS:
+        return list(_OPTIONS[backend].names())
+    parameters = list(inspect.signature(backend).parameters.values())
     if any(each.kind == each.VAR_KEYWORD for each in parameters):
-        return  # it checks them itself
-    own = list(inspect.signature(make).parameters)[:-1]
+        return None
+    # `make` passes the first four by position: creators, args, kwargs and num_envs.
     positional = [each.name for each in parameters if each.kind == each.POSITIONAL_OR_KEYWORD]
-    given = positional[: len(own) - 1]  # all but the backend
-    allowed = [each.name for each in parameters if each.name not in given]
-    known = [*own, *allowed]
-    for name in kwargs:
-        if name not in allowed:
-            raise ArgumentError(
-                f"{backend.__name__} takes no argument {name!r}.{suggestion(name, known)} "
-                f"Arguments: {', '.join(known)}."
-            )
+    return [each.name for each in parameters if each.name not in positional[:4]]

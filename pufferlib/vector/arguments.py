@@ -1,36 +1,51 @@
-"""Check what the caller of a backend gave, before any process starts."""
+"""Check the arguments of a backend before any process starts."""
 
 import multiprocessing
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import cloudpickle
 import numpy as np
 
+from pufferlib.annotations import EnvCreator, Kwargs, UserEnv
 from pufferlib.arguments import as_whole, whole_number
 from pufferlib.cores import usable_cores
 from pufferlib.emulation.creation import creator_arguments
 from pufferlib.exceptions import ArgumentError
+
+EnvCreators = EnvCreator | Sequence[EnvCreator]
+"""One creator for all environments, or a list of one for each."""
+
+EnvArgs = Sequence[object] | None
+"""Positional arguments of the creator; with a list of creators, a list for each."""
+
+EnvKwargs = Mapping[str, object] | Sequence[Mapping[str, object]] | None
+"""Keyword arguments likewise."""
 
 
 @dataclass(frozen=True)
 class Creation:
     """How to make one environment."""
 
-    creator: Callable[..., Any]
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
+    creator: EnvCreator
+    args: tuple[object, ...]
+    kwargs: Kwargs
 
-    def make(self) -> Any:
+    def make(self) -> UserEnv:
         """Return a new environment."""
         return self.creator(*self.args, **self.kwargs)
 
 
 def creations(
-    env_creators: Any, env_args: Any, env_kwargs: Any, num_envs: int
+    env_creators: EnvCreators, env_args: EnvArgs, env_kwargs: EnvKwargs, num_envs: int
 ) -> tuple[Creation, ...]:
-    """Return how to make each of `num_envs` environments."""
+    """Return how to make each of `num_envs` environments.
+
+    Raises:
+        ArgumentError: a creator that is not callable, or lists of another length.
+    """
     if isinstance(env_creators, Sequence) and not isinstance(env_creators, str):
         creators = list(env_creators)
         args = _entry_each("env_args", env_args, num_envs)
@@ -38,7 +53,7 @@ def creations(
         if len(creators) != num_envs:
             raise ArgumentError(
                 f"env_creators has {len(creators)} entries for num_envs={num_envs}. Give one "
-                f"creator an environment, or a single one for all."
+                f"creator per environment, or a single creator for all."
             )
     else:
         if isinstance(env_kwargs, Sequence) and not isinstance(env_kwargs, str):
@@ -52,8 +67,8 @@ def creations(
         if not callable(creator):
             raise ArgumentError(
                 f"env_creator must be a function or class that makes an environment, got an "
-                f"instance of {type(creator).__name__}. Every environment must be made where it "
-                f"is stepped: pass a function that returns it."
+                f"instance of {type(creator).__name__}. Each worker makes its own environments: "
+                f"pass a function that returns one."
             )
     return tuple(
         Creation(creator, *creator_arguments(own_args, own_kwargs))
@@ -62,12 +77,15 @@ def creations(
 
 
 def worker_count(num_envs: int, num_workers: int | str | None, most: int | None = None) -> int:
-    """Return `num_workers`; None or "auto" is the most that divide `num_envs`.
+    """Return `num_workers`; for None and "auto" the largest divisor of `num_envs` up to `most`.
 
     Args:
         num_envs: how many environments.
         num_workers: as the caller gave it.
-        most: that None and "auto" may take; None: a worker for each core of this machine.
+        most: None: one for each usable core of this machine.
+
+    Raises:
+        ArgumentError: not a divisor of `num_envs`.
     """
     if num_workers is None or num_workers == "auto":
         most = usable_cores() if most is None else most
@@ -79,7 +97,11 @@ def worker_count(num_envs: int, num_workers: int | str | None, most: int | None 
 
 
 def batch_envs(num_envs: int, num_workers: int, batch_size: int | str | None) -> int:
-    """Return how many environments a batch holds: all for None, about half for "auto"."""
+    """Return how many environments a batch holds: all for None, about half for "auto".
+
+    Raises:
+        ArgumentError: more than `num_envs`, or not a multiple of the environments of one worker.
+    """
     if batch_size is None:
         return num_envs
     envs_per_worker = num_envs // num_workers
@@ -100,7 +122,7 @@ def batch_envs(num_envs: int, num_workers: int, batch_size: int | str | None) ->
 
 
 def check_zero_copy(zero_copy: bool, num_envs: int, num_workers: int, batch_size: int) -> None:
-    """Refuse batches that cannot be views of neighbouring workers, where they are to be."""
+    """Refuse `zero_copy` for batches that cannot always be the same neighboring workers."""
     check_flag("zero_copy", zero_copy)
     workers_per_batch = batch_size * num_workers // num_envs
     if zero_copy and num_workers % workers_per_batch:
@@ -113,13 +135,13 @@ def check_zero_copy(zero_copy: bool, num_envs: int, num_workers: int, batch_size
 
 
 def check_flag(name: str, value: bool) -> None:
-    """Refuse a word: "no" would mean yes."""
+    """Refuse anything but a bool: the string "no" would count as True."""
     if not isinstance(value, (bool, np.bool_)):
         raise ArgumentError(f"{name} must be True or False; got {value!r}.")
 
 
 def start_context(start_method: str | None) -> multiprocessing.context.BaseContext:
-    """Return what starts processes in the way named; None is fork on Linux, else spawn."""
+    """Return the multiprocessing context of a start method; None is fork on Linux, else spawn."""
     allowed = multiprocessing.get_all_start_methods()
     if start_method is None:
         start_method = "fork" if sys.platform == "linux" else "spawn"
@@ -131,29 +153,33 @@ def start_context(start_method: str | None) -> multiprocessing.context.BaseConte
 
 
 def check_timeout(timeout_s: float | None) -> None:
-    """Refuse a timeout that could never be met."""
+    """Refuse a timeout that is not a positive number of seconds or None."""
     if timeout_s is None:
         return
     if not isinstance(timeout_s, (int, float, np.number)) or not timeout_s > 0:
         raise ArgumentError(
-            f"timeout_s must be above 0 seconds, or None to wait for ever; got {timeout_s!r}."
+            f"timeout_s must be above 0 seconds, or None for no limit; got {timeout_s!r}."
         )
 
 
-def one_value_each(name: str, values: Any, num_envs: int) -> list[Any]:
-    """Return a list with a value for each environment: `values`, or that many of it."""
+def one_value_each(name: str, values: object, num_envs: int) -> list[Any]:
+    """Return a list with a value for each environment: `values`, or `num_envs` copies of it."""
     if not isinstance(values, (list, tuple)):
         return [values] * num_envs
     if len(values) != num_envs:
         raise ArgumentError(
-            f"{name} has {len(values)} values for num_envs={num_envs}. Give a value for each "
-            f"environment or, if every one is to have this whole list, [{values!r}] * {num_envs}."
+            f"{name} has {len(values)} values for num_envs={num_envs}. Give one value per "
+            f"environment or, to give the whole list to each, [{values!r}] * {num_envs}."
         )
     return list(values)
 
 
-def whole_seed(seed: Any) -> int | None:
-    """Return `seed` as an int, whichever integer type it has; None stays, all else is refused."""
+def whole_seed(seed: object) -> int | None:
+    """Return `seed` as an int, whichever integer type it has, or None.
+
+    Raises:
+        ArgumentError: neither a whole number from 0 nor None.
+    """
     if seed is None:
         return None
     whole = as_whole(seed)
@@ -165,8 +191,8 @@ def whole_seed(seed: Any) -> int | None:
     return whole
 
 
-def _entry_each(name: str, values: Any, num_envs: int) -> list[Any]:
-    """Return a list with an entry for each creator: `values`, or that many None."""
+def _entry_each(name: str, values: object, num_envs: int) -> list[Any]:
+    """Return a list with an entry for each creator: `values`, or `num_envs` times None."""
     if values is None:
         return [None] * num_envs
     if isinstance(values, Mapping) or not isinstance(values, Sequence):
@@ -176,19 +202,36 @@ def _entry_each(name: str, values: Any, num_envs: int) -> list[Any]:
         )
     if len(values) != num_envs:
         raise ArgumentError(
-            f"{name} has {len(values)} entries for num_envs={num_envs}. Give one an environment."
+            f"{name} has {len(values)} entries for num_envs={num_envs}. Give one per environment."
         )
     return list(values)
+
+
+def pickled(what: str, value: object) -> bytes:
+    """Return `value` as bytes for a worker; `what` names it in the error.
+
+    Raises:
+        ArgumentError: it cannot be pickled.
+    """
+    try:
+        data: bytes = cloudpickle.dumps(value)
+    except Exception as error:  # pickling a user's object may raise anything
+        raise ArgumentError(
+            f"{what} must be picklable, to be sent to a worker process: "
+            f"{type(error).__name__}: {error}. Make that object inside the environment, or use the "
+            f"Serial backend."
+        ) from error
+    return data
 
 
 def _raise_not_a_multiple(what: str, given: int, of: str, divisor: int) -> None:
     below = given - given % divisor
     nearest = [str(n) for n in (below, below + divisor) if n > 0]
-    mend = f"Use {what}={' or '.join(nearest)}"
+    advice = f"Use {what}={' or '.join(nearest)}"
     if of == "num_workers":
         divisors = [n for n in range(1, given + 1) if given % n == 0]
         divisors.sort(key=lambda n: (abs(n - divisor), n))
-        mend = f"Use num_workers={' or '.join(map(str, sorted(divisors[:2])))}, or {mend[4:]}"
+        advice = f"Use num_workers={' or '.join(map(str, sorted(divisors[:2])))}, or {advice[4:]}"
     raise ArgumentError(
-        f"{what} must be a multiple of {of}; got {what}={given}, {of}={divisor}. {mend}."
+        f"{what} must be a multiple of {of}; got {what}={given}, {of}={divisor}. {advice}."
     )

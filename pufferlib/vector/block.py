@@ -1,6 +1,6 @@
-"""The environments of one worker, made, bound to their rows and stepped together.
+"""The environments of one worker: made, bound to their rows and stepped together.
 
-Every backend steps environments through this one class, so that all give the same rows.
+Every backend steps its environments through this class, so all backends give the same rows.
 """
 
 from collections.abc import Sequence
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
-from numpy.typing import NDArray
 
+from pufferlib.annotations import Array, Kwargs, Space, UserEnv
 from pufferlib.emulation import native
 from pufferlib.emulation.actions import ActionLayout
 from pufferlib.emulation.layout import Layout
@@ -24,14 +24,18 @@ from pufferlib.vector.batch import Infos
 
 @dataclass(frozen=True)
 class Description:
-    """What an environment's rows look like.
+    """The spaces of an environment's rows.
 
-    `observation_layout` and `action_layout` say how the flat spaces unflatten; None for an
-    environment whose spaces were flat from the start.
+    Attributes:
+        single_observation_space: of one row.
+        single_action_space: of one row.
+        observation_layout: unflattens observations; None if the environment's own space is flat.
+        action_layout: the same for actions.
+        render_mode: of the environment.
     """
 
     single_observation_space: gymnasium.spaces.Box
-    single_action_space: gymnasium.Space[Any]
+    single_action_space: Space
     observation_layout: Layout | None
     action_layout: ActionLayout | None
     render_mode: str | None
@@ -49,12 +53,12 @@ class Description:
 
 
 def common_description(descriptions: Sequence[Description]) -> Description:
-    """Return what the rows of all environments look like.
+    """Return the one description that all environments share.
 
-    Rows that are equally wide may hold other things: the environments' own spaces are compared too.
+    Different spaces may flatten to the same rows, so the environments' own spaces are compared too.
 
     Raises:
-        ArgumentError: if an environment's spaces differ from those of environment 0.
+        ArgumentError: the spaces of an environment differ from those of environment 0.
     """
     first = descriptions[0]
     for index, description in enumerate(descriptions):
@@ -69,15 +73,15 @@ def common_description(descriptions: Sequence[Description]) -> Description:
     return first
 
 
-def _own(description: Description, kind: str) -> tuple[gymnasium.Space[Any], list[Path]]:
-    """Return an environment's own space, and the keys to its leaves: Dicts equal in any order."""
+def _own(description: Description, kind: str) -> tuple[Space, list[Path]]:
+    """Return an environment's own space and the paths to its leaves, which order a Dict's keys."""
     layout = getattr(description, f"{kind}_layout")
     if layout is None:
         return getattr(description, f"single_{kind}_space"), [()]
     return layout.original, [field.leaf.path for field in layout.fields]
 
 
-def _unequal(name: str, one: Any, other: Any, index: int) -> ArgumentError:
+def _unequal(name: str, one: object, other: object, index: int) -> ArgumentError:
     return ArgumentError(
         f"Environments of one vectorizer must have equal spaces: {name} is {one} in environment 0, "
         f"{other} in environment {index}. Make a vectorizer for each kind, or pad the smaller."
@@ -88,7 +92,9 @@ class Block:
     """Consecutive environments, stepped one after the other.
 
     Attributes:
-        current: position in the block of the environment that was last called, to say which failed.
+        first_env: index of the first environment.
+        envs: the environments.
+        current: position of the environment that was last called; if one failed, of that one.
         steps: how many steps they have taken since `reset`.
         seeds: the last seed of each, or None.
     """
@@ -102,7 +108,7 @@ class Block:
         self._together: StepRows | None = None
 
     def make(self, creations: Sequence[Creation]) -> list[Description]:
-        """Make the environments; return what the rows of each look like."""
+        """Make the environments; return the description of each."""
         for position, creation in enumerate(creations):
             self.current = position
             self.envs.append(native(creation.make()))
@@ -115,7 +121,7 @@ class Block:
         return [env.num_agents for env in self.envs]
 
     def bind(self, buffers: Buffers) -> None:
-        """Give each environment its rows of `buffers`, which hold the whole block's."""
+        """Give each environment its rows of `buffers`, which has those of the whole block."""
         self._row_slices, start = [], 0
         for env in self.envs:
             stop = start + env.num_agents
@@ -123,14 +129,14 @@ class Block:
             self._row_slices.append(slice(start, stop))
             start = stop
         rows = [env for env in self.envs if isinstance(env, GymnasiumRows)]
-        # Environments of equal flat actions may still rebuild them to different ones.
-        acts_alike = all(row.own_action_space == rows[0].own_action_space for row in rows)
-        if len(rows) == len(self.envs) and acts_alike:
+        # Different action spaces may flatten to the same one.
+        has_one_action_space = all(row.own_action_space == rows[0].own_action_space for row in rows)
+        if len(rows) == len(self.envs) and has_one_action_space:
             self._together = StepRows([row.step_row for row in rows])
             self._rebuild_rows = rows[0].rebuild_rows
 
     def reset(self, seed: int | None) -> Infos:
-        """Reset every environment; environment i, of all, gets the seed `seed + i`."""
+        """Reset every environment; the one with index i of all gets the seed `seed + i`."""
         infos = Infos()
         self.steps = 0
         for position, env in enumerate(self.envs):
@@ -140,7 +146,7 @@ class Block:
             infos.extend_from(self.first_env + position, env.reset(env_seed)[1])
         return infos
 
-    def step(self, actions: NDArray[Any]) -> Infos:
+    def step(self, actions: Array) -> Infos:
         """Step every environment with its rows of `actions`."""
         infos = Infos()
         self.steps += 1
@@ -154,15 +160,15 @@ class Block:
                 infos.extend_from(self.first_env + position, new)
         return infos
 
-    def _step_together(self, rows: StepRows, actions: NDArray[Any], infos: Infos) -> None:
-        """Step single-agent environments that share a way to rebuild actions, in one call."""
+    def _step_together(self, rows: StepRows, actions: Array, infos: Infos) -> None:
+        """Step single-agent environments with the same action space, in one call."""
         try:
             for position, new in rows.step(self._rebuild_rows(actions)):
                 infos.extend_from(self.first_env + position, new)
         finally:
             self.current = rows.current
 
-    def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+    def call(self, name: str, args: tuple[object, ...], kwargs: Kwargs) -> list[Any]:
         """Call the method `name` of each environment; return the results."""
         results = []
         for position, env in enumerate(self.envs):
@@ -178,8 +184,8 @@ class Block:
             results.append(_attribute(env, name))
         return results
 
-    def set_attr(self, name: str, values: list[Any]) -> None:
-        """Set the attribute `name` of each environment to its own of `values`."""
+    def set_attr(self, name: str, values: list[object]) -> None:
+        """Set the attribute `name` of each environment to its entry of `values`."""
         for position, (env, value) in enumerate(zip(self.envs, values, strict=True)):
             self.current = position
             inner = env.user_env
@@ -189,7 +195,7 @@ class Block:
                 setattr(_owner(inner, name), name, value)
 
     def close(self) -> None:
-        """Close every environment, also those after one that fails to."""
+        """Close every environment; raise the first failure when all have been tried."""
         failed: Exception | None = None
         while self.envs:
             try:
@@ -208,8 +214,8 @@ def _attribute(env: PufferEnv, name: str) -> Any:
     return getattr(_owner(inner, name), name)
 
 
-def _owner(env: Any, name: str) -> Any:
-    """Return the outermost of `env` and what it wraps that has `name`; if none, the innermost."""
+def _owner(env: UserEnv, name: str) -> Any:
+    """Return the outermost wrapper of `env` that has `name`; if none has it, the innermost."""
     while not hasattr(env, name) and hasattr(env, "env"):
         env = env.env
     return env

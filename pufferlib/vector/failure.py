@@ -1,4 +1,4 @@
-"""How the failure of an environment travels to the caller."""
+"""The failure of a worker or an environment, as the caller receives it."""
 
 import contextlib
 import pickle
@@ -14,7 +14,19 @@ from pufferlib.vector.block import Block
 
 @dataclass(frozen=True)
 class Failure:
-    """An exception of an environment, in a form that any process can read."""
+    """An exception of an environment, in a form that any process can unpickle.
+
+    Attributes:
+        worker: index of the worker, or None for Serial.
+        env_index: index of the environment.
+        seed: its last seed, or None.
+        step: steps since its last reset; None if it was not made yet.
+        method: the method that failed.
+        original_type: name of the exception's class.
+        original_message: its message.
+        original_traceback: its traceback, as text.
+        pickled_error: the exception, pickled; None if it cannot be.
+    """
 
     worker: int | None
     env_index: int
@@ -72,7 +84,7 @@ class Failure:
 
 
 def start_error(worker: int, envs: range, error: OSError) -> WorkerError:
-    """Return the WorkerError for a process that the system does not let start."""
+    """Return the WorkerError for a process that the system refuses to start."""
     return WorkerError(
         f"Worker {worker} ({_envs(envs)}) could not be started: {error.strerror}. This machine or "
         f"container limits processes, open files or memory (ulimit -a). Use fewer workers.",
@@ -81,12 +93,12 @@ def start_error(worker: int, envs: range, error: OSError) -> WorkerError:
 
 
 def death_error(worker: int, envs: range, exit_code: int | None, doing: str) -> WorkerError:
-    """Return the WorkerError for a process that ended without a word."""
+    """Return the WorkerError for a process that ended without a message."""
     if exit_code is not None and exit_code < 0:
         name = _signal_name(-exit_code)
         how = f"was killed by {name}"
         if name == "SIGKILL":
-            how += "; most often the kernel, out of memory. Use fewer or smaller environments"
+            how += ", most often by the kernel, out of memory. Use fewer or smaller environments"
         elif name in ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE"):
             how += ", a crash in compiled code of an environment"
     else:
@@ -102,19 +114,19 @@ def death_error(worker: int, envs: range, exit_code: int | None, doing: str) -> 
 
 
 def stuck_error(worker: int, envs: range, timeout_s: float, doing: str) -> WorkerError:
-    """Return the WorkerError for a worker that has not answered in time."""
+    """Return the WorkerError for a worker that exceeded the timeout."""
     return WorkerError(
         f"Worker {worker} ({_envs(envs)}) has not finished {doing}() within timeout_s={timeout_s}. "
-        f"It was stopped. Find out why it hangs with the Serial backend, or raise timeout_s.",
+        f"It was killed. Use the Serial backend to find out why it hangs, or raise timeout_s.",
         worker=worker,
     )
 
 
 def lost_error(worker: int, envs: range, ray_error: Exception, doing: str) -> WorkerError:
-    """Return the WorkerError for a Ray actor that is lost, alone or with its node."""
+    """Return the WorkerError for a Ray actor that died, alone or with its node."""
     return WorkerError(
-        f"Worker {worker} ({_envs(envs)}) was lost, its process or its node: "
-        f"{type(ray_error).__name__}. It was in {doing}(). What Ray says follows.\n\n"
+        f"Worker {worker} ({_envs(envs)}) was lost: its process or its node died "
+        f"({type(ray_error).__name__}). It was in {doing}(). Ray's message follows.\n\n"
         f"{str(ray_error).rstrip()}",
         worker=worker,
     )
@@ -134,15 +146,15 @@ def _signal_name(number: int) -> str:
 def _text(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # a user's exception may fail in any way here; its type still travels
+    except Exception:  # a user's exception may raise anything here; its type is still reported
         return "(its message could not be read)"
 
 
 def _pickled(error: BaseException) -> bytes | None:
-    """Return `error` pickled, None if it cannot make the journey there and back."""
+    """Return `error` pickled, None if it cannot be pickled and unpickled."""
     try:
         data: bytes = cloudpickle.dumps(error)
         pickle.loads(data)
-    except Exception:  # a user's exception may fail in any way here; its text still travels
+    except Exception:  # a user's exception may raise anything here; its text is still reported
         return None
     return data

@@ -1,95 +1,108 @@
-"""What every backend offers, and the two checks that all of them make."""
+"""The interface of every backend, and the two checks that all of them make."""
 
-from typing import Any, Literal, NoReturn, Protocol
+from enum import StrEnum
+from typing import Any, NoReturn, Protocol
 
 import gymnasium
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from pufferlib.annotations import Array, Rendered, Space
 from pufferlib.emulation.actions import ActionLayout
 from pufferlib.emulation.layout import Layout
 from pufferlib.environment import StepResult
 from pufferlib.exceptions import ActionError, CallOrderError
 from pufferlib.spaces import difference, joint_space
+from pufferlib.vector.arguments import EnvArgs, EnvCreators, EnvKwargs
 from pufferlib.vector.batch import Batch, Infos
 
 
 class VectorEnv(Protocol):
     """Many environments behind one interface.
 
-    Synchronous use: `reset`, then `step` again and again. Asynchronous use: `async_reset`, then
-    `recv` and `send` in turn; `send` answers the batch that the last `recv` returned.
+    Synchronous use: `reset`, then `step` repeatedly. Asynchronous use: `async_reset`, then `recv`
+    and `send` in turn; the actions given to `send` are for the batch that the last `recv` returned.
 
     Attributes:
         num_envs: environments.
         num_agents: rows of all environments together.
         agents_per_env: rows of each environment.
-        num_workers: processes that step them.
+        num_workers: how many workers step them.
+        envs_per_worker: environments of each worker.
         batch_size: environments in a batch.
         agents_per_batch: rows in a batch.
-        zero_copy: batches are views of neighbouring rows, the same ones together each time.
+        zero_copy: batches are views of neighboring rows, always the same rows together.
         single_observation_space: of one row; a Box.
         single_action_space: of one row.
         observation_space: of a batch.
         action_space: of a batch.
-        observation_layout: unflattens observations; None where they were flat from the start.
+        observation_layout: unflattens observations; None if the space is already flat.
         action_layout: the same for actions.
-        metadata: `autoreset_mode` is SAME_STEP: an episode that ends starts anew in that step.
-        final_observations: (rows, *single_observation_space.shape) of the last batch; the true
-            last observation of a row's episode where `terminals | truncations`, stale elsewhere.
-        lost: bool (rows,) of the last batch: what the step brought was lost with the worker, which
-            is being replaced. Leave such a step out of training. Always False where failures are
-            raised.
+        render_mode: of the environments.
+        metadata: `autoreset_mode` is SAME_STEP: the step that ends an episode starts the next one.
+        num_restarts: how many workers have been replaced after a failure.
+        final_observations: that of the last batch; see `Batch`.
+        lost: that of the last batch; see `Batch`.
     """
 
     num_envs: int
     num_agents: int
     agents_per_env: list[int]
     num_workers: int
+    envs_per_worker: int
     batch_size: int
     agents_per_batch: int
     zero_copy: bool
     single_observation_space: gymnasium.spaces.Box
-    single_action_space: gymnasium.Space[Any]
-    observation_space: gymnasium.Space[Any]
-    action_space: gymnasium.Space[Any]
+    single_action_space: Space
+    observation_space: Space
+    action_space: Space
     observation_layout: Layout | None
     action_layout: ActionLayout | None
+    render_mode: str | None
     metadata: dict[str, Any]
     lost: NDArray[np.bool_]
 
     def __init__(
-        self, env_creators: Any, env_args: Any, env_kwargs: Any, num_envs: int, **kwargs: Any
+        self,
+        env_creators: EnvCreators,
+        env_args: EnvArgs,
+        env_kwargs: EnvKwargs,
+        num_envs: int,
+        **options: Any,
     ) -> None: ...
 
     @property
-    def final_observations(self) -> NDArray[Any]: ...
+    def final_observations(self) -> Array: ...
 
-    def reset(self, seed: int | None = 42) -> tuple[NDArray[Any], Infos]:
-        """Reset all; environment i gets `seed + i`. Return (observations, infos).
+    @property
+    def num_restarts(self) -> int: ...
+
+    def reset(self, seed: int | None = 42) -> tuple[Array, Infos]:
+        """Reset all environments; return (observations, infos). Environment i gets `seed + i`.
 
         Raises:
-            ArgumentError: `seed` is not None or a whole number from 0; nothing is reset.
+            ArgumentError: `seed` is neither None nor a whole number from 0; nothing is reset.
         """
         ...
 
-    def step(self, actions: Any) -> StepResult:
+    def step(self, actions: ArrayLike) -> StepResult:
         """Step a batch; return (observations, rewards, terminals, truncations, infos)."""
         ...
 
     def async_reset(self, seed: int | None = 42) -> None:
-        """Begin to reset all; `recv` gives the first observations."""
+        """Begin to reset all environments; `recv` returns the first observations."""
         ...
 
-    def send(self, actions: Any) -> None:
-        """Begin to step the batch that was last received."""
+    def send(self, actions: ArrayLike) -> None:
+        """Begin to step the environments of the last batch received."""
         ...
 
     def recv(self) -> Batch:
         """Wait for a batch and return it."""
         ...
 
-    def call(self, name: str, *args: Any, **kwargs: Any) -> list[Any]:
+    def call(self, name: str, *args: object, **kwargs: object) -> list[Any]:
         """Call a method of every environment; return the results."""
         ...
 
@@ -97,92 +110,122 @@ class VectorEnv(Protocol):
         """Return an attribute of every environment."""
         ...
 
-    def set_attr(self, name: str, values: Any) -> None:
+    def set_attr(self, name: str, values: object) -> None:
         """Set an attribute of every environment: a list has a value for each, else one for all."""
         ...
 
-    def render(self) -> list[Any]:
-        """Return what each environment's `render` returns."""
+    def render(self) -> list[Rendered]:
+        """Return the result of each environment's `render`."""
         ...
 
     def close(self) -> None:
-        """Close every environment and free everything. May be called again."""
+        """Close every environment and free all resources. May be called again."""
         ...
 
 
 METADATA = {"autoreset_mode": gymnasium.vector.AutoresetMode.SAME_STEP}
 
 
-class Turns:
-    """Whose turn it is: refuses calls that come out of order."""
+class CallState(StrEnum):  # of strings, whose hashes are quick: each step looks up two
+    """What the caller of a vectorizer has called so far."""
+
+    NEW = "new"  # nothing
+    PENDING = "pending"  # a reset or a step that no `recv` has followed
+    RECEIVED = "received"  # `recv`: the batch waits for actions
+    CLOSED = "closed"  # `close`, or the vectorizer closed itself after a failure
+
+
+_BETWEEN_BATCHES = ("call", "get_attr", "set_attr")
+
+# For each state, the calls that are allowed and the state that follows.
+CALL_TRANSITIONS: dict[CallState, dict[str, CallState]] = {
+    CallState.NEW: {
+        "reset": CallState.PENDING,
+        **dict.fromkeys(_BETWEEN_BATCHES, CallState.NEW),
+        "close": CallState.CLOSED,
+    },
+    CallState.PENDING: {
+        "reset": CallState.PENDING,
+        "recv": CallState.RECEIVED,
+        "close": CallState.CLOSED,
+    },
+    CallState.RECEIVED: {
+        "reset": CallState.PENDING,
+        "send": CallState.PENDING,
+        **dict.fromkeys(_BETWEEN_BATCHES, CallState.RECEIVED),
+        "close": CallState.CLOSED,
+    },
+    CallState.CLOSED: {"close": CallState.CLOSED},
+}
+
+
+class CallOrder:
+    """Refuse calls that come out of order: the state machine of `CALL_TRANSITIONS`.
+
+    `async_reset` counts as "reset", and `step` as "send" and "recv".
+
+    >>> order = CallOrder()
+    >>> order.advance("reset")
+    >>> order.check("send")
+    Traceback (most recent call last):
+    ...
+    pufferlib.exceptions.CallOrderError: send after send. Call recv for the pending batch first.
+    """
 
     def __init__(self) -> None:
-        self._state: Literal["new", "pending", "received", "closed"] = "new"
+        self.state = CallState.NEW
+        self._allowed = CALL_TRANSITIONS[self.state]
 
-    @property
-    def is_closed(self) -> bool:
-        return self._state == "closed"
+    def check(self, call: str) -> None:
+        """Refuse `call` if it is not allowed now; change nothing.
 
-    @property
-    def is_pending(self) -> bool:
-        return self._state == "pending"
+        Raises:
+            CallOrderError: it is not allowed; says what to call first.
+        """
+        if call not in self._allowed:
+            raise self._error(call)
 
-    def reset(self) -> None:
-        """Note that a reset is under way."""
-        self.check_open("reset")
-        self._state = "pending"
+    def advance(self, call: str) -> None:
+        """Enter the state that follows `call`.
 
-    def check_send(self) -> None:
-        """Refuse actions that answer no batch."""
-        self.check_open("send")
-        if self._state == "new":
-            raise CallOrderError("step before reset. Call reset (or async_reset and recv) first.")
-        if self._state == "pending":
-            raise CallOrderError("send after send. Call recv for the batch under way first.")
+        Raises:
+            CallOrderError: it is not allowed now; the state stays as it is.
+        """
+        if call not in self._allowed:
+            raise self._error(call)
+        self.state = self._allowed[call]
+        self._allowed = CALL_TRANSITIONS[self.state]
 
-    def sent(self) -> None:
-        """Note that steps are under way."""
-        self._state = "pending"
-
-    def check_recv(self) -> None:
-        """Refuse to wait for a batch that nobody asked for."""
-        self.check_open("recv")
-        if self._state != "pending":
-            raise CallOrderError(
-                "recv without a batch under way. Call async_reset, or send for the last batch."
+    def _error(self, call: str) -> CallOrderError:
+        if self.state is CallState.CLOSED:
+            return CallOrderError(f"{call} after close, or after a failure. Make a new vectorizer.")
+        if call == "recv":
+            return CallOrderError(
+                "recv without a pending batch. Call async_reset first, or send for the last batch."
             )
-
-    def received(self) -> None:
-        """Note that the caller has a batch to answer."""
-        self._state = "received"
-
-    def check_idle(self, name: str) -> None:
-        """Refuse to reach into environments that are stepping."""
-        self.check_open(name)
-        if self._state == "pending":
-            raise CallOrderError(f"{name} while a batch is under way. Call recv first.")
-
-    def check_open(self, name: str) -> None:
-        """Refuse any use after close."""
-        if self._state == "closed":
-            raise CallOrderError(f"{name} after close, or after a failure. Make a new vectorizer.")
-
-    def closed(self) -> None:
-        """Note that nothing is left."""
-        self._state = "closed"
+        if call == "send" and self.state is CallState.NEW:
+            return CallOrderError("step before reset. Call reset (or async_reset and recv) first.")
+        if call == "send":
+            return CallOrderError("send after send. Call recv for the pending batch first.")
+        return CallOrderError(f"{call} while a batch is pending. Call recv first.")
 
 
 class ActionCheck:
-    """Bring actions to the dtype and shape of a batch; check the values of the first in full."""
+    """Convert actions to the dtype and shape of a batch; check the values of the first batch only.
 
-    def __init__(self, single_action_space: gymnasium.Space[Any], rows: int) -> None:
+    Args:
+        single_action_space: of one row.
+        rows: of a batch.
+    """
+
+    def __init__(self, single_action_space: Space, rows: int) -> None:
         assert single_action_space.shape is not None
         self._space = joint_space(single_action_space, rows)
         self.shape = (rows, *single_action_space.shape)
         self.dtype = np.dtype(single_action_space.dtype)
-        self._checked = False
+        self._has_checked_values = False
 
-    def __call__(self, actions: Any) -> NDArray[Any]:
+    def __call__(self, actions: ArrayLike) -> Array:
         """Return `actions` as an array of the batch's shape and dtype.
 
         Raises:
@@ -195,14 +238,14 @@ class ActionCheck:
             self._fail("rows of different lengths", f"{self.shape}")
         if array.shape != self.shape:
             self._fail(f"shape {array.shape}", f"{self.shape}: a row for each agent of the batch")
-        if not self._checked:
+        if not self._has_checked_values:
             fault = difference(array, self._space)
             if fault:
-                self._fail(fault.replace("value", "actions", 1), f"what {self._space} contains")
-            self._checked = True
+                self._fail(fault.replace("value", "actions", 1), f"any element of {self._space}")
+            self._has_checked_values = True
         if array.dtype != self.dtype:
             if not np.can_cast(array.dtype, self.dtype, casting="same_kind"):
-                self._fail(f"dtype {array.dtype}", f"{self.dtype}, or a kind that casts to it")
+                self._fail(f"dtype {array.dtype}", f"{self.dtype}, or a dtype that casts to it")
             array = array.astype(self.dtype)
         return array
 

@@ -1,34 +1,35 @@
 """What the backends with workers share: rows, batches, pools, and calls into environments."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from pufferlib.annotations import Array, Rendered
 from pufferlib.environment import Buffers, StepResult
 from pufferlib.exceptions import ArgumentError
 from pufferlib.spaces import joint_space
 from pufferlib.vector.arguments import one_value_each, whole_seed
-from pufferlib.vector.batch import Batch, Infos
+from pufferlib.vector.batch import Batch, Infos, batch_of
 from pufferlib.vector.block import Description
-from pufferlib.vector.interface import METADATA, ActionCheck, Turns
-from pufferlib.vector.ledger import Lost
-from pufferlib.vector.restart import RestartPolicy
+from pufferlib.vector.interface import METADATA, ActionCheck, CallOrder
+from pufferlib.vector.restart import RestartRule
 from pufferlib.vector.worker_group import WorkerGroup
+from pufferlib.vector.worker_tracker import Lost
 
 
 class Parallel:
-    """A `VectorEnv` over the rows of a group of workers; a backend says who they are.
+    """A `VectorEnv` over a group of workers, which a backend provides.
 
     Args:
         workers: closed here if their environments cannot be used together.
         num_envs: how many environments.
         num_workers: among which they are divided evenly.
         batch_size: environments in a batch.
-        zero_copy: batches are views of neighbouring workers' rows.
-        policy: that of `workers`.
+        zero_copy: batches are views of neighboring workers' rows.
+        restart_rule: that of `workers`.
 
     Raises:
         ArgumentError: the environments differ.
@@ -44,21 +45,21 @@ class Parallel:
         num_workers: int,
         batch_size: int,
         zero_copy: bool,
-        policy: RestartPolicy,
+        restart_rule: RestartRule,
     ) -> None:
-        self._turns = Turns()
-        self._workers, self._policy, self.zero_copy = workers, policy, zero_copy
+        self._order = CallOrder()
+        self._workers, self._restart_rule, self.zero_copy = workers, restart_rule, zero_copy
         self.num_envs, self.num_workers, self.batch_size = num_envs, num_workers, batch_size
         self.envs_per_worker = num_envs // num_workers
         self._workers_per_batch = batch_size // self.envs_per_worker
         try:
-            self._share_rows(*self._workers.descriptions())
+            self._assign_rows(*self._workers.descriptions())
         except BaseException:
             self.close()
             raise
 
-    def _share_rows(self, description: Description, num_agents: list[int]) -> None:
-        """Allocate the rows of all environments and hand each worker its own."""
+    def _assign_rows(self, description: Description, num_agents: list[int]) -> None:
+        """Allocate the rows of all environments and give each worker its own."""
         self.single_observation_space = description.single_observation_space
         self.single_action_space = description.single_action_space
         self.observation_layout = description.observation_layout
@@ -69,8 +70,9 @@ class Parallel:
         per_worker = np.sum(np.reshape(num_agents, (self.num_workers, -1)), axis=1)
         if self.batch_size < self.num_envs and np.ptp(per_worker):
             raise ArgumentError(
-                f"A pool needs workers with equally many agents, to have batches of one size; got "
-                f"{per_worker.tolist()}. Use batch_size=None, or environments that are alike."
+                f"The workers of a pool need equally many agents, so that all batches have the "
+                f"same size; got {per_worker.tolist()}. Use batch_size=None, or environments with "
+                f"the same number of agents."
             )
         stops = np.cumsum(per_worker)
         self._stops, self._starts = stops.tolist(), (stops - per_worker).tolist()
@@ -78,55 +80,57 @@ class Parallel:
         self.observation_space = joint_space(self.single_observation_space, self.agents_per_batch)
         self.action_space = joint_space(self.single_action_space, self.agents_per_batch)
         self._check_actions = ActionCheck(self.single_action_space, self.agents_per_batch)
-        self._buffers, self._actions = self._workers.share(self.num_agents, self._starts)
+        self._buffers, self._actions = self._workers.allocate_rows(self.num_agents, self._starts)
         self._env_ids = np.arange(self.num_agents)
         self._received: list[int] = []
         self._final_observations = self._buffers.final_observations
         self._lost = np.zeros(self.num_agents, np.bool_)
         self.lost = self._lost
-        # What batches are made of: of the neighbours that a worker is the first of.
+        # The arrays of a batch that begins with a worker, by worker.
         self._views: dict[int, tuple[Buffers, NDArray[np.int64], NDArray[np.bool_]]] = {}
-        # A process that fails may have spoilt its rows: keep what was handed out of them.
-        self._handed_out = self._buffers.observations.copy() if self._policy.restarts else None
+        # A process that fails may have corrupted its rows: keep the observations last returned.
+        self._returned = self._buffers.observations.copy() if self._restart_rule.restarts else None
 
     @property
     def num_restarts(self) -> int:
-        return self._policy.num_restarts
+        """See `VectorEnv`."""
+        return self._restart_rule.num_restarts
 
     @property
-    def final_observations(self) -> NDArray[Any]:
+    def final_observations(self) -> Array:
         """See `VectorEnv`."""
         return self._final_observations
 
-    def reset(self, seed: int | None = 42) -> tuple[NDArray[Any], Infos]:
-        """Reset all; environment i gets `seed + i`. Return (observations, infos) of a batch."""
+    def reset(self, seed: int | None = 42) -> tuple[Array, Infos]:
+        """Reset all; return (observations, infos) of a batch. Environment i gets `seed + i`."""
         self.async_reset(seed)
         batch = self.recv()
         return batch.observations, batch.infos
 
-    def step(self, actions: Any) -> StepResult:
+    def step(self, actions: ArrayLike) -> StepResult:
         """Step a batch; return (observations, rewards, terminals, truncations, infos)."""
         self.send(actions)
-        return self.recv()[:5]
+        rows, infos, _ = self._receive()
+        return rows.observations, rows.rewards, rows.terminals, rows.truncations, infos
 
     def async_reset(self, seed: int | None = 42) -> None:
-        """Begin to reset all environments, also those that are still stepping."""
+        """Begin to reset all environments, including those that are still stepping."""
         seed = whole_seed(seed)
-        self._turns.reset()
+        self._order.advance("reset")
         self._lost[:] = False
         with self._closing_on_failure():
             self._workers.drain()
             self._workers.order_all("reset", [(seed,)] * self.num_workers)
 
-    def send(self, actions: Any) -> None:
+    def send(self, actions: ArrayLike) -> None:
         """Begin to step the batch last received with `actions`, a row for each of its rows."""
-        self._turns.check_send()
+        self._order.check("send")
         actions = self._check_actions(actions)
-        self._turns.sent()
-        if self._policy.num_restarts:
+        self._order.advance("send")
+        if self._restart_rule.num_restarts:
             for worker in self._received:
                 self._lost[self._starts[worker] : self._stops[worker]] = False
-        if self.zero_copy:  # the workers received are neighbours
+        if self.zero_copy:  # the workers received are neighbors
             first, last = self._received[0], self._received[-1]
             self._actions[self._starts[first] : self._stops[last]] = actions
         else:
@@ -145,56 +149,29 @@ class Parallel:
 
     def recv(self) -> Batch:
         """Wait for a batch and return it."""
-        self._turns.check_recv()
+        rows, infos, env_ids = self._receive()
+        return batch_of(rows, infos, env_ids, self.lost)
+
+    def _receive(self) -> tuple[Buffers, Infos, NDArray[np.int64]]:
+        """Wait for a batch; return its rows, copied unless `zero_copy`, their infos and indices."""
+        self._order.advance("recv")  # a failure below closes
         try:
-            groups = self._workers_per_batch if self.zero_copy else None
-            self._received = self._workers.first_ready(self._workers_per_batch, groups)
+            group_size = self._workers_per_batch if self.zero_copy else None
+            self._received = self._workers.first_ready(self._workers_per_batch, group_size)
         except BaseException:
             self._close_after_failure()
             raise
-        self._turns.received()
         infos = Infos()
         for worker in self._received:
             answer = self._workers.take_answer(worker)
             if answer is not None:
-                self._note(worker, answer, infos)
-        batch = self._batch(infos)
-        if self._handed_out is not None:
-            self._handed_out[batch.env_ids] = batch.observations
-        return batch
-
-    def _note(self, worker: int, answer: Any, infos: Infos) -> None:
-        """Take the infos of a worker, or what there is to say of one that was lost."""
-        if isinstance(answer, Lost):
-            self._write_lost(worker)
-            infos.extend_from(worker * self.envs_per_worker, [answer.info])
-        else:
-            infos.extend(answer)
-            infos.env_indices.extend(answer.env_indices)
-
-    def _write_lost(self, worker: int) -> None:
-        """Cut off the episodes of a worker that is being replaced."""
-        assert self._handed_out is not None
-        mine = slice(self._starts[worker], self._stops[worker])
-        self._buffers.final_observations[mine] = self._handed_out[mine]
-        self._clear_lost(worker)
-        self._lost[mine] = True
-
-    def _clear_lost(self, worker: int) -> None:
-        rows = self._buffers.rows(self._starts[worker], self._stops[worker])
-        rows.observations[:] = 0
-        rows.rewards[:] = 0
-        rows.terminals[:] = rows.masks[:] = False
-        rows.truncations[:] = True
-
-    def _batch(self, infos: Infos) -> Batch:
-        """Return the rows of the workers received: copied unless `zero_copy`."""
+                self._add_answer(worker, answer, infos)
         if self.zero_copy:
             first = self._received[0]
             if first not in self._views:
                 start, stop = self._starts[first], self._stops[self._received[-1]]
-                mine = self._buffers.rows(start, stop)
-                self._views[first] = mine, self._env_ids[start:stop], self._lost[start:stop]
+                views = self._buffers.rows(start, stop)
+                self._views[first] = views, self._env_ids[start:stop], self._lost[start:stop]
             rows, env_ids, self.lost = self._views[first]
         else:
             env_ids = np.concatenate(
@@ -203,17 +180,35 @@ class Parallel:
             rows = Buffers._make(array[env_ids] for array in self._buffers)
             self.lost = self._lost[env_ids]
         self._final_observations = rows.final_observations
-        return Batch(
-            rows.observations,
-            rows.rewards,
-            rows.terminals,
-            rows.truncations,
-            infos,
-            env_ids,
-            rows.masks,
-        )
+        if self._returned is not None:
+            self._returned[env_ids] = rows.observations
+        return rows, infos, env_ids
 
-    def call(self, name: str, *args: Any, **kwargs: Any) -> list[Any]:
+    def _add_answer(self, worker: int, answer: Infos | Lost, infos: Infos) -> None:
+        """Append the infos of a worker; if it was lost, write that into its rows."""
+        if isinstance(answer, Lost):
+            self._write_lost(worker)
+            infos.extend_from(worker * self.envs_per_worker, [answer.info])
+        else:
+            infos.extend(answer)
+            infos.env_indices.extend(answer.env_indices)
+
+    def _write_lost(self, worker: int) -> None:
+        """Truncate the episodes of a worker that is being replaced."""
+        assert self._returned is not None
+        rows = slice(self._starts[worker], self._stops[worker])
+        self._buffers.final_observations[rows] = self._returned[rows]
+        self._clear_lost(worker)
+        self._lost[rows] = True
+
+    def _clear_lost(self, worker: int) -> None:
+        rows = self._buffers.rows(self._starts[worker], self._stops[worker])
+        rows.observations[:] = 0
+        rows.rewards[:] = 0
+        rows.terminals[:] = rows.masks[:] = False
+        rows.truncations[:] = True
+
+    def call(self, name: str, *args: object, **kwargs: object) -> list[Any]:
         """Call a method of every environment; return the results."""
         return self._ask_all("call", [(name, args, kwargs)] * self.num_workers)
 
@@ -221,7 +216,7 @@ class Parallel:
         """Return an attribute of every environment."""
         return self._ask_all("get_attr", [(name,)] * self.num_workers)
 
-    def set_attr(self, name: str, values: Any) -> None:
+    def set_attr(self, name: str, values: object) -> None:
         """Set an attribute of every environment: a list has a value for each, else one for all."""
         each = one_value_each(name, values, self.num_envs)
         n = self.envs_per_worker
@@ -229,18 +224,18 @@ class Parallel:
             "set_attr", [(name, each[w * n : (w + 1) * n]) for w in range(self.num_workers)]
         )
 
-    def render(self) -> list[Any]:
-        """Return what each environment's `render` returns."""
+    def render(self) -> list[Rendered]:
+        """Return the result of each environment's `render`."""
         return self.call("render")
 
     def close(self) -> None:
-        """Close every environment and end every process. May be called again."""
-        self._turns.closed()
+        """Close every environment and end every worker. May be called again."""
+        self._order.advance("close")
         self._workers.close()
 
-    def _ask_all(self, command: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Give each worker a command between batches; return all answers in one list."""
-        self._turns.check_idle(command)
+    def _ask_all(self, command: str, arguments: Sequence[tuple[object, ...]]) -> list[Any]:
+        """Send each worker a command between batches; return all results in one list."""
+        self._order.check(command)
         if self.batch_size < self.num_envs:
             raise ArgumentError(
                 f"{command} reaches all environments, but in a pool (batch_size={self.batch_size} "
@@ -248,22 +243,22 @@ class Parallel:
             )
         results: list[Any] = []
         with self._closing_on_failure():
-            self._workers.settle()
+            self._workers.begin_call()
         try:
-            with self._closing_on_failure(but=ArgumentError), self._policy.suspended():
+            with self._closing_on_failure(but=ArgumentError), self._restart_rule.suspended():
                 self._workers.order_all(command, arguments)
                 self._workers.first_ready(self.num_workers, None)
                 for worker in range(self.num_workers):
                     results.extend(self._workers.take_answer(worker) or ())
         finally:
-            self._workers.unsettle()
+            self._workers.end_call()
             for worker in self._received:
                 if self._lost[self._starts[worker]]:
                     self._clear_lost(worker)
         return results
 
     @contextlib.contextmanager
-    def _closing_on_failure(self, but: Any = ()) -> Any:
+    def _closing_on_failure(self, but: type[BaseException] | tuple[()] = ()) -> Iterator[None]:
         try:
             yield
         except but:
@@ -273,6 +268,6 @@ class Parallel:
             raise
 
     def _close_after_failure(self) -> None:
-        """Close; also after Ctrl+C, when nobody knows what the workers have answered."""
-        with contextlib.suppress(Exception):  # the first failure is the one to tell
+        """Close; after Ctrl+C too, since the workers' answers are then unknown."""
+        with contextlib.suppress(Exception):  # the first failure is the one to raise
             self.close()

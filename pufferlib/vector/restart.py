@@ -1,4 +1,4 @@
-"""What to do when a worker fails: raise, or replace it, so many times."""
+"""Whether a worker that fails is replaced, how often, and with which seed."""
 
 import contextlib
 import logging
@@ -15,24 +15,27 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass
-class RestartPolicy:
-    """Whether workers that fail are replaced, and how often that has happened.
+class RestartRule:
+    """Whether workers that fail are replaced, and a count of the restarts.
 
-    A worker fails when one of its environments raises, when its process or its node is lost, and
+    A worker fails when one of its environments raises, when its process or its node is lost, or
     when it exceeds the timeout.
 
-    >>> policy = RestartPolicy("restart", max_restarts=1)
-    >>> policy.record(WorkerError("Worker 3 was lost.", worker=3))
+    >>> rule = RestartRule("restart", max_restarts=1)
+    >>> rule.record(WorkerError("Worker 3 was lost.", worker=3))
     {'restarted': 'Worker 3 was lost.', 'worker': 3}
-    >>> policy.num_restarts
+    >>> rule.num_restarts
     1
 
     Args:
         on_failure: "raise" or "restart".
-        max_restarts: of all workers together, from first to last; None: no limit.
+        max_restarts: of all workers together; None: no limit.
+
+    Attributes:
+        num_restarts: restarts so far.
 
     Raises:
-        ArgumentError: an argument that cannot be.
+        ArgumentError: another value.
     """
 
     on_failure: str = "raise"
@@ -54,7 +57,7 @@ class RestartPolicy:
         return self.on_failure == "restart"
 
     def record(self, error: WorkerError) -> Info:
-        """Count one more restart; return the info that tells of it. The error itself is logged.
+        """Log `error` and count one more restart; return the info that reports it.
 
         Raises:
             WorkerError: `error`, if the worker is not to be replaced.
@@ -62,10 +65,12 @@ class RestartPolicy:
         if not self.restarts:
             raise error
         if self._is_suspended:
-            error.add_note("It was not replaced: another could not answer in its place.")
+            error.add_note("The worker was not replaced: a new one could not answer this call.")
             raise error
         if self.num_restarts == self.max_restarts:
-            error.add_note(f"It was not replaced: max_restarts={self.max_restarts} are used up.")
+            error.add_note(
+                f"The worker was not replaced: max_restarts={self.max_restarts} is used up."
+            )
             raise error
         self.num_restarts += 1
         limit = "" if self.max_restarts is None else f" of at most {self.max_restarts}"
@@ -74,7 +79,7 @@ class RestartPolicy:
 
     @contextlib.contextmanager
     def suspended(self) -> Iterator[None]:
-        """Raise what fails meanwhile, where an answer is due that a replacement cannot give."""
+        """Raise every failure inside this context: a replacement could not give the answer."""
         self._is_suspended = True
         try:
             yield
@@ -82,7 +87,7 @@ class RestartPolicy:
             self._is_suspended = False
 
     def new_seed(self, seed: int | None, worker: int) -> int | None:
-        """Return the seed to reset a replaced worker with: another after each restart.
+        """Return the seed to reset a replacement with, a different one after each restart.
 
         Args:
             seed: that of the last reset of all; None gives None.
@@ -99,10 +104,10 @@ class RestartPolicy:
 
 
 def check_replacement(worker: int, before: Sequence[int], now: Sequence[int]) -> None:
-    """Refuse environments that have other numbers of agents, made again, than at first."""
+    """Refuse new environments whose numbers of agents differ from those of the old ones."""
     if list(now) != list(before):
         raise ArgumentError(
-            f"Worker {worker} was replaced, and its environments now have {list(now)} agents; "
-            f"before, {list(before)}. The number of agents must not depend on when an environment "
-            f"is made."
+            f"Worker {worker} was replaced, and its new environments have {list(now)} agents; the "
+            f"old ones had {list(before)}. Make environments with the same number of agents every "
+            f"time."
         )

@@ -1,7 +1,7 @@
 """After every test here, no process and no descriptor may be left."""
 
 import pytest
-from vector_processes import children, open_descriptors, start_helpers
+from vector_processes import children, end_and_reap, open_descriptors, start_helpers
 
 from pufferlib import vector
 
@@ -11,7 +11,9 @@ def nothing_left():
     start_helpers()
     before = open_descriptors()
     yield
-    assert children() == set()
+    left = children()
+    end_and_reap(left)
+    assert left == set()
     assert open_descriptors() == before
 
 

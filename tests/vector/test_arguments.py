@@ -1,4 +1,4 @@
-"""What cannot be is refused before any process starts or any environment is made."""
+"""Bad arguments are refused before any process starts or any environment is made."""
 
 import threading
 from multiprocessing.process import BaseProcess
@@ -148,14 +148,14 @@ def cases(table, backends):
         *cases(FOR_MULTIPROCESSING, (Multiprocessing,)),
     ],
 )
-def test_bad_arguments_are_refused_at_the_door(backend, given, match, no_process):
+def test_bad_arguments_are_refused_before_any_process_starts(backend, given, match, no_process):
     with pytest.raises(ArgumentError, match=match):
         vector.make(**{"env_creator_or_creators": creator, "backend": backend, **given})
 
 
 def test_an_instance_of_a_backend_is_refused():
     serial = vector.make(Echo)
-    with pytest.raises(ArgumentError, match=r"must be a class .* an instance of Serial.*parenthe"):
+    with pytest.raises(ArgumentError, match=r"must be a class .* instance of Serial.*class itself"):
         vector.make(creator, backend=serial)
     serial.close()
 
@@ -166,14 +166,12 @@ def test_the_nearest_backend_is_suggested():
 
 
 @pytest.mark.parametrize("name", ["Serial", "Multiprocessing"])
-@pytest.mark.timeout(30)
 def test_a_backend_can_be_named(name):
     envs = vector.make(Echo, backend=name, num_envs=2)
     assert type(envs).__name__ == name
     envs.close()
 
 
-@pytest.mark.timeout(30)
 @pytest.mark.parametrize("space", ["observation_space", "action_space"])
 def test_environments_with_different_spaces_are_refused(space, make, tmp_path, capfd):
     def other(index):
@@ -190,7 +188,6 @@ def test_environments_with_different_spaces_are_refused(space, make, tmp_path, c
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.timeout(30)
 def test_creators_that_cannot_be_pickled_are_refused(no_process):
     lock = threading.Lock()  # which no pickler takes
     creators = [Echo, lambda: Echo(lock)]
@@ -228,8 +225,8 @@ def test_without_a_batch_size_a_batch_is_all_environments():
     assert batch_envs(12, 3, None) == 12
 
 
-def test_a_class_that_is_no_backend_is_refused():
-    with pytest.raises(ArgumentError, match=r"int is no backend\. Backends: Serial, Multiproc"):
+def test_a_class_that_is_not_a_backend_is_refused():
+    with pytest.raises(ArgumentError, match=r"int is not a backend\. Backends: Serial, Multiproc"):
         vector.make(creator, backend=int)
 
 
@@ -252,13 +249,12 @@ class Backend(Serial):
         self.color = color
 
 
-def test_a_backend_of_ones_own_gets_its_own_arguments():
+def test_a_user_defined_backend_gets_its_own_arguments():
     envs = vector.make(Echo, backend=Backend, num_envs=2, color="red", num_workers=2)
     assert (envs.color, envs.num_envs) == ("red", 2)
     envs.close()
 
 
-@pytest.mark.timeout(30)
 @pytest.mark.parametrize("backend", [Serial, Multiprocessing])
 def test_numpy_integers_are_counts(backend):
     two = np.int64(2)
@@ -269,12 +265,11 @@ def test_numpy_integers_are_counts(backend):
 
 
 @pytest.mark.parametrize("given", [np.float64(2), np.bool_(True), np.array([2])])
-def test_other_numpy_values_are_no_counts(given):
+def test_other_numpy_values_are_not_counts(given):
     with pytest.raises(ArgumentError, match="num_envs must be a whole number of at least 1; got "):
         vector.make(creator, num_envs=given)
 
 
-@pytest.mark.timeout(30)
 def test_values_for_another_number_of_environments_are_refused(make):
     envs = make(Echo, num_envs=2)
     with pytest.raises(

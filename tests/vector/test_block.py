@@ -38,7 +38,7 @@ class Ledger(PufferEnv):
     def close(self):
         self.is_closed = True
         if self.mark == 2:
-            raise OSError("the simulator is gone")
+            raise OSError("the simulator has closed")
 
 
 def block_of(*envs, first_env=0):
@@ -80,7 +80,7 @@ def test_steps_count_from_the_last_reset():
 def test_all_environments_close_even_if_one_fails_to():
     envs = Ledger(1), Ledger(2), Ledger(3)
     block, _ = block_of(*envs)
-    with pytest.raises(OSError, match="the simulator is gone"):
+    with pytest.raises(OSError, match="the simulator has closed"):
         block.close()
     assert [env.is_closed for env in envs] == [True, True, True]
     block.close()
@@ -96,7 +96,7 @@ def test_a_new_attribute_is_set_on_the_users_own_environment():
     assert block.get_attr("brand_new") == [5, 6]
 
 
-def test_environments_that_count_their_actions_from_different_numbers_each_get_their_own():
+def test_environments_whose_actions_start_at_different_numbers_get_their_own_actions():
     envs = [Sampler(Box(0, 1, (2,)), Discrete(3, start=start)) for start in (0, 5)]
     block, _ = block_of(*(native(env) for env in envs))
     block.reset(seed=0)
@@ -120,7 +120,7 @@ def described(observation_space, action_space):
 
 
 @pytest.mark.parametrize("unlike", UNLIKE, ids=str)
-def test_rows_that_are_equally_wide_but_of_unlike_observations_are_refused(unlike):
+def test_observation_spaces_that_flatten_alike_but_differ_are_refused(unlike):
     alike, other = described(KIND, Discrete(2)), described(unlike, Discrete(2))
     said = (
         r"equal spaces: the observation space is Dict\('kind.* in environment 0, Dict.* in .* 2\."
@@ -137,21 +137,21 @@ def test_rows_that_are_equally_wide_but_of_unlike_observations_are_refused(unlik
         (Text(2, charset="ab"), Text(2, charset="xy")),
     ],
 )
-def test_equally_wide_but_unlike_actions_are_refused(first, other):
+def test_action_spaces_that_flatten_alike_but_differ_are_refused(first, other):
     with pytest.raises(
         ArgumentError, match=r"equal spaces: the action space is .* in environment 1"
     ):
         common_description([described(KIND, first), described(KIND, other)])
 
 
-def test_alike_environments_have_one_description_be_they_native_or_emulated():
+def test_native_and_emulated_environments_with_equal_spaces_share_a_description():
     space, actions = Box(0, 100, (1,), np.int64), Discrete(10)
     own, emulated = Description.of(Ledger(1)), described(space, actions)
     assert common_description([own, emulated, own]) is own
     assert common_description([emulated, own]) is emulated
 
 
-def test_a_native_environment_is_not_taken_for_one_of_parts():
+def test_a_native_environment_is_not_mistaken_for_an_emulated_one():
     class Flat(Ledger):
         single_observation_space = Layout.of(KIND).space
 
@@ -161,9 +161,8 @@ def test_a_native_environment_is_not_taken_for_one_of_parts():
             common_description(both)
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("backend", ["Serial", "Multiprocessing"])
-def test_a_vectorizer_of_unlike_environments_is_refused(backend):
+def test_environments_with_unequal_spaces_are_refused_together(backend):
     spaces = [[KIND, Discrete(2)], [UNLIKE[1], Discrete(2)]]
     with pytest.raises(ArgumentError, match="must have equal spaces: the observation space"):
         vector.make([Sampler, Sampler], spaces, num_envs=2, backend=backend)

@@ -1,4 +1,4 @@
-"""An environment that raises, dies or hangs is one WorkerError, and nothing is left of the rest."""
+"""An environment that raises, dies or hangs raises one WorkerError, and everything is closed."""
 
 import os
 import signal
@@ -26,8 +26,6 @@ from vector_processes import children, living, open_descriptors
 from pufferlib import vector
 from pufferlib.exceptions import CallOrderError, WorkerError
 from pufferlib.vector import Multiprocessing, Serial
-
-pytestmark = pytest.mark.timeout(30)
 
 WHERE = ["__init__", "reset", "step"]
 START_METHODS = ["fork", "forkserver", "spawn"]
@@ -74,7 +72,7 @@ def failure(where, fault, **options):
         (raise_mute, "MuteError", "(its message could not be read)"),
     ],
 )
-def test_an_exception_arrives_with_all_that_is_known(where, options, fault, original_type, message):
+def test_an_exception_arrives_with_its_circumstances(where, options, fault, original_type, message):
     error = failure(where, fault, **options)
     assert f"nvironment 2 failed in {where}()" in str(error)
     assert f"{original_type}: {message}" in str(error)
@@ -101,7 +99,7 @@ def test_the_original_exception_is_the_cause(where, start_method):
 
 
 @pytest.mark.parametrize("fault", [raise_two_arguments, raise_unpicklable])
-def test_an_exception_that_cannot_travel_has_no_cause(fault):
+def test_an_exception_that_cannot_be_pickled_has_no_cause(fault):
     assert failure("step", fault, **WORKERS).__cause__ is None
 
 
@@ -151,7 +149,7 @@ def test_infos_that_cannot_be_sent_are_an_error_that_says_so():
 
 
 DEATHS = [
-    (be_killed, "was killed by SIGKILL; most often the kernel, out of memory"),
+    (be_killed, "was killed by SIGKILL, most often by the kernel, out of memory"),
     (crash, "was killed by SIGSEGV, a crash in compiled code"),
     (exit_at_once, "exited with code 7; an environment may have called os._exit"),
 ]
@@ -221,7 +219,7 @@ def test_time_between_steps_does_not_count(monkeypatch):
     envs.send([1])
     time.sleep(0.5)  # the worker has answered; now the caller takes a minute
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + 60)
-    monkeypatch.setattr(vector.ledger, "time", clock)
+    monkeypatch.setattr(vector.worker_tracker, "time", clock)
     assert envs.recv().rewards.tolist() == [1]
     envs.step([2])
     envs.close()

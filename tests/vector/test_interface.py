@@ -6,10 +6,9 @@ import pytest
 from vector_environments import Echo, Flock
 
 from pufferlib.exceptions import ActionError, ArgumentError, CallOrderError
-from pufferlib.vector import Multiprocessing
+from pufferlib.vector import Multiprocessing, VectorEnv
 from pufferlib.vector import make as make_vector
-
-pytestmark = pytest.mark.timeout(30)
+from pufferlib.vector.interface import ActionCheck, CallOrder, CallState
 
 FIT = [1, 2]
 
@@ -27,7 +26,7 @@ DO_NOT_FIT = {
 
 @pytest.mark.parametrize(("actions", "match"), DO_NOT_FIT.values(), ids=DO_NOT_FIT.keys())
 @pytest.mark.parametrize("steps_before", [0, 3])
-def test_actions_of_the_wrong_form_are_refused_at_any_send(actions, match, steps_before, make):
+def test_actions_of_a_wrong_shape_or_type_are_refused(actions, match, steps_before, make):
     envs = make(Echo, num_envs=2)
     envs.reset(seed=0)
     for _ in range(steps_before):
@@ -56,7 +55,7 @@ def test_a_seed_is_an_integer_of_any_type(kind, make):
 
 
 @pytest.mark.parametrize("seed", [1.5, "7", [7, 8], True, -1])
-def test_what_is_no_seed_is_refused_and_changes_nothing(seed, make):
+def test_a_value_that_is_not_a_seed_is_refused_and_changes_nothing(seed, make):
     envs = make(Echo, num_envs=2)
     envs.reset(seed=0)
     envs.step(FIT)
@@ -86,14 +85,14 @@ def test_double_precision_actions_are_rounded_to_single(make):
 OUT_OF_ORDER = {
     "step before reset": ((), "step", "step before reset"),
     "send before reset": ((), "send", "step before reset"),
-    "recv before reset": ((), "recv", "recv without a batch"),
+    "recv before reset": ((), "recv", "recv without a pending batch"),
     "send before recv": (("async_reset",), "send", "send after send. Call recv"),
     "send twice": (("reset", "send"), "send", "send after send. Call recv"),
-    "recv twice": (("reset",), "recv", "recv without a batch"),
-    "call amid steps": (("reset", "send"), "call", "call while a batch is under way"),
+    "recv twice": (("reset",), "recv", "recv without a pending batch"),
+    "call amid steps": (("reset", "send"), "call", "call while a batch is pending"),
     "get_attr amid steps": (("reset", "send"), "get_attr", "get_attr while a batch"),
     "set_attr amid steps": (("reset", "send"), "set_attr", "set_attr while a batch"),
-    "render amid steps": (("reset", "send"), "render", "while a batch is under way"),
+    "render amid steps": (("reset", "send"), "render", "while a batch is pending"),
     "reset after close": (("close",), "reset", "reset after close.*Make a new"),
     "async_reset after close": (("close",), "async_reset", "reset after close"),
     "step after close": (("reset", "close"), "step", "send after close"),
@@ -124,6 +123,65 @@ def test_calls_out_of_order_are_refused(before, name, match, make):
         getattr(envs, name)(*ARGUMENTS.get(name, ()))
 
 
+NEW, PENDING, RECEIVED, CLOSED = CallState
+CALLS = ("reset", "send", "recv", "call", "get_attr", "set_attr", "close")
+# What a caller may do, written by hand: the calls, the state they lead to, None if refused.
+ALLOWED = {
+    NEW: (PENDING, None, None, NEW, NEW, NEW, CLOSED),
+    PENDING: (PENDING, None, RECEIVED, None, None, None, CLOSED),
+    RECEIVED: (PENDING, PENDING, None, RECEIVED, RECEIVED, RECEIVED, CLOSED),
+    CLOSED: (None, None, None, None, None, None, CLOSED),
+}
+WAY_TO = {NEW: (), PENDING: ("reset",), RECEIVED: ("reset", "recv"), CLOSED: ("close",)}
+
+
+@pytest.mark.parametrize("state", CallState)
+def test_each_call_is_allowed_or_refused_in_each_state(state):
+    for call, after in zip(CALLS, ALLOWED[state], strict=True):
+        order = CallOrder()
+        for earlier in WAY_TO[state]:
+            order.advance(earlier)
+        assert order.state is state
+        if after is None:
+            with pytest.raises(CallOrderError):
+                order.check(call)
+            with pytest.raises(CallOrderError):
+                order.advance(call)
+            assert order.state is state
+        else:
+            order.check(call)
+            assert order.state is state  # a check changes nothing
+            order.advance(call)
+            assert order.state is after
+
+
+def test_actions_become_rows_of_the_space_and_later_values_are_not_checked():
+    check = ActionCheck(gymnasium.spaces.Box(-1, 1, (2,), np.float32), rows=3)
+    rows = check([[0.5, 0.25]] * 3)
+    assert (rows.shape, rows.dtype) == ((3, 2), np.float32)
+    assert check(np.full((3, 2), 7.0)).tolist() == [[7.0, 7.0]] * 3  # too expensive in each step
+    fit = np.zeros((3, 2), np.float32)
+    assert check(fit) is fit
+
+
+def test_first_values_outside_the_space_are_refused_until_some_fit():
+    check = ActionCheck(gymnasium.spaces.Box(-1, 1, (2,), np.float32), rows=1)
+    for _ in range(2):
+        with pytest.raises(ActionError, match=r"must lie within .*got 7"):
+            check([[0.0, 7.0]])
+
+
+# The attributes that `VectorEnv` documents, of four environments on one worker or two.
+def test_every_backend_has_what_the_interface_promises(make):
+    envs = make([Echo] * 4, [[tag] for tag in range(4)], num_envs=4)
+    promised = {name for name in (*VectorEnv.__annotations__, *vars(VectorEnv)) if name[0] != "_"}
+    assert {"render_mode", "num_restarts", "envs_per_worker", "final_observations"} < promised
+    assert {name for name in promised if not hasattr(envs, name)} == set()
+    assert envs.render_mode == "ansi"
+    assert envs.num_restarts == 0
+    assert envs.num_workers * envs.envs_per_worker == 4
+
+
 def test_a_reset_may_come_at_any_time(make):
     envs = make(Echo, num_envs=2)
     envs.reset(seed=0)
@@ -140,7 +198,7 @@ def test_a_closed_vectorizer_can_be_closed_again(make):
 
 
 @pytest.mark.parametrize("env", [Echo, Flock])
-def test_methods_and_attributes_of_every_environment_are_within_reach(env, make):
+def test_methods_and_attributes_of_every_environment_can_be_used(env, make):
     envs = make([env] * 4, [[tag] for tag in range(4)], num_envs=4)
     tags = [0, 1, 2, 3]
     assert envs.get_attr("tag") == tags

@@ -9,8 +9,6 @@ import pytest
 from pufferlib import vector
 from pufferlib.vector import Multiprocessing, Serial
 
-pytestmark = pytest.mark.timeout(60)
-
 SEED, STEPS, NUM_ENVS = 7, 1000, 4
 ACTIONS = np.random.default_rng(0).integers(2, size=(STEPS, NUM_ENVS))
 
@@ -24,8 +22,7 @@ BACKENDS = {
         }
         for start_method, num_workers in [
             *[("fork", 1), ("fork", 2), ("fork", 4)],
-            *[("forkserver", 1), ("forkserver", 2), ("forkserver", 4)],
-            *[("spawn", 1), ("spawn", 2), ("spawn", 4)],
+            *[("forkserver", 2), ("spawn", 2)],
         ]
     },
 }
@@ -120,9 +117,7 @@ def test_environment_i_gets_the_seed_plus_i(seed, pool):
         np.testing.assert_array_equal(observation, bare.reset(seed=seed + env_id)[0])
 
 
-@pytest.mark.parametrize(
-    ("num_envs", "num_workers"), [(2, 1), (2, 2), (4, 2), (6, 2), (6, 3), (8, 4), (12, 4), (12, 12)]
-)
+@pytest.mark.parametrize(("num_envs", "num_workers"), [(2, 1), (2, 2), (6, 3), (8, 4), (12, 12)])
 def test_no_two_environments_begin_alike(num_envs, num_workers):
     envs = cartpoles(num_envs, backend=Multiprocessing, num_workers=num_workers)
     observations, _ = envs.reset(seed=SEED)

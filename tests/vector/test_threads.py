@@ -12,9 +12,14 @@ from pufferlib import vector
 from pufferlib.cores import usable_cores, usable_threads
 from pufferlib.vector import Multiprocessing
 
-pytestmark = pytest.mark.timeout(90)
-
 START_METHODS = ["fork", "forkserver", "spawn"]
+
+
+@pytest.fixture(autouse=True)
+def two_blas_threads():
+    """Let this process multiply in two threads, as a forked worker then finds it."""
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        yield
 
 
 def opened(**kwargs):
@@ -32,7 +37,7 @@ def test_blas_and_openmp_run_one_thread(start_method):
 
 @pytest.mark.skipif(usable_cores() < 2, reason="needs a second core: one has one thread")
 @pytest.mark.parametrize("start_method", START_METHODS)
-def test_an_environment_is_told_to_run_one_thread(start_method):
+def test_an_environment_is_limited_to_one_thread(start_method):
     with opened(start_method=start_method) as envs:
         assert envs.call("threads_that_suit") == [1, 1]
     assert usable_threads() == usable_cores()
@@ -62,7 +67,7 @@ def test_the_callers_libraries_and_variables_stay_as_they_are():
 
 
 @pytest.mark.parametrize("start_method", ["fork", "spawn"])  # a fork server has its own variables
-def test_whoever_asks_for_more_threads_gets_them(start_method, monkeypatch):
+def test_omp_num_threads_is_respected_if_set(start_method, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     with opened(start_method=start_method) as envs:
         assert envs.call("variable", "OMP_NUM_THREADS") == ["2", "2"]

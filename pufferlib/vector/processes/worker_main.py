@@ -1,0 +1,169 @@
+"""What runs in a worker process: make environments, then run commands until it is closed.
+
+First the two processes talk through a pipe: the worker describes its environments, and the caller
+sends the shared memory. After that each waits for the other at the `Gate`: the caller orders STEP,
+or orders COMMAND and sends (command, *arguments) through the pipe; the worker answers DONE, or
+answers MESSAGE and sends the message through the pipe. Rows and actions are in shared memory.
+"""
+
+import contextlib
+import os
+import pickle
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing import parent_process, reduction
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from pufferlib.annotations import Array
+from pufferlib.vector.batch import Infos
+from pufferlib.vector.block import Block
+from pufferlib.vector.failure import Failure
+from pufferlib.vector.processes.gate import Gate
+from pufferlib.vector.processes.shared_memory import RowMemory
+from pufferlib.vector.threads import limit_this_worker
+
+STEP, COMMAND = 1, 2  # orders
+DONE, MESSAGE = 1, 2  # answers
+
+
+@dataclass(frozen=True)
+class RowSlice:
+    """Which rows of the shared memory are a worker's.
+
+    Attributes:
+        first_row: the first of them; there are as many as its environments have agents.
+        rows: in the whole memory.
+        workers: that share it.
+    """
+
+    first_row: int
+    rows: int
+    workers: int
+
+
+def run(connection: Connection, pickled: bytes, worker: int, first_env: int) -> None:
+    """Serve until the caller sends "close" or ends.
+
+    Args:
+        connection: to the caller.
+        pickled: a tuple of `Creation`, how to make each environment.
+        worker: index of this worker.
+        first_env: index of its first environment.
+
+    Sends the descriptions and row counts of the environments once they are made, then one answer to
+    each command. A failure of an environment is sent as a `Failure` and ends the worker.
+    """
+    _leave_signals_to_the_caller()
+    caller = parent_process()
+    assert caller is not None
+    threading.Thread(target=_exit_with, args=(exit_fd(caller),), daemon=True).start()
+    limit_this_worker()
+    block = Block(first_env)
+    with (
+        contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError),
+        connection,
+    ):
+        shared = _make(connection, block, pickled, worker)
+        if shared is not None:
+            _serve(connection, block, *shared, worker)
+        block.close()
+
+
+def _make(
+    connection: Connection, block: Block, pickled: bytes, worker: int
+) -> tuple[Gate, Array] | None:
+    """Make the environments and map their rows; return the gate and their actions.
+
+    None if one could not be made, or if the caller closes before it shares its memory.
+    """
+    try:
+        descriptions = block.make(pickle.loads(pickled))
+    except Exception as error:
+        _send(connection, Failure.of(error, block, "__init__", worker))
+        return None
+    _send(connection, (descriptions, block.num_agents))
+    command, *arguments = connection.recv()
+    if command == "close":
+        return None
+    (own,) = arguments
+    fd = reduction.recv_handle(connection)
+    spaces = descriptions[0].single_observation_space, descriptions[0].single_action_space
+    buffers, actions, words = RowMemory(*spaces, own.rows, own.workers).map(fd)
+    os.close(fd)
+    rows = slice(own.first_row, own.first_row + sum(block.num_agents))
+    block.bind(buffers.rows(rows.start, rows.stop))
+    return Gate(words), actions[rows]
+
+
+def _serve(connection: Connection, block: Block, gate: Gate, actions: Array, worker: int) -> None:
+    """Obey orders until the caller closes."""
+    methods: dict[str, Callable[..., Any]] = {
+        "reset": block.reset,
+        "call": block.call,
+        "get_attr": block.get_attr,
+        "set_attr": block.set_attr,
+    }
+    while True:
+        order = gate.next_order(worker)
+        name, arguments = "step", []
+        try:
+            if order == STEP:
+                result: Any = block.step(actions)
+            else:
+                name, *arguments = connection.recv()
+                if name == "close":
+                    return
+                result = methods[name](*arguments)
+            is_silent = result is None or (isinstance(result, Infos) and not result)
+            message = None if is_silent else _pickled(result)
+        except Exception as error:
+            gate.answer(worker, MESSAGE)
+            _send(connection, Failure.of(error, block, _method(name, arguments), worker))
+            return
+        if message is None:
+            gate.answer(worker, DONE)
+        else:  # answered first: the caller must read while a long message is sent
+            gate.answer(worker, MESSAGE)
+            connection.send_bytes(message)
+
+
+def _method(name: str, arguments: list[object]) -> str:
+    """Return the name of the environment's method that a command calls."""
+    return str(arguments[0]) if name == "call" else name
+
+
+def _send(connection: Connection, message: object) -> None:
+    connection.send_bytes(_pickled(message))
+
+
+def _pickled(message: object) -> bytes:
+    """Return `message` by value; multiprocessing's pickler would put a tensor in shared memory."""
+    return pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+
+
+def _leave_signals_to_the_caller() -> None:
+    """Ignore Ctrl+C, which reaches the whole process group; let SIGTERM end this process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _exit_with(caller_exit_fd: int) -> None:
+    """End this process when the caller's has ended, even in the middle of a step."""
+    wait([caller_exit_fd])
+    os._exit(1)
+
+
+def exit_fd(process: BaseProcess) -> int:
+    """Return a new descriptor that becomes readable when `process` has ended.
+
+    A pidfd if the system has them: the pipe that multiprocessing offers stays open as long as any
+    process lives that was forked in the meantime, by an environment for example.
+    """
+    try:
+        return os.pidfd_open(process.ident or 0)
+    except (AttributeError, OSError):  # macOS has none; a container may forbid it
+        return os.dup(process.sentinel)

@@ -1,0 +1,152 @@
+"""One worker process as the caller sees it, and how all of them are stopped."""
+
+import contextlib
+import functools
+import multiprocessing
+import os
+import select
+import socket
+import struct
+import time
+import weakref
+from collections.abc import Sequence
+from multiprocessing import reduction
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
+
+from pufferlib.vector.processes.gate import Gate
+from pufferlib.vector.processes.worker_main import COMMAND, exit_fd, run
+from pufferlib.vector.threads import limit_started_processes
+
+GRACE_S = 1.0  # for workers to close their environments before they are stopped
+_NO_LIMIT_S = 1e9  # in effect; the system refuses more than it can count
+_started: "weakref.WeakSet[BaseProcess]" = weakref.WeakSet()
+
+
+class WorkerProcess:
+    """A process that was started, and the caller's end of its pipe.
+
+    Attributes:
+        connection: to the process.
+        fds: of the connection, and one that becomes readable when the process has ended.
+    """
+
+    def __init__(
+        self,
+        context: multiprocessing.context.BaseContext,
+        pickled: bytes,
+        worker: int,
+        first_env: int,
+    ) -> None:
+        self.connection, theirs = context.Pipe()
+        self._process = context.Process(  # type: ignore[attr-defined]  # all contexts have it
+            target=run,
+            args=(theirs, pickled, worker, first_env),
+            name=f"pufferlib worker {worker}",
+            daemon=True,
+        )
+        _started.add(self._process)
+        _let_forks_ignore_workers()
+        try:
+            with limit_started_processes():
+                self._process.start()
+            self._exit_fd = exit_fd(self._process)
+        except BaseException:
+            self.connection.close()
+            if self._process.pid is not None:
+                self._process.kill()
+                self._process.join()
+            raise
+        finally:
+            theirs.close()
+        self.fds = self.connection.fileno(), self._exit_fd
+
+    def limit_waiting(self, seconds: float) -> None:
+        """Let reads and writes of `connection` raise BlockingIOError after so many seconds."""
+        whole_s, rest_s = divmod(min(seconds, _NO_LIMIT_S), 1)
+        limit = struct.pack("ll", int(whole_s), max(1, int(rest_s * 1e6)))
+        with socket.socket(fileno=os.dup(self.connection.fileno())) as own:
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+
+    @property
+    def has_ended(self) -> bool:
+        return bool(wait([self._exit_fd], 0))
+
+    def send_handle(self, fd: int) -> None:
+        """Send the process its own copy of the descriptor `fd`."""
+        reduction.send_handle(self.connection, fd, self._process.pid)
+
+    def exit_code(self) -> int | None:
+        """Return the exit code, after waiting for at most GRACE_S; None if it still runs."""
+        if self._process.exitcode is None:
+            self._process.join(GRACE_S)
+        code: int | None = self._process.exitcode
+        return code
+
+    def ask_to_close(self) -> None:
+        """Ask it to close its environments and end, unless its pipe is full of other messages."""
+        with contextlib.suppress(OSError):
+            room = select.poll()
+            room.register(self.connection.fileno(), select.POLLOUT)
+            if room.poll(0):
+                self.connection.send(("close",))
+
+    def kill(self) -> None:
+        """Kill the process and free its resources."""
+        self._process.kill()
+        self.end(time.monotonic())
+
+    def end(self, deadline_s: float) -> None:
+        """Wait for the process to end, kill it if it has not, and free its resources.
+
+        May be called again.
+
+        Args:
+            deadline_s: when to kill it, on the monotonic clock.
+        """
+        if self.connection.closed:
+            return
+        wait([self._exit_fd], max(0.0, deadline_s - time.monotonic()))
+        if self._process.exitcode is None:
+            self._process.kill()
+        self._process.join()
+        self._process.close()
+        os.close(self._exit_fd)
+        self.connection.close()
+
+
+def stop(owner: int, processes: list[WorkerProcess], gates: Sequence[Gate], fds: list[int]) -> None:
+    """Ask the workers to close, kill those that do not within GRACE_S, and free everything.
+
+    Args:
+        owner: id of the process that started them; no other does anything here.
+        processes: emptied.
+        gates: at which they wait, at most one.
+        fds: closed, and emptied.
+    """
+    if os.getpid() != owner:  # a fork of the caller has a copy of this, but not the workers
+        return
+    for worker, process in enumerate(processes):
+        for gate in gates:
+            gate.order(worker, COMMAND)
+        process.ask_to_close()
+    deadline_s = time.monotonic() + GRACE_S
+    while processes:
+        processes.pop(0).end(deadline_s)
+    while fds:
+        os.close(fds.pop())
+
+
+@functools.cache
+def _let_forks_ignore_workers() -> None:
+    """Let processes forked by the caller exit without affecting the workers.
+
+    Otherwise multiprocessing would terminate all workers at the exit of such a process.
+    """
+
+    def forget_workers() -> None:
+        getattr(multiprocessing.process, "_children", set()).difference_update(_started)
+
+    if hasattr(os, "register_at_fork"):  # Windows has no fork
+        os.register_at_fork(after_in_child=forget_workers)
