@@ -1,8 +1,8 @@
-"""Baseline policies. None needs a base class of ours.
+"""Baseline policies, and recurrent layers for any policy.
 
-A policy is any `nn.Module` whose `forward(observations)` returns `(actions, value)`: what
-`pufferlib.pytorch.sample_actions` takes, and (B, 1). Splitting forward into `encode_observations`,
-up to the hidden state, and `decode_actions`, from there, lets `LSTMWrapper` put memory in between.
+`pufferlib.policy` defines the contract of policies; they need no base class. A policy that splits
+forward into `encode_observations`, up to the hidden state, and `decode_actions`, from there, can be
+wrapped by `LSTMWrapper` and `GRUWrapper`, which insert a recurrent layer in between.
 """
 
 import math
@@ -17,27 +17,30 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
-from pufferlib.emulation.layout import Field, Layout
+from pufferlib.annotations import Space, Structure
+from pufferlib.emulation.actions import ActionLayout
+from pufferlib.emulation.description import HasSpaces, describe
+from pufferlib.emulation.layout import Field
 from pufferlib.exceptions import ArgumentError
+from pufferlib.policy import State, map_state
 from pufferlib.pytorch import Heads, layer_init, unflatten
-
-State = tuple[Tensor, Tensor]
 
 
 class ActionHeads(nn.Module):
     """The last layer of a policy for any flat action space.
 
     Args:
-        env: has `single_action_space`, and `action_layout` where that mixes kinds.
+        env: the environment whose actions they choose.
         hidden_size: width of the input.
     """
 
-    def __init__(self, env: Any, hidden_size: int) -> None:
+    def __init__(self, env: HasSpaces, hidden_size: int) -> None:
         super().__init__()
-        space = env.single_action_space
-        layout = getattr(env, "action_layout", None)
-        self._is_single = isinstance(space, gymnasium.spaces.Discrete)
-        if self._is_single:
+        description = describe(env)
+        space, layout = description.single_action_space, description.action_layout
+        self._is_single = False
+        if isinstance(space, gymnasium.spaces.Discrete):
+            self._is_single = True
             self._widths = [int(space.n)]
             self._is_continuous = [False]
         elif isinstance(space, gymnasium.spaces.MultiDiscrete):
@@ -70,10 +73,10 @@ class ActionHeads(nn.Module):
         return heads
 
 
-def _mixed_widths(space: Any, layout: Any) -> tuple[list[int], list[bool]]:
+def _mixed_widths(space: Space, layout: ActionLayout | None) -> tuple[list[int], list[bool]]:
     """Return the outputs of each head over a Box of columns, and which heads are continuous."""
     if layout is None:
-        return [math.prod(space.shape)], [True]
+        return [math.prod(space.shape or ())], [True]
     widths: list[int] = []
     is_continuous: list[bool] = []
     for field in layout.fields:
@@ -88,14 +91,15 @@ def _mixed_widths(space: Any, layout: Any) -> tuple[list[int], list[bool]]:
 
 
 class HiddenState(nn.Module, ABC):
-    """What policies share that are an encoder and heads on its hidden state.
+    """A policy with an encoder, and action and value heads on its hidden state.
 
-    A convenience: nothing asks for it. A subclass sets the attributes and `encode_observations`.
+    This base class is optional. A subclass sets the attributes and implements
+    `encode_observations`.
 
     Attributes:
         hidden_size: width of the hidden state.
-        decoder: from a hidden state to what `sample_actions` takes.
-        value_head: from a hidden state to its value.
+        decoder: maps a hidden state to the heads of `sample_actions`.
+        value_head: maps a hidden state to its value.
     """
 
     hidden_size: int
@@ -109,37 +113,59 @@ class HiddenState(nn.Module, ABC):
 
     @abstractmethod
     def encode_observations(self, observations: Tensor) -> tuple[Tensor, Any]:
-        """Return ((B, hidden_size), what `decode_actions` needs besides) for (B, ...)."""
+        """Return ((B, hidden_size), the `lookup` of `decode_actions`) for (B, ...)."""
 
     def decode_actions(self, hidden: Tensor, lookup: Any = None) -> tuple[Heads, Tensor]:
         """Return (actions, value (B, 1)) for hidden states (B, hidden_size)."""
         return self.decoder(hidden), self.value_head(hidden)
 
 
-class Default(HiddenState):
-    """A linear encoder over all of the observation, and linear decoders. Works for any space.
+class FlatFeatures(nn.Module):
+    """Any observation as one float vector: discrete parts one-hot, uint8 scaled to [0, 1].
 
-    Discrete parts of the observation are one-hot, images of bytes scaled to [0, 1].
+    It has no weights.
+
+    Args:
+        env: the environment whose observations are its input.
+
+    Attributes:
+        size: length of the vector.
+    """
+
+    def __init__(self, env: HasSpaces) -> None:
+        super().__init__()
+        self._layout = describe(env).observation_layout
+        self._choices = [choices_of(field) for field in self._layout.fields]
+        self.size = sum(
+            choices[1] if choices else field.leaf.size
+            for field, choices in zip(self._layout.fields, self._choices, strict=True)
+        )
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """Return float32 (B, size) for flat observations (B, ...)."""
+        batch = observations.shape[0]
+        found = leaves_of(unflatten(observations, self._layout))
+        features = [
+            features_of(leaf.reshape(batch, -1), field, choices)
+            for leaf, field, choices in zip(found, self._layout.fields, self._choices, strict=True)
+        ]
+        return torch.cat(features, 1)
+
+
+class Default(HiddenState):
+    """A two-layer encoder over the whole observation, and linear decoders. Supports any space.
 
     Args:
         env: an emulated or vectorized environment.
         hidden_size: width of the hidden state.
     """
 
-    def __init__(self, env: Any, hidden_size: int = 128) -> None:
+    def __init__(self, env: HasSpaces, hidden_size: int = 128) -> None:
         super().__init__()
-        layout: Layout = getattr(env, "observation_layout", None) or Layout.of(
-            env.single_observation_space
-        )
-        self._layout = layout
-        self._choices = [choices_of(field) for field in layout.fields]
-        features = sum(
-            choices[1] if choices else field.leaf.size
-            for field, choices in zip(layout.fields, self._choices, strict=True)
-        )
         self.hidden_size = hidden_size
+        self.features = FlatFeatures(env)
         self.encoder = nn.Sequential(
-            layer_init(nn.Linear(features, hidden_size)),
+            layer_init(nn.Linear(self.features.size, hidden_size)),
             nn.Tanh(),
             layer_init(nn.Linear(hidden_size, hidden_size)),
             nn.Tanh(),
@@ -147,18 +173,12 @@ class Default(HiddenState):
         self.decoder = ActionHeads(env, hidden_size)
         self.value_head = layer_init(nn.Linear(hidden_size, 1), std=1.0)
 
-    def encode_observations(self, observations: Tensor) -> tuple[Tensor, None]:
+    def encode_observations(self, observations: Tensor) -> tuple[Tensor, Any]:
         """Return ((B, hidden_size), None) for flat observations (B, ...)."""
-        batch = observations.shape[0]
-        found = leaves_of(unflatten(observations, self._layout))
-        features = [
-            features_of(leaf.reshape(batch, -1), field, choices)
-            for leaf, field, choices in zip(found, self._layout.fields, self._choices, strict=True)
-        ]
-        return self.encoder(torch.cat(features, 1)), None
+        return self.encoder(self.features(observations)), None
 
 
-def leaves_of(structure: Any) -> list[Tensor]:
+def leaves_of(structure: Structure) -> list[Tensor]:
     """Return the tensors in nested dicts and tuples, in order."""
     if isinstance(structure, dict):
         structure = tuple(structure.values())
@@ -168,9 +188,9 @@ def leaves_of(structure: Any) -> list[Tensor]:
 
 
 def choices_of(field: Field) -> tuple[int, int] | None:
-    """Return the lowest value of a Discrete leaf and how many it has; None for other leaves.
+    """Return the lowest value and the number of values of a Discrete leaf; None for other leaves.
 
-    As plain numbers, which torch.compile takes as constants; it would trace NumPy's.
+    They are Python ints, which torch.compile treats as constants; it would trace NumPy's.
     """
     leaf = field.leaf
     return (int(leaf.low), int(leaf.high - leaf.low) + 1) if leaf.kind == "Discrete" else None
@@ -181,42 +201,42 @@ def features_of(values: Tensor, field: Field, choices: tuple[int, int] | None) -
     if choices is not None:
         low, count = choices
         classes = (values - low).long().squeeze(1)
-        classes = classes.clamp(0, count - 1)  # rows of absent agents are zero, whatever `low`
+        classes = classes.clamp(0, count - 1)  # rows of absent agents are zero, even below `low`
         return nn.functional.one_hot(classes, count).float()
     scaled = values.float()
     return scaled / 255 if field.leaf.kind == "Box" and values.dtype == torch.uint8 else scaled
 
 
 class NormalizedObservations(nn.Module):
-    """Show a policy observations shifted and scaled to mean 0 and deviation 1, clipped.
+    """Normalize observations to mean 0 and standard deviation 1, clipped, and pass them on.
 
-    Mean and variance are running ones over all that `observe` was given (Chan et al. 1979), as in
-    Gymnasium's NormalizeObservation; they are buffers, and so part of a checkpoint. The trainer
-    calls `observe` after it has learned from a rollout: within one nothing changes.
+    Running mean and variance cover all observations passed to `observe` (Chan et al. 1979), as in
+    Gymnasium's NormalizeObservation; they are buffers, so checkpoints include them. The trainer
+    calls `observe` after each update, so they do not change within a rollout.
 
     Args:
         env: an emulated or vectorized environment whose observations are floats.
-        policy: as `LSTMWrapper` takes it.
-        clip: normalized observations stay within [-clip, clip].
+        policy: a `Policy`. To make it recurrent, wrap the result in `LSTMWrapper` or `GRUWrapper`.
+        clip: normalized observations are clipped to [-clip, clip].
 
     Raises:
-        ArgumentError: observations of another dtype.
+        ArgumentError: if observations have another dtype.
     """
 
     mean: Tensor
     variance: Tensor
     count: Tensor
 
-    def __init__(self, env: Any, policy: Any, clip: float = 10.0) -> None:
+    def __init__(self, env: HasSpaces, policy: Any, clip: float = 10.0) -> None:
         super().__init__()
-        space = env.single_observation_space
+        space = describe(env).single_observation_space
         if not np.issubdtype(space.dtype, np.floating):
             raise ArgumentError(
-                f"Observations can be normalized where they are floats; got {space.dtype}. Leave "
-                f"out normalize_observations, or scale them in the policy."
+                f"Only float observations can be normalized; got {space.dtype}. Leave out "
+                f"normalize_observations, or scale them in the policy."
             )
         self.policy, self.clip = policy, clip
-        self.hidden_size = policy.hidden_size
+        self.hidden_size = getattr(policy, "hidden_size", None)
         self.register_buffer("mean", torch.zeros(space.shape))
         self.register_buffer("variance", torch.ones(space.shape))
         self.register_buffer("count", torch.tensor(1e-4, dtype=torch.float64))
@@ -226,12 +246,12 @@ class NormalizedObservations(nn.Module):
         heads, value = self.policy(self.normalize(observations))
         return heads, value
 
-    def encode_observations(self, observations: Tensor) -> Any:
-        """Return what the policy's `encode_observations` does."""
+    def encode_observations(self, observations: Tensor) -> tuple[Tensor, Any]:
+        """Return the result of the policy's `encode_observations` for normalized observations."""
         return self.policy.encode_observations(self.normalize(observations))
 
-    def decode_actions(self, hidden: Tensor, lookup: Any = None) -> Any:
-        """Return what the policy's `decode_actions` does."""
+    def decode_actions(self, hidden: Tensor, lookup: Any = None) -> tuple[Heads, Tensor]:
+        """Return the result of the policy's `decode_actions`."""
         return self.policy.decode_actions(hidden, lookup)
 
     def normalize(self, observations: Tensor) -> Tensor:
@@ -244,21 +264,21 @@ class NormalizedObservations(nn.Module):
         self,
         observations: Tensor,
         valid: Tensor,
-        total: Callable[[Tensor], Tensor] = lambda part: part,
+        all_reduce_sum: Callable[[Tensor], Tensor] = lambda tensor: tensor,
     ) -> None:
-        """Take observations (T, B, *shape) into mean and variance, where `valid` (T, B).
+        """Update mean and variance with the observations of a rollout.
 
         Args:
-            observations: of a rollout.
-            valid: bool, an agent was there.
-            total: sums a tensor over all processes that learn together.
+            observations: (T, B, *shape).
+            valid: bool (T, B), True if an agent was present; other rows are ignored.
+            all_reduce_sum: sums a tensor over all processes that learn together.
         """
         kept = observations[valid].to(self.mean.device, torch.float64)
-        count = total(self.count.new_tensor(len(kept)))
+        count = all_reduce_sum(self.count.new_tensor(len(kept)))
         if count == 0:
             return
-        mean = total(kept.sum(0)) / count
-        squares = total((kept - mean).square().sum(0))
+        mean = all_reduce_sum(kept.sum(0)) / count
+        squares = all_reduce_sum((kept - mean).square().sum(0))
         counted, apart = self.count + count, mean - self.mean
         squares += self.variance * self.count + apart**2 * self.count * count / counted
         self.variance.copy_(squares / counted)
@@ -266,57 +286,53 @@ class NormalizedObservations(nn.Module):
         self.count.copy_(counted)
 
 
-class LSTMWrapper(nn.Module):
-    """Put an LSTM between a policy's `encode_observations` and its `decode_actions`.
+class _MemoryWrapper(nn.Module, ABC):
+    """A recurrent layer between a policy's `encode_observations` and its `decode_actions`."""
 
-    Args:
-        env: an emulated or vectorized environment.
-        policy: has `encode_observations(observations) -> (hidden, lookup)`,
-            `decode_actions(hidden, lookup) -> (actions, value)`, and `hidden_size`.
-        input_size: width of the encoder's hidden state; the policy's `hidden_size` if None.
-        hidden_size: width of the LSTM, which the decoder takes; `input_size` if None.
-    """
+    state_batch_dim = 1
 
     def __init__(
         self,
-        env: Any,
+        env: HasSpaces,
         policy: Any,
         input_size: int | None = None,
         hidden_size: int | None = None,
     ) -> None:
         super().__init__()
+        for name in ("encode_observations", "decode_actions"):
+            if not callable(getattr(policy, name, None)):
+                raise ArgumentError(
+                    f"{type(policy).__name__} has no method {name}. The memory goes between "
+                    f"encode_observations and decode_actions: split forward into these two, or "
+                    f"bring a policy with its own memory (pufferlib.policy.RecurrentPolicy)."
+                )
         self.policy = policy
-        self.input_size = input_size or int(getattr(policy, "hidden_size", 128))
+        self.input_size = input_size or int(getattr(policy, "hidden_size", None) or 128)
         self.hidden_size = hidden_size or self.input_size
-        self._observation_dims = len(env.single_observation_space.shape)
-        self.lstm = nn.LSTM(self.input_size, self.hidden_size)
-        for name, parameter in self.lstm.named_parameters():
+        self._observation_dims = len(describe(env).single_observation_space.shape)
+        layer = self._add_layer()
+        for name, parameter in layer.named_parameters():
             if "bias" in name:
                 nn.init.constant_(parameter, 0)
             else:
                 nn.init.orthogonal_(parameter, 1.0)
 
+    @abstractmethod
+    def _add_layer(self) -> nn.Module:
+        """Set the layer, from `input_size` to `hidden_size`, as an attribute, and return it."""
+
+    @abstractmethod
     def initial_state(self, rows: int, device: torch.device | str | None = None) -> State:
-        """Return the state at the start of an episode: two zeros (1, rows, hidden_size)."""
-        zeros = torch.zeros(1, rows, self.hidden_size, device=device)
-        return zeros, zeros.clone()
+        """Return the state of `rows` rows at the start of an episode: zeros."""
+
+    @abstractmethod
+    def _recur(self, hidden: Tensor, state: State) -> tuple[Tensor, State]:
+        """Run the layer over (T, B, H); return its outputs and the state after them."""
 
     def forward(
         self, observations: Tensor, state: State | None = None, starts: Tensor | None = None
     ) -> tuple[Heads, Tensor, State]:
-        """Return (actions, value, state) for one step or for a sequence.
-
-        Args:
-            observations: (B, *observation) or (B, T, *observation).
-            state: what the last call returned, two (1, B, hidden_size); None for a fresh start.
-            starts: bool (B,) or (B, T), this observation is the first of an episode: the state is
-                cleared before it.
-
-        Returns:
-            actions: for B rows, or B * T of them, those of one sequence together.
-            value: (B, 1), or (B * T, 1).
-            state: after the last observation.
-        """
+        """Return (actions, value, state); see `pufferlib.policy.RecurrentPolicy`."""
         is_sequence = observations.dim() == self._observation_dims + 2
         rows, steps = observations.shape[0], observations.shape[1] if is_sequence else 1
         flat = observations.flatten(0, 1) if is_sequence else observations  # (B * T, ...)
@@ -335,24 +351,76 @@ class LSTMWrapper(nn.Module):
         self,
         observations: Tensor,
         valid: Tensor,
-        total: Callable[[Tensor], Tensor] = lambda part: part,
+        all_reduce_sum: Callable[[Tensor], Tensor] = lambda tensor: tensor,
     ) -> None:
-        """Show the policy a rollout it was trained on, (T, B, ...), if it keeps statistics."""
+        """Pass a rollout, (T, B, ...), to the policy if it keeps statistics."""
         if hasattr(self.policy, "observe"):
-            self.policy.observe(observations, valid, total)
+            self.policy.observe(observations, valid, all_reduce_sum)
 
     def _run(self, hidden: Tensor, state: State, starts: Tensor | None) -> tuple[Tensor, State]:
-        """Run the LSTM over (T, B, H), in as few pieces as the starts of episodes allow."""
+        """Run the layer over (T, B, H), split only where an episode starts."""
         if starts is None:
-            return self.lstm(hidden, state)
+            return self._recur(hidden, state)
         cuts = [0, *[t for t in starts.any(1).nonzero().ravel().tolist() if t], len(hidden)]
         outputs = []
         for begin, end in pairwise(cuts):
             keep = (~starts[begin]).float().reshape(1, -1, 1)
-            state = (state[0] * keep, state[1] * keep)
-            output, state = self.lstm(hidden[begin:end], state)
+            state = map_state(lambda part, keep=keep: part * keep, state)
+            output, state = self._recur(hidden[begin:end], state)
             outputs.append(output)
         return torch.cat(outputs), state
+
+
+class LSTMWrapper(_MemoryWrapper):
+    """Insert an LSTM between a policy's `encode_observations` and its `decode_actions`.
+
+    This is a `pufferlib.policy.RecurrentPolicy`; its state is two tensors (1, B, hidden_size).
+
+    Args:
+        env: an emulated or vectorized environment.
+        policy: has `encode_observations(observations) -> (hidden, lookup)`,
+            `decode_actions(hidden, lookup) -> (actions, value)`, and `hidden_size`.
+        input_size: width of the encoder's hidden state; the policy's `hidden_size` if None.
+        hidden_size: width of the LSTM, the decoder's input; `input_size` if None.
+
+    Raises:
+        ArgumentError: if `policy` lacks one of the two methods.
+    """
+
+    def _add_layer(self) -> nn.Module:
+        self.lstm = nn.LSTM(self.input_size, self.hidden_size)
+        return self.lstm
+
+    def initial_state(
+        self, rows: int, device: torch.device | str | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the state at the start of an episode: two zeros (1, rows, hidden_size)."""
+        zeros = torch.zeros(1, rows, self.hidden_size, device=device)
+        return zeros, zeros.clone()
+
+    def _recur(self, hidden: Tensor, state: State) -> tuple[Tensor, State]:
+        output, state = self.lstm(hidden, state)
+        return output, state
+
+
+class GRUWrapper(_MemoryWrapper):
+    """Insert a GRU (Cho et al. 2014, arXiv:1406.1078) like `LSTMWrapper` inserts an LSTM.
+
+    This is a `pufferlib.policy.RecurrentPolicy`; its state is a tensor (1, B, hidden_size).
+    Arguments and errors equal those of `LSTMWrapper`.
+    """
+
+    def _add_layer(self) -> nn.Module:
+        self.gru = nn.GRU(self.input_size, self.hidden_size)
+        return self.gru
+
+    def initial_state(self, rows: int, device: torch.device | str | None = None) -> Tensor:
+        """Return the state at the start of an episode: zeros (1, rows, hidden_size)."""
+        return torch.zeros(1, rows, self.hidden_size, device=device)
+
+    def _recur(self, hidden: Tensor, state: State) -> tuple[Tensor, State]:
+        output, state = self.gru(hidden, state)
+        return output, state
 
 
 Recurrent = LSTMWrapper

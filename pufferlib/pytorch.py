@@ -1,15 +1,17 @@
-"""The torch side of emulation: tensors back into structure, and distributions over any actions."""
+"""The torch side of emulation: unflatten tensors, and sample any action space."""
 
 import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
 
+import gymnasium
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
+from pufferlib.annotations import Array, Space, Structure
 from pufferlib.emulation.layout import Layout, nest
 
 Head = Tensor | Normal
@@ -34,20 +36,20 @@ _DTYPES = {
 }
 
 
-def unflatten(observations: Tensor, layout: Layout | None) -> Any:
-    """Return a batch of flat observations in the environment's own structure, as views.
+def unflatten(observations: Tensor, layout: Layout | None) -> Structure:
+    """Return a batch of flat observations in the environment's original structure, as views.
 
     Args:
         observations: (*batch, *layout.space.shape), of the layout's dtype, on any device. The last
             axis must be contiguous.
-        layout: `observation_layout` of an emulated or vectorized environment; None where the
-            observation was flat from the start.
+        layout: `observation_layout` of an emulated or vectorized environment; None if its
+            observations are flat already.
 
     Returns:
         A tensor, or dicts and tuples of tensors, each (*batch, *leaf.shape) in the leaf's dtype.
 
-    `torch.compile` traces it without a graph break. Leaves that a compiled function returns, rather
-    than uses, are copies where their dtype is not the row's.
+    `torch.compile` traces it without a graph break. A leaf that a compiled function returns is a
+    copy if its dtype differs from the row's.
     """
     if layout is None or (layout.is_identity and layout.fields[0].leaf.kind == "Box"):
         return observations
@@ -63,11 +65,11 @@ def unflatten(observations: Tensor, layout: Layout | None) -> Any:
 
 
 def _bitcast(piece: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return bytes (..., n) as `dtype`: a view; new values while `torch.compile` traces.
+    """Return bytes (..., n) as `dtype`: a view, or new values while `torch.compile` traces.
 
-    Torch 2.13 gets the shape of such a view wrong where a compiled function returns it and was
-    compiled for any batch size, and its C++ backend cannot view bytes as bool. What is used inside
-    of the function is fused with its use: no copy is made of it.
+    Torch 2.13 returns a wrong shape for such a view from a function compiled for any batch size,
+    and its C++ backend cannot view bytes as bool. Leaves used inside the compiled function are
+    fused into their use, without a copy.
     """
     if not torch.compiler.is_compiling():
         return piece.view(dtype)
@@ -75,13 +77,13 @@ def _bitcast(piece: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def layer_init(layer: Any, std: float = math.sqrt(2), bias: float = 0.0) -> Any:
-    """Initialise a linear or convolutional layer orthogonally (Saxe et al. 2014); return it.
+    """Initialize a linear or convolutional layer orthogonally (Saxe et al. 2014); return it.
 
     Args:
-        layer: anything with `weight` and `bias`; changed in place.
-        std: gain of the orthogonal matrix; PPO uses sqrt(2) inside, 0.01 for the policy's last
-            layer and 1 for the value's (Engstrom et al. 2020, arXiv:2005.12729).
-        bias: constant.
+        layer: a module with `weight` and `bias`; changed in place.
+        std: gain of the orthogonal matrix; PPO uses sqrt(2) for hidden layers, 0.01 for the
+            policy's last layer and 1 for the value's (Engstrom et al. 2020, arXiv:2005.12729).
+        bias: constant value of the bias.
     """
     nn.init.orthogonal_(layer.weight, std)
     nn.init.constant_(layer.bias, bias)
@@ -89,12 +91,12 @@ def layer_init(layer: Any, std: float = math.sqrt(2), bias: float = 0.0) -> Any:
 
 
 def sample_actions(heads: Heads, actions: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-    """Draw actions, or rate given ones, under what a policy returned.
+    """Sample actions from a policy's heads, or evaluate given actions.
 
     Args:
         heads: logits (B, n) of one discrete action; a Normal over (B, n) continuous ones; or a
             sequence of these, for action spaces of several parts, in the order of the columns.
-        actions: rate these instead of drawing; shaped as returned.
+        actions: evaluate these instead of sampling; with the shape of the result.
 
     Returns:
         actions: (B,) int64 for one discrete action, else (B, columns): int64 if all are discrete,
@@ -121,12 +123,25 @@ def sample_actions(heads: Heads, actions: Tensor | None = None) -> tuple[Tensor,
     return torch.cat(columns, 1), _sum(log_probabilities), _sum(entropies)
 
 
+def actions_to_numpy(actions: Tensor, space: Space) -> Array:
+    """Return sampled actions (B, ...) as an array whose rows belong to `space`.
+
+    A Normal is unbounded: values outside a Box are clipped for the environment. Training uses the
+    unclipped sample, whose probability is known.
+    """
+    array: Array = actions.cpu().numpy()
+    if isinstance(space, gymnasium.spaces.Box):
+        array = array.reshape(-1, *space.shape)
+        return np.clip(array, space.low, space.high).astype(space.dtype, copy=False)
+    return array
+
+
 def _sum(tensors: list[Tensor]) -> Tensor:
     return torch.stack(tensors).sum(0)
 
 
 def _sample_discretes(heads: list[Tensor], actions: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Sample heads (B, n) of any widths, those of one width together."""
+    """Sample heads (B, n) of any widths; heads of equal width are sampled together."""
     groups: dict[int, list[int]] = {}
     for index, head in enumerate(heads):
         groups.setdefault(head.shape[-1], []).append(index)
@@ -152,13 +167,13 @@ def _sample_discrete(logits: Tensor, actions: Tensor | None) -> tuple[Tensor, Te
         actions = torch.multinomial(flat, 1).reshape(logits.shape[:-1])
     actions = actions.long()
     chosen = log_probabilities.gather(-1, actions.unsqueeze(-1)).squeeze(-1)
-    # Clamped, for 0 * -inf is NaN; torch.special.entr has no finite gradient at 0.
+    # Clamped because 0 * -inf is NaN; torch.special.entr has no finite gradient at 0.
     finite = log_probabilities.clamp(min=torch.finfo(log_probabilities.dtype).min)
     return actions, chosen, -(probabilities * finite).sum(-1)
 
 
 def _sample_normals(heads: list[Normal], actions: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Sample Normals (B, n) side by side."""
+    """Sample Normals (B, n) as one, concatenated."""
     joint = Normal(
         torch.cat([head.loc for head in heads], 1),
         torch.cat([head.scale for head in heads], 1),

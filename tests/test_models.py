@@ -1,4 +1,4 @@
-"""Baseline policies take any space, and memory lasts just as long as an episode."""
+"""Baseline policies accept any space, and recurrent state lasts exactly one episode."""
 
 import itertools
 
@@ -38,7 +38,7 @@ def assert_learnable(policy, heads, value):
 
 @over_spaces
 @pytest.mark.parametrize("rows", [1, 3])
-def test_default_takes_any_observation(space, rows):
+def test_default_accepts_any_observation_space(space, rows):
     policy, observations, _ = policy_and_rows(space, rows=rows)
     heads, value = policy(observations)
     assert (heads.shape, value.shape) == ((rows, 2), (rows, 1))
@@ -47,7 +47,7 @@ def test_default_takes_any_observation(space, rows):
 
 
 @over_spaces
-def test_default_acts_in_any_action_space(space):
+def test_default_supports_any_action_space(space):
     policy, observations, env = policy_and_rows(Box(-1, 1, (2,)), space)
     heads, value = policy(observations)
     actions = sample_actions(heads)[0]
@@ -71,7 +71,7 @@ def test_a_mixed_action_space_has_a_head_of_the_right_kind_for_each_part():
     torch.testing.assert_close(heads[-1].stddev[0], torch.tensor([2.0]).exp())
 
 
-def test_default_sees_one_hot_choices_and_scaled_bytes():
+def test_default_encodes_choices_as_one_hot_and_scales_bytes():
     space = Dict(choice=Discrete(3, start=1), image=Box(0, 255, (2,), np.uint8), x=Box(-9, 9, (1,)))
     policy, _, env = policy_and_rows(space)
     value = {"choice": 2, "image": np.array([255, 51], np.uint8), "x": np.array([-4], np.float32)}
@@ -81,7 +81,7 @@ def test_default_sees_one_hot_choices_and_scaled_bytes():
     torch.testing.assert_close(seen[0], torch.tensor([[0, 1, 0, 1, 0.2, -4]]))
 
 
-def test_default_takes_a_native_environment():
+def test_default_accepts_a_native_environment():
     env = Squared(num_agents=2)
     heads, value = Default(env)(torch.as_tensor(env.reset(seed=0)[0]))
     assert (heads.shape, value.shape) == ((2, 8), (2, 1))
@@ -104,7 +104,7 @@ def recurrent(rows=B, space=VECTOR):
 
 
 def step_by_step(policy, observations, state, starts):
-    """Return logits (B, T, 2) and the last state, one call a step."""
+    """Return logits (B, T, 2) and the last state, with one call per step."""
     logits = []
     for t in range(observations.shape[1]):
         step_starts = None if starts is None else starts[:, t]
@@ -116,7 +116,7 @@ def step_by_step(policy, observations, state, starts):
 @pytest.mark.parametrize("starts", [STARTS, None], ids=["with starts", "without"])
 @pytest.mark.parametrize("rows", [1, B])
 @torch.no_grad()
-def test_a_sequence_gives_what_its_steps_give(starts, rows):
+def test_a_sequence_gives_the_same_results_as_its_steps(starts, rows):
     policy, observations, state = recurrent(rows)
     starts = None if starts is None else starts[-rows:]
     heads, values, last = policy(observations, state, starts)
@@ -127,11 +127,11 @@ def test_a_sequence_gives_what_its_steps_give(starts, rows):
 
 
 @torch.no_grad()
-def test_state_is_cleared_exactly_where_an_episode_starts():
+def test_state_is_reset_exactly_where_an_episode_starts():
     policy, observations, state = recurrent()
     logits = policy(observations, state, STARTS)[0].unflatten(0, (B, T))
     unbroken = policy(observations, state)[0].unflatten(0, (B, T))
-    # Each episode plays as if alone: from a fresh state where it starts, else from the one given.
+    # Each episode is independent: it starts from a new state, or continues from the given one.
     for row in range(B):
         cuts = [0, *STARTS[row, 1:].nonzero().ravel().add(1).tolist(), T]
         for begin, end in itertools.pairwise(cuts):
@@ -164,7 +164,7 @@ def test_no_gradient_crosses_a_start():
 
 
 @over_spaces
-def test_memory_goes_with_any_observation(space):
+def test_recurrent_policies_accept_any_observation_space(space):
     policy, observations, state = recurrent(2, space)
     heads, value, _ = policy(observations, state)
     assert (heads.shape, value.shape) == ((2 * T, 2), (2 * T, 1))
@@ -184,13 +184,13 @@ def test_the_lstm_may_be_wider_than_the_encoder():
     assert (heads.shape, value.shape, hidden.shape) == ((B, 2), (B, 1), (1, B, 16))
 
 
-def test_rows_of_absent_agents_pass_through_whatever_a_discrete_observation_counts_from():
+def test_rows_of_absent_agents_are_accepted_for_any_start_of_a_discrete_space():
     policy, rows, _ = policy_and_rows(Discrete(3, start=5))
     _, value = policy(torch.zeros_like(rows))
     assert torch.isfinite(value).all()
 
 
-def test_observations_are_normalized_by_what_was_seen_before():
+def test_observations_are_normalized_by_previous_ones():
     env = vector.make(gymnasium.make, ["Pendulum-v1"], num_envs=2)
     inner = Default(env)
     policy = NormalizedObservations(env, inner)
@@ -217,8 +217,8 @@ def test_observations_are_normalized_by_what_was_seen_before():
     env.close()
 
 
-def test_observations_that_are_no_floats_are_not_normalized():
+def test_normalizing_other_than_float_observations_is_refused():
     env = vector.make(gymnasium.make, ["Blackjack-v1"])
-    with pytest.raises(ArgumentError, match="where they are floats; got "):
+    with pytest.raises(ArgumentError, match="Only float observations can be normalized; got int64"):
         NormalizedObservations(env, Default(env))
     env.close()

@@ -1,4 +1,4 @@
-"""Tensors come back whole, and distributions are those of `torch.distributions`."""
+"""Tensors unflatten without loss, and distributions equal those of `torch.distributions`."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ EVERY_DTYPE = Dict({name: Box(0, 1, (2, 3), np.dtype(name).type) for name in DTY
 
 
 def assert_round_trip(space, seed=0):
-    """Values of a space come back from a tensor of rows as they went in."""
+    """Check that values of a space equal their unflattened rows."""
     layout = Layout.of(space)
     values = samples(space, 3, seed)
     rows = torch.as_tensor(np.stack([layout.flatten(value) for value in values]))
@@ -39,22 +39,22 @@ def assert_round_trip(space, seed=0):
 
 
 @over_spaces
-def test_unflatten_gives_back_every_leaf_as_a_view(space):
+def test_unflatten_returns_every_leaf_as_a_view(space):
     assert_round_trip(space)
 
 
-def test_unflatten_gives_back_every_dtype_as_a_view():
+def test_unflatten_returns_every_dtype_as_a_view():
     assert_round_trip(EVERY_DTYPE)
 
 
 @given(space=nested_spaces, seed=st.integers(0, 999))
 @settings(max_examples=60, deadline=None, derandomize=True)
-def test_unflatten_gives_back_every_leaf_of_generated_spaces(space, seed):
+def test_unflatten_returns_every_leaf_of_generated_spaces(space, seed):
     assert_round_trip(space, seed)
 
 
 @over_spaces
-def test_sequences_unflatten_as_their_rows_do(space):
+def test_sequences_unflatten_like_their_rows(space):
     layout = Layout.of(space)
     rows = torch.as_tensor(np.stack([layout.flatten(value) for value in samples(space, 6)]))
     flat, deep = unflatten(rows, layout), unflatten(rows.unflatten(0, (2, 3)), layout)
@@ -65,7 +65,7 @@ def test_sequences_unflatten_as_their_rows_do(space):
 
 
 @pytest.mark.parametrize("layout", [None, Layout.of(Box(0, 1, (4,)))], ids=["none", "lone Box"])
-def test_flat_observations_are_returned_as_they_are(layout):
+def test_flat_observations_are_returned_unchanged(layout):
     rows = torch.rand(2, 4)
     assert unflatten(rows, layout) is rows
 
@@ -76,7 +76,7 @@ def rows_of(layout, count):
 
 
 def assert_compiles(compile_whole, space, backend, counts):
-    """Leaves, and what is computed of them, are the same compiled, bit for bit."""
+    """Check that leaves, and results computed from them, are bitwise equal when compiled."""
     layout = Layout.of(space)
 
     def leaves_and_uses(rows):
@@ -96,17 +96,23 @@ def test_unflatten_compiles_without_a_break(space, compile_whole):
     assert_compiles(compile_whole, space, "aot_eager", counts)
 
 
-@pytest.mark.parametrize("space", [EVERY_DTYPE, SPACES["like NetHack"]], ids=["dtypes", "NetHack"])
+@pytest.mark.parametrize(
+    "space",
+    [
+        pytest.param(EVERY_DTYPE, id="dtypes", marks=pytest.mark.long),
+        pytest.param(SPACES["like NetHack"], id="NetHack"),
+    ],
+)
 @pytest.mark.skipif(
     shutil.which(os.environ.get("CXX", "g++")) is None, reason="inductor needs a C++ compiler"
 )
 @pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")
-def test_unflatten_compiles_to_code_of_its_own(space, compile_whole):
-    with torch._inductor.config.patch(compile_threads=1):  # more would stay behind as processes
+def test_unflatten_compiles_with_inductor(space, compile_whole):
+    with torch._inductor.config.patch(compile_threads=1):  # more would leave processes behind
         assert_compiles(compile_whole, space, "inductor", counts=(3,))
 
 
-# The policy, what it observes and how it acts.
+# The policy, its observation space and its action space.
 POLICIES = {
     "discrete": (Default, SPACES["discrete int8"], None),
     "nested": (Default, SPACES["nested"], None),
@@ -144,7 +150,7 @@ def normal(n):
 
 
 class Joint:
-    """Independent parts side by side, composed of torch's own distributions."""
+    """The joint distribution of independent parts, composed of torch's distributions."""
 
     def __init__(self, heads):
         self.parts = [
@@ -176,7 +182,7 @@ over_heads = pytest.mark.parametrize(("heads", "reference"), HEADS.values(), ids
 
 
 @over_heads
-def test_probabilities_and_entropies_are_those_of_torch(heads, reference):
+def test_probabilities_and_entropies_equal_those_of_torch(heads, reference):
     torch.manual_seed(0)
     actions, log_probabilities, entropies = sample_actions(heads)
     torch.testing.assert_close(log_probabilities, reference.log_prob(actions))
@@ -185,7 +191,7 @@ def test_probabilities_and_entropies_are_those_of_torch(heads, reference):
 
 
 @over_heads
-def test_given_actions_are_rated_and_returned(heads, reference):
+def test_given_actions_are_evaluated_and_returned(heads, reference):
     torch.manual_seed(0)
     given_actions = sample_actions(heads)[0]
     actions, log_probabilities, _ = sample_actions(heads, given_actions)
@@ -207,7 +213,7 @@ def test_actions_have_a_column_for_each_part(name, shape, dtype):
     assert (actions.shape, actions.dtype) == (shape, dtype)
 
 
-def test_draws_are_as_frequent_as_they_are_probable():
+def test_sample_frequencies_equal_probabilities():
     torch.manual_seed(0)
     count, probabilities = 40_000, torch.tensor([0.1, 0.6, 0.3])
     discrete, scale = probabilities.log().expand(count, 3), torch.full((count, 1), 2.0)
@@ -228,7 +234,7 @@ def test_entropy_has_a_gradient_where_a_probability_is_0(low):
     torch.testing.assert_close(logits.grad, torch.cat([alone.grad, torch.zeros(1, 1)], 1))
 
 
-def test_an_action_that_is_masked_out_is_never_drawn_and_adds_no_entropy():
+def test_a_masked_action_is_never_sampled_and_adds_no_entropy():
     masked = torch.tensor([[0.0, -torch.inf, 0.0]]).expand(500, 3)
     actions, _, entropies = sample_actions(masked)
     assert set(actions.tolist()) == {0, 2}

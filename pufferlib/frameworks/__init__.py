@@ -1,1 +1,1 @@
-"""Thin bindings that hand a policy to a learning library."""
+"""Thin adapters that make policies usable in other learning libraries."""

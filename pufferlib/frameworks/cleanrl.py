@@ -1,15 +1,15 @@
-"""Hand a policy to CleanRL's scripts, which call `get_value` and `get_action_and_value`."""
+"""Adapt policies to CleanRL's scripts, which call `get_value` and `get_action_and_value`."""
 
 from typing import Any
 
 from torch import Tensor, nn
 
-from pufferlib.models import State
+from pufferlib.policy import State
 from pufferlib.pytorch import Heads, sample_actions
 
 
 class Policy(nn.Module):
-    """A policy without memory, as CleanRL's PPO scripts expect an agent.
+    """A stateless policy with the agent interface of CleanRL's PPO scripts.
 
     Args:
         policy: any `nn.Module` whose forward returns (actions, value).
@@ -37,17 +37,17 @@ class Policy(nn.Module):
 
         Args:
             x: observations (B, ...).
-            action: rate this action; None to draw one.
+            action: evaluate this action; None to sample one.
         """
         heads, value = self.policy(x)
         return *_sample(heads, action), value
 
 
 class RecurrentPolicy(nn.Module):
-    """A policy with memory, as CleanRL's recurrent PPO scripts expect an agent.
+    """A recurrent policy with the agent interface of CleanRL's recurrent PPO scripts.
 
     Args:
-        policy: a `pufferlib.models.LSTMWrapper`.
+        policy: a `pufferlib.policy.RecurrentPolicy`, such as an `LSTMWrapper` or a `GRUWrapper`.
     """
 
     def __init__(self, policy: Any) -> None:
@@ -56,7 +56,11 @@ class RecurrentPolicy(nn.Module):
 
     @property
     def lstm(self) -> nn.LSTM:
-        """The LSTM, whose `num_layers` and `hidden_size` CleanRL reads."""
+        """The policy's LSTM, whose `num_layers` and `hidden_size` CleanRL reads.
+
+        Only where the policy has one: `hasattr(agent, "lstm")` is False for other memory. Its
+        `initial_state` makes the state of any memory.
+        """
         lstm: nn.LSTM = self.policy.lstm
         return lstm
 
@@ -78,8 +82,8 @@ class RecurrentPolicy(nn.Module):
 
         Args:
             x: observations (B, ...), or (B, T, ...) of sequences.
-            state: what the last call returned; None at the start.
-            action: rate this action; None to draw one.
+            state: the state that the previous call returned; None at the start.
+            action: evaluate this action; None to sample one.
         """
         heads, value, state = self.policy(x, state)
         return *_sample(heads, action), value, state

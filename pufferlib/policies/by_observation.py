@@ -1,30 +1,33 @@
-"""The network that suits what an environment of a mixed family observes."""
-
-from typing import Any
+"""Choose a network by the observation space."""
 
 import numpy as np
+from gymnasium.spaces import Discrete
 from torch import nn
 
-from pufferlib.emulation.layout import Field, Layout
+from pufferlib.emulation.description import HasSpaces, describe
+from pufferlib.emulation.layout import Field
 from pufferlib.models import Default
 from pufferlib.policies.grid import GridPolicy
+from pufferlib.policies.masked import MaskedDefault
 from pufferlib.policies.pixels import NatureCNN, image_shape
 
 
-def policy_of(env: Any, hidden_size: int = 128) -> nn.Module:
+def policy_of(env: HasSpaces, hidden_size: int = 128) -> nn.Module:
     """Return a NatureCNN for an image, a GridPolicy for a grid of cells, else a Default.
 
-    An image is a Box of bytes of three axes, of 36 by 36 or more, and the only one; leading axes of
-    length 1 do not count. A grid is another Box of three axes, of 3 by 3 or more, if there is no
-    second.
+    A Dict whose "action_mask" has a number for each Discrete action gets a MaskedDefault. An image
+    is the only uint8 Box with three axes, of at least 36 by 36; leading axes of length 1 are
+    ignored. A grid is the only Box with three axes, of at least 3 by 3.
 
     Args:
         env: an emulated or vectorized environment.
         hidden_size: width of the hidden state.
     """
-    layout: Layout = getattr(env, "observation_layout", None) or Layout.of(
-        env.single_observation_space
-    )
+    layout = describe(env).observation_layout
+    actions = env.single_action_space
+    masks = [field.leaf for field in layout.fields if tuple(field.leaf.path) == ("action_mask",)]
+    if masks and isinstance(actions, Discrete) and masks[0].size == actions.n:
+        return MaskedDefault(env, hidden_size)
     boxes = [
         field
         for field in layout.fields
@@ -39,5 +42,5 @@ def policy_of(env: Any, hidden_size: int = 128) -> nn.Module:
 
 
 def _side(field: Field) -> int:
-    """Return the shorter side of an image or grid, whichever axis is that of its channels."""
+    """Return the shorter side of an image or grid, with channels on either end."""
     return sorted(image_shape(field))[1]

@@ -1,4 +1,4 @@
-"""A network for small worlds of cells: what stands in each is a number, or several."""
+"""A network for small grid worlds, whose cells hold one or more numbers."""
 
 from typing import Any
 
@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pufferlib.emulation.layout import Field, Layout
+from pufferlib.emulation.description import HasSpaces, describe
+from pufferlib.emulation.layout import Field
 from pufferlib.exceptions import ArgumentError
 from pufferlib.models import ActionHeads, HiddenState, choices_of, features_of, leaves_of
 from pufferlib.pytorch import layer_init, unflatten
@@ -16,35 +17,34 @@ _SHORTEST_TEXT = 16
 
 
 class GridPolicy(HiddenState):
-    """Two convolutions over embedded cells, beside whatever else is observed.
+    """Two convolutions over embedded cells, joined with the other leaves of the observation.
 
     The observation is a Box of three axes, (H, W, C) or (C, H, W), or a Dict or Tuple with one such
-    Box. Whole numbers from a range of up to 256 are codes: each plane has its own embedding, and
-    those of a cell are added up. Other numbers are taken as they are. A text is read by a
-    convolution over its characters; all other leaves join as in `pufferlib.models.Default`.
+    Box. Integers from a range of up to 256 values are treated as codes: each plane has its own
+    embedding, and the embeddings of a cell are added. Other numbers are used directly. A text is
+    read by a convolution over its characters; all other leaves are joined as in
+    `pufferlib.models.Default`.
 
     Args:
         env: an emulated or vectorized environment, or a native one.
         hidden_size: width of the hidden state.
-        embedding_size: numbers that stand for one code, or for one character.
+        embedding_size: width of the embedding of a code or character.
         is_channels_first: the grid is (C, H, W); if None, the shorter of its first and its last
-            axis are the channels.
+            axis holds the channels.
 
     Raises:
-        ArgumentError: the observation has no such Box, or several.
+        ArgumentError: if the observation has no such Box, or several.
     """
 
     def __init__(
         self,
-        env: Any,
+        env: HasSpaces,
         hidden_size: int = 128,
         embedding_size: int = 16,
         is_channels_first: bool | None = None,
     ) -> None:
         super().__init__()
-        self._layout: Layout = getattr(env, "observation_layout", None) or Layout.of(
-            env.single_observation_space
-        )
+        self._layout = describe(env).observation_layout
         fields = self._layout.fields
         self._grid = _find_grid(fields)
         self._texts = [index for index, field in enumerate(fields) if _is_text(field)]
@@ -85,18 +85,18 @@ class GridPolicy(HiddenState):
         return self.joined(torch.cat(parts, 1)), None
 
 
-def channels_first_policy(env: Any, **kwargs: Any) -> GridPolicy:
-    """Return a GridPolicy for grids (C, H, W), of which some are smaller than their channels."""
+def channels_first_policy(env: HasSpaces, **kwargs: Any) -> GridPolicy:
+    """Return a GridPolicy for grids (C, H, W), even if C is larger than H or W."""
     return GridPolicy(env, is_channels_first=True, **kwargs)
 
 
-def channels_last_policy(env: Any, **kwargs: Any) -> GridPolicy:
-    """Return a GridPolicy for grids (H, W, C), of which some are smaller than their channels."""
+def channels_last_policy(env: HasSpaces, **kwargs: Any) -> GridPolicy:
+    """Return a GridPolicy for grids (H, W, C), even if C is larger than H or W."""
     return GridPolicy(env, is_channels_first=False, **kwargs)
 
 
 class _Cells(nn.Module):
-    """Planes of codes embedded, or planes of numbers as they are."""
+    """Embed planes of codes; pass on planes of other numbers."""
 
     _start: Tensor
 
@@ -129,7 +129,7 @@ class _Cells(nn.Module):
 
 
 class _Text(nn.Module):
-    """What a text holds, wherever in it."""
+    """Features of a text, independent of their position in it."""
 
     FEATURES = 64
 
@@ -146,7 +146,7 @@ class _Text(nn.Module):
 
 
 def _find_grid(fields: tuple[Field, ...]) -> int:
-    """Return which of the leaves is the grid."""
+    """Return the index of the leaf that is the grid."""
     found = [
         index
         for index, field in enumerate(fields)
@@ -163,7 +163,7 @@ def _find_grid(fields: tuple[Field, ...]) -> int:
 
 
 def _is_text(field: Field) -> bool:
-    """Tell whether a leaf is a Text, which emulation has made a long MultiDiscrete."""
+    """Return whether a leaf is a Text, which emulation converts to a long MultiDiscrete."""
     leaf = field.leaf
     is_long = len(leaf.shape) == 1 and leaf.size >= _SHORTEST_TEXT
     return leaf.kind == "MultiDiscrete" and is_long and bool((leaf.high == leaf.high[0]).all())

@@ -1,12 +1,11 @@
-"""A small convolutional network for what an agent sees of the grid around itself."""
+"""A small convolutional network for an agent's local view of a grid."""
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from pufferlib.emulation.layout import Layout
+from pufferlib.emulation.description import HasSpaces, describe
 from pufferlib.exceptions import ArgumentError
 from pufferlib.models import ActionHeads, Default, HiddenState, choices_of, features_of, leaves_of
 from pufferlib.pytorch import layer_init, unflatten
@@ -17,20 +16,20 @@ _CHANNELS = 32
 class Policy(HiddenState):
     """Two convolutions over each grid of the observation, and a linear layer over all of them.
 
-    A grid is a Box of shape (H, W, planes), a few cells each way. There may be several, as agents
-    of different kinds have; other leaves join after the convolutions.
+    A grid is a Box of shape (H, W, planes), a few cells wide. There may be several, as for agents
+    of different kinds; other leaves are joined after the convolutions.
 
     Args:
         env: an emulated or vectorized environment.
         hidden_size: width of the hidden state.
 
     Raises:
-        ArgumentError: the observation has no grid.
+        ArgumentError: if the observation has no grid.
     """
 
-    def __init__(self, env: Any, hidden_size: int = 128) -> None:
+    def __init__(self, env: HasSpaces, hidden_size: int = 128) -> None:
         super().__init__()
-        self._layout: Layout = env.observation_layout
+        self._layout = describe(env).observation_layout
         fields = self._layout.fields
         self._choices = [choices_of(field) for field in fields]
         self._is_grid = [len(field.leaf.shape) == 3 for field in fields]
@@ -69,19 +68,19 @@ class Policy(HiddenState):
         return self.joined(torch.cat(features, 1)), None
 
 
-def policy(env: Any, hidden_size: int = 128) -> nn.Module:
-    """Return a `Policy` where the observation is a grid, else a `pufferlib.models.Default`.
+def policy(env: HasSpaces, hidden_size: int = 128) -> nn.Module:
+    """Return a `Policy` if the observation has a grid, else a `pufferlib.models.Default`.
 
     Args:
         env: an emulated or vectorized environment.
         hidden_size: width of the hidden state.
     """
-    is_grid = any(len(field.leaf.shape) == 3 for field in env.observation_layout.fields)
+    is_grid = any(len(field.leaf.shape) == 3 for field in describe(env).observation_layout.fields)
     return Policy(env, hidden_size) if is_grid else Default(env, hidden_size)
 
 
 def _convolutions(planes: int) -> nn.Module:
-    """Return what makes (B, planes, H, W) into features; the second layer halves the grid."""
+    """Return layers that map (B, planes, H, W) to features; the second layer halves the grid."""
     return nn.Sequential(
         layer_init(nn.Conv2d(planes, _CHANNELS, 3, padding=1)),
         nn.ReLU(),

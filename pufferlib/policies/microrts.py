@@ -1,15 +1,14 @@
-"""A network for MicroRTS: convolutions that keep the map, and an action for each of its cells."""
-
-from typing import Any
+"""A network for MicroRTS: convolutions that keep the map's size, and an action for each cell."""
 
 import torch
 from torch import Tensor, nn
 
+from pufferlib.emulation.description import HasSpaces, describe
 from pufferlib.exceptions import ArgumentError
 from pufferlib.pytorch import Heads, layer_init, unflatten
 
 _CELL_CHANNELS, _BACK_CHANNELS = 64, 16
-_FORBIDDEN = -1e4  # of half precision too, and e to it is 0
+_FORBIDDEN = -1e4  # fits half precision, and its exponential is 0
 
 Lookup = tuple[Tensor, Tensor]
 
@@ -17,19 +16,19 @@ Lookup = tuple[Tensor, Tensor]
 class Policy(nn.Module):
     """A policy after GridNet (Han et al. 2019) for the Dict of `observation` and `action_mask`.
 
-    What the action mask forbids is not chosen. Where it forbids all, the first choice is made.
+    Choices that the action mask forbids are never taken. If all are forbidden, the first is taken.
 
     Args:
         env: an emulated or vectorized MicroRTS environment.
-        hidden_size: width of the hidden state, which sees the whole map.
+        hidden_size: width of the hidden state, which depends on the whole map.
 
     Raises:
-        ArgumentError: the observation lacks a key.
+        ArgumentError: if the observation lacks a key.
     """
 
-    def __init__(self, env: Any, hidden_size: int = 256) -> None:
+    def __init__(self, env: HasSpaces, hidden_size: int = 256) -> None:
         super().__init__()
-        self._layout = env.observation_layout
+        self._layout = describe(env).observation_layout
         spaces = getattr(self._layout.structure, "spaces", {})
         missing = [key for key in ("observation", "action_mask") if key not in spaces]
         if missing:
@@ -40,8 +39,8 @@ class Policy(nn.Module):
         height, width, planes = spaces["observation"].shape
         cells, choices = spaces["action_mask"].shape
         self._size = height, width
-        columns = [int(count) for count in env.single_action_space.nvec]
-        self._parts = columns[: len(columns) // cells]  # of one cell
+        columns = [int(count) for count in getattr(env.single_action_space, "nvec", ())]
+        self._parts = columns[: len(columns) // cells]  # the columns of one cell
         self.hidden_size = hidden_size
         self.cells = nn.Sequential(
             layer_init(nn.Conv2d(planes, 32, 3, padding=1)),
@@ -92,7 +91,7 @@ class Policy(nn.Module):
 
 
 def _allowed(logits: Tensor, mask: Tensor) -> Tensor:
-    """Return logits (B, cells, n), forbidden ones low; only the first high where all are."""
+    """Return logits (B, cells, n) with forbidden ones lowered; the first is kept if all are."""
     is_allowed = mask != 0
     nothing = ~is_allowed.any(2, keepdim=True)
     first = torch.cat([is_allowed[..., :1] | nothing, is_allowed[..., 1:]], 2)

@@ -1,11 +1,10 @@
-"""A network for NetHack: what is near, the whole map, the status line, the message."""
-
-from typing import Any
+"""A network for NetHack: the hero's surroundings, the whole map, the status line, the message."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pufferlib.emulation.description import HasSpaces, describe
 from pufferlib.exceptions import ArgumentError
 from pufferlib.models import ActionHeads, HiddenState
 from pufferlib.pytorch import layer_init, unflatten
@@ -22,18 +21,18 @@ class Policy(HiddenState):
     Args:
         env: an emulated or vectorized NLE environment.
         hidden_size: width of the hidden state.
-        crop: cells to each side of the hero that are seen in detail.
-        embedding_size: numbers that stand for one character.
+        crop: cells to each side of the hero that are read in detail.
+        embedding_size: width of the embedding of a character.
 
     Raises:
-        ArgumentError: the observation lacks a key.
+        ArgumentError: if the observation lacks a key.
     """
 
     def __init__(
-        self, env: Any, hidden_size: int = 256, crop: int = 4, embedding_size: int = 16
+        self, env: HasSpaces, hidden_size: int = 256, crop: int = 4, embedding_size: int = 16
     ) -> None:
         super().__init__()
-        self._layout = env.observation_layout
+        self._layout = describe(env).observation_layout
         spaces = getattr(self._layout.structure, "spaces", {})
         missing = [key for key in _NEEDED if key not in spaces]
         if missing:
@@ -59,7 +58,7 @@ class Policy(HiddenState):
         )
         with torch.no_grad():
             map_size = self.map(torch.zeros(1, 2, _MAP_HEIGHT, _MAP_WIDTH)).shape[1]
-        # Most messages are short: without padding_idx the zeros after them would outweigh the rest.
+        # Most messages are short: without padding_idx their padding would outweigh the text.
         self.message = nn.EmbeddingBag(256, 32, mode="sum", padding_idx=0)
         status_size = spaces["blstats"].shape[0] + 1
         self.joined = nn.Sequential(

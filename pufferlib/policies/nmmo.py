@@ -1,14 +1,15 @@
-"""A network for Neural MMO: the tiles around, who and what is there, and targets among them."""
+"""A network for Neural MMO: nearby tiles, entities and items, and targets among them."""
 
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from pufferlib.emulation.description import HasSpaces, describe
 from pufferlib.exceptions import ArgumentError
 from pufferlib.pytorch import Heads, layer_init, unflatten
 
-# What an observation needs, and where an action's target is looked for.
+# The keys that an observation needs, and the key in which an action's target is looked up.
 _NEEDED = (
     *("ActionTargets", "AgentId", "Communication", "CurrentTick"),
     *("Entity", "Inventory", "Market", "Task", "Tile"),
@@ -18,8 +19,8 @@ _MATERIALS, _ITEM_TYPES = 16, 32
 _ID, _ROW, _COLUMN = 0, 2, 3  # columns of Entity
 _ITEM_TYPE = 1  # column of Inventory and Market
 _MATERIAL = 2  # column of Tile
-_LEAST_SIDE = 7  # of the tiles that two convolutions leave something of
-_FORBIDDEN = -1e4  # of half precision too, and e to it is 0
+_LEAST_SIDE = 7  # the fewest tiles for which two convolutions have an output
+_FORBIDDEN = -1e4  # fits half precision, and its exponential is 0
 
 Lookup = tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]
 
@@ -27,23 +28,23 @@ Lookup = tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]
 class Policy(nn.Module):
     """A policy for Neural MMO with all of its game systems.
 
-    Entities and items are embedded one by one, and pooled. What an action is aimed at is chosen by
-    how well the hidden state suits the embedding of each; the last choice is to aim at nothing,
-    unless PROVIDE_NOOP_ACTION_TARGET is False. What `ActionTargets` forbids is not chosen, unless
-    it forbids everything.
+    Entities and items are embedded one by one, and pooled. The target of an action is chosen by the
+    dot product of the hidden state and the embedding of each candidate; the last choice is no
+    target, unless PROVIDE_NOOP_ACTION_TARGET is False. Choices that `ActionTargets` forbids are
+    never taken, unless it forbids all.
 
     Args:
         env: an emulated or vectorized Neural MMO.
         hidden_size: width of the hidden state.
-        embedding_size: numbers that stand for one entity or item.
+        embedding_size: width of the embedding of an entity or item.
 
     Raises:
-        ArgumentError: the observation lacks a key.
+        ArgumentError: if the observation lacks a key.
     """
 
-    def __init__(self, env: Any, hidden_size: int = 256, embedding_size: int = 32) -> None:
+    def __init__(self, env: HasSpaces, hidden_size: int = 256, embedding_size: int = 32) -> None:
         super().__init__()
-        self._layout = env.observation_layout
+        self._layout = describe(env).observation_layout
         spaces = getattr(self._layout.structure, "spaces", {})
         missing = [key for key in _NEEDED if key not in spaces]
         if missing:
@@ -89,7 +90,7 @@ class Policy(nn.Module):
         return self.decode_actions(hidden, lookup)
 
     def encode_observations(self, observations: Tensor) -> tuple[Tensor, Lookup]:
-        """Return ((B, hidden_size), (embeddings to aim at, masks)) for flat observations."""
+        """Return ((B, hidden_size), (embeddings of targets, masks)) for flat observations."""
         parts = unflatten(observations, self._layout)
         entities, present, own = self._see_entities(parts["Entity"], parts["AgentId"])
         embedded = {"Entity": entities}
@@ -116,7 +117,7 @@ class Policy(nn.Module):
         return self.decoder(hidden, *lookup), self.value_head(hidden)
 
     def _see_entities(self, entities: Tensor, agent_id: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return embeddings (B, n, size), which are there (B, n), and the agent's own row."""
+        """Return embeddings (B, n, size), presence (B, n), and the agent's own (B, columns)."""
         values = entities.float()
         ids = entities[..., _ID].int()
         is_self = (ids == agent_id.int().reshape(-1, 1)) & (ids != 0)
@@ -133,7 +134,7 @@ class MaskedHeads(nn.Module):
     Args:
         masks: the space of 'ActionTargets', from an action's name to its parts.
         hidden_size: width of the input.
-        embedding_size: of what is aimed at.
+        embedding_size: width of the targets' embeddings.
     """
 
     def __init__(self, masks: Any, hidden_size: int, embedding_size: int) -> None:
@@ -154,12 +155,12 @@ class MaskedHeads(nn.Module):
         embedded: dict[str, Tensor],
         masks: dict[str, dict[str, Tensor]],
     ) -> list[Tensor]:
-        """Return logits (B, choices) of each part, finite where forbidden.
+        """Return logits (B, choices) of each part, low but finite for forbidden choices.
 
         Args:
             hidden: (B, hidden_size).
-            embedded: (B, n, embedding_size) for each kind of what is aimed at.
-            masks: int8 (B, choices) for each part of each action, 0 where forbidden.
+            embedded: (B, n, embedding_size) for each kind of target.
+            masks: int8 (B, choices) for each part of each action, 0 if forbidden.
         """
         outputs = self.layer(hidden).split(self._widths, dim=1)
         heads = []
@@ -173,7 +174,7 @@ class MaskedHeads(nn.Module):
 
 
 def _pool(embedded: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the mean and the greatest (B, size) of non-negative (B, n, size) that are present."""
+    """Return mean and maximum (B, size) over the present rows of non-negative (B, n, size)."""
     embedded = embedded * present.unsqueeze(2)
     count = present.sum(1, keepdim=True).clamp(min=1)
     return embedded.sum(1) / count, embedded.amax(1)

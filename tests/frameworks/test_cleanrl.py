@@ -1,4 +1,4 @@
-"""CleanRL's scripts get from a policy what they get from an agent of their own."""
+"""Adapted policies return the same values to CleanRL's scripts as CleanRL's agents."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from torch.distributions import Categorical
 
 from pufferlib.emulation import GymnasiumPufferEnv
 from pufferlib.frameworks.cleanrl import Policy, RecurrentPolicy
-from pufferlib.models import Default, LSTMWrapper
+from pufferlib.models import Default, GRUWrapper, LSTMWrapper
 
 B, T = 3, 4
 OBSERVATIONS = torch.linspace(-1, 1, B * T * 2).reshape(B, T, 2)
@@ -19,18 +19,18 @@ over_action_spaces = pytest.mark.parametrize(
 )
 
 
-def make(space, recurrent=False):
+def make(space, memory=None):
     torch.manual_seed(0)
     env = GymnasiumPufferEnv(Sampler(Box(-1, 1, (2,)), space))
     policy = Default(env, hidden_size=8)
     for parameter in policy.decoder.parameters():  # far from uniform
         torch.nn.init.normal_(parameter)
-    return RecurrentPolicy(LSTMWrapper(env, policy)) if recurrent else Policy(policy)
+    return RecurrentPolicy(memory(env, policy)) if memory else Policy(policy)
 
 
 @over_action_spaces
 @torch.no_grad()
-def test_an_action_drawn_is_rated_as_it_was_drawn(space):
+def test_a_sampled_action_is_evaluated_with_its_log_probability(space):
     agent, x = make(space), OBSERVATIONS[:, 0]
     action, log_probability, entropy, value = agent.get_action_and_value(x)
     again = agent.get_action_and_value(x, action)
@@ -41,7 +41,7 @@ def test_an_action_drawn_is_rated_as_it_was_drawn(space):
 
 
 @torch.no_grad()
-def test_an_agent_is_cleanrls_own_around_the_same_logits():
+def test_results_equal_those_of_cleanrls_agent_for_the_same_logits():
     agent, x = make(Discrete(3)), OBSERVATIONS[:, 0]
     logits, value = agent.policy(x)
     reference = Categorical(logits=logits)  # as in cleanrl/ppo.py
@@ -63,9 +63,10 @@ def test_stored_actions_may_be_floats_or_columns():
 
 
 @over_action_spaces
+@pytest.mark.parametrize("memory", [LSTMWrapper, GRUWrapper])
 @torch.no_grad()
-def test_a_sequence_is_rated_as_its_steps_were(space):
-    agent = make(space, recurrent=True)
+def test_a_sequence_is_evaluated_like_its_steps(space, memory):
+    agent = make(space, memory)
     state, actions, log_probabilities, values = None, [], [], []
     for t in range(T):
         foreseen = agent.get_value(OBSERVATIONS[:, t], state)
@@ -81,6 +82,10 @@ def test_a_sequence_is_rated_as_its_steps_were(space):
     torch.testing.assert_close(last, state)
 
 
-def test_the_lstm_is_where_cleanrl_looks_for_it():
-    agent = make(Discrete(3), recurrent=True)
+def test_the_lstm_is_exposed_as_cleanrl_expects():
+    agent = make(Discrete(3), LSTMWrapper)
     assert (agent.lstm.num_layers, agent.lstm.hidden_size) == (1, 8)
+
+
+def test_an_agent_with_other_memory_has_no_lstm():
+    assert not hasattr(make(Discrete(3), GRUWrapper), "lstm")

@@ -1,4 +1,4 @@
-"""The policy of Butterfly is convolutions where an agent sees pixels, linear layers elsewhere."""
+"""The Butterfly policy uses convolutions for pixels, and linear layers otherwise."""
 
 from contextlib import closing
 
@@ -20,7 +20,7 @@ def test_images_of_more_frames_than_columns_are_read_as_channels_first():
 @pytest.mark.parametrize(
     ("task", "kind"), [("pistonball_v6", NatureCNN), ("knights_archers_zombies_v11", Default)]
 )
-def test_the_observation_decides(task, kind):
+def test_the_observation_space_determines_the_network(task, kind):
     with closing(vector.make(butterfly.env_creator(task), num_envs=1)) as vecenv:
         policy = butterfly.Policy(vecenv)
         assert type(policy) is kind

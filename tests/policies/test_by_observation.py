@@ -1,4 +1,4 @@
-"""Each kind of observation gets the network that suits it."""
+"""Each kind of observation space gets a suitable network."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ JOINTS = Box(-1, 1, (1, 6, 2), np.float64)
     ],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
-def test_the_network_suits_the_observation(space, suits):
+def test_the_observation_space_determines_the_network(space, suits):
     env = GymnasiumPufferEnv(Sampler(space))
     policy = policy_of(env, hidden_size=32)
     assert type(policy) is suits

@@ -1,4 +1,4 @@
-"""The network for grids tells codes from numbers, and reads texts."""
+"""The network for grids embeds codes, uses other numbers directly, and reads texts."""
 
 import gymnasium
 import numpy as np
@@ -56,7 +56,7 @@ def test_the_codes_of_a_cell_add_up_their_embeddings():
     torch.testing.assert_close(cells(grid)[:, 0], expected)
 
 
-def test_numbers_are_taken_as_they_are_and_the_planes_may_be_named():
+def test_numbers_are_used_directly_and_the_channel_axis_may_be_set():
     env, _ = made(LEVELS)
     grid = torch.rand(2, 3, 7, 6)
     torch.testing.assert_close(GridPolicy(env).cells(grid), grid)
@@ -65,12 +65,12 @@ def test_numbers_are_taken_as_they_are_and_the_planes_may_be_named():
 
 
 @pytest.mark.parametrize("shape", [(7, 5, 6), (6, 5, 7), (3, 3, 3)])
-def test_named_planes_are_taken_whatever_the_sides_of_the_grid(shape):
+def test_a_set_channel_axis_is_used_for_any_grid_size(shape):
     env, _ = made(Box(0, 255, shape, np.uint8))
     grid = torch.zeros(1, *shape, dtype=torch.uint8)
     assert channels_first_policy(env).cells(grid).shape[2:] == shape[1:]
     assert channels_last_policy(env).cells(grid).shape[2:] == shape[:2]
-    # A cell that changes, in all its planes, changes what stands for it and nothing else.
+    # Changing all planes of a cell changes the embedding of that cell and of no other.
     first, last = grid.clone(), grid.clone()
     first[:, :, 2, 1] = last[:, 2, 1] = 9
     for policy, other in ((channels_first_policy(env), first), (channels_last_policy(env), last)):
@@ -78,13 +78,13 @@ def test_named_planes_are_taken_whatever_the_sides_of_the_grid(shape):
         assert changed.nonzero().tolist() == [[2, 1]]
 
 
-def test_the_row_of_an_absent_agent_passes():
+def test_the_row_of_an_absent_agent_is_accepted():
     env, observation = made(CODES)
     _, value = GridPolicy(env)(torch.zeros_like(observation)[None])
     assert value.isfinite().all()
 
 
-def test_a_text_tells_what_it_holds():
+def test_different_texts_have_different_features():
     env, _ = made(Dict(image=CODES, mission=WORDS))
     (text,) = GridPolicy(env).texts
     one, other = torch.zeros(2, 1, 20, dtype=torch.int64)

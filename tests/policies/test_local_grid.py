@@ -1,4 +1,4 @@
-"""The network for what agents see of a grid around them."""
+"""The network for agents' local views of a grid."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def test_it_acts_and_every_weight_learns(space):
     assert LSTMWrapper(env, network)(observations)[1].shape == (ROWS, 1)
 
 
-def test_every_cell_of_every_grid_is_seen():
+def test_every_cell_of_every_grid_affects_the_output():
     env = env_of(KINDS)
     network = Policy(env, hidden_size=16)
     parts = {"team": 0, "deer": np.zeros((3, 3, 5), np.float32), "tiger": np.zeros(GRID.shape)}

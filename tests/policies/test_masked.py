@@ -15,7 +15,7 @@ from pufferlib.vector import make
 
 
 class Doors(gymnasium.Env):
-    """Five doors, of which the mask says which are open."""
+    """Five doors; the mask marks the open ones."""
 
     observation_space = Dict(
         action_mask=Box(0, 1, (5,), np.int8), observation=Box(-1, 1, (3,), np.float32)
@@ -36,7 +36,7 @@ class Doors(gymnasium.Env):
 
 
 def rows(vecenv, count=64):
-    """Return (rows, masks) of many steps, the last row that of an absent agent: all zero."""
+    """Return (rows, masks) of many steps; the last row is that of an absent agent: all zero."""
     found = [vecenv.reset(0)[0].copy()]
     for _ in range(count - 1):
         found.append(vecenv.step(np.zeros(1, np.int64))[0].copy())
@@ -45,7 +45,7 @@ def rows(vecenv, count=64):
     return torch.tensor(observations), torch.tensor(masks)
 
 
-def test_illegal_actions_have_no_chance_and_legal_ones_keep_theirs():
+def test_illegal_actions_have_probability_zero_and_legal_ones_keep_their_ratios():
     torch.manual_seed(0)
     with closing(make(lambda: GymnasiumPufferEnv(Doors()), num_envs=1)) as vecenv:
         observations, masks = rows(vecenv)
@@ -64,7 +64,7 @@ def test_illegal_actions_have_no_chance_and_legal_ones_keep_theirs():
         torch.testing.assert_close(logits[-1].softmax(0), torch.full((5,), 0.2))
 
 
-def test_gradients_are_finite_and_a_row_with_one_legal_action_pushes_no_action():
+def test_gradients_are_finite_and_zero_for_a_row_with_one_legal_action():
     with closing(make(lambda: GymnasiumPufferEnv(Doors()), num_envs=1)) as vecenv:
         observations, masks = rows(vecenv)
         policy = MaskedDefault(vecenv)
@@ -80,7 +80,7 @@ def test_gradients_are_finite_and_a_row_with_one_legal_action_pushes_no_action()
         assert not policy.decoder.layer.weight.grad.any()
 
 
-def test_the_mask_is_no_feature():
+def test_the_mask_is_not_a_feature():
     with closing(make(lambda: GymnasiumPufferEnv(Doors()), num_envs=1)) as vecenv:
         policy = MaskedDefault(vecenv)
         assert policy.encoder[0].in_features == 3
@@ -92,7 +92,7 @@ def test_the_mask_is_no_feature():
         torch.testing.assert_close(values[0], values[1])
 
 
-def test_a_recurrent_policy_is_masked_over_a_sequence_too():
+def test_a_recurrent_policy_is_masked_over_a_sequence():
     with closing(make(lambda: GymnasiumPufferEnv(Doors()), num_envs=1)) as vecenv:
         observations, masks = rows(vecenv)
         policy = LSTMWrapper(vecenv, MaskedDefault(vecenv))

@@ -1,4 +1,4 @@
-"""The MicroRTS network does what is allowed, cell by cell."""
+"""The MicroRTS network takes only allowed actions, cell by cell."""
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from pufferlib.policies.microrts import Policy
 from pufferlib.pytorch import sample_actions
 from pufferlib.registry import microrts
 
+pytestmark = pytest.mark.leaves_threads  # Java's
 PARTS = (6, 4, 4, 4, 4, 7, 49)
 
 
@@ -37,7 +38,7 @@ def test_an_action_is_allowed_by_the_mask_of_its_own_cell(env, observation):
     torch.manual_seed(0)
     masks = env.observation_layout.unflatten(observation.numpy())["action_mask"]
     policy = Policy(env)
-    policy.logits[-1].bias.data = torch.arange(78.0)  # would rather have the last of everything
+    policy.logits[-1].bias.data = torch.arange(78.0)  # prefers the last choice of every part
     actions, _, _ = sample_actions(policy(observation.expand(20, -1))[0])
     actions = actions.reshape(20, 64, 7).numpy()
     ends = np.cumsum(PARTS)

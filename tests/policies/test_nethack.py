@@ -39,7 +39,7 @@ def test_the_square_around_the_hero_is_cut_from_the_map(env, x, y):
             assert near[row + 2, column + 2] == expected
 
 
-def test_every_cell_of_the_map_is_seen(env):
+def test_every_cell_of_the_map_affects_the_output(env):
     torch.manual_seed(0)
     planes = torch.rand(1, 2, 21, 79, requires_grad=True)
     Policy(env).map(planes).sum().backward()

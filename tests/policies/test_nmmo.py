@@ -1,4 +1,4 @@
-"""The Neural MMO network keeps to what is allowed and aims at what it sees."""
+"""The Neural MMO network takes only allowed actions and targets observed entities."""
 
 import numpy as np
 import pytest
@@ -37,12 +37,12 @@ def test_a_batch_of_one_and_a_sequence_pass_through(env, observations):
     sequence = observations[:6].reshape(2, 3, -1)
     heads, value, _ = recurrent(sequence)
     assert (heads[0].shape[0], value.shape) == (6, (6, 1))
-    # The same, row by row: targets are looked for in the observation they belong to.
+    # Each row equals a batch of one: targets are looked up in the row's observation.
     alone, _, _ = recurrent(sequence[1:])
     torch.testing.assert_close([head[3:] for head in heads], list(alone))
 
 
-def test_what_is_forbidden_is_never_drawn(env, observations):
+def test_forbidden_choices_are_never_sampled(env, observations):
     torch.manual_seed(0)
     heads, _ = Policy(env)(observations)
     masks = [env.observation_layout.unflatten(row.numpy())["ActionTargets"] for row in observations]
@@ -56,14 +56,14 @@ def test_what_is_forbidden_is_never_drawn(env, observations):
     assert forbidden > 0
 
 
-def test_an_absent_agent_is_finite(env, observations):
+def test_outputs_for_an_absent_agent_are_finite(env, observations):
     heads, value = Policy(env)(torch.zeros_like(observations[:2]))
     _, log_probabilities, entropies = sample_actions(heads)
     for result in (value, log_probabilities, entropies):
         assert result.isfinite().all()
 
 
-def test_a_target_is_rated_by_who_it_is_and_not_by_where_it_stands_in_the_list(env, observations):
+def test_the_logit_of_a_target_does_not_depend_on_its_position(env, observations):
     policy = Policy(env)
     torch.nn.init.normal_(policy.decoder.layer.weight)
     row = observations[0].numpy().copy()
@@ -85,7 +85,7 @@ def test_a_target_is_rated_by_who_it_is_and_not_by_where_it_stands_in_the_list(e
 @pytest.mark.parametrize(
     "settings", [{"PROVIDE_NOOP_ACTION_TARGET": False}, {"PLAYER_VISION_RADIUS": 2}]
 )
-def test_worlds_of_other_shapes_are_played_and_learnt_from(settings):
+def test_worlds_of_other_shapes_can_be_learned_from(settings):
     torch.manual_seed(0)
     env = nmmo.make_env("NMMO-Small", num_agents=4, **settings)
     policy = Policy(env)
@@ -99,7 +99,7 @@ def test_worlds_of_other_shapes_are_played_and_learnt_from(settings):
 
 
 @pytest.mark.parametrize("radius", [1, 2])
-def test_every_tile_of_a_small_view_is_seen(radius):
+def test_every_tile_of_a_small_view_affects_the_output(radius):
     env = nmmo.make_env("NMMO-Small", num_agents=1, PLAYER_VISION_RADIUS=radius)
     policy = Policy(env)
     side = 2 * radius + 1

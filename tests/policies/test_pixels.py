@@ -1,4 +1,4 @@
-"""The networks for pixels take an image however it lies, and what comes beside it."""
+"""The networks for pixels accept images in any layout, and other leaves next to them."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ PICTURE = Box(0, 255, (64, 48, 3), np.uint8)
 OBSERVATIONS = {
     "stack": STACK,
     "picture": PICTURE,
-    "grey": Box(0, 255, (40, 60), np.uint8),
+    "gray": Box(0, 255, (40, 60), np.uint8),
     "floats": Box(-1, 1, (3, 40, 40), np.float32),
     "with-vectors": Dict(image=PICTURE, speed=Box(-9, 9, (2,), np.float32), turn=Discrete(4)),
     "bytes-and-flags": Tuple([Box(0, 255, (5,), np.uint8), STACK]),
@@ -46,7 +46,7 @@ def rows_of(env, count):
             pytest.param(space, ACTIONS["discrete"], id=name)
             for name, space in OBSERVATIONS.items()
         ],
-        *[pytest.param(OBSERVATIONS["grey"], space, id=name) for name, space in ACTIONS.items()],
+        *[pytest.param(OBSERVATIONS["gray"], space, id=name) for name, space in ACTIONS.items()],
     ],
 )
 def test_every_weight_learns_from_any_image_for_any_action(network, space, action_space):
@@ -73,7 +73,7 @@ def test_one_row_compiles_in_one_graph_and_agrees_with_the_batch(network, space,
 
 
 @over_networks
-def test_a_picture_is_seen_alike_with_its_channels_first_or_last(network):
+def test_the_output_does_not_depend_on_the_channel_axis(network):
     first = network(env_of(Box(0, 255, (3, 64, 48), np.uint8)), hidden_size=16)
     last = network(env_of(PICTURE), hidden_size=16)
     last.load_state_dict(first.state_dict())
@@ -92,7 +92,7 @@ def test_bytes_are_scaled_and_floats_are_not(network):
 
 
 @over_networks
-def test_what_lies_beside_the_image_counts(network):
+def test_other_leaves_affect_the_output(network):
     env = env_of(OBSERVATIONS["with-vectors"])
     policy, flatten = network(env, hidden_size=16), env.observation_layout.flatten
     image = np.full((64, 48, 3), 9, np.uint8)
@@ -117,7 +117,7 @@ def test_impala_has_the_size_reported_for_procgen():
 
 
 @over_networks
-def test_memory_goes_in_between(network):
+def test_a_recurrent_layer_can_follow_the_encoder(network):
     env = env_of(STACK)
     policy = LSTMWrapper(env, network(env, hidden_size=16))
     heads, value, _ = policy(rows_of(env, 6).reshape(2, 3, 4, 84, 84))
@@ -132,7 +132,7 @@ def test_an_observation_without_one_image_is_refused(network):
         network(env_of(Dict(a=STACK, b=PICTURE)))
 
 
-def test_a_small_image_is_refused_by_nature_and_seen_by_impala():
+def test_a_small_image_is_refused_by_nature_and_accepted_by_impala():
     env = env_of(Box(0, 255, (35, 90, 3), np.uint8))
     with pytest.raises(ArgumentError, match=r"at least 36 x 36 pixels.* has 35 x 90\. Use Impala"):
         NatureCNN(env)

@@ -1,0 +1,60 @@
+"""`describe` gives policies the same description of every form of an environment."""
+
+import gymnasium
+import numpy as np
+import pytest
+
+from pufferlib import vector
+from pufferlib.emulation import GymnasiumPufferEnv
+from pufferlib.emulation.description import EnvDescription, describe
+from pufferlib.registry import ocean
+
+SPACE = gymnasium.spaces.Dict(
+    picture=gymnasium.spaces.Box(0, 255, (2, 3), np.uint8), kind=gymnasium.spaces.Discrete(4)
+)
+
+
+class Nested(gymnasium.Env):
+    observation_space = SPACE
+    action_space = gymnasium.spaces.Tuple(
+        (gymnasium.spaces.Discrete(2), gymnasium.spaces.Box(0, 1))
+    )
+
+    def reset(self, *, seed=None, options=None):
+        return self.observation_space.sample(), {}
+
+    def step(self, action):
+        return self.observation_space.sample(), 0.0, False, False, {}
+
+
+def test_an_environment_and_a_vectorizer_describe_the_same_rows():
+    env = GymnasiumPufferEnv(Nested())
+    with_one, with_three = describe(env), describe(vector.make(Nested, num_envs=3))
+    for name in ("single_observation_space", "single_action_space"):
+        assert getattr(with_one, name) == getattr(with_three, name)
+    assert with_one.observation_layout.original == SPACE == with_three.observation_layout.original
+    assert with_one.action_layout.original == Nested.action_space
+    assert (with_one.num_agents, with_three.num_agents) == (1, 3)
+
+
+def test_a_flat_space_is_a_layout_of_one_field():
+    description = describe(ocean.make_env("squared", num_agents=5))
+    (field,) = description.observation_layout.fields
+    assert (field.start, field.stop) == (0, 49)
+    assert description.action_layout is None
+    assert description.num_agents == 5
+
+
+def test_a_description_is_made_without_an_environment_and_describes_itself():
+    box, discrete = gymnasium.spaces.Box(0, 1, (3,)), gymnasium.spaces.Discrete(2)
+    layout = describe(vector.make(gymnasium.make, ["CartPole-v1"])).observation_layout
+    description = EnvDescription(box, discrete, layout)
+    assert describe(description) is description
+
+
+@pytest.mark.parametrize("is_reset", [False, True])
+def test_the_agents_of_a_parallel_environment_are_all_that_can_be(is_reset):
+    env = ocean.make_env("multiagent")
+    if is_reset:
+        env.reset(seed=0)
+    assert describe(env).num_agents == 2
