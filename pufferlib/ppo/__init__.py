@@ -1,12 +1,13 @@
-"""CleanPuffeRL: proximal policy optimization over any vectorizer and any policy.
+"""Proximal policy optimization over any vectorizer and any policy.
 
-In the order of the data: `config` the settings, `storage` a rollout, `advantage` and `loss` the
-mathematics, `trainer` the loop; `checkpoint` what survives it, `evaluate` what it is worth;
-`statistics`, `profile`, `logger` and `dashboard` what it tells.
+`algorithm` holds PPO from top to bottom, `config` its settings. `pufferlib.training` holds the
+training loop, checkpoints and everything else that any algorithm needs.
 """
 
-from pufferlib.ppo.config import TrainConfig
-from pufferlib.ppo.evaluate import Evaluation, evaluate
-from pufferlib.ppo.trainer import Trainer
+from pufferlib.ppo.algorithm import PPO
+from pufferlib.ppo.config import PPOConfig
+from pufferlib.training import Evaluation, Trainer, evaluate
 
-__all__ = ["Evaluation", "TrainConfig", "Trainer", "evaluate"]
+TrainConfig = PPOConfig  # the name it had when PPO was the only algorithm
+
+__all__ = ["PPO", "Evaluation", "PPOConfig", "TrainConfig", "Trainer", "evaluate"]

@@ -1,4 +1,4 @@
-"""Advantages against numbers worked by hand, the definition as a sum, and Stable-Baselines3's."""
+"""Advantages equal hand calculations, their definition as a sum, and Stable-Baselines3's."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from gymnasium.spaces import Box, Discrete
 from stable_baselines3.common.buffers import RolloutBuffer
 
 from pufferlib.exceptions import ArgumentError
-from pufferlib.ppo.advantage import advantages
+from pufferlib.ppo.algorithm import advantages
 
 GAMMA, LAMBDA = 0.5, 0.5
 
@@ -35,7 +35,7 @@ def test_without_an_end_the_next_value_is_bootstrapped():
 
 
 def test_termination_bootstraps_from_nothing():
-    # delta_0 = 1 - 2 = -1, and nothing of step 1 reaches it; delta_1 = 2 + 4 - 4 = 2
+    # delta_0 = 1 - 2 = -1, to which step 1 adds nothing; delta_1 = 2 + 4 - 4 = 2
     assert one_row([1.0, 2.0], [2.0, 4.0, 8.0], terminals=[0]) == [-1.0, 2.0]
 
 
@@ -51,7 +51,7 @@ def test_an_end_that_is_both_bootstraps_from_nothing():
 
 
 def random_rollout(steps, rows):
-    """Return what `advantages` takes of arrays, with ends of both kinds."""
+    """Return random array arguments of `advantages`, with ends of both kinds."""
     random = np.random.default_rng(0)
     rewards, final = random.normal(size=(2, steps, rows)).astype(np.float32)
     values = random.normal(size=(steps + 1, rows)).astype(np.float32)
@@ -85,7 +85,7 @@ def test_agrees_with_stable_baselines():
     buffer = RolloutBuffer(
         steps, Box(0, 1, (1,)), Discrete(2), "cpu", gae_lambda=0.8, gamma=0.9, n_envs=rows
     )
-    # It knows no final values: its algorithms add them, discounted, to the reward before.
+    # It has no final values: its algorithms add them, discounted, to the reward before.
     whole = rewards + 0.9 * final * (truncations & ~terminals)
     starts = np.vstack([np.ones(rows), ends[:-1]])
     nothing = np.zeros((rows, 1))

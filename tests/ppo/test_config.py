@@ -1,15 +1,14 @@
-"""Settings of the trainer that cannot be are refused without an environment."""
+"""Invalid settings of the trainer are refused before any environment exists."""
 
 import dataclasses
 import math
-import os
 
 import pytest
 import torch
 
 from pufferlib.exceptions import SettingError
 from pufferlib.ppo import TrainConfig
-from pufferlib.ppo.config import choose_device
+from pufferlib.training.config import choose_device
 
 
 @pytest.mark.parametrize(
@@ -32,27 +31,16 @@ from pufferlib.ppo.config import choose_device
         ("device", "foo", "must be one of auto, cpu.*; got 'foo'"),
     ],
 )
-def test_a_setting_that_cannot_be_is_named_with_what_can(name, value, match):
+def test_an_invalid_setting_is_named_with_the_allowed_values(name, value, match):
     with pytest.raises(SettingError, match=f"train.{name} {match}"):
         dataclasses.replace(TrainConfig(), **{name: value}).check()
 
 
-def test_nothing_set_is_fine():
+def test_default_settings_are_valid():
     dataclasses.replace(TrainConfig(), threads=None, max_seconds=None).check()
 
 
-@pytest.mark.parametrize("threads", [1, 2, None])
-def test_torch_computes_with_the_threads_that_are_set(threads):
-    before = torch.get_num_threads()
-    torch.set_num_threads(64)
-    try:
-        TrainConfig(threads=threads).use_threads()
-        assert torch.get_num_threads() == (threads or len(os.sched_getaffinity(0)))
-    finally:
-        torch.set_num_threads(before)
-
-
-def test_minibatches_are_pieces_of_rows_where_recurrent_and_of_samples_elsewhere():
+def test_minibatches_split_rows_if_recurrent_and_samples_otherwise():
     config = TrainConfig(horizon=8, minibatches=4)
     config.check_rows(2, is_recurrent=False, is_pool=False)
     with pytest.raises(SettingError, match="at most the 2 rows of a rollout; got 4"):

@@ -1,4 +1,4 @@
-"""The loss against numbers worked by hand, and against Stable-Baselines3's."""
+"""The loss equals hand calculations, and Stable-Baselines3's."""
 
 import math
 
@@ -9,7 +9,7 @@ import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.logger import Logger
 
-from pufferlib.ppo.loss import normalized, ppo_loss
+from pufferlib.ppo.algorithm import normalized, ppo_loss
 
 SETTINGS = {"clip_coefficient": 0.2, "value_coefficient": 0.5, "entropy_coefficient": 0.1}
 
@@ -56,7 +56,7 @@ def test_the_total_weighs_policy_value_and_entropy():
         (1.4, 5.0, 6.48, -3.6),  # not too far: (1.4 - 5) ** 2 / 2
     ],
 )
-def test_a_value_is_not_drawn_further_than_the_clip_from_the_old_one(value, target, loss, gradient):
+def test_a_value_is_not_moved_further_than_the_clip_from_the_old_one(value, target, loss, gradient):
     values = torch.tensor([value], requires_grad=True)
     zeros = torch.zeros(1)
     result = ppo_loss(
@@ -76,13 +76,13 @@ def test_a_value_is_not_drawn_further_than_the_clip_from_the_old_one(value, targ
     assert values.grad.item() == pytest.approx(gradient)
 
 
-def test_kl_and_clip_fraction_are_those_of_the_ratios():
+def test_kl_and_clip_fraction_follow_from_the_ratios():
     loss = loss_of([1.0, 1.5], [1.0, 1.0])
     assert loss.approximate_kl.item() == pytest.approx((0.5 - math.log(1.5)) / 2)
     assert loss.clip_fraction.item() == 0.5
 
 
-def test_invalid_samples_touch_neither_the_loss_nor_a_gradient():
+def test_invalid_samples_affect_neither_the_loss_nor_the_gradient():
     gradients, losses = [], []
     for noise in (0.0, 1e6):
         weight = torch.ones(3, requires_grad=True)
@@ -144,7 +144,7 @@ def stable_baselines(count, normalize):
 
 
 @pytest.mark.parametrize("normalize", [False, True])
-def test_loss_and_gradients_are_those_of_stable_baselines(normalize):
+def test_loss_and_gradients_equal_those_of_stable_baselines(normalize):
     count = 16
     theirs = stable_baselines(count, normalize)
     rollout = next(theirs.rollout_buffer.get())
@@ -168,14 +168,14 @@ def test_loss_and_gradients_are_those_of_stable_baselines(normalize):
 
     theirs.train()
 
-    told = theirs.logger.name_to_value
+    logged = theirs.logger.name_to_value
     expected = {
-        "total": told["train/loss"],
-        "policy": told["train/policy_gradient_loss"],
-        "value": told["train/value_loss"] / 2,
-        "entropy": -told["train/entropy_loss"],
-        "approximate_kl": told["train/approx_kl"],
-        "clip_fraction": told["train/clip_fraction"],
+        "total": logged["train/loss"],
+        "policy": logged["train/policy_gradient_loss"],
+        "value": logged["train/value_loss"] / 2,
+        "entropy": -logged["train/entropy_loss"],
+        "approximate_kl": logged["train/approx_kl"],
+        "clip_fraction": logged["train/clip_fraction"],
     }
     found = {name: part.item() for name, part in loss._asdict().items()}
     assert found == pytest.approx(expected, rel=1e-5)

@@ -1,0 +1,271 @@
+"""Proximal policy optimization, top to bottom.
+
+`PPO.update` learns from a rollout: estimate advantages, then for some epochs shuffle the samples
+into minibatches and take a gradient step on each. The mathematics are pure functions below it.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pufferlib.annotations import StateDict
+from pufferlib.exceptions import ArgumentError
+from pufferlib.ppo.config import PPOConfig
+from pufferlib.pytorch import sample_actions
+from pufferlib.training.distributed import DistributedContext
+from pufferlib.training.optimization import gradient_step
+from pufferlib.training.policy_runner import PolicyRunner
+from pufferlib.training.rollout import Minibatch, Rollout
+
+
+class PPO:
+    """Learns from rollouts by the clipped objective of Schulman et al. 2017 (arXiv:1707.06347).
+
+    Args:
+        config: the settings.
+        runner: the policy that learns.
+        context: the processes that learn together.
+        generator: orders the minibatches.
+
+    Attributes:
+        optimizer: Adam.
+    """
+
+    def __init__(
+        self,
+        config: PPOConfig,
+        runner: PolicyRunner,
+        context: DistributedContext,
+        generator: torch.Generator,
+    ) -> None:
+        self._config, self._runner, self._context = config, runner, context
+        self._generator = generator
+        weights = runner.policy.parameters()
+        self.optimizer = torch.optim.Adam(weights, config.learning_rate, eps=1e-5)
+
+    def update(self, rollout: Rollout, progress: float) -> dict[str, float]:
+        """Learn from a rollout; see `Algorithm.update`."""
+        config = self._config
+        left = 1 - progress
+        if config.anneal_learning_rate:
+            for group in self.optimizer.param_groups:
+                group["lr"] = config.learning_rate * left
+        entropy_coefficient = config.entropy_coefficient * (left if config.anneal_entropy else 1)
+        estimates = advantages(
+            rollout.part(rollout.rewards),
+            rollout.part(rollout.values),
+            rollout.part(rollout.terminals),
+            rollout.part(rollout.truncations),
+            rollout.part(rollout.final_values),
+            config.gamma,
+            config.gae_lambda,
+        )
+        losses: list[dict[str, float]] = []
+        for minibatch in self._minibatches(rollout, estimates):
+            losses.append(self._step(minibatch.to(self._runner.device), entropy_coefficient))
+            if config.target_kl is not None and losses[-1]["approximate_kl"] > config.target_kl:
+                break
+        means = {
+            f"loss/{name}": sum(step[name] for step in losses) / len(losses) for name in losses[0]
+        }
+        return {"learning_rate": self.optimizer.param_groups[0]["lr"], **means}
+
+    def _minibatches(self, rollout: Rollout, estimates: Tensor) -> Iterator[Minibatch]:
+        """Yield the minibatches of all epochs, in a new random order each epoch."""
+        for _ in range(self._config.update_epochs):
+            yield from rollout.minibatches(
+                *(self._config.minibatches, estimates, self._generator),
+                keeps_absent=self._runner.is_compiled,
+            )
+
+    def _step(self, minibatch: Minibatch, entropy_coefficient: float) -> dict[str, float]:
+        """Take one gradient step; return the losses by name."""
+        config, context, policy = self._config, self._context, self._runner.policy
+        heads, values, _ = self._runner.forward(
+            minibatch.observations, minibatch.state, minibatch.starts
+        )
+        _, log_probabilities, entropies = sample_actions(heads, minibatch.actions)
+        estimates = minibatch.advantages
+        if config.normalize_advantages:
+            estimates = normalized(estimates, minibatch.valid, context.all_reduce_sum)
+        loss = ppo_loss(
+            log_probabilities=log_probabilities,
+            old_log_probabilities=minibatch.log_probabilities,
+            entropies=entropies,
+            values=values,
+            advantages=estimates,
+            returns=minibatch.returns,
+            valid=minibatch.valid,
+            clip_coefficient=config.clip_coefficient,
+            value_coefficient=config.value_coefficient,
+            entropy_coefficient=entropy_coefficient,
+            old_values=minibatch.values,
+            value_clip=config.value_clip,
+            count=context.all_reduce_sum(minibatch.valid.sum()).clamp(min=1),
+        )
+        return gradient_step(
+            loss._asdict(), policy, self.optimizer, context, config.max_gradient_norm
+        )
+
+    def state_dict(self) -> StateDict:
+        """Return the state that a checkpoint stores in addition to the policy."""
+        return {"optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: StateDict) -> None:
+        """Continue from `state_dict`."""
+        self.optimizer.load_state_dict(state["optimizer"])
+
+
+def advantages(
+    rewards: Tensor,
+    values: Tensor,
+    terminals: Tensor,
+    truncations: Tensor,
+    final_values: Tensor,
+    gamma: float,
+    gae_lambda: float,
+) -> Tensor:
+    """Return generalized advantage estimates (Schulman et al. 2016, arXiv:1506.02438, eq. 16).
+
+    The sum stops at the end of an episode. A truncated episode bootstraps from the value of its
+    last observation, not from the next episode's first.
+
+    Args:
+        rewards: float32 (T, B), received after the action at t.
+        values: float32 (T + 1, B); row T is the bootstrap.
+        terminals: bool (T, B), the episode ended after step t: nothing to bootstrap from.
+        truncations: bool (T, B), cut off after step t: bootstraps from `final_values`.
+        final_values: float32 (T, B), the value of the true last observation; read only where
+            truncated and not terminal.
+        gamma: discount per step, in [0, 1].
+        gae_lambda: in [0, 1]; 0 is TD(0), 1 is Monte Carlo.
+
+    Returns:
+        float32 (T, B), a new tensor.
+
+    Raises:
+        ArgumentError: if the shapes disagree.
+    """
+    steps, rows = rewards.shape
+    shapes = {tuple(t.shape) for t in (rewards, terminals, truncations, final_values)}
+    if shapes != {(steps, rows)} or tuple(values.shape) != (steps + 1, rows):
+        raise ArgumentError(
+            f"Shapes disagree: values must be {(steps + 1, rows)} and the rest {(steps, rows)}; "
+            f"got values {tuple(values.shape)}, the rest {sorted(shapes)}."
+        )
+    ends = terminals | truncations
+    bootstrap = torch.where(truncations, final_values, values[1:])
+    bootstrap = torch.where(terminals, torch.zeros_like(bootstrap), bootstrap)
+    deltas = rewards + gamma * bootstrap - values[:-1]  # (T, B), eq. 9
+    decay = gamma * gae_lambda * (~ends).to(rewards.dtype)
+    result = torch.empty_like(rewards)
+    running = torch.zeros_like(rewards[0])
+    for t in reversed(range(steps)):
+        running = deltas[t] + decay[t] * running
+        result[t] = running
+    return result
+
+
+class Loss(NamedTuple):
+    """The loss to minimize, its parts, and two diagnostics. Each a scalar tensor.
+
+    Attributes:
+        total: policy + value_coefficient * value - entropy_coefficient * entropy.
+        policy: negative clipped surrogate objective.
+        value: half the squared error of the values.
+        entropy: mean entropy of the policy.
+        approximate_kl: estimated KL divergence of the old policy from the new (Schulman 2020,
+            joschu.net/blog/kl-approx).
+        clip_fraction: share of samples whose ratio was clipped.
+    """
+
+    total: Tensor
+    policy: Tensor
+    value: Tensor
+    entropy: Tensor
+    approximate_kl: Tensor
+    clip_fraction: Tensor
+
+
+def ppo_loss(
+    *,
+    log_probabilities: Tensor,
+    old_log_probabilities: Tensor,
+    entropies: Tensor,
+    values: Tensor,
+    advantages: Tensor,
+    returns: Tensor,
+    valid: Tensor,
+    clip_coefficient: float,
+    value_coefficient: float,
+    entropy_coefficient: float,
+    old_values: Tensor | None = None,
+    value_clip: float | None = None,
+    count: Tensor | None = None,
+) -> Loss:
+    """Return the loss of Schulman et al. 2017 (arXiv:1707.06347), eq. 7 and 9.
+
+    Args:
+        log_probabilities: float32 (N,), of the actions taken, under the current policy.
+        old_log_probabilities: float32 (N,), under the policy that took them.
+        entropies: float32 (N,), of the current policy.
+        values: float32 (N,), of the current value function.
+        advantages: float32 (N,).
+        returns: float32 (N,), the targets of the values.
+        valid: bool (N,), True if an agent was present; other samples are ignored.
+        clip_coefficient: epsilon of eq. 7.
+        value_coefficient: c1 of eq. 9.
+        entropy_coefficient: c2 of eq. 9.
+        old_values: float32 (N,), the values when the rollout was collected; for `value_clip`.
+        value_clip: how far a value may move from the old one before its gradient stops; None does
+            not clip values.
+        count: divides the sums; the number of valid samples if None.
+    """
+    if count is None:
+        count = valid.sum().clamp(min=1)
+
+    def mean(samples: Tensor) -> Tensor:
+        return samples.sum() / count
+
+    # Invalid samples are zeroed before anything is computed from them. Zeroing the results would
+    # let an infinity reach the gradient, as zero times infinity.
+    log_ratio = torch.where(valid, log_probabilities - old_log_probabilities, 0)
+    advantages = torch.where(valid, advantages, 0)
+    errors = torch.where(valid, values - returns, 0)
+    ratio = log_ratio.exp()
+    clipped = ratio.clamp(1 - clip_coefficient, 1 + clip_coefficient)
+    policy = -mean(torch.minimum(ratio * advantages, clipped * advantages))
+    squared = errors**2
+    if value_clip is not None and old_values is not None:
+        near = old_values + (values - old_values).clamp(-value_clip, value_clip)
+        squared = torch.maximum(squared, torch.where(valid, near - returns, 0) ** 2)
+    value = 0.5 * mean(squared)
+    entropy = mean(torch.where(valid, entropies, 0))
+    total = policy + value_coefficient * value - entropy_coefficient * entropy
+    with torch.no_grad():
+        approximate_kl = mean((ratio - 1) - log_ratio)
+        clip_fraction = mean(((ratio - 1).abs() > clip_coefficient).to(values.dtype))
+    return Loss(total, policy, value, entropy, approximate_kl, clip_fraction)
+
+
+def normalized(
+    advantages: Tensor,
+    valid: Tensor,
+    all_reduce_sum: Callable[[Tensor], Tensor] = lambda tensor: tensor,
+) -> Tensor:
+    """Return advantages (N,) with mean 0 and standard deviation 1 over the valid samples.
+
+    Args:
+        advantages: float32 (N,).
+        valid: bool (N,).
+        all_reduce_sum: sums a tensor over all processes that learn together.
+    """
+    kept = torch.where(valid, advantages, 0)
+    count, summed = all_reduce_sum(torch.stack([valid.sum().to(kept.dtype), kept.sum()]))
+    if count < 2:
+        return advantages
+    mean = summed / count
+    squared = all_reduce_sum(torch.where(valid, advantages - mean, 0).square().sum())
+    return (advantages - mean) / ((squared / (count - 1)).sqrt() + 1e-8)

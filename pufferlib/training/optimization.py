@@ -1,0 +1,42 @@
+"""The gradient step that algorithms share."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from pufferlib.training.distributed import DistributedContext
+from pufferlib.training.finite import check_finite
+
+
+def gradient_step(
+    losses: Mapping[str, Tensor],
+    policy: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    context: DistributedContext,
+    max_gradient_norm: float,
+) -> dict[str, float]:
+    """Minimize `losses["total"]` by one step; return the losses as numbers.
+
+    Args:
+        losses: scalars by name, each a sum over this process's samples divided by the number of
+            samples of all processes, so that their sum over the processes is the mean.
+        policy: whose weights are changed.
+        optimizer: of these weights.
+        context: the processes that learn together; all take the same step.
+        max_gradient_norm: a longer gradient is scaled down to this norm.
+
+    Raises:
+        NotFiniteError: a loss or the gradient is NaN or infinite; no weight has changed.
+    """
+    sums = context.all_reduce_sum(torch.stack([loss.detach() for loss in losses.values()]))
+    numbers = dict(zip(losses, sums.tolist(), strict=True))
+    for name, value in numbers.items():
+        check_finite(f"{name} loss", value)
+    optimizer.zero_grad()
+    losses["total"].backward()
+    context.all_reduce_gradients(policy)
+    norm = nn.utils.clip_grad_norm_(policy.parameters(), max_gradient_norm)
+    check_finite("gradient's norm", norm.item())
+    optimizer.step()
+    return numbers

@@ -1,0 +1,142 @@
+"""Run a policy for the rows of a vectorizer, whether it has memory or not."""
+
+import contextlib
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal
+
+from pufferlib.policy import Rows, State, is_recurrent, map_state, state_rows, write_state_rows
+from pufferlib.pytorch import Head, Heads, sample_actions
+
+ALL_ROWS = slice(None)
+
+
+class Decision(NamedTuple):
+    """What a policy chose for B rows.
+
+    Attributes:
+        actions: (B,) int64, or (B, columns); see `pufferlib.pytorch.sample_actions`.
+        log_probabilities: float32 (B,), of the actions.
+        values: float32 (B,), expected returns.
+    """
+
+    actions: Tensor
+    log_probabilities: Tensor
+    values: Tensor
+
+
+class PolicyRunner:
+    """A policy and the state of the rows it acts for; compiled, and in bfloat16, if asked.
+
+    Collection calls `act` and `values`, which use and update the state kept here. Learning calls
+    `forward`, which takes the state as an argument. Several runners can act on one batch, each for
+    the rows that it is given.
+
+    Args:
+        policy: a `Policy` or a `RecurrentPolicy`, already on `device`.
+        num_rows: rows whose state is kept; `act` takes which of them a batch holds.
+        device: where observations will be.
+        precision: "float32" or "bfloat16", for the network's computations alone.
+        compile_mode: of `torch.compile`; "none" does not compile.
+
+    Attributes:
+        policy: as given.
+        device: as given.
+        is_recurrent: the policy has memory.
+        state_batch_dim: the dimension of its state that counts rows; 0 without memory.
+        is_compiled: each new number of rows costs a compilation or, with CUDA graphs, a recording.
+    """
+
+    def __init__(
+        self,
+        policy: nn.Module,
+        num_rows: int,
+        device: torch.device,
+        precision: str = "float32",
+        compile_mode: str = "none",
+    ) -> None:
+        self.policy, self.device = policy, device
+        self.is_recurrent = is_recurrent(policy)
+        self.is_compiled = compile_mode != "none"
+        self._call = torch.compile(policy, mode=compile_mode) if self.is_compiled else policy
+        self._num_rows = num_rows
+        self._is_half = precision == "bfloat16"
+        self.state_batch_dim = int(policy.state_batch_dim) if self.is_recurrent else 0  # type: ignore[arg-type]
+        self._state: State | None = None
+        self.reset()
+
+    @torch.no_grad()
+    def reset(self) -> None:
+        """Set the state of every row to that at the start of an episode."""
+        if self.is_recurrent:
+            # Copied, as it may be a weight of the policy, or one row expanded to all.
+            initial: State = self.policy.initial_state(self._num_rows, self.device)  # type: ignore[operator]
+            self._state = map_state(torch.clone, initial)
+
+    def state(self, rows: Rows = ALL_ROWS) -> State | None:
+        """Return the state of `rows`: views for a slice; None if the policy has no memory."""
+        if self._state is None:
+            return None
+        state: State = state_rows(self._state, rows, self.state_batch_dim)
+        return state
+
+    def act(self, observations: Tensor, starts: Tensor, rows: Rows = ALL_ROWS) -> Decision:
+        """Draw actions for `rows`, and update their state.
+
+        Args:
+            observations: (B, ...), on `device`.
+            starts: bool (B,), the observation is the first of an episode.
+            rows: which of the `num_rows` rows these are.
+        """
+        heads, values, state = self.forward(observations, self.state(rows), starts)
+        actions, log_probabilities, _ = sample_actions(heads)
+        if self._state is not None and state is not None:
+            if isinstance(rows, slice) and len(observations) == self._num_rows:
+                # A CUDA graph's next run overwrites what the last one returned.
+                self._state = map_state(torch.clone, state) if self.is_compiled else state
+            else:
+                write_state_rows(self._state, rows, self.state_batch_dim, state)
+        return Decision(actions, log_probabilities, values)
+
+    def values(self, observations: Tensor, starts: Tensor | None, rows: Rows = ALL_ROWS) -> Tensor:
+        """Return the values (B,) of `rows`, whose state stays as it is. Arguments as `act`."""
+        return self.forward(observations, self.state(rows), starts)[1]
+
+    def forward(
+        self, observations: Tensor, state: State | None = None, starts: Tensor | None = None
+    ) -> tuple[Heads, Tensor, State | None]:
+        """Return (heads, values (B,), state), the first two float32 in any precision.
+
+        Args:
+            observations: (B, ...), or with memory (B, T, ...) too.
+            state: before the first of them; ignored without memory.
+            starts: bool (B,) or (B, T), an episode begins here; None: nowhere.
+        """
+        half = torch.autocast(self.device.type, torch.bfloat16)
+        with half if self._is_half else contextlib.nullcontext():
+            if self.is_recurrent:
+                heads, values, state = self._call(observations, state, starts)
+            else:
+                heads, values = self._call(observations)
+        return _as_float32(heads), values.squeeze(-1).float(), state
+
+
+def _as_float32(heads: Heads) -> Heads:
+    """Return heads that log-probabilities can be computed from.
+
+    In bfloat16 those would be 0.016 apart at -2, and the probability ratio as coarse; continuous
+    actions would be of a dtype that NumPy lacks, and a column of choices exact up to 256 only.
+    """
+    if isinstance(heads, Tensor | Normal):
+        return _head_as_float32(heads)
+    return [_head_as_float32(head) for head in heads]
+
+
+def _head_as_float32(head: Head) -> Head:
+    if isinstance(head, Tensor):
+        return head.float()
+    if head.loc.dtype == head.scale.dtype == torch.float32:
+        return head
+    return Normal(head.loc.float(), head.scale.float(), validate_args=False)

@@ -1,0 +1,38 @@
+"""Profile the wall time by part."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Profile:
+    """Seconds spent in each named part, without those of the parts nested in it."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self._created_s = time.perf_counter()
+        self._inner_s = 0.0  # of the parts within the present one
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Add the time of the block to `name`, except the time of nested parts."""
+        before_s, self._inner_s = self._inner_s, 0.0
+        began_s = time.perf_counter()
+        try:
+            yield
+        finally:
+            taken_s = time.perf_counter() - began_s
+            self.seconds[name] += taken_s - self._inner_s
+            self._inner_s = before_s + taken_s
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since this object was created."""
+        return time.perf_counter() - self._created_s
+
+    def shares(self) -> dict[str, float]:
+        """Return the share of each part of the elapsed time; "other" is the rest."""
+        elapsed_s = self.elapsed_s
+        shares = {name: seconds / elapsed_s for name, seconds in self.seconds.items()}
+        return {**shares, "other": max(0.0, 1 - sum(shares.values()))}

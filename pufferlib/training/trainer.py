@@ -1,0 +1,286 @@
+"""The training loop: collect a rollout, let the algorithm learn from it, keep count."""
+
+import contextlib
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from pufferlib.annotations import StateDict
+from pufferlib.exceptions import ContractError, NotFiniteError, SettingError
+from pufferlib.policy import is_recurrent
+from pufferlib.training import checkpoint
+from pufferlib.training.collector import Collector
+from pufferlib.training.config import LoopConfig, choose_device
+from pufferlib.training.distributed import DistributedContext
+from pufferlib.training.policy_runner import PolicyRunner
+from pufferlib.training.profile import Profile
+from pufferlib.training.rollout import Rollout
+from pufferlib.training.statistics import EpisodeStatistics, RewardScale
+from pufferlib.training.torch_state import RandomStreams, torch_threads
+from pufferlib.vector import VectorEnv
+
+
+class Trainer:
+    """Trains `policy` on `vecenv`. Call `step` until `is_done`; it returns metrics.
+
+    The same seed trains the same weights on the CPU, whatever the number of workers, unless
+    `vecenv` is a pool. Torch's default generators and number of threads are used while training,
+    and are left as they were.
+
+    Args:
+        config: the settings, which also say which algorithm learns.
+        vecenv: synchronous, or a pool with `zero_copy`. The caller closes it.
+        policy: a `Policy` or a `RecurrentPolicy`, whose state is kept across rollouts. Left on
+            `device`, in training mode.
+        context: the processes that learn together; this one alone if None.
+
+    Attributes:
+        algorithm: learns from rollouts.
+        timesteps: steps of agents so far, of all processes.
+        updates: rollouts learned from so far.
+        is_updating: an update has begun and not ended; one that raised never ends. The weights are
+            then neither those before it nor those after it.
+        profile: seconds by part: environment, copy, forward, train.
+        device: of the policy.
+
+    Raises:
+        SettingError: impossible settings; `exact_resume` in several processes.
+        NotFiniteError: an observation is NaN or infinite.
+    """
+
+    _MAX_IDLE_UPDATES = 20
+
+    def __init__(
+        self,
+        config: LoopConfig,
+        vecenv: VectorEnv,
+        policy: nn.Module,
+        context: DistributedContext | None = None,
+    ) -> None:
+        config.check()
+        is_pool = vecenv.batch_size != vecenv.num_envs
+        config.check_rows(vecenv.num_agents, is_recurrent(policy), is_pool)
+        self._context = context or DistributedContext()
+        if config.exact_resume and self._context.world_size > 1:
+            raise SettingError(
+                f"train.exact_resume is for one process; got {self._context.world_size}. Leave it "
+                f"out, or start without torchrun."
+            )
+        self.config = config
+        self.device = choose_device(config.device)
+        self.policy = policy.to(self.device).train()
+        self.timesteps = self.updates = 0
+        self.is_updating = False
+        self._context.broadcast_weights(policy)
+        self._vecenv = vecenv
+        self._seed = config.seed + self._context.rank * vecenv.num_envs
+        self._generator = torch.Generator().manual_seed(self._seed)
+        self._random = RandomStreams(self._seed, self.device)
+        self._scale = RewardScale(vecenv.num_agents, config.gamma)
+        self._metrics: dict[str, float] = {}
+        self._seconds_before = 0.0  # this and the next: of the runs that this one resumes
+        self._timesteps_before = 0
+        self._timesteps_at_rollout = 0  # of this process, when the latest was begun
+        self._progress_at_rollout = 0.0
+        self._shared_seconds = 0.0
+        self._idle_updates = 0  # in a row, in which no agent acted
+        runner = PolicyRunner(
+            *(policy, vecenv.num_agents, self.device, config.precision, config.compile)
+        )
+        self.algorithm = config.make_algorithm(runner, self._context, self._generator)
+        self.profile = Profile()  # from here on: an optimizer's first use loads seconds of torch
+        self._collector = Collector(
+            vecenv,
+            runner,
+            config.horizon,
+            storage_device(config, vecenv, self.device),
+            self._scale if config.normalize_rewards else None,
+            self.profile,
+        )
+        with self._torch_settings():
+            self._collector.begin(self._seed)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the steps, or the seconds, are used up."""
+        return self.progress >= 1
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of training so far, including resumed runs."""
+        return self._seconds_before + self.profile.elapsed_s
+
+    @property
+    def episodes(self) -> EpisodeStatistics:
+        """Statistics of the episodes of this process."""
+        return self._collector.episodes
+
+    @property
+    def progress(self) -> float:
+        """The share of the training that is done, in [0, 1]."""
+        done = self.timesteps / self.config.total_timesteps
+        if self.config.max_seconds is not None:
+            is_alone = self._context.world_size == 1
+            seconds = self.seconds if is_alone else self._shared_seconds  # all must end together
+            done = max(done, seconds / self.config.max_seconds)
+        return min(1.0, done)
+
+    def step(self) -> dict[str, float]:
+        """Collect a rollout and learn from it; return the metrics so far.
+
+        Raises:
+            NotFiniteError: a reward, an observation, a loss or a gradient is NaN or infinite. The
+                weights are those before it; see `is_updating`.
+        """
+        return self.update(self.collect())
+
+    def collect(self) -> Rollout:
+        """Step the environments for a rollout; return it, valid until the next call."""
+        self._timesteps_at_rollout = self._collector.timesteps
+        self._progress_at_rollout = self.progress
+        with self._torch_settings():
+            return self._collector.collect()
+
+    def update(self, rollout: Rollout) -> dict[str, float]:
+        """Learn from the rollout just collected, and count it; return the metrics so far.
+
+        Raises:
+            NotFiniteError: a loss or a gradient is NaN or infinite.
+            ContractError: no agent has acted in the last twenty rollouts.
+        """
+        self.is_updating = True
+        with self.profile.part("train"), self._torch_settings(), self._locating_not_finite():
+            self._metrics = self.algorithm.update(rollout, self._progress_at_rollout)
+            self._observe(rollout)
+        counts = [float(self._collector.timesteps - self._timesteps_at_rollout), self.seconds]
+        sums = self._context.all_reduce_sum(torch.tensor(counts, device=self.device))
+        taken, seconds = sums.tolist()
+        self.timesteps += int(taken)
+        self._check_progress(int(taken))
+        self._shared_seconds = seconds / self._context.world_size
+        self.updates += 1
+        if self.config.exact_resume and self.updates % self.config.checkpoint_interval == 0:
+            self._begin_episodes()
+        self.is_updating = False
+        return self.metrics()
+
+    def metrics(self) -> dict[str, float]:
+        """Return the latest metrics by name: counts, losses, and means over episodes."""
+        new_timesteps = self.timesteps - self._timesteps_before
+        return {
+            "timesteps": self.timesteps,
+            "updates": self.updates,
+            "seconds": self.seconds,
+            "steps_per_second": new_timesteps / self.profile.elapsed_s,
+            **self._metrics,
+            **{f"episode/{name}": value for name, value in self.episodes.means().items()},
+        }
+
+    def _check_progress(self, taken: int) -> None:
+        """Refuse environments in which no agent acts any more: training would never end."""
+        self._idle_updates = 0 if taken else self._idle_updates + 1
+        if self._idle_updates >= self._MAX_IDLE_UPDATES:
+            steps = self._idle_updates * self.config.horizon
+            raise ContractError(
+                f"No agent has acted in the last {steps:,} steps of any environment, after "
+                f"{self.timesteps:,} timesteps: every row is masked as absent. An environment must "
+                f"begin a new episode once its last agent has ended. Find the cause with "
+                f"pufferlib.testing.check_env."
+            )
+
+    def _observe(self, rollout: Rollout) -> None:
+        """Update the running statistics of observations and rewards."""
+        observe = getattr(self.policy, "observe", None)
+        if observe is not None:
+            seen = rollout.part(rollout.observations), rollout.part(rollout.valid)
+            observe(*seen, self._context.all_reduce_sum)
+        if self.config.normalize_rewards:
+            self._scale.merge_processes(self._context.all_reduce_sum, self.device)
+
+    @contextlib.contextmanager
+    def _torch_settings(self) -> Iterator[None]:
+        """Use this trainer's threads and random streams, and restore those before."""
+        with torch_threads(self.config.threads), self._random.active():
+            yield
+
+    @contextlib.contextmanager
+    def _locating_not_finite(self) -> Iterator[None]:
+        """Add to an error of a NaN or infinity in which update it was, and what to try."""
+        try:
+            yield
+        except NotFiniteError as error:
+            raise NotFiniteError(
+                f"{error} in update {self.updates + 1}, after {self.timesteps:,} timesteps; the "
+                f"weights are those before it. Lower train.learning_rate or "
+                f"train.max_gradient_norm, or normalize large observations and rewards."
+            ) from error
+
+    def state_dict(self) -> StateDict:
+        """Return what a checkpoint keeps: all that later updates and their metrics depend on."""
+        return {
+            "policy": self.policy.state_dict(),
+            "algorithm": {"name": self.config.algorithm, **self.algorithm.state_dict()},
+            "timesteps": self.timesteps,
+            "updates": self.updates,
+            "seconds": self.seconds,
+            "reward_scale": self._scale.state_dict(),
+            "episodes": self.episodes.state_dict(),
+            "generator": self._generator.get_state(),
+            **self._random.state_dict(),
+        }
+
+    def save(self, path: Path | str) -> None:
+        """Write a checkpoint, whole or not at all."""
+        checkpoint.save(Path(path), self.state_dict())
+
+    def load(self, path: Path | str) -> None:
+        """Resume from a checkpoint. The environments begin new episodes, with new seeds.
+
+        Raises:
+            CheckpointError: it cannot be read, or is of another architecture or algorithm.
+        """
+        path = Path(path)
+        state = checkpoint.load(path)
+        checkpoint.load_policy(self.policy, state, path)
+        checkpoint.check_algorithm(self.config.algorithm, state, path)
+        self.algorithm.load_state_dict(state["algorithm"])
+        self.timesteps = self._timesteps_before = state["timesteps"]
+        self.updates = state["updates"]
+        self._seconds_before = self._shared_seconds = state["seconds"]
+        self._scale.load_state_dict(state["reward_scale"])
+        self.episodes.load_state_dict(state["episodes"])
+        self.is_updating = False
+        if self._context.is_main:
+            self._generator.set_state(state["generator"])
+            self._random.load_state_dict(state)
+        else:  # the other processes draw other numbers
+            self._generator.manual_seed(self._next_seed)
+            self._random.seed(self._next_seed)
+        self._begin_episodes()
+
+    @property
+    def _next_seed(self) -> int:
+        """The first seed that no earlier episode of the run has used."""
+        return self._seed + self.updates * self._vecenv.num_envs * self._context.world_size
+
+    def _begin_episodes(self) -> None:
+        """Reset the environments, with seeds that no earlier episode of the run has used."""
+        self._scale.restart()
+        with self._torch_settings():
+            self._collector.begin(self._next_seed)
+
+
+def storage_device(config: LoopConfig, vecenv: VectorEnv, device: torch.device) -> torch.device:
+    """Return the device that rollouts are stored on."""
+    cpu = torch.device("cpu")
+    if device.type != "cuda" or config.storage == "cpu":
+        return cpu if config.storage == "cpu" else device
+    space = vecenv.single_observation_space
+    rows = (2 * vecenv.num_envs // vecenv.batch_size - 1) * vecenv.agents_per_batch
+    needed = config.horizon * rows * math.prod(space.shape) * np.dtype(space.dtype).itemsize
+    fits = needed <= torch.cuda.mem_get_info(device)[0] / 2
+    return device if fits or config.storage == "device" else cpu

@@ -1,0 +1,141 @@
+"""Evaluation plays full episodes, one per row, and its confidence interval is correct."""
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from environments import TIMETABLE, Population
+
+from pufferlib import vector
+from pufferlib.exceptions import ArgumentError
+from pufferlib.models import Default, LSTMWrapper
+from pufferlib.registry.ocean.squared import Squared
+from pufferlib.training.evaluation import Evaluation, evaluate
+
+
+def cartpole():
+    return gymnasium.make("CartPole-v1", disable_env_checker=True)
+
+
+class AlwaysLeft(torch.nn.Module):
+    """Pushes to the left."""
+
+    def __init__(self):
+        super().__init__()
+        self.bias = torch.nn.Parameter(torch.tensor([1e9, -1e9]))
+
+    def forward(self, observations):
+        return self.bias.expand(len(observations), 2), observations[:, :1]
+
+
+def lengths_of_bare_episodes(seeds):
+    lengths = []
+    for seed in seeds:
+        env, steps, ended = cartpole(), 0, False
+        env.reset(seed=seed)
+        while not ended:
+            _, _, terminated, truncated, _ = env.step(0)
+            steps, ended = steps + 1, terminated or truncated
+        lengths.append(steps)
+    return lengths
+
+
+def test_each_row_plays_the_first_episode_of_its_seed():
+    vecenv = vector.make(cartpole, num_envs=6)
+    result = evaluate(vecenv, AlwaysLeft(), seed=100)
+    expected = lengths_of_bare_episodes(range(100, 106))
+    assert result.lengths.tolist() == expected
+    assert result.returns.tolist() == expected  # a reward of 1 a step
+
+
+def test_the_same_seed_gives_the_same_episodes():
+    vecenv = vector.make(cartpole, num_envs=4)
+    policy = LSTMWrapper(vecenv, Default(vecenv))
+    for each in (None, policy):
+        first, again, other = (evaluate(vecenv, each, seed).returns for seed in (3, 3, 4))
+        assert first.tolist() == again.tolist()
+        assert first.tolist() != other.tolist()
+
+
+def test_returns_of_agents_count_from_joining_to_leaving():
+    # By the timetable of Population: "early" plays step 1, "through" steps 1 to 3, "late", which
+    # joins on step 2, step 3; a reward is 10 x step + place. "never" takes no part.
+    timetable = {**TIMETABLE, "never": (99, 99, "terminated")}
+    vecenv = vector.make(Population, env_kwargs={"timetable": timetable}, num_envs=2)
+    result = evaluate(vecenv, None, seed=0)
+    assert result.lengths.tolist() == [1, 3, 1] * 2
+    assert result.returns.tolist() == [10, 11 + 21 + 31, 32] * 2
+
+
+def test_evaluation_restores_torchs_generator_and_the_policys_mode():
+    vecenv = vector.make(cartpole, num_envs=2)
+    policy = Default(vecenv)
+    policy.encoder.eval()  # as for a frozen part
+    modes = [module.training for module in policy.modules()]
+    before = torch.get_rng_state()
+    evaluate(vecenv, policy, seed=0)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert [module.training for module in policy.modules()] == modes
+
+
+def test_a_policy_is_evaluated_in_eval_mode():
+    class Recorder(Default):
+        def forward(self, observations):
+            assert not self.training
+            return super().forward(observations)
+
+    vecenv = vector.make(cartpole, num_envs=2)
+    assert evaluate(vecenv, Recorder(vecenv), seed=0).lengths.min() > 1
+
+
+def test_the_interval_contains_the_true_mean_in_about_95_percent_of_cases():
+    random = np.random.default_rng(0)
+    count = 0
+    for _ in range(200):
+        sample = random.exponential(5.0, size=100)
+        low, high = Evaluation(sample, np.zeros(100, np.int64), np.arange(100)).interval()
+        count += low <= 5.0 <= high
+    assert 180 <= count <= 199  # 95% of 200, plus or minus three standard deviations
+
+
+def test_agents_of_one_game_do_not_narrow_the_interval():
+    returns = np.random.default_rng(0).normal(size=20)
+    alone = Evaluation(returns, np.ones(20, np.int64), np.arange(20))
+    copied = Evaluation(returns.repeat(5), np.ones(100, np.int64), np.arange(20).repeat(5))
+    assert copied.interval() == pytest.approx(alone.interval())
+    one_game = Evaluation(returns, np.ones(20, np.int64), np.zeros(20, np.int64))
+    assert np.isnan(one_game.interval()).all()
+
+
+def test_games_count_by_their_episodes():
+    # Nine games of three episodes that return 0, and one of a single episode that returns 6. Ten
+    # are drawn: the last comes up three times at most with probability 0.987, twice at most with
+    # 0.930, so the interval ends at (3 x 6) / (7 x 3 + 3 x 1) = 0.75, and begins at 0.
+    returns, games = np.append(np.zeros(27), 6.0), np.append(np.arange(9).repeat(3), 9)
+    evaluation = Evaluation(returns, np.ones(28, np.int64), games)
+    assert evaluation.interval() == pytest.approx((0, 0.75))
+
+
+@pytest.mark.parametrize(
+    ("creator", "kwargs", "games"),
+    [
+        (Population, {"timetable": TIMETABLE}, [3, 3]),  # its three agents meet
+        (Squared, {"num_agents": 3}, [1] * 6),  # games side by side
+        (cartpole, {}, [1, 1]),
+    ],
+)
+def test_agents_that_play_together_count_as_one_game(creator, kwargs, games):
+    vecenv = vector.make(creator, env_kwargs=kwargs, num_envs=2)
+    found = evaluate(vecenv, None, seed=0).games
+    assert np.unique(found, return_counts=True)[1].tolist() == games
+
+
+def test_a_pool_is_refused():
+    vecenv = vector.make(
+        cartpole, num_envs=2, num_workers=2, batch_size=1, backend="Multiprocessing"
+    )
+    try:
+        with pytest.raises(ArgumentError, match="synchronous"):
+            evaluate(vecenv, None, seed=0)
+    finally:
+        vecenv.close()

@@ -1,0 +1,50 @@
+"""The gradient step, against torch's own SGD and a calculation by hand."""
+
+import pytest
+import torch
+from torch import nn
+
+from pufferlib.exceptions import NotFiniteError
+from pufferlib.training.distributed import DistributedContext
+from pufferlib.training.optimization import gradient_step
+
+
+class Weights(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([3.0, 4.0]))
+
+
+def step(policy, losses, max_gradient_norm=1e9):
+    optimizer = torch.optim.SGD(policy.parameters(), lr=0.1)
+    return gradient_step(losses, policy, optimizer, DistributedContext(), max_gradient_norm)
+
+
+def test_the_total_loss_is_minimized_and_every_loss_returned():
+    policy = Weights()
+    total = (policy.weight**2).sum() / 2  # its gradient is the weight
+    assert step(policy, {"total": total, "other": torch.tensor(7.0)}) == {"total": 12.5, "other": 7}
+    torch.testing.assert_close(policy.weight.data, torch.tensor([2.7, 3.6]))
+
+
+def test_a_long_gradient_is_scaled_down():
+    policy = Weights()
+    step(policy, {"total": (policy.weight**2).sum() / 2}, max_gradient_norm=1.0)
+    # The gradient (3, 4) of norm 5 becomes (0.6, 0.8).
+    torch.testing.assert_close(policy.weight.data, torch.tensor([2.94, 3.92]), atol=1e-5, rtol=0)
+
+
+def test_a_loss_that_is_not_finite_changes_no_weight():
+    policy = Weights()
+    losses = {"total": policy.weight.sum(), "other": torch.tensor(float("nan"))}
+    with pytest.raises(NotFiniteError, match="The other loss is nan"):
+        step(policy, losses)
+    assert policy.weight.tolist() == [3.0, 4.0]
+
+
+def test_a_gradient_that_is_not_finite_changes_no_weight():
+    policy = Weights()
+    total = (policy.weight - policy.weight.detach()).sqrt().sum()  # 0, with a slope of infinity
+    with pytest.raises(NotFiniteError, match=r"gradient's norm is (inf|nan)"):
+        step(policy, {"total": total})
+    assert policy.weight.tolist() == [3.0, 4.0]

@@ -1,0 +1,89 @@
+"""The parts of the wall time add up to nearly all of it."""
+
+import time
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+
+from pufferlib import vector
+from pufferlib.models import Default
+from pufferlib.training.collector import Collector
+from pufferlib.training.policy_runner import PolicyRunner
+from pufferlib.training.profile import Profile
+from pufferlib.training.statistics import RewardScale
+
+NAP_S = 0.02
+HORIZON = 8
+
+
+def test_shares_add_up_to_the_whole():
+    profile = Profile()
+    for name in ("environment", "train", "environment"):
+        with profile.part(name):
+            sum(range(20_000))
+    shares = profile.shares()
+    assert set(shares) == {"environment", "train", "other"}
+    assert sum(shares.values()) == pytest.approx(1)
+    assert min(shares.values()) > 0
+
+
+def test_the_time_of_a_part_within_another_counts_once():
+    profile = Profile()
+    with profile.part("copy"):
+        for _ in range(2):
+            with profile.part("forward"):
+                time.sleep(NAP_S)
+    elapsed_s = profile.elapsed_s
+    assert profile.seconds["forward"] >= 2 * NAP_S
+    assert profile.seconds["forward"] + profile.seconds["copy"] <= elapsed_s
+
+
+class Sleepy(gymnasium.Env):
+    """Sleeps in every step; every second step is truncated."""
+
+    observation_space = gymnasium.spaces.Box(-1, 1, (2,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        self.count = 0
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        time.sleep(NAP_S)
+        self.count += 1
+        return np.zeros(2, np.float32), 1.0, False, self.count == 2, {}
+
+
+class SleepyScale(RewardScale):
+    """Sleeps in every step."""
+
+    def __call__(self, *args):
+        time.sleep(NAP_S)
+        return super().__call__(*args)
+
+
+class SleepyPolicy(Default):
+    """Sleeps in every forward."""
+
+    def forward(self, observations):
+        time.sleep(NAP_S)
+        return super().forward(observations)
+
+
+def test_the_time_of_a_rollout_is_that_of_its_parts():
+    vecenv = vector.make(Sleepy)
+    cpu, profile = torch.device("cpu"), Profile()
+    runner = PolicyRunner(SleepyPolicy(vecenv), 1, cpu)
+    scale = SleepyScale(1, 0.99)
+    collector = Collector(vecenv, runner, HORIZON, cpu, scale, profile)
+    collector.begin(1)
+    collector.collect()
+    # A forward for each step, one for the last bootstrap, and one for each truncation.
+    naps = {"environment": HORIZON, "copy": HORIZON, "forward": HORIZON + 1 + HORIZON // 2}
+    assert set(profile.seconds) == set(naps)
+    for name, count in naps.items():
+        assert profile.seconds[name] >= count * NAP_S
+    assert sum(profile.seconds.values()) <= profile.elapsed_s
+    assert profile.shares()["other"] < min(profile.shares()[name] for name in naps)
