@@ -1,0 +1,265 @@
+"""V-trace actor-critic, top to bottom.
+
+`VTrace.update` learns from a rollout: it shuffles the columns into minibatches and takes a gradient
+step on each. Importance weights correct for samples that an older policy collected. The mathematics
+are pure functions below it.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pufferlib.annotations import StateDict
+from pufferlib.exceptions import ArgumentError
+from pufferlib.pytorch import sample_actions
+from pufferlib.training.distributed import DistributedContext
+from pufferlib.training.optimization import gradient_step
+from pufferlib.training.policy_runner import PolicyRunner
+from pufferlib.training.rollout import Rollout, Sequences
+from pufferlib.vtrace.config import VTraceConfig
+
+
+class VTrace:
+    """Learns from rollouts as the learner of IMPALA (Espeholt et al. 2018, arXiv:1802.01561).
+
+    Args:
+        config: the settings.
+        runner: the policy that learns.
+        context: the processes that learn together.
+        generator: orders the minibatches.
+
+    Attributes:
+        optimizer: Adam.
+    """
+
+    def __init__(
+        self,
+        config: VTraceConfig,
+        runner: PolicyRunner,
+        context: DistributedContext,
+        generator: torch.Generator,
+    ) -> None:
+        self._config, self._runner, self._context = config, runner, context
+        self._generator = generator
+        weights = runner.policy.parameters()
+        self.optimizer = torch.optim.Adam(weights, config.learning_rate, eps=1e-5)
+
+    def update(self, rollout: Rollout, progress: float) -> dict[str, float]:
+        """Learn from a rollout; see `Algorithm.update`."""
+        if self._config.anneal_learning_rate:
+            for group in self.optimizer.param_groups:
+                group["lr"] = self._config.learning_rate * (1 - progress)
+        losses = [
+            self._step(minibatch.to(self._runner.device))
+            for minibatch in self._minibatches(rollout)
+        ]
+        means = {
+            f"loss/{name}": sum(step[name] for step in losses) / len(losses) for name in losses[0]
+        }
+        return {"learning_rate": self.optimizer.param_groups[0]["lr"], **means}
+
+    def _minibatches(self, rollout: Rollout) -> Iterator[Sequences]:
+        """Yield the minibatches of all epochs, in a new random order each epoch."""
+        count, device = len(rollout.columns), rollout.columns.device
+        for _ in range(self._config.update_epochs):
+            order = torch.randperm(count, generator=self._generator).to(device)
+            for chosen in order.tensor_split(self._config.minibatches):
+                yield rollout.sequences(chosen)
+
+    def _step(self, minibatch: Sequences) -> dict[str, float]:
+        """Take one gradient step; return the losses by name."""
+        config, context, policy = self._config, self._context, self._runner.policy
+        log_probabilities, entropies, values = self._evaluate(minibatch)
+        with torch.no_grad():
+            targets, advantages = vtrace_targets(
+                log_ratios=log_probabilities - minibatch.log_probabilities,
+                rewards=minibatch.rewards,
+                # The observation after the last step is not stored, but its value is.
+                values=torch.cat([values, minibatch.values[:, -1:]], 1),
+                terminals=minibatch.terminals,
+                truncations=minibatch.truncations,
+                final_values=minibatch.final_values,
+                valid=minibatch.valid,
+                gamma=config.gamma,
+                gae_lambda=config.gae_lambda,
+                rho_clip=config.rho_clip,
+                c_clip=config.c_clip,
+            )
+        loss = vtrace_loss(
+            log_probabilities=log_probabilities,
+            old_log_probabilities=minibatch.log_probabilities,
+            entropies=entropies,
+            values=values,
+            targets=targets,
+            advantages=advantages,
+            valid=minibatch.valid,
+            rho_clip=config.rho_clip,
+            value_coefficient=config.value_coefficient,
+            entropy_coefficient=config.entropy_coefficient,
+            count=context.all_reduce_sum(minibatch.valid.sum()).clamp(min=1),
+        )
+        return gradient_step(
+            loss._asdict(), policy, self.optimizer, context, config.max_gradient_norm
+        )
+
+    def _evaluate(self, minibatch: Sequences) -> tuple[Tensor, Tensor, Tensor]:
+        """Return (log-probabilities, entropies, values) of the present policy, each (B, T)."""
+        observations, shape = minibatch.observations, minibatch.valid.shape
+        if not self._runner.is_recurrent:
+            observations = observations.flatten(0, 1)  # (B * T, ...)
+        heads, values, _ = self._runner.forward(observations, minibatch.state, minibatch.starts)
+        _, log_probabilities, entropies = sample_actions(heads, minibatch.actions.flatten(0, 1))
+        return log_probabilities.view(shape), entropies.view(shape), values.view(shape)
+
+    def state_dict(self) -> StateDict:
+        """Return what a checkpoint keeps besides the policy."""
+        return {"optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: StateDict) -> None:
+        """Continue from `state_dict`."""
+        self.optimizer.load_state_dict(state["optimizer"])
+
+
+def vtrace_targets(
+    *,
+    log_ratios: Tensor,
+    rewards: Tensor,
+    values: Tensor,
+    terminals: Tensor,
+    truncations: Tensor,
+    final_values: Tensor,
+    valid: Tensor,
+    gamma: float,
+    gae_lambda: float = 1.0,
+    rho_clip: float = 1.0,
+    c_clip: float = 1.0,
+) -> tuple[Tensor, Tensor]:
+    """Return V-trace targets and advantages (Espeholt et al. 2018, arXiv:1802.01561, eq. 1).
+
+    With ratios of 1 and lambda 1 the targets are n-step returns, and for any lambda the advantages
+    are generalized advantage estimates. Nothing leaks across the end of an episode: the sum stops
+    there, and a truncated episode bootstraps from the value of its last observation.
+
+    Args:
+        log_ratios: float32 (B, T), log-probability of the action at t under the policy that learns,
+            less that under the policy that took it.
+        rewards: float32 (B, T), received after the action at t.
+        values: float32 (B, T + 1), of the policy that learns; column T is the bootstrap.
+        terminals: bool (B, T), the episode ended after step t: nothing to bootstrap from.
+        truncations: bool (B, T), cut off after step t: bootstraps from `final_values`.
+        final_values: float32 (B, T), the value of the true last observation; read only where
+            truncated and not terminal.
+        valid: bool (B, T), an agent acted at t; what other steps hold reaches no result.
+        gamma: discount per step, in [0, 1].
+        gae_lambda: in [0, 1], scales c (remark 2).
+        rho_clip: rho-bar, the largest weight of a step's own error.
+        c_clip: c-bar, the largest weight of the errors that follow it.
+
+    Returns:
+        targets: float32 (B, T), v of eq. 1: what the values should be.
+        advantages: float32 (B, T), r + gamma q - V, whose product with rho and the gradient of the
+            log-probability is the policy gradient of section 4.2. q mixes V and v of the next
+            observation by lambda, as RLax does; with lambda 1 it is v, as in the paper.
+        Both are 0 where not `valid`.
+
+    Raises:
+        ArgumentError: if the shapes disagree.
+    """
+    rows, steps = rewards.shape
+    rest = (log_ratios, rewards, terminals, truncations, final_values, valid)
+    shapes = {tuple(tensor.shape) for tensor in rest}
+    if shapes != {(rows, steps)} or tuple(values.shape) != (rows, steps + 1):
+        raise ArgumentError(
+            f"Shapes disagree: values must be {(rows, steps + 1)} and the rest {(rows, steps)}; "
+            f"got values {tuple(values.shape)}, the rest {sorted(shapes)}."
+        )
+    ratios = torch.where(valid, log_ratios, 0).exp()
+    rhos = ratios.clamp(max=rho_clip)
+    cs = gae_lambda * ratios.clamp(max=c_clip)
+    ends = terminals | truncations
+    bootstrap = torch.where(truncations, final_values, values[:, 1:])
+    bootstrap = torch.where(terminals, 0, bootstrap)
+    errors = torch.where(valid, rewards + gamma * bootstrap - values[:, :-1], 0)  # (B, T)
+    decay = gamma * (~ends).to(rewards.dtype)
+    # v - V of each observation, by remark 1, from the last to the first.
+    corrections = torch.zeros_like(values)
+    for t in reversed(range(steps)):
+        later = decay[:, t] * cs[:, t] * corrections[:, t + 1]
+        corrections[:, t] = torch.where(valid[:, t], rhos[:, t] * errors[:, t] + later, 0)
+    targets = torch.where(valid, values[:, :-1] + corrections[:, :-1], 0)
+    advantages = errors + gae_lambda * decay * corrections[:, 1:]
+    return targets, torch.where(valid, advantages, 0)
+
+
+class Loss(NamedTuple):
+    """The loss to minimize, its parts, and two diagnostics. Each a scalar tensor.
+
+    Attributes:
+        total: policy + value_coefficient * value - entropy_coefficient * entropy.
+        policy: its gradient is the negative policy gradient; the number itself says little.
+        value: half the squared error of the values.
+        entropy: mean of the policy's.
+        approximate_kl: of the old policy from the new (Schulman 2020, joschu.net/blog/kl-approx).
+        importance_weight: mean of the clipped ratios; 1 where the policy is the one that acted.
+    """
+
+    total: Tensor
+    policy: Tensor
+    value: Tensor
+    entropy: Tensor
+    approximate_kl: Tensor
+    importance_weight: Tensor
+
+
+def vtrace_loss(
+    *,
+    log_probabilities: Tensor,
+    old_log_probabilities: Tensor,
+    entropies: Tensor,
+    values: Tensor,
+    targets: Tensor,
+    advantages: Tensor,
+    valid: Tensor,
+    rho_clip: float,
+    value_coefficient: float,
+    entropy_coefficient: float,
+    count: Tensor | None = None,
+) -> Loss:
+    """Return the loss whose gradient is that of section 4.2 of Espeholt et al. 2018.
+
+    All tensors are of one shape, such as (B, T).
+
+    Args:
+        log_probabilities: float32, of the actions taken under the present policy.
+        old_log_probabilities: float32, when they were taken.
+        entropies: float32, of the present policy.
+        values: float32, of the present value function.
+        targets: float32, without gradient: what the values should be.
+        advantages: float32, without gradient.
+        valid: bool, an agent was there; other samples are ignored.
+        rho_clip: the largest weight of a sample in the policy gradient.
+        value_coefficient: weight of the value loss.
+        entropy_coefficient: weight of the entropy bonus.
+        count: divides the sums; the number of valid samples if None.
+    """
+    if count is None:
+        count = valid.sum().clamp(min=1)
+
+    def mean(samples: Tensor) -> Tensor:
+        return samples.sum() / count
+
+    # Invalid samples become zero before anything is computed from them: to zero a result would
+    # still let an infinity through to the gradient, as zero times infinity.
+    log_probabilities = torch.where(valid, log_probabilities, 0)
+    log_ratio = log_probabilities.detach() - torch.where(valid, old_log_probabilities, 0)
+    ratio = log_ratio.exp()
+    rho = ratio.clamp(max=rho_clip)
+    policy = -mean(rho * torch.where(valid, advantages, 0) * log_probabilities)
+    value = 0.5 * mean(torch.where(valid, values - targets, 0) ** 2)
+    entropy = mean(torch.where(valid, entropies, 0))
+    total = policy + value_coefficient * value - entropy_coefficient * entropy
+    approximate_kl = mean((ratio - 1) - log_ratio)
+    importance_weight = mean(torch.where(valid, rho, 0))
+    return Loss(total, policy, value, entropy, approximate_kl, importance_weight)
