@@ -1,4 +1,4 @@
-"""The environments that benchmarks/vector.py steps, and how many of each: its cells."""
+"""The cells of benchmarks/vector.py: environments, and how many of each."""
 
 import itertools
 import time
@@ -16,18 +16,18 @@ from gymnasium.spaces import Box, Dict, Discrete, Tuple
 
 
 def burn(seconds: float) -> None:
-    """Use so much CPU time: unlike wall time, it does not pass for those who wait for a core."""
+    """Use this much CPU time; unlike wall time, it excludes waiting for a core."""
     end_s = time.thread_time() + seconds
     while time.thread_time() < end_s:
         pass
 
 
 class Picture(gymnasium.Env[Any, Any]):
-    """Observes a picture of which one byte changes; a step costs CPU time.
+    """Observes an image in which one byte changes; a step costs CPU time.
 
     Args:
-        step_us: the time, in microseconds.
-        is_uneven: that is but the mean of a log-normal distribution, and every 1000th step starts
+        step_us: the CPU time of a step, in microseconds.
+        is_uneven: `step_us` is the mean of a log-normal distribution, and every 1000th step starts
             an episode, which costs 20 ms.
     """
 
@@ -46,7 +46,9 @@ class Picture(gymnasium.Env[Any, Any]):
         if self.is_uneven and seed is not None:
             log_s = self.np_random.normal(np.log(self.mean_s) - 0.5, 1, 9973)
             self.step_s = itertools.cycle(np.exp(log_s).tolist())
-            self.left = int(self.np_random.integers(1, 1000))  # not to end all together
+            self.left = int(
+                self.np_random.integers(1, 1000)
+            )  # so that episodes do not end together
         return self.picture, {}
 
     def step(self, action: Any) -> Any:
@@ -57,7 +59,7 @@ class Picture(gymnasium.Env[Any, Any]):
 
 
 class Free(gymnasium.Env[Any, Any]):
-    """Observes one value for ever; a step costs nothing."""
+    """Always observes the same value; a step costs nothing."""
 
     def __init__(self, observation_space: Any, action_space: Any) -> None:
         self.observation_space, self.action_space = observation_space, action_space
@@ -113,11 +115,11 @@ NESTED = Dict(
 
 @dataclass(frozen=True)
 class Cell:
-    """What is stepped in one table.
+    """The environments of one table.
 
     Attributes:
-        name: to select it by.
-        title: of the table.
+        name: the name that --only takes.
+        title: the table's title.
         creator: returns a bare environment.
         num_envs: environments.
         policy_s: CPU time that the caller spends on each batch.
@@ -137,7 +139,7 @@ class Cell:
 
 
 def cells() -> Iterator[Cell]:
-    """Yield them all."""
+    """Yield all cells."""
     for n in (2, 8, 32, 64, 256):
         yield Cell(f"cartpole-{n}", "CartPole", CartPoleEnv, n, is_extra=n in (32, 256))
     for us, n in itertools.product((20, 200, 2000), (8, 64)):

@@ -1,20 +1,21 @@
-"""Learning curves of tasks from their presets, three seeds each; draws those of the docs.
+"""Train tasks from their presets with three seeds each, and draw the curves of the docs.
 
     OMP_NUM_THREADS=1 python benchmarks/curves.py learning --out docs/images/learning.svg
     OMP_NUM_THREADS=1 python benchmarks/curves.py ocean --out docs/images/ocean.svg
 
-Each run is `puffer train TASK --train.seed SEED`, with nothing else set, in a process of its own.
+Each run is `puffer train TASK --train.seed SEED`, without other flags, in its own process.
 """
 
 import argparse
 import concurrent.futures
-import contextlib
 import io
 import multiprocessing
 from pathlib import Path
 
-from pufferlib.cli.main import main as puffer
-from pufferlib.cli.plot import plot
+from rich.console import Console
+
+from pufferlib.runs import Run
+from pufferlib.runs.curves import plot
 
 SETS = {
     "learning": (
@@ -30,12 +31,12 @@ METRICS = {"learning": "episode/episode_return", "ocean": "episode/score"}
 
 
 def main() -> None:
-    """Train what was asked for and draw it."""
+    """Train the tasks of a set and draw their curves."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("set", choices=SETS)
-    parser.add_argument("--tasks", nargs="+", metavar="TASK", help="these of the set")
+    parser.add_argument("--tasks", nargs="+", metavar="TASK", help="only these tasks of the set")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3], metavar="SEED")
-    parser.add_argument("--jobs", type=int, default=1, help="trainings at a time")
+    parser.add_argument("--jobs", type=int, default=1, help="runs in parallel")
     parser.add_argument("--runs", type=Path, default=Path("runs/curves"), help="folder of the runs")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".svg, .png, .pdf")
     arguments = parser.parse_args()
@@ -54,12 +55,8 @@ def main() -> None:
 def train(task: str, seed: int, runs: Path) -> Path:
     """Train `task` from its preset; return the folder of the run."""
     folder = runs / task / f"seed {seed}"
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        status = puffer(["train", task, "--train.seed", str(seed), "--run", str(folder)])
-    if status != 0:
-        raise RuntimeError(said.getvalue().splitlines()[-1])
-    return folder
+    run = Run.configure(task, {"train.seed": seed, "run": folder})
+    return run.train(Console(file=io.StringIO())).parent
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""What emulation costs, beside the alternatives; prints the tables of docs/benchmarks.md.
+"""Measure the cost of emulation compared with alternatives; print tables of docs/benchmarks.md.
 
     make bench      (or: python benchmarks/emulation.py --rounds 21)
 
-Contenders are alive together and take turns of equally many calls, round after round; a table gives
-medians over the rounds, of the time itself, of what it adds to the first row's, and of the ratio
-to it. Where both play a game, they play the same one: same seed, same actions.
+All contenders exist at the same time and run in turns of equally many calls. The columns are
+medians over the rounds: the time, its difference from the first row's, and its ratio to the first
+row's. Contenders that play a game play the same one, with the same seed and actions.
 """
 
 import argparse
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def us_a_call(call: Call, calls: int) -> float:
-    """Return the microseconds that each of so many calls takes."""
+    """Return the microseconds per call, over this many calls."""
     began_s = time.perf_counter()
     for _ in range(calls):
         call()
@@ -76,7 +76,7 @@ def table(times: dict[str, list[float]]) -> Iterator[str]:
 
 @contextmanager
 def using(module: Any) -> Iterator[None]:
-    """Let emulation made meanwhile use this twin."""
+    """Make emulation created within the context use this twin."""
     places = {
         pufferlib.emulation.layout: "Plan",
         pufferlib.emulation.single: "StepRow",
@@ -93,7 +93,7 @@ def using(module: Any) -> Iterator[None]:
 
 
 def twins() -> dict[str, Any]:
-    """Return the twins that there are."""
+    """Return the available twins."""
     return {"compiled": twin, "plain": _plain} if twin.IS_COMPILED else {"plain": _plain}
 
 
@@ -101,7 +101,7 @@ def twins() -> dict[str, Any]:
 
 
 def nethack_like() -> Dict:
-    """Return a space of 14 leaves and five dtypes, as NLE's with all observations."""
+    """Return a space of 14 leaves and five dtypes, like NLE's with all observations."""
 
     def screen(high: int = 255) -> Box:
         return Box(0, high, (21, 79), np.uint8)
@@ -126,7 +126,7 @@ def nethack_like() -> Dict:
 
 
 def flattening() -> dict[str, Call]:
-    """Ways to copy an observation into one row; the first is the best plain Python known."""
+    """Return ways to copy an observation into one row; the first is the best plain Python known."""
     space = nethack_like()
     layout, value = Layout.of(space), space.sample()
     row = np.zeros(layout.space.shape, np.uint8)
@@ -151,7 +151,7 @@ def flattening() -> dict[str, Call]:
 
 
 def rebuilding() -> dict[str, Call]:
-    """Ways to get a nested action back from a row."""
+    """Return ways to rebuild a nested action from a row."""
     space = Dict(
         move=Tuple((Discrete(3), Discrete(5, start=-2))),
         use=Dict(item=Discrete(40), target=Discrete(8)),
@@ -175,7 +175,7 @@ def make(name: str, **kwargs: Any) -> gymnasium.Env[Any, Any]:
 
 
 def nethack_env() -> gymnasium.Env[Any, Any]:
-    """Return NetHack as the registry makes it, less its statistics."""
+    """Return NetHack as the registry creates it, without statistics."""
     return nethack.make_env("NetHackScore-v0").env.env
 
 
@@ -189,7 +189,7 @@ def breakout() -> gymnasium.Env[Any, Any]:
 
 
 def stepping(creator: Callable[[], gymnasium.Env[Any, Any]]) -> dict[str, Call]:
-    """The bare environment, and emulated: as a Gymnasium environment, and into rows."""
+    """Return the bare environment, and its emulations: as a Gymnasium environment, and as rows."""
     bare = creator()
     space = bare.action_space
     contenders = {"bare": playing(bare.reset, bare.step, space)}
@@ -207,7 +207,7 @@ def stepping(creator: Callable[[], gymnasium.Env[Any, Any]]) -> dict[str, Call]:
 
 
 def playing(reset: Call, step: Any, space: Discrete, in_rows: bool = False) -> Call:
-    """Return a call that takes one step, and starts again where an episode ends."""
+    """Return a function that takes one step, and resets when an episode ends."""
     numbers = np.random.default_rng(0).integers(space.n, size=9973)
     actions = iter_for_ever([np.array([n]) for n in numbers] if in_rows else list(numbers))
     reset(seed=0)
@@ -221,7 +221,7 @@ def playing(reset: Call, step: Any, space: Discrete, in_rows: bool = False) -> C
 
 
 def iter_for_ever(items: list[Any]) -> Iterator[Any]:
-    """Yield the items again and again."""
+    """Yield the items in an endless cycle."""
     while True:
         yield from items
 
@@ -272,7 +272,7 @@ class Deaths(pettingzoo.ParallelEnv[str, Any, Any]):
 
 
 def populations() -> dict[str, Call]:
-    """The bare environment with the dicts that it wants, and emulated into rows."""
+    """Return the bare environment with dicts of actions, and its emulation into rows."""
     env = Deaths()
     env.reset()
 

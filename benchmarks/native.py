@@ -1,10 +1,10 @@
-"""What native environments gain over as many ordinary ones; prints tables of docs/benchmarks.md.
+"""Compare native environments with as many ordinary ones; print tables of docs/benchmarks.md.
 
     python benchmarks/native.py --rounds 21 --num-envs 32 [TASK...]
 
-All are stepped in this process by `Serial`; ALE's native games by its threads besides. Columns,
-medians over the rounds: environment steps per second; the ratio of that to the first row's, taken
-round by round; CPU time per environment step of this process and its threads, as such a ratio.
+`Serial` steps all of them in this process; ALE's native games also use ALE's threads. Columns,
+medians over the rounds: environment steps per second; its ratio to the first row's, per round; CPU
+time of this process and its threads per environment step, as a ratio too.
 """
 
 import argparse
@@ -25,11 +25,11 @@ TASKS = (
     "MicroRTS-8x8-workerRushAI",
     "MicroRTS-16x16-workerRushAI",
 )
-ACTIONS = 64  # drawn beforehand
+ACTIONS = 64  # sampled in advance
 
 
 class Turn(NamedTuple):
-    """How long some steps took."""
+    """The times of one turn."""
 
     wall_s: float
     cpu_s: float
@@ -42,14 +42,14 @@ def main() -> None:
     parser.add_argument("tasks", nargs="*", default=TASKS, metavar="TASK")
     parser.add_argument("--rounds", type=int, default=21)
     parser.add_argument("--num-envs", type=int, default=32)
-    parser.add_argument("--steps", type=int, default=32, help="of all environments, in a turn")
+    parser.add_argument("--steps", type=int, default=32, help="steps of all environments per turn")
     arguments = parser.parse_args()
     for task in arguments.tasks:
         print_table(task, arguments.num_envs, arguments.steps, arguments.rounds)
 
 
 def print_table(task: str, num_envs: int, steps: int, rounds: int) -> None:
-    make_env = registry.resolve(task)[0].env_creator(task)
+    make_env = registry.resolve(task).creator()
     one_by_one = vector.make(make_env, num_envs=num_envs)
     native = vector.make(functools.partial(make_env, num_envs=num_envs))
     vecenvs = {"one by one": one_by_one, "native": native}
@@ -69,7 +69,7 @@ def print_table(task: str, num_envs: int, steps: int, rounds: int) -> None:
 
 
 def turn_of(vecenv: Any, steps: int) -> Callable[[], Turn]:
-    """Return what takes so many steps, on from where the last turn ended."""
+    """Return a function that takes this many steps, from where the last turn ended."""
     vecenv.action_space.seed(0)
     actions = [vecenv.action_space.sample() for _ in range(ACTIONS)]
     vecenv.reset(0)

@@ -1,11 +1,11 @@
-"""NetHack's network beside an MLP of the same width; prints the table of docs/learning.md.
+"""Compare NetHack's network with an MLP of the same width; print the table of docs/learning.md.
 
     python benchmarks/networks.py --timesteps 300000 --seeds 1 2 3
 
-Both learn the same tasks, without memory, which is the same for both: NetHackScout-v0, which pays
-for what of the dungeon is seen, in games of 500 steps, and a MiniHack room in which hero and stairs
-are anywhere. Columns: the mean return of whole games from seeds that training never saw, with its
-95% interval; parameters; CPU seconds of training, the games' own counted in.
+Both learn the same tasks, without a recurrent layer: NetHackScout-v0, which rewards exploring the
+dungeon, in games of 500 steps, and a MiniHack room with random positions of hero and stairs.
+Columns: the mean return of full games from seeds not used in training, with its 95% interval;
+parameters; CPU seconds of training, including the games.
 """
 
 import argparse
@@ -18,12 +18,12 @@ from typing import Any
 import torch
 
 from pufferlib import config, models, registry, vector
-from pufferlib.ppo import Trainer, evaluate
 from pufferlib.registry import nethack
+from pufferlib.training import Trainer, evaluate
 
 ENVS, FIRST_SEED = 16, 1_000_000
 NETWORKS = {"models.Default": models.Default, "policies.nethack": nethack.Policy}
-# Of each task the preset it is learned by, and what differs from that.
+# By task: the preset to train with, and settings that differ from it.
 TASKS: dict[str, tuple[str, dict[str, Any]]] = {
     "NetHackScout-v0": ("nethack", {"max_episode_steps": 500}),
     "MiniHack-Room-Random-5x5-v0": ("MiniHack-Room-5x5-v0", {}),
@@ -33,9 +33,9 @@ TASKS: dict[str, tuple[str, dict[str, Any]]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=[*TASKS])
-    parser.add_argument("--timesteps", type=int, default=300_000, help="of a training")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="of trainings")
-    parser.add_argument("--games", type=int, default=64, help="that decide")
+    parser.add_argument("--timesteps", type=int, default=300_000, help="steps per training")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="seeds of the trainings")
+    parser.add_argument("--games", type=int, default=64, help="games per evaluation")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     for task in arguments.tasks:
@@ -47,7 +47,7 @@ def compare(task: str, timesteps: int, seeds: list[int], num_games: int) -> None
     name, differs = TASKS[task]
     preset = config.load([name])
     make_env = functools.partial(
-        registry.resolve(task)[0].make_env, task, **{**preset.env.kwargs, **differs}
+        registry.resolve(task).make_env, **{**preset.env.kwargs, **differs}
     )
     print(f"**{task}, {timesteps:,} steps**\n")
     print("| network | seed | return | parameters | CPU s |\n|---|---|---|---|---|")

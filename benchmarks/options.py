@@ -1,12 +1,11 @@
-"""What the trainer's options gain; prints tables of docs/benchmarks.md.
+"""Measure the effect of the trainer's options; print tables of docs/benchmarks.md.
 
     python benchmarks/options.py --only cartpole breakout --rounds 5
 
 The tasks, networks and settings of benchmarks/training.py, on `Serial`, with one option changed in
-each row. All are alive together and take turns of equally many rollouts, each going on from its
-last. Columns: environment steps per second, of collecting and learning together, as the median over
-the rounds; its ratio to the first row's, taken round by round; the mean return of the last hundred
-episodes.
+each row. All exist at the same time and run in turns of equally many rollouts, each from where its
+last turn ended. Columns: environment steps per second of collecting and learning, the median over
+the rounds; its ratio to the first row's, per round; the mean return of the last hundred episodes.
 """
 
 import argparse
@@ -58,13 +57,13 @@ def compare(
 
 
 def main() -> None:
-    """Compare the options on the cells that were asked for."""
+    """Compare the options on the selected cells."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=CELLS, default=[*CELLS], metavar="NAME")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each option")
-    parser.add_argument("--rollouts", type=int, default=2, help="of a turn")
-    parser.add_argument("--options", nargs="+", metavar="NAME", help="these, of the first column")
+    parser.add_argument("--rollouts", type=int, default=2, help="rollouts per turn")
+    parser.add_argument("--options", nargs="+", metavar="NAME", help="only these options")
     arguments = parser.parse_args()
     options = OPTIONS | (OF_A_CPU if arguments.device == "cpu" else OF_A_GPU)
     if unknown := set(arguments.options or ()) - set(options):

@@ -1,34 +1,34 @@
-"""What the presets of families learn in minutes; prints the table of docs/learning.md.
+"""Train a task of each family from its preset; prints the table of docs/learning.md.
 
     OMP_NUM_THREADS=1 python benchmarks/presets.py --jobs 2 --runs runs/presets [FAMILY...]
 
-Each row is `puffer train TASK --train.total_timesteps STEPS`, with no more flags than the row has,
-in a process of its own. Columns: the mean return of whole episodes from seeds that training never
-saw, with its 95% interval, of a random policy and of the trained one; the steps, those of each
-agent counted; the minutes of training, by the clock.
+Each row is `puffer train TASK --train.total-timesteps STEPS` with the flags that the row shows, in
+its own process. Columns: the mean return of whole episodes from seeds that training never used,
+with its 95% interval, of a random policy and of the trained one; steps, counting those of each
+agent; minutes of training, by the clock.
 `puffer plot RUNS/* --out docs/images/presets.svg` draws the curves.
 """
 
 import argparse
 import concurrent.futures
-import contextlib
 import io
 import multiprocessing
 import time
 from pathlib import Path
+from typing import Any
 
-from pufferlib.cli.evaluation import compare
-from pufferlib.cli.main import main as puffer
-from pufferlib.cli.run_folder import CHECKPOINT, read_config
+from rich.console import Console
+
+from pufferlib.runs import Run
 
 FIRST_SEED = 1_000_000
-# Of each family a task and its steps, and flags.
-ROWS: dict[str, tuple[str, int, *tuple[str, ...]]] = {
+# Of each family a task, its steps, and settings that differ from the preset.
+ROWS: dict[str, tuple[str, int] | tuple[str, int, dict[str, Any]]] = {
     "bsuite": ("bsuite/catch-v0", 100_000),
     "box2d": ("BipedalWalker-v3", 2_000_000),
     "minigrid": ("BabyAI-GoToRedBallNoDists-v0", 200_000),
     "minihack": ("MiniHack-Room-Random-5x5-v0", 100_000),
-    "nethack": ("NetHackScout-v0", 400_000, "--env.kwargs.max-episode-steps", "500"),
+    "nethack": ("NetHackScout-v0", 400_000, {"env.kwargs.max_episode_steps": 500}),
     "open_spiel": ("open_spiel/catch", 100_000),
     "lbforaging": ("Foraging-8x8-2p-3f-v3", 800_000),
     "mpe": ("simple_spread_v3", 1_000_000),
@@ -47,11 +47,11 @@ ROWS: dict[str, tuple[str, int, *tuple[str, ...]]] = {
     "crafter": ("CrafterReward-v1", 100_000),
     "nmmo": ("NMMO-Small", 200_000),
     "stable_retro": ("Airstriker-Genesis-v0", 40_000),
-    "pokemon_red": ("HomebrewWalk-v0", 100_000, "--env.kwargs.max-steps", "512"),
+    "pokemon_red": ("HomebrewWalk-v0", 100_000, {"env.kwargs.max_steps": 512}),
     "atari": ("ALE/CrazyClimber-v5", 100_000),
     "procgen": (
         *("procgen-starpilot-v0", 300_000),
-        *("--env.kwargs.num-envs", "16", "--train.precision", "bfloat16"),
+        {"env.kwargs.num_envs": 16, "train.precision": "bfloat16"},
     ),
 }
 
@@ -59,8 +59,8 @@ ROWS: dict[str, tuple[str, int, *tuple[str, ...]]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("families", nargs="*", default=[*ROWS], metavar="FAMILY")
-    parser.add_argument("--jobs", type=int, default=1, help="trainings at a time")
-    parser.add_argument("--episodes", type=int, default=32, help="that decide")
+    parser.add_argument("--jobs", type=int, default=1, help="runs in parallel")
+    parser.add_argument("--episodes", type=int, default=32, help="of each evaluation")
     parser.add_argument(
         "--runs", type=Path, default=Path("runs/presets"), help="folder of the runs"
     )
@@ -84,21 +84,20 @@ def main() -> None:
         raise SystemExit(1)
 
 
-def row(runs: Path, episodes: int, task: str, timesteps: int, *flags: str) -> str:
+def row(
+    runs: Path, episodes: int, task: str, timesteps: int, settings: dict[str, Any] | None = None
+) -> str:
     """Train `task` from its preset and evaluate it; return its row of the table."""
-    folder = runs / task.replace("/", "-")
-    said = io.StringIO()
+    settings = settings or {}
+    given = {"run": runs / task.replace("/", "-"), "train.total_timesteps": timesteps}
+    run = Run.configure(task, {**settings, **given})
     began_s = time.monotonic()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        arguments = ["train", task, "--run", str(folder), *flags]
-        status = puffer([*arguments, "--train.total_timesteps", str(timesteps)])
+    checkpoint = run.train(Console(file=io.StringIO()))
     minutes = (time.monotonic() - began_s) / 60
-    if status != 0:
-        raise RuntimeError(said.getvalue().splitlines()[-1])
-    results = compare(read_config(folder), folder / CHECKPOINT, episodes, FIRST_SEED)
+    results = run.evaluate(checkpoint, episodes, FIRST_SEED)
     scores = f"{results['random']} | {results['trained']}"
-    named = " ".join([task, *flags])
-    return f"| `{named}` | {scores} | {timesteps:,} | {minutes:.1f} |"
+    flags = [f"--{name.replace('_', '-')} {value}" for name, value in settings.items()]
+    return f"| `{' '.join([task, *flags])}` | {scores} | {timesteps:,} | {minutes:.1f} |"
 
 
 if __name__ == "__main__":

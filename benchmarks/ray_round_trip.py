@@ -1,9 +1,9 @@
-"""What a round trip through Ray costs beside one through shared memory; prints a ratio.
+"""Compare a round trip through Ray with one through shared memory; print a ratio.
 
     python benchmarks/ray_round_trip.py --rounds 5
 
-CartPole, two workers, one environment each: as good as free, so that what is timed is the way to
-the workers and back. The two take turns; the ratio is the median over the rounds.
+CartPole, two workers, one environment each: a step is so short that the round trip to the workers
+dominates. The two run in turns; the ratio is the median over the rounds.
 """
 
 import argparse

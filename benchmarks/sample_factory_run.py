@@ -1,11 +1,11 @@
-"""One training by Sample Factory, by a Python that has it; benchmarks/training.py starts this.
+"""Train with Sample Factory, in a Python that has it; benchmarks/training.py starts this script.
 
     PYTHON benchmarks/sample_factory_run.py ROLLOUTS --env=CartPole-v1 ...
 
-What follows ROLLOUTS are Sample Factory's own settings. Prints, as its last line, the environment
-steps per second of so many iterations, the CPU time of all its processes in them, microseconds per
-step, and the mean return of the last hundred episodes. As many iterations before those warm up, as
-the first turn of the other contenders does.
+The arguments after ROLLOUTS are Sample Factory's. The last line of output has the environment steps
+per second of ROLLOUTS iterations, the CPU time of all its processes in microseconds per step, and
+the mean return of the last hundred episodes. As many iterations before these are a warm-up, like
+the first turn of the other contenders.
 """
 
 import os
@@ -24,14 +24,14 @@ from turns import cpu_s, descendants
 
 
 class Mark(NamedTuple):
-    """A moment, and the CPU time used by then."""
+    """A point in time, and the CPU time used until then."""
 
     wall_s: float
     cpu_s: float
 
 
 class Clock(AlgoObserver):
-    """Marks the ends of the iterations between which the speed is taken."""
+    """Records the ends of the iterations between which speed is measured."""
 
     def __init__(self, iterations: tuple[int, int]) -> None:
         self.iterations = iterations
@@ -52,8 +52,8 @@ def make_env(task: str, *_: Any, **__: Any) -> Any:
         return gymnasium.make(task, disable_env_checker=True)
     import ale_py
 
-    sys.path.append(str(Path(__file__).parents[1]))  # our package, which pip would not put here
-    from pufferlib.registry._atari_game import AtariGame
+    sys.path.append(str(Path(__file__).parents[1]))  # our package, which pip did not install here
+    from pufferlib.registry._atari_env import AtariGame
 
     ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
     game = gymnasium.make(task, frameskip=1, disable_env_checker=True)
@@ -70,7 +70,7 @@ def make_env(task: str, *_: Any, **__: Any) -> Any:
 
 
 def main() -> None:
-    """Train as the command line says and print what it took."""
+    """Train with the settings of the command line and print the measurements."""
     rollouts, settings = int(sys.argv[1]), sys.argv[2:]
     parser, _ = parse_sf_args(settings)
     config = parse_full_cfg(parser, settings)

@@ -1,34 +1,34 @@
-"""Training beside others, of the same settings and network; prints tables of docs/benchmarks.md.
+"""Compare training with other libraries, at equal settings and networks; print tables of the docs.
 
     python benchmarks/training.py --only cartpole minihack --rounds 5
 
 All learn by PPO on 8 environments from rollouts of 128 steps, in 4 epochs of 4 minibatches, with
-one thread of torch. Stable-Baselines3 is given our network: encoder, a linear layer for actions,
-another for values. Pool is `Multiprocessing` in batches of half the environments, Native `Serial`
-of one environment that steps all games, where the family has such a one. All compute in float32 but
-for the row that says otherwise, which is there where the network costs more than the environment.
-The contenders of a table are alive together and take turns of equally many rollouts, each going on
-from its last. Columns: environment steps per second, of collecting and learning together, as the
-median over the rounds; its ratio to the best of the alternatives', taken round by round; CPU time
-of the caller and all workers, microseconds per step; the mean return of the last hundred episodes.
+one thread of torch. Stable-Baselines3 uses our network: encoder, a linear layer for actions,
+another for values. Pool is `Multiprocessing` in batches of half the environments, Native is
+`Serial` with one environment that steps all games, if the family has one. All compute in float32
+except the bfloat16 row, which exists for tasks whose network costs more than the environment. The
+contenders of a table exist at the same time and run in turns of equally many rollouts, each from
+where its last turn ended. Columns: environment steps per second of collecting and learning, the
+median over the rounds; its ratio to the best alternative's, per round; CPU time of the caller and
+all workers in microseconds per step; the mean return of the last hundred episodes. The tables are
+those of docs/benchmarks.md.
 
 CleanRL is scripts rather than a package. `--cleanrl PYTHON PPO` names its cleanrl/ppo.py and an
-interpreter that can run it, `--cleanrl-atari PYTHON PPO_ATARI` its cleanrl/ppo_atari.py; they have
-rows of CartPole and Breakout then, with networks of their own: in CartPole two of that size, one
-for the actions and one for the value. Each of their turns is a run from the start of twice the
-rollouts; the second half is measured, by the times that the script tells. The return is that of the
-last such run.
+interpreter that can run it, `--cleanrl-atari PYTHON PPO_ATARI` its cleanrl/ppo_atari.py. They add
+rows to CartPole and Breakout, with CleanRL's networks: in CartPole two of our size, one for the
+actions and one for the value. Each of their turns is a new run of twice the rollouts; its second
+half is measured, by the times that the script prints. The return is that of the last run.
 
-Sample Factory 2 needs a Gymnasium below 1.0, so a virtual environment of its own; with that
+Sample Factory 2 needs a Gymnasium below 1.0, so it has a separate virtual environment; with that
 Gymnasium, ALE from 0.11 on registers no games:
 
     python3.11 -m venv sf-venv && sf-venv/bin/pip install torch==2.13.0
     sf-venv/bin/pip install sample-factory==2.1.1 "ale-py<0.11" torch==2.13.0
 
-`--sample-factory sf-venv/bin/python` adds rows to CartPole and Breakout, of its serial mode and of
-its asynchronous workers: its own networks of our layers, on the bare CartPole and on our Atari
-game. Its turns are runs of that kind, too. With `stable-baselines3==2.3.2`, `tyro` and
-`tensorboard` it runs CleanRL's Atari script.
+`--sample-factory sf-venv/bin/python` adds rows to CartPole and Breakout, for its serial mode and
+its asynchronous workers: its networks with our layers, on the bare CartPole and on our Atari game.
+Each of its turns is a new run, too. With `stable-baselines3==2.3.2`, `tyro` and `tensorboard` that
+environment also runs CleanRL's Atari script.
 """
 
 import argparse
@@ -50,7 +50,8 @@ import torch
 from turns import cpu_s, descendants, median_ratio, rest, take_turns
 
 from pufferlib import registry, vector
-from pufferlib.ppo import TrainConfig, Trainer
+from pufferlib.ppo import PPOConfig
+from pufferlib.training import Trainer
 
 ENVS, HORIZON, EPOCHS, MINIBATCHES = 8, 128, 4, 4
 ROLLOUT = ENVS * HORIZON
@@ -59,7 +60,7 @@ LEARNING_RATE, ENTROPY, VALUE, WORKERS = 2.5e-4, 0.01, 0.5, 2
 
 @dataclass(frozen=True)
 class Cell:
-    """What is trained on, with how wide a network, and which rows it has that others have not."""
+    """A task, the width of its network, and its additional rows."""
 
     task: str
     hidden_size: int
@@ -68,10 +69,10 @@ class Cell:
 
     @property
     def creator(self) -> Callable[[], Any]:
-        return functools.partial(registry.resolve(self.task)[0].make_env, self.task, **self.kwargs)
+        return functools.partial(registry.resolve(self.task).make_env, **self.kwargs)
 
     def policy(self, env: Any) -> Any:
-        return registry.resolve(self.task)[0].Policy(env, hidden_size=self.hidden_size)
+        return registry.resolve(self.task).default_policy()(env, hidden_size=self.hidden_size)
 
 
 NATIVE, HALF = "Native", "Serial, bfloat16"
@@ -85,10 +86,10 @@ CELLS = {
 
 
 class Contender(NamedTuple):
-    """A training under way.
+    """A running training.
 
     Attributes:
-        learn: from so many rollouts.
+        learn: trains on the given number of rollouts.
         score: returns the mean return of the last hundred episodes.
         close: ends it.
     """
@@ -99,10 +100,10 @@ class Contender(NamedTuple):
 
 
 def ours(cell: Cell, settings: Mapping[str, Any] | None = None, **kwargs: Any) -> Contender:
-    """Return our trainer; `settings` of it go on top of what all contenders have in common."""
+    """Return our trainer; `settings` override the settings that all contenders share."""
     envs = vector.make(cell.creator, **{"num_envs": ENVS, **kwargs})
     torch.manual_seed(1)
-    config = TrainConfig(
+    config = PPOConfig(
         **{"device": "cpu", **(settings or {})},
         horizon=HORIZON,
         minibatches=MINIBATCHES,
@@ -115,7 +116,6 @@ def ours(cell: Cell, settings: Mapping[str, Any] | None = None, **kwargs: Any) -
     trainer = Trainer(config, envs, cell.policy(envs))
 
     def learn(rollouts: int) -> None:
-        config.use_threads()
         for _ in range(rollouts):
             trainer.step()
 
@@ -132,7 +132,7 @@ def of_sb3(cell: Cell, kind: str, **kwargs: Any) -> Contender:
     from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 
     class Encoder(BaseFeaturesExtractor):
-        """Our network up to its hidden state, given the bytes that SB3 made floats of."""
+        """Our network up to its hidden state, for bytes that SB3 converted to floats."""
 
         def __init__(self, observation_space: Any) -> None:
             super().__init__(observation_space, cell.hidden_size)
@@ -213,7 +213,7 @@ SAMPLE_FACTORY_NETWORKS: dict[str, dict[str, Any]] = {
 
 
 class Turn(NamedTuple):
-    """What a turn measured; of a contender that begins anew in each, the score, too."""
+    """The measurements of a turn; with the score, if every turn is a new run."""
 
     steps_per_s: float
     cpu_us_a_step: float
@@ -230,7 +230,7 @@ def take_turn(learn: Callable[[int], None], pids: list[int], rollouts: int) -> T
 
 
 def run_cleanrl(task: str, python: str, script: str, rollouts: int) -> Turn:
-    """Run CleanRL's script; return the speed of the second half, by what it tells after each."""
+    """Run CleanRL's script; return the speed of the second half, from the script's output."""
     flags = {
         "env-id": task,
         "num-envs": ENVS,
@@ -251,13 +251,13 @@ def run_cleanrl(task: str, python: str, script: str, rollouts: int) -> Turn:
 
 
 def run_sample_factory(cell: Cell, mode: dict[str, Any], python: str, rollouts: int) -> Turn:
-    """Run Sample Factory; return what the run tells last."""
+    """Run Sample Factory; return the measurements in its last line of output."""
     settings = {
         **mode,
         **SAMPLE_FACTORY_NETWORKS[cell.task],
         "env": cell.task,
         "device": "cpu",
-        "worker_num_splits": 1,  # two halves of so few environments take it longer
+        "worker_num_splits": 1,  # splitting so few environments makes it slower
         "rollout": HORIZON,
         "batch_size": ROLLOUT // MINIBATCHES,
         "num_batches_per_epoch": MINIBATCHES,
@@ -282,7 +282,7 @@ def run_sample_factory(cell: Cell, mode: dict[str, Any], python: str, rollouts: 
 
 
 def run_apart(command: list[str]) -> list[str]:
-    """Run a command in a folder that goes afterwards, with one thread; return its lines."""
+    """Run a command in a temporary folder, with one thread; return its lines of output."""
     with tempfile.TemporaryDirectory() as folder:
         result = subprocess.run(
             command,
@@ -303,7 +303,7 @@ def compare(
     cleanrl: Mapping[str, list[str] | None],
     sample_factory: str | None,
 ) -> tuple[dict[str, list[Turn]], dict[str, float]]:
-    """Return the turns of a cell's contenders, and the scores that they reached."""
+    """Return the turns of a cell's contenders, and their scores."""
     turns: dict[str, Callable[[], Turn]] = {}
     scores: dict[str, Callable[[], float]] = {}
     with ExitStack() as stack:
@@ -325,8 +325,8 @@ def compare(
                     run_sample_factory, cell, mode, sample_factory, rollouts
                 )
         results = take_turns(turns, rounds)
-        begun_anew = {name: turns[-1].score for name, turns in results.items()}
-        return results, begun_anew | {name: score() for name, score in scores.items()}
+        last_run_scores = {name: turns[-1].score for name, turns in results.items()}
+        return results, last_run_scores | {name: score() for name, score in scores.items()}
 
 
 def table(results: dict[str, list[Turn]], scores: dict[str, float]) -> Iterator[str]:
@@ -340,33 +340,33 @@ def table(results: dict[str, list[Turn]], scores: dict[str, float]) -> Iterator[
         cpu_us = statistics.median(turn.cpu_us_a_step for turn in turns)
         yield (
             f"| {name} | {medians[name]:,.0f} | {median_ratio(rates[name], rates[best]):.2f} | "
-            f"{_told(cpu_us, '.0f')} | {_told(scores.get(name, math.nan), '.1f')} |"
+            f"{_formatted(cpu_us, '.0f')} | {_formatted(scores.get(name, math.nan), '.1f')} |"
         )
 
 
-def _told(value: float, form: str) -> str:
+def _formatted(value: float, form: str) -> str:
     return "-" if math.isnan(value) else format(value, form)
 
 
 def main() -> None:
-    """Train on the cells that were asked for and print their tables."""
+    """Train on the selected cells and print their tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=CELLS, metavar="NAME", help="these cells")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each contender")
-    parser.add_argument("--rollouts", type=int, default=4, help="of a turn")
+    parser.add_argument("--rollouts", type=int, default=4, help="rollouts per turn")
     for name, script in (("--cleanrl", "ppo"), ("--cleanrl-atari", "ppo_atari")):
         parser.add_argument(
             name,
             nargs=2,
             type=os.path.abspath,
             metavar=("PYTHON", script.upper()),
-            help=f"its cleanrl/{script}.py, and what runs it",
+            help=f"a Python that runs CleanRL, and its cleanrl/{script}.py",
         )
     parser.add_argument(
         "--sample-factory",
         type=os.path.abspath,
         metavar="PYTHON",
-        help="of the virtual environment that it is installed in",
+        help="a Python of the virtual environment that has Sample Factory",
     )
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""Contenders take turns, round after round: what else happens on the machine hits all alike."""
+"""Run contenders in turns, so that other load on the machine affects all of them equally."""
 
 import os
 import statistics
@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 
 
 def take_turns(turns: Mapping[str, Callable[[], Result]], rounds: int) -> dict[str, list[Result]]:
-    """Return what each contender's turns gave, one a round; a first round warms up, unrecorded."""
+    """Return the results of each contender's turns, one per round, after a warm-up round."""
     results: dict[str, list[Result]] = {name: [] for name in turns}
     for round_ in range(rounds + 1):
         for name, turn in turns.items():
@@ -23,15 +23,15 @@ def take_turns(turns: Mapping[str, Callable[[], Result]], rounds: int) -> dict[s
 
 
 def median_ratio(own: Sequence[float], base: Sequence[float]) -> float:
-    """Return the median over the rounds of `own / base`, each taken within its round."""
+    """Return the median over the rounds of `own / base` within a round."""
     return statistics.median(a / b for a, b in zip(own, base, strict=True))
 
 
-# Processes, as Linux tells of them.
+# Processes, from /proc (Linux).
 
 
 def descendants() -> set[int]:
-    """Return the ids of the processes that this one has started, and those have in turn."""
+    """Return the ids of all descendants of this process."""
     parents = {}
     for path in Path("/proc").iterdir():
         if path.name.isdigit() and (fields := _stat(int(path.name))):
@@ -46,8 +46,8 @@ def descendants() -> set[int]:
 def cpu_s(pids: Iterable[int]) -> float:
     """Return the CPU time that these processes have used, in seconds.
 
-    To the nanosecond, from the clock that clock_getcpuclockid(3) names; /proc/<pid>/stat has the
-    same in ticks of 10 ms.
+    The clock of clock_getcpuclockid(3) has nanosecond resolution; /proc/<pid>/stat counts ticks of
+    10 ms.
     """
     return sum(time.clock_gettime((~pid << 3) | 2) for pid in pids)
 
@@ -55,7 +55,7 @@ def cpu_s(pids: Iterable[int]) -> float:
 def rest(pids: Iterable[int], limit_s: float = 2.0) -> None:
     """Wait until none of these processes runs; warn if that takes longer than `limit_s`."""
     pids, quiet, end_s = set(pids), 0, time.monotonic() + limit_s
-    while quiet < 3:  # one that hands over to another may be caught between two naps
+    while quiet < 3:  # processes that alternate may both look idle once
         time.sleep(0.001)
         busy = [pid for pid in pids if _stat(pid)[:1] == ["R"]]
         quiet = 0 if busy else quiet + 1
@@ -65,7 +65,7 @@ def rest(pids: Iterable[int], limit_s: float = 2.0) -> None:
 
 
 def _stat(pid: int) -> list[str]:
-    """Return the fields of /proc/<pid>/stat from the state on; none if the process is gone."""
+    """Return the fields of /proc/<pid>/stat from the state on; [] if the process has ended."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

@@ -1,17 +1,18 @@
-"""What vectorizers make of two cores, beside each other; prints the tables of docs/benchmarks.md.
+"""Compare the throughput of vectorizers on two cores; print the tables of docs/benchmarks.md.
 
     make bench      (or: python benchmarks/vector.py --only cartpole-8 nethack-8 --rounds 5)
 
-The contenders of a table are alive together and at rest but for the one whose turn it is. Columns,
-medians over the rounds: environment steps per second; the ratio to the bound, which is two
-processes that each step one bare environment in a loop and talk to nobody; the ratio to the best of
-the alternatives; CPU seconds per second, of the caller and all workers (if the bound's are less
-than 2, others used the machine too); CPU time per environment step, as a ratio to the bound's.
-Ratios are taken round by round. "-" is left out: Gymnasium's and Stable-Baselines3's processes, one
-per environment, above 8 of them unless --all; what is not installed; what takes no such actions.
+The contenders of a table exist at the same time; all but one are idle. Columns, medians over the
+rounds: environment steps per second; the ratio to the bound, which is two processes that each step
+one bare environment in a loop without communication; the ratio to the best alternative; CPU seconds
+per second of the caller and all workers (below 2 for the bound means that other programs used the
+machine); CPU time per environment step, as a ratio to the bound's. Ratios are taken per round. "-"
+marks contenders that were left out: Gymnasium's and Stable-Baselines3's processes, one per
+environment, above 8 environments unless --all is given; packages that are not installed; packages
+that do not support the action space.
 
-A policy, where there is one, is so much CPU time in the caller on each batch received; the bound
-spends it once for all environments, halved between its processes.
+A policy is simulated by CPU time in the caller for each received batch; the bound spends it once
+for all environments, split between its processes.
 """
 
 import argparse
@@ -36,12 +37,12 @@ import pufferlib.vector
 from pufferlib.exceptions import ArgumentError
 
 WORKERS = 2
-FEW = 8  # environments, up to which a process each can be afforded
-LOOP = 64  # steps that a bare loop takes between two looks at the clock
-Run = Callable[[float], float]  # for so many seconds; returns environment steps per second
+FEW = 8  # the most environments for which one process each is reasonable
+LOOP = 64  # steps of a bare loop between two readings of the clock
+Run = Callable[[float], float]  # takes a duration in seconds; returns environment steps per second
 
 
-# Contenders: each function makes one for a cell, and returns how to run and how to close it.
+# Contenders: each function creates one for a cell, and returns its functions to run and to close.
 
 
 class LeftOutError(Exception):
@@ -49,7 +50,7 @@ class LeftOutError(Exception):
 
 
 def running(step: Callable[[], Any], steps: int) -> Run:
-    """Return what calls `step`, which takes so many steps of environments, again and again."""
+    """Return a function that calls `step`, which takes `steps` environment steps, repeatedly."""
 
     def run(seconds: float) -> float:
         calls, at_once, began_s = 0, 1, time.perf_counter()
@@ -60,20 +61,20 @@ def running(step: Callable[[], Any], steps: int) -> Run:
             elapsed_s = time.perf_counter() - began_s
             if elapsed_s >= seconds:
                 return calls * steps / elapsed_s
-            if elapsed_s < seconds / 100:  # the clock is looked at about a hundred times
+            if elapsed_s < seconds / 100:  # reads the clock about a hundred times
                 at_once *= 2
 
     return run
 
 
 def drawn(space: gymnasium.Space[Any]) -> Iterator[Any]:
-    """Return actions drawn beforehand, for ever."""
+    """Return an endless cycle of actions sampled in advance."""
     space.seed(0)
     return itertools.cycle([space.sample() for _ in range(LOOP)])
 
 
 def stepping(take: Callable[[Any], Any], space: gymnasium.Space[Any], cell: Cell) -> Run:
-    """Return what steps all environments with a call of `take`."""
+    """Return a function that steps all environments with one call of `take`."""
     actions = drawn(space)
 
     def step() -> None:
@@ -121,16 +122,16 @@ def bound(cell: Cell) -> tuple[Run, Callable[[], None]]:
         processes.append(context.Process(target=serve, args=(theirs, seed), daemon=True))
         processes[-1].start()
 
-    def tell(message: float | None) -> None:
+    def send(message: float | None) -> None:
         for connection in connections:
             connection.send(message)
 
     def run(seconds: float) -> float:
-        tell(seconds)
+        send(seconds)
         return sum(connection.recv() for connection in connections)
 
     def close() -> None:
-        tell(None)
+        send(None)
         for process in processes:
             process.join()
 
@@ -167,7 +168,7 @@ def our_pool(cell: Cell) -> tuple[Run, Callable[[], None]]:
     run = running(step, cell.num_envs)
 
     def run_evenly(seconds: float) -> float:
-        step()  # a turn begins as it ends: with one half received and the other under way
+        step()  # a turn starts as it ends: one half received, the other half stepping
         return run(seconds)
 
     return run_evenly, envs.close
@@ -196,7 +197,7 @@ def of_sb3(cell: Cell, kind: str, **kwargs: Any) -> tuple[Run, Callable[[], None
 
 
 def pettingzoo_loop(cell: Cell) -> tuple[Run, Callable[[], None]]:
-    """As a user would write it: step each, and fill arrays that have a place for every agent."""
+    """Step each environment in a loop, and fill arrays with a place for every agent."""
     envs = [cell.creator() for _ in range(cell.num_envs)]
     agents = envs[0].possible_agents
     shape = len(envs), len(agents)
@@ -241,7 +242,7 @@ ALTERNATIVES: dict[str, Callable[[Cell], Any]] = {
     "Gymnasium Sync": partial(of_gymnasium, kind=SyncVectorEnv),
     "Gymnasium Async": partial(of_gymnasium, kind=AsyncVectorEnv, shared_memory=True),
     "SB3 Dummy": partial(of_sb3, kind="DummyVecEnv"),
-    # Fork starts sooner than its default, forkserver, and steps as fast.
+    # Fork starts faster than SB3's default, forkserver, and steps at the same speed.
     "SB3 Subproc": partial(of_sb3, kind="SubprocVecEnv", start_method="fork"),
 }
 ONE_PROCESS_EACH = ("Gymnasium Async", "SB3 Subproc")
@@ -252,7 +253,7 @@ FOR_AGENTS: dict[str, Callable[[Cell], Any]] = {"PettingZoo in a loop": pettingz
 
 
 class Turn(NamedTuple):
-    """What a turn measured."""
+    """The measurements of a turn."""
 
     steps_per_s: float
     cpus: float
@@ -269,7 +270,7 @@ def take_turn(run: Run, pids: list[int], seconds: float) -> Turn:
 
 
 def compare(cell: Cell, rounds: int, seconds: float, at_any_number: bool) -> dict[str, list[Turn]]:
-    """Return the turns of a cell's contenders; none for those left out."""
+    """Return the turns of a cell's contenders; an empty list for contenders left out."""
     turns: dict[str, Callable[[], Turn]] = {}
     contenders = OURS | alternatives(cell)
     with ExitStack() as stack:
@@ -289,7 +290,7 @@ def compare(cell: Cell, rounds: int, seconds: float, at_any_number: bool) -> dic
 
 
 def alternatives(cell: Cell) -> dict[str, Callable[[Cell], Any]]:
-    """Return what ours is compared with."""
+    """Return the alternatives for a cell."""
     return FOR_AGENTS if cell.has_agents else ALTERNATIVES
 
 
@@ -314,12 +315,12 @@ def table(cell: Cell, results: dict[str, list[Turn]]) -> Iterator[str]:
 
 
 def main() -> None:
-    """Run the cells that were asked for and print their tables."""
+    """Run the selected cells and print their tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=CELLS, metavar="NAME", help="these cells")
     parser.add_argument("--list", action="store_true", help="print the names of the cells")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each contender")
-    parser.add_argument("--seconds", type=float, default=0.5, help="of a turn")
+    parser.add_argument("--seconds", type=float, default=0.5, help="duration of a turn")
     parser.add_argument(
         "--all", action="store_true", help="more cells, and a process per environment at any number"
     )

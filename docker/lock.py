@@ -1,9 +1,9 @@
-"""Write what the image installs, from pyproject.toml; with --pins refresh constraints.txt first.
+"""Write the image's requirements from pyproject.toml; with --pins refresh constraints.txt first.
 
-    python docker/lock.py            requirements*.txt, from the extras (what `make lists` does)
-    python docker/lock.py --pins     also the newest versions that go together (`make lock`)
+    python docker/lock.py            write requirements*.txt, from the extras (`make lists`)
+    python docker/lock.py --pins     also pin the newest compatible versions (`make lock`)
 
-Nothing here is written by hand twice: the lists are what `puffer install` would give pip.
+The lists equal the arguments that `puffer install` passes to pip.
 """
 
 import argparse
@@ -17,14 +17,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pufferlib import registry
-from pufferlib.cli.install import AS_IT_IS, distribution_name, stale_pins
+from pufferlib.installation import AS_IT_IS, distribution_name, stale_pins
 
 ROOT = Path(__file__).resolve().parent.parent
 CONSTRAINTS = ROOT / "constraints.txt"
-# Beyond the environments: what a training run and a cluster use.
+# In addition to the environments: extras for training runs and clusters.
 RUN_EXTRAS = ("plot", "ray", "video", "wandb")
 DEV_EXTRAS = ("bench", "dev", "test")
-# What builds the source packages among the environments, and pufferlib itself.
+# The packages that build the environments' source packages, and pufferlib itself.
 BUILD = ("cython", "numpy", "poetry-core", "pybind11", "setuptools", "wheel")
 
 
@@ -32,23 +32,24 @@ def lists() -> dict[str, str]:
     """Return the text of each requirements file of the image, by its name."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    brought = [line for family in registry.families() for line in extras.get(family, ())]
+    brought = [line for family in registry.builtin_families() for line in extras.get(family, ())]
     stale = [line for line in brought if distribution_name(line) in stale_pins()]
     run = [*project["dependencies"], *(line for extra in RUN_EXTRAS for line in extras[extra])]
     plain = [line for line in [*brought, *run] if line not in stale and line != _torch(run)]
     dev = [line for extra in DEV_EXTRAS for line in extras[extra]]
     return {
-        "requirements.txt": _text("What pip resolves: make lists", plain),
+        "requirements.txt": _text("Packages whose dependencies pip resolves: make lists", plain),
         "requirements-as-is.txt": _text(
-            "Of stale pins, so as they are: make lists", map(_pinned, stale)
+            "Packages with stale pins, installed without dependencies: make lists",
+            map(_pinned, stale),
         ),
-        "requirements-build.txt": _text("What builds source packages: make lists", BUILD),
+        "requirements-build.txt": _text("Build tools of source packages: make lists", BUILD),
         "requirements-dev.txt": _text("Tests, linters, benchmarks: make lists", dev),
     }
 
 
 def refresh_pins() -> None:
-    """Install everything at its newest into a fresh environment, and pin what came of it."""
+    """Install the newest versions of everything into a new environment, and pin them."""
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         python = str(Path(folder, "bin", "python"))
@@ -92,7 +93,7 @@ def _pinned(requirement: str) -> str:
 
 
 def _torch(requirements: Iterable[str]) -> str:
-    """Return the requirement that has a layer of its own."""
+    """Return the requirement of torch, which has a separate layer."""
     return next(line for line in requirements if distribution_name(line) == "torch")
 
 
@@ -107,7 +108,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def main() -> None:
-    """Read the command line."""
+    """Write the files that the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--pins", action="store_true", help="refresh constraints.txt first")
     if parser.parse_args().pins:

@@ -10,51 +10,47 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
-import torch
 from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
-from pufferlib.cli.evaluation import compare, print_comparison
-from pufferlib.cli.run import load_policy, make_vecenv
-from pufferlib.cli.run_folder import CHECKPOINT, read_config
-from pufferlib.config import Config
-from pufferlib.ppo.dashboard import Dashboard
-from pufferlib.ppo.evaluate import Actor
-from pufferlib.registry import resolve
+from pufferlib.runs import Run
+from pufferlib.runs.folder import CHECKPOINT
+from pufferlib.runs.terminal import print_comparison
+from pufferlib.training.dashboard import Dashboard
+from pufferlib.training.evaluation import acting
 
 SEED, EPISODES, GAMES = 1_000_000, 128, 16
 
 
-def main(run: Path, picture: Path) -> None:
-    """Write the picture of `run`."""
-    config = read_config(run)
-    checkpoint = run / CHECKPOINT
+def main(folder: Path, picture: Path) -> None:
+    """Write the picture of the run in `folder`."""
+    run = Run.open(folder)
+    task, checkpoint = run.config.env.task, folder / CHECKPOINT
     console = Console(record=True, width=80, file=io.StringIO(), force_terminal=True)
-    metrics = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
+    metrics = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
     shares = {name[5:]: metrics.pop(name) for name in list(metrics) if name.startswith("time/")}
-    dashboard = Dashboard(config.env.task, console)
+    dashboard = Dashboard(task, console)
     console.print(dashboard.screen(metrics, shares, 1.0, metrics["seconds"]))
-    print_comparison(console, config, compare(config, checkpoint, EPISODES, SEED), SEED)
+    print_comparison(console, task, run.evaluate(checkpoint, EPISODES, SEED), SEED)
     title = f"the busiest of {GAMES} games of the trained policy"
-    console.print(Panel(Text(busiest_map(config, checkpoint), no_wrap=True), title=title))
+    console.print(Panel(Text(busiest_map(run, checkpoint), no_wrap=True), title=title))
     console.save_svg(str(picture), title="make demo")
 
 
-def busiest_map(config: Config, checkpoint: Path) -> str:
+def busiest_map(run: Run, checkpoint: Path) -> str:
     """Return the fullest map that any game shows on any of its steps."""
-    module, _ = resolve(config.env.task)
     fullest = ""
-    with closing(make_vecenv(config, module, num_envs=GAMES)) as vecenv:
-        torch.manual_seed(SEED)
-        act = Actor(vecenv, load_policy(config, vecenv, checkpoint), SEED)
+    with closing(run.make_vecenv(num_envs=GAMES)) as vecenv:
+        policy = run.load_policy(vecenv, checkpoint)
         observations, _ = vecenv.reset(SEED)
         starts = np.ones(GAMES, np.bool_)
-        for _ in range(config.env.kwargs["max_episode_steps"] - 1):
-            observations, _, terminals, truncations, _ = vecenv.step(act(observations, starts))
-            starts = terminals | truncations
-            for screen in vecenv.render():
-                fullest = max(fullest, screen, key=lambda text: len(text.replace(" ", "")))
+        with acting(vecenv, policy, SEED) as act:
+            for _ in range(run.config.env.kwargs["max_episode_steps"] - 1):
+                observations, _, terminals, truncations, _ = vecenv.step(act(observations, starts))
+                starts = terminals | truncations
+                for screen in vecenv.render():
+                    fullest = max(fullest, screen, key=lambda text: len(text.replace(" ", "")))
     return fullest
 
 

@@ -1,21 +1,19 @@
-"""Train a recurrent policy on real NetHack, see that it beats a random one, and watch it play.
+"""Train a recurrent policy on NetHack, compare it with a random one, and watch it play.
 
     make demo          (or, where pufferlib[nethack] is installed: python examples/demo.py)
 
-The task is NetHackScout, whose reward is every cell of the map that comes into view, in games of at
-most 500 steps: what two minutes on a laptop's CPU can learn. `make train ENV=nethack` trains
-NetHackScore, in games of full length.
+The task is NetHackScout, which rewards each cell of the map that comes into view, in games of at
+most 500 steps: a policy learns it in two minutes on a laptop's CPU. `make train ENV=nethack` trains
+on NetHackScore, in games of full length.
 """
 
 import argparse
-import dataclasses
 from pathlib import Path
 
 from rich.console import Console
 
-from pufferlib.cli.evaluation import compare, print_comparison, replay
-from pufferlib.cli.run import settings
-from pufferlib.cli.train import run_training
+from pufferlib.runs import Run
+from pufferlib.runs.terminal import print_comparison, replay
 
 TASK = "NetHackScout-v0"
 MAX_EPISODE_STEPS = 500
@@ -32,25 +30,26 @@ def main() -> None:
     given = parser.parse_args()
     console = Console()
 
-    config = settings(TASK, [], "train")
-    train = dataclasses.replace(
-        config.train, max_seconds=given.seconds, total_timesteps=1_000_000_000
-    )
-    kwargs = {**config.env.kwargs, "max_episode_steps": MAX_EPISODE_STEPS}
-    env = dataclasses.replace(config.env, kwargs=kwargs)
-    config = dataclasses.replace(config, env=env, train=train, run=given.run)
-    checkpoint = run_training(config, console=console)
+    overrides = {
+        "train.max_seconds": given.seconds,
+        "train.total_timesteps": 1_000_000_000,
+        "env.kwargs.max_episode_steps": MAX_EPISODE_STEPS,
+    }
+    if given.run is not None:
+        overrides["run"] = given.run
+    run = Run.configure(TASK, overrides)
+    checkpoint = run.train(console)
 
     console.print(f"\nPlaying {given.episodes} games with each policy ...")
-    results = compare(config, checkpoint, given.episodes, SEED)
-    print_comparison(console, config, results, SEED)
+    results = run.evaluate(checkpoint, given.episodes, SEED)
+    print_comparison(console, TASK, results, SEED)
     if results["trained"].interval()[0] > results["random"].interval()[1]:
-        console.print("The trained policy beats the random one beyond both intervals.")
+        console.print("The trained policy beats the random one; the intervals do not overlap.")
     else:
         console.print("The intervals overlap: train for longer (--seconds).")
 
     console.print("\nOne game of the trained policy:")
-    replay(console, config, checkpoint, SEED, max_steps=given.replay_steps)
+    replay(console, run, checkpoint, SEED, max_steps=given.replay_steps)
 
 
 if __name__ == "__main__":

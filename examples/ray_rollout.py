@@ -1,4 +1,4 @@
-"""Step an environment on every CPU of a Ray cluster, and say where they were.
+"""Step environments on every CPU of a Ray cluster, and print on which nodes they ran.
 
 RAY_ADDRESS=head:6379 python examples/ray_rollout.py --cpus 3      # on a node of the cluster
 """
@@ -17,7 +17,7 @@ STEPS = 200
 
 
 class Located:
-    """Which node an environment is on."""
+    """Makes environments that know which node they are on."""
 
     def __init__(self, make_env):
         self.make_env = make_env
@@ -29,7 +29,7 @@ class Located:
 
 
 def main():
-    """Roll out."""
+    """Step environments on the cluster."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cpus", type=int, default=1, help="to wait for, a minute at most")
     wanted = parser.parse_args().cpus

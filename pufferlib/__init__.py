@@ -10,6 +10,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _SUBMODULES = (
+    "annotations",
     "arguments",
     "benchmark",
     "bounded_spaces",
@@ -19,15 +20,22 @@ _SUBMODULES = (
     "environment",
     "exceptions",
     "frameworks",
+    "installation",
     "locks",
     "models",
     "policies",
+    "policy",
     "ppo",
+    "proc",
     "pytorch",
+    "references",
     "registry",
+    "runs",
     "spaces",
     "testing",
+    "training",
     "vector",
+    "vtrace",
     "wrappers",
 )
 __all__ = ["PufferEnv", "__version__", *_SUBMODULES]  # noqa: PLE0604  (names of submodules)

@@ -1,6 +1,7 @@
-"""The command `puffer`: the only part that knows the registry and the trainer at once.
+"""The command `puffer`: parsing and printing. `pufferlib.runs` does the work.
 
-`main` reads the command line, `run` assembles a run from settings; each command has its module.
+`main` lists the commands and runs one, `parser` reads its options and settings; each command is a
+module.
 """
 
 from pufferlib.cli.main import main

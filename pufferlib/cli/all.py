@@ -1,14 +1,30 @@
-"""`ENV=all`: the same command for every family that is installed, and one table of all families."""
+"""`ENV=all`: one command for every installed family, and one table of all families."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pufferlib.cli.envs import installed_samples, missing_families
+from pufferlib import registry
+from pufferlib.exceptions import ArgumentError
 
 Cells = dict[str, str]  # of a row of the table, by heading
+
+
+def check_one_run(env: str, options: Mapping[str, Any]) -> None:
+    """Refuse options that apply to one run if ENV is "all".
+
+    Raises:
+        ArgumentError: names the option.
+    """
+    given = [flag for flag, value in options.items() if value is not None]
+    if env == "all" and given:
+        raise ArgumentError(
+            f"{given[0]} applies to one run, but ENV is 'all'. Name one environment, or drop "
+            f"{given[0]}."
+        )
 
 
 def for_each(
@@ -20,13 +36,13 @@ def for_each(
 ) -> int:
     """Run a command for one environment, or for all that are installed; return the exit status.
 
-    Each family is represented by the first of its samples. A failure does not end the loop; the
-    lines after the table say what failed, and why, and what is not installed.
+    Each family is represented by its first sample. A failure does not end the loop; lines after the
+    table list the failures with their reasons, and the families that are not installed.
 
     Args:
         name: an environment, or "all".
         command: takes an environment and where to print; returns a row of the table.
-        report: takes the rows of those that did not fail, by family.
+        report: called with the rows of the families that did not fail, by family.
         needs_all: a family that is not installed counts as failed.
     """
     console = Console(highlight=False)
@@ -35,13 +51,13 @@ def for_each(
         return 0
     results: dict[str, Cells] = {}
     reasons: dict[str, str] = {}
-    for family, task in installed_samples().items():
+    for family, task in registry.installed_samples().items():
         try:
             results[family] = {**command(task, console), "result": "[green]passed"}
-        except Exception as error:  # whatever one environment raises, the others have their turn
+        except Exception as error:  # whatever one environment raises, the others run
             results[family] = {"result": "[red]failed"}
             reasons[family] = f"{type(error).__name__}: {error}".splitlines()[0]
-    missing = missing_families()
+    missing = registry.missing_families()
     absent = {family: {"result": "[yellow]not installed"} for family in missing}
     _print_table(console, results | absent)
     for family, reason in reasons.items():
@@ -49,7 +65,7 @@ def for_each(
     if missing:
         console.print(
             f"[yellow]{len(missing)} of {len(missing) + len(results)} families are not installed"
-            f"[/yellow], and had no turn. Install them: puffer install {' '.join(missing)}",
+            f"[/yellow]. Install them: puffer install {' '.join(missing)}",
             soft_wrap=True,
         )
     if report is not None:

@@ -1,5 +1,6 @@
 """`puffer autotune`."""
 
+import argparse
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,73 +10,84 @@ from rich.markup import escape
 from rich.table import Table
 
 from pufferlib import config as presets
-from pufferlib import registry
+from pufferlib.cli.all import check_one_run, for_each
+from pufferlib.cli.parser import ENV_OR_ALL_HELP, Parser, add_settings
 from pufferlib.config import Config, editing
 from pufferlib.exceptions import ArgumentError, SettingError
+from pufferlib.runs import Run
 from pufferlib.vector import Tuning, usable_cores
 from pufferlib.vector import autotune as tune
-from pufferlib.vector.env_profile import EnvProfile
-from pufferlib.vector.settings import Setting
-from pufferlib.vector.tuning import choose
+from pufferlib.vector.tuning.autotune import choose
+from pufferlib.vector.tuning.candidates import Candidate
+from pufferlib.vector.tuning.env_profile import EnvProfile
 
-_CROWDED = 0.1  # of the time of a profile that other programs took
-
-
-@dataclasses.dataclass(frozen=True)
-class Limits:
-    """What the command line says of the trials; see `pufferlib.vector.autotune`."""
-
-    max_envs: int | None
-    batch_size: int | None
-    max_memory_gib: float | None
-    seconds: float
-    rounds: int
+_BUSY_SHARE = 0.1  # share of the time of a profile that other programs may take
 
 
-def autotune(name: str, console: Console, limits: Limits, write: str | None) -> dict[str, str]:
-    """Print what suits this machine; return what to put in the table of all.
+def add_arguments(parser: Parser, words: Sequence[str]) -> None:
+    """Add the options of the command."""
+    parser.add_argument("env", help=ENV_OR_ALL_HELP)
+    parser.add_argument("--max-envs", type=int, help="environments at most (default: 16 per core)")
+    parser.add_argument("--batch-size", type=int, help="environments in a batch (default: any)")
+    parser.add_argument(
+        "--max-memory",
+        type=float,
+        metavar="GIB",
+        help="memory of the environments (default: half the free)",
+    )
+    parser.add_argument("--seconds", type=float, default=1.0, help="time of each trial (default 1)")
+    parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds (default 3)")
+    parser.add_argument(
+        "--write",
+        nargs="?",
+        const="",
+        metavar="PATH",
+        help="write the fastest for training into [vec] of a TOML file (default: the preset)",
+    )
+    add_settings(parser, words, ["env.kwargs"], Config())
 
-    Args:
-        name: a family or task.
-        console: where to print.
-        limits: of the trials.
-        write: the file whose [vec] gets the fastest setting that trains; "" is the preset, None is
-            no file.
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, and print a table if ENV is all; return the exit status."""
+    check_one_run(arguments.env, {"--write": arguments.write})
+    return for_each(arguments.env, lambda env, console: _autotune(env, console, arguments))
+
+
+def _autotune(env: str, console: Console, limits: argparse.Namespace) -> dict[str, str]:
+    """Print the fastest settings on this machine; return the cells of a row of a table.
 
     Raises:
-        ArgumentError: an argument that cannot be, before anything starts; or, with `write`, none
-            of the settings trains.
-        SettingError: the file cannot be written, likewise.
+        ArgumentError: an argument is impossible, before anything starts; or, with --write, none of
+            the candidates can train.
+        SettingError: the file cannot be written, before anything starts.
     """
-    module, task = registry.resolve(name)
-    config = presets.load([module.FAMILY.name, task])
+    run = Run.configure(env, limits.overrides)
+    config, task = run.config, run.source.name
     path = None
-    if write is not None:
-        path = Path(write) if write else _preset_file(name, task)
-    if path is not None:
-        editing.check(path, "vec", _preset_values(Setting("Serial", 1)))
-    creator = module.env_creator(task)
+    if limits.write is not None:
+        path = Path(limits.write) if limits.write else _preset_file(run, env)
+        editing.check(path, "vec", _preset_values(Candidate("Serial", 1)))
 
-    def announce(env: EnvProfile, settings: Sequence[Setting]) -> None:
+    def announce(env: EnvProfile, candidates: Sequence[Candidate]) -> None:
         console.print(f"[bold]{task}[/bold], {usable_cores()} cores")
         console.print(_profile(env))
-        if env.queued_share > _CROWDED:
+        if env.queued_fraction > _BUSY_SHARE:
             console.print(
-                f"[yellow]Other programs had the core for {env.queued_share:.0%} of that time: try "
-                f"again when they are done.[/yellow]"
+                f"[yellow]Other programs used the core for {env.queued_fraction:.0%} of that time: "
+                f"try again when they have ended.[/yellow]"
             )
-        least_s = len(settings) * limits.rounds * limits.seconds * 1.25
+        least_s = len(candidates) * limits.rounds * limits.seconds * 1.25
         console.print(
-            f"{len(settings)} settings, {limits.rounds} interleaved rounds of {limits.seconds:g} "
-            f"s: {least_s:.0f} s, and what it takes to make the environments"
+            f"{len(candidates)} candidates, {limits.rounds} interleaved rounds of "
+            f"{limits.seconds:g} s: {least_s:.0f} s, and the time to make the environments"
         )
 
     tuning = tune(
-        creator,
+        run.creator(),
         env_kwargs=config.env.kwargs,
         max_envs=limits.max_envs,
         batch_size=limits.batch_size,
-        max_memory_bytes=_bytes(limits.max_memory_gib),
+        max_memory_bytes=_bytes(limits.max_memory),
         seconds=limits.seconds,
         rounds=limits.rounds,
         announce=announce,
@@ -85,31 +97,33 @@ def autotune(name: str, console: Console, limits: Limits, write: str | None) -> 
     trainable = best_to_train(tuning, config)
     if trainable != tuning.best:
         console.print(
-            f"For training no pool is proposed, as its gain depends on the network, and nothing "
-            f"with fewer rows than {config.train.minibatches} minibatches need. Best for it: "
-            f"{trainable or 'none of these'}",
+            f"Pools are not proposed for training, as their gain depends on the network, nor fewer "
+            f"rows than the minibatches need. Best for training: {trainable or 'none of these'}",
             soft_wrap=True,
         )
     if trainable is not None:
-        console.print(f"  puffer train {name} {_flags(trainable, config)}", soft_wrap=True)
+        console.print(f"  puffer train {env} {_flags(trainable, config)}", soft_wrap=True)
     if path is not None:
         if trainable is None:
-            raise ArgumentError(f"{path} was left as it is. Try more: --max-envs N")
+            raise ArgumentError(
+                f"None of the candidates can train; {path} is unchanged. Try more environments: "
+                f"--max-envs N"
+            )
         editing.write(path, "vec", _preset_values(trainable))
         console.print(f"Wrote that into [vec] of {path}", markup=False, soft_wrap=True)
-    fastest = next(trial for trial in tuning.trials if trial.setting == tuning.best)
+    fastest = next(trial for trial in tuning.trials if trial.candidate == tuning.best)
     return {"best": str(tuning.best), "steps/s": f"{fastest.steps_per_second:,.0f}"}
 
 
-def best_to_train(tuning: Tuning, config: Config) -> Setting | None:
-    """Return the best of the settings that the trainer takes with the rest of `config`.
+def best_to_train(tuning: Tuning, config: Config) -> Candidate | None:
+    """Return the best of the candidates that the trainer takes with the rest of `config`.
 
     No pools, whose gain depends on the network; and at least as many rows as there are minibatches.
     """
     trials = [
         trial
         for trial in tuning.trials
-        if trial.error is None and _trains(trial.setting, tuning.profile.num_agents, config)
+        if trial.error is None and _trains(trial.candidate, tuning.profile.num_agents, config)
     ]
     if not trials:
         return None
@@ -117,25 +131,33 @@ def best_to_train(tuning: Tuning, config: Config) -> Setting | None:
     return choose([dataclasses.replace(trial, ratio=trial.ratio / top) for trial in trials])
 
 
-def _trains(setting: Setting, agents: int, config: Config) -> bool:
-    if setting.is_pool:
+def _trains(candidate: Candidate, agents: int, config: Config) -> bool:
+    if candidate.is_pool:
         return False
     try:
-        config.train.check_rows(setting.num_envs * agents, config.policy.recurrent, is_pool=False)
+        config.train.check_rows(
+            candidate.num_envs * agents, config.policy.memory != "none", is_pool=False
+        )
     except SettingError:
         return False
     return True
 
 
-def _preset_file(name: str, task: str) -> Path:
-    """Return the preset that training `name` reads last, where this is a checkout.
+def _preset_file(run: Run, env: str) -> Path:
+    """Return the preset that training `env` reads last, in a checkout.
 
     Raises:
-        SettingError: it is an installation, whose files are not ours to change.
+        SettingError: this is an installation, not a checkout, or `env` has no preset.
     """
+    if not run.source.preset_names:
+        raise SettingError(
+            f"--write changes presets, and {env} is outside every family. Name a file: --write "
+            f"{run.source.label}.toml"
+        )
+    task = run.source.name
     path = presets.preset_file(task, presets.PRESETS)
-    if name != task and not path.exists():
-        path = presets.preset_file(name, presets.PRESETS)
+    if env != task and not path.exists():
+        path = presets.preset_file(env, presets.PRESETS)
     if not (presets.PRESETS.parents[1] / "pyproject.toml").is_file():
         raise SettingError(
             f"--write changes the presets of a checkout, and {presets.PRESETS} is part of an "
@@ -144,25 +166,25 @@ def _preset_file(name: str, task: str) -> Path:
     return path
 
 
-def _preset_values(setting: Setting) -> dict[str, editing.Value]:
+def _preset_values(candidate: Candidate) -> dict[str, editing.Value]:
     """Return what to write into [vec]; settings of failures and timeouts stay as they are."""
     return {
-        "backend": setting.backend,
-        "num_envs": setting.num_envs,
-        "num_workers": None if setting.backend == "Serial" else setting.num_workers,
+        "backend": candidate.backend,
+        "num_envs": candidate.num_envs,
+        "num_workers": None if candidate.backend == "Serial" else candidate.num_workers,
         "batch_size": None,  # no pool is proposed for training
-        "caller_steps": True if setting.caller_steps else None,
+        "caller_steps": True if candidate.caller_steps else None,
     }
 
 
-def _flags(setting: Setting, config: Config) -> str:
-    """Return the flags of `puffer train` that turn the settings of `config` into `setting`."""
-    flags = f"--vec.backend {setting.backend} --vec.num-envs {setting.num_envs}"
-    if setting.backend != "Serial":
-        flags += f" --vec.num-workers {setting.num_workers}"
+def _flags(candidate: Candidate, config: Config) -> str:
+    """Return the flags of `puffer train` that turn the settings of `config` into `candidate`."""
+    flags = f"--vec.backend {candidate.backend} --vec.num-envs {candidate.num_envs}"
+    if candidate.backend != "Serial":
+        flags += f" --vec.num-workers {candidate.num_workers}"
     if config.vec.batch_size is not None:
         flags += " --vec.batch-size None"
-    if setting.caller_steps:
+    if candidate.caller_steps:
         return f"{flags} --vec.caller-steps"
     return f"{flags} --vec.no-caller-steps" if config.vec.caller_steps else flags
 
@@ -179,9 +201,9 @@ def _profile(env: EnvProfile) -> str:
     memory = "" if env.memory_bytes is None else f", {env.memory_bytes / 2**20:.1f} MiB each"
     return (
         f"One environment: {env.num_agents} agents, {env.steps_per_second:,.0f} steps/s, "
-        f"{env.cpu_share:.0%} on the CPU{memory}\n"
+        f"{env.cpu_fraction:.0%} on the CPU{memory}\n"
         f"  a step {env.step_us:,.1f} us, deviation {env.step_cv:.0%}; a reset "
-        f"{env.reset_us:,.1f} us, {env.reset_share:.0%} of the time\n"
+        f"{env.reset_us:,.1f} us, {env.reset_fraction:.0%} of the time\n"
         f"  {env.observation_bytes:,} bytes a step, {env.bandwidth_mb_s:,.1f} MB/s"
     )
 
@@ -195,13 +217,13 @@ def _table(tuning: Tuning) -> Table:
         )
     table.add_column("")
     for trial in tuning.trials:
-        setting = trial.setting
-        workers = "" if setting.backend == "Serial" else str(setting.num_workers)
-        cells = [setting.backend, str(setting.num_envs), workers, setting.options]
+        candidate = trial.candidate
+        workers = "" if candidate.backend == "Serial" else str(candidate.num_workers)
+        cells = [candidate.backend, str(candidate.num_envs), workers, candidate.description]
         if trial.error is not None:
             table.add_row(*cells, "failed", "", "", escape(trial.error))
             continue
         busy = "" if trial.busy_cores is None else f"{trial.busy_cores:.1f}"
         cells += [f"{trial.steps_per_second:,.0f}", f"{trial.ratio:.2f}", busy]
-        table.add_row(*cells, style="bold" if setting == tuning.best else None)
+        table.add_row(*cells, style="bold" if candidate == tuning.best else None)
     return table

@@ -1,42 +1,87 @@
 """`puffer bench`."""
 
+import argparse
 import concurrent.futures
 import datetime
+import functools
 import math
 import multiprocessing
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from pufferlib import registry
 from pufferlib.benchmark import compare
+from pufferlib.cli.all import for_each
+from pufferlib.cli.parser import ENV_OR_ALL_HELP, Parser, add_settings
+from pufferlib.config import Config
 from pufferlib.exceptions import ArgumentError
+from pufferlib.runs import Run
 from pufferlib.vector import usable_cores
 
 _OTHERS = ("gymnasium", "SB3")  # how the names of the alternatives begin
-# Of the file that the table of all environments is written to: it goes in between.
+# The markers, in a file, between which the table of all environments is written.
 _BEGIN, _END = "<!-- bench all: begin -->", "<!-- bench all: end -->"
 
 
+def add_arguments(parser: Parser, words: Sequence[str]) -> None:
+    """Add the options of the command."""
+    parser.add_argument("env", help=ENV_OR_ALL_HELP)
+    parser.add_argument("--num-envs", type=int, default=8, help="environments (default 8)")
+    parser.add_argument("--num-workers", type=int, help="processes (default: cores)")
+    parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (default 5)")
+    parser.add_argument(
+        "--seconds", type=float, default=1.0, help="time of each contender in a round (default 1)"
+    )
+    parser.add_argument(
+        "--table",
+        type=Path,
+        metavar="FILE",
+        help="with ENV all: write the table into a Markdown file",
+    )
+    add_settings(parser, words, ["env.kwargs"], Config())
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, and print a table if ENV is all; return the exit status."""
+    num_envs, rounds, seconds = arguments.num_envs, arguments.rounds, arguments.seconds
+    sizes = (num_envs, arguments.num_workers, rounds, seconds)
+    check_time(rounds, seconds)
+    report = None
+    if arguments.table is not None:
+        check_table(arguments.table, arguments.env)
+        report = functools.partial(write_table, arguments.table, num_envs=num_envs, rounds=rounds)
+    measure = _bench_in_new_process if arguments.env == "all" else bench
+
+    def measure_one(env: str, console: Console) -> dict[str, str]:
+        return measure(env, console, arguments.overrides, *sizes)
+
+    return for_each(arguments.env, measure_one, report)
+
+
 def bench(
-    name: str,
+    env: str,
     console: Console,
+    overrides: dict[str, Any],
     num_envs: int,
     num_workers: int | None,
     rounds: int,
     seconds: float,
 ) -> dict[str, str]:
-    """Print the throughput of one environment; return what to put in the table of all."""
-    module, task = registry.resolve(name)
-    is_alone = module.FAMILY.is_one_per_process
-    sizes = (num_envs, num_workers, rounds, seconds)
-    rows = compare(module.env_creator(task), *sizes, is_one_per_process=is_alone)
+    """Print the throughput of one environment; return the cells of a row of a table."""
+    run = Run.configure(env, overrides)
+    kwargs = run.given_kwargs  # the presets' are for training
+    rows = compare(
+        functools.partial(run.source.creator(kwargs), **kwargs),
+        *(num_envs, num_workers, rounds, seconds),
+        is_one_per_process=run.source.is_one_per_process,
+    )
     console.print(
-        f"[bold]{task}[/bold], {num_envs} environments, {usable_cores()} cores, median of "
-        f"{rounds} interleaved rounds of {seconds:g} s"
+        f"[bold]{run.source.name}[/bold], {num_envs} environments, {usable_cores()} cores, median "
+        f"of {rounds} interleaved rounds of {seconds:g} s"
     )
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")
@@ -51,22 +96,22 @@ def bench(
     }
 
 
-def bench_apart(name: str, _: Console, *sizes: Any) -> dict[str, str]:
-    """Do as `bench` in a new process, which no environment measured before has left anything in."""
+def _bench_in_new_process(env: str, _: Console, *arguments: Any) -> dict[str, str]:
+    """Run `bench` in a new process, which earlier environments have not changed."""
     spawn = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(1, spawn) as pool:
-        return pool.submit(_bench_here, name, sizes).result()
+        return pool.submit(_bench_here, env, arguments).result()
 
 
-def _bench_here(name: str, sizes: tuple[Any, ...]) -> dict[str, str]:
-    return bench(name, Console(highlight=False), *sizes)
+def _bench_here(env: str, arguments: tuple[Any, ...]) -> dict[str, str]:
+    return bench(env, Console(highlight=False), *arguments)
 
 
 def check_time(rounds: int, seconds: float) -> None:
-    """Refuse a measurement of nothing, and one without an end.
+    """Refuse rounds and seconds that measure nothing, or never end.
 
     Raises:
-        ArgumentError: says what is too small, or too large.
+        ArgumentError: says what is allowed.
     """
     if rounds < 1 or not 0 < seconds < math.inf:
         raise ArgumentError(
@@ -75,13 +120,16 @@ def check_time(rounds: int, seconds: float) -> None:
 
 
 def check_table(path: Path, name: str) -> None:
-    """Refuse a file that has no place for the table of all environments.
+    """Refuse a file without the markers between which the table of all environments goes.
 
     Raises:
-        ArgumentError: says what it must have, or that `name` is one environment.
+        ArgumentError: the file lacks the markers, or `name` is one environment.
     """
     if name != "all":
-        raise ArgumentError(f"--table is of all environments; got it for {name}. Leave it out.")
+        raise ArgumentError(
+            f"--table applies to all environments, but ENV is {name!r}. Drop --table, or use ENV "
+            f"all."
+        )
     if not path.is_file() or _place(path) is None:
         raise ArgumentError(
             f"--table takes a text file with the lines {_BEGIN} and {_END}, and replaces what is "
@@ -112,7 +160,7 @@ def write_table(path: Path, results: dict[str, dict[str, str]], num_envs: int, r
     for family, cells in results.items():
         lines.append(f"| {family} | {' | '.join(cells.get(name, '') for name in headings)} |")
     place = _place(path)
-    assert place is not None  # `check_table` has looked
+    assert place is not None  # see `check_table`
     before, after = place
     path.write_text("\n".join([before + _BEGIN, *lines, _END + after]))
 

@@ -1,10 +1,11 @@
-"""`puffer doctor`: what this machine has, what is wrong, how to mend it."""
+"""`puffer doctor`."""
 
+import argparse
 import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -13,21 +14,27 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from pufferlib.cli.envs import installed_samples
+from pufferlib import registry
+from pufferlib.cli.parser import Parser
 from pufferlib.cores import cgroup_quota
 from pufferlib.emulation.twin import IS_COMPILED
 from pufferlib.vector import usable_cores
-from pufferlib.vector.memory import RowMemory
+from pufferlib.vector.processes.shared_memory import RowMemory
 
-_NEEDED_DRIVERS = {"12": 525, "13": 580}  # least driver of a CUDA major version (NVIDIA's notes)
+_NEEDED_DRIVERS = {
+    "12": 525,
+    "13": 580,
+}  # minimum by CUDA major version (NVIDIA)
 
 
-def doctor(brief: bool = False) -> int:
-    """Print one screen: versions, GPU, cores, shared memory, problems. Never fails.
+def add_arguments(parser: Parser, words: Sequence[str]) -> None:
+    """Add the options of the command."""
+    parser.add_argument("--brief", action="store_true", help="one line of facts, and the problems")
 
-    Args:
-        brief: one line of facts, then the problems.
-    """
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print one screen: versions, GPU, cores, shared memory, problems; return 0."""
+    brief = arguments.brief
     console = Console(highlight=False)
     facts = list(_facts())
     if brief:
@@ -40,10 +47,10 @@ def doctor(brief: bool = False) -> int:
             table.add_row(name, value)
         console.print(table)
     problems = list(_problems())
-    for problem, mend in problems:
-        console.print(f"[red]![/red] {problem}. [bold]{mend}[/bold]")
+    for problem, fix in problems:
+        console.print(f"[red]![/red] {problem}. [bold]{fix}[/bold]")
     if not problems and not brief:
-        console.print("[green]Nothing is wrong.[/green]")
+        console.print("[green]No problems found.[/green]")
     return 0
 
 
@@ -63,7 +70,7 @@ def _facts() -> Iterator[tuple[str, str]]:
     yield "emulation", _emulation()
     libraries = ("numpy", "gymnasium", "pettingzoo")
     yield "libraries", ", ".join(f"{name} {_version(name)}" for name in libraries)
-    yield "environments", ", ".join(installed_samples())
+    yield "environments", ", ".join(registry.installed_samples())
     yield "platform", f"{platform.platform()}, {sys.executable}"
 
 

@@ -1,13 +1,38 @@
 """`puffer envs`."""
 
+import argparse
 import itertools
+from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from pufferlib import registry
+from pufferlib.cli.parser import Parser
+from pufferlib.exceptions import ArgumentError
 
 _SOURCE_WIDTH = 100  # columns at which docstrings are wrapped
+
+
+def add_arguments(parser: Parser, words: Sequence[str]) -> None:
+    """Add the options of the command."""
+    parser.add_argument("env", nargs="?", help="a family")
+    parser.add_argument(
+        "--gallery", type=Path, metavar="FOLDER", help="draw a picture of it, or of each family"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """List families or tasks, or draw pictures; return the exit status."""
+    if arguments.gallery is not None:
+        from pufferlib.runs.gallery import draw_gallery
+
+        console = Console(highlight=False, soft_wrap=True)
+        for name, result in draw_gallery(arguments.gallery, arguments.env):
+            console.print(f"{name}: {result}", markup=False)
+        return 0
+    return list_tasks(arguments.env) if arguments.env else list_families()
 
 
 def list_families() -> int:
@@ -15,7 +40,7 @@ def list_families() -> int:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("family", "installed", "default task", "tasks"):
         table.add_column(heading, no_wrap=True)
-    missing = missing_families()
+    missing = registry.missing_families()
     for name in registry.families():
         family = registry.load(name).FAMILY
         installed = "[red]no" if name in missing else "[green]yes"
@@ -29,21 +54,24 @@ def list_families() -> int:
 
 
 def list_tasks(name: str) -> int:
-    """Print what the module of a family, or of a task, says of it, and its tasks, one a line."""
-    module, _ = registry.resolve(name)
+    """Print the documentation of a family, or of the family of a task, and its tasks."""
+    family = registry.resolve(name).family
+    if family is None:
+        raise ArgumentError(f"puffer envs takes a family or a task; got {name!r}.")
+    module = registry.load(family.name)
     console = Console(highlight=False, markup=False)
-    said = _unwrapped((module.__doc__ or "").strip())
-    for is_table, group in itertools.groupby(said, key=lambda line: line.startswith("|")):
+    text = _unwrapped((module.__doc__ or name).strip())
+    for is_table, group in itertools.groupby(text, key=lambda line: line.startswith("|")):
         lines = list(group)
         console.print(_table(lines) if is_table else "\n".join(lines))
     console.print()
-    for task in module.FAMILY.tasks:
+    for task in family.tasks:
         console.print(task)
     return 0
 
 
 def _table(lines: list[str]) -> Table:
-    """Return a table written in Markdown, given its lines, for a terminal of any width."""
+    """Return the table of lines of Markdown."""
     headings, _, *rows = [
         [cell.strip().replace("`", "") for cell in line.strip("| ").split(" | ")] for line in lines
     ]
@@ -56,7 +84,7 @@ def _table(lines: list[str]) -> Table:
 
 
 def _unwrapped(text: str) -> list[str]:
-    """Return the lines of `text`, those joined that ended only as the next word had no room."""
+    """Return the lines of `text`, joined where they were wrapped at the source's width."""
     first, *others = text.splitlines()
     lines, before = [first], first
     for line in others:
@@ -67,14 +95,3 @@ def _unwrapped(text: str) -> list[str]:
             lines.append(line)
         before = line
     return lines
-
-
-def missing_families() -> list[str]:
-    """Return the families that cannot be made here."""
-    return [name for name in registry.families() if not registry.load(name).FAMILY.is_installed]
-
-
-def installed_samples() -> dict[str, str]:
-    """Return, for each family that can be made here, the task that stands for it."""
-    found = {name: registry.load(name).FAMILY for name in registry.families()}
-    return {name: family.samples[0] for name, family in found.items() if family.is_installed}

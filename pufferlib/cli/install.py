@@ -1,120 +1,29 @@
-"""`puffer install`: what extras of this package ask for, in spite of stale pins.
+"""`puffer install`."""
 
-Some environment packages pin versions that are years old, and run well with today's. pip cannot be
-told to overlook that, so those packages (`Family.stale_pins`) come after everything else, without
-their requirements, whatever Python they ask for, and built with what is installed; what pip then
-says of those pins, and of no others, is left out of its output.
-"""
-
-import re
-import subprocess
-import sys
+import argparse
 from collections.abc import Sequence
-from importlib.metadata import metadata, requires, version
 from pathlib import Path
 
 from rich.console import Console
 
 from pufferlib import registry
-from pufferlib.exceptions import ArgumentError, UnknownNameError, suggestion
-
-AS_IT_IS = ("--no-deps", "--ignore-requires-python", "--no-build-isolation")
-_RESOLVER_NOTICE = "ERROR: pip's dependency resolver does not currently take into account"
+from pufferlib.cli.parser import Parser
+from pufferlib.installation import install
 
 
-def install(names: Sequence[str], constraint: Path | None) -> int:
-    """Install families and extras; return pip's exit status.
-
-    Args:
-        names: families, tasks, extras, or "all" for every family.
-        constraint: a file of exact pins, given to pip.
-
-    Raises:
-        UnknownNameError: suggests the nearest names.
-        ArgumentError: there is no such constraint file.
-    """
-    if constraint is not None and not constraint.is_file():
-        raise ArgumentError(f"There is no constraint file {constraint}.")
-    pins = [] if constraint is None else ["--constraint", str(constraint)]
-    calls = plan(names)
-    for packages in calls:
-        status = _pip(["install", "-qq", *pins, *packages])
-        if status:
-            return status
-    installed = [distribution_name(line) for call in calls for line in call if line[:1] != "-"]
-    told = ", ".join(f"{name} {version(name)}" for name in sorted(set(installed)))
-    said = f"Installed: {told}" if told else "Nothing more is needed."
-    Console(highlight=False).print(said, soft_wrap=True)
-    return 0
+def add_arguments(parser: Parser, words: Sequence[str]) -> None:
+    """Add the options of the command."""
+    parser.add_argument(
+        "env", nargs="+", help=f"any of {', '.join(registry.families())}; all; or an extra"
+    )
+    parser.add_argument("--constraint", type=Path, help="a file of exact versions")
 
 
-def plan(names: Sequence[str]) -> list[list[str]]:
-    """Return what pip is to install, call by call: options and requirements."""
-    wanted = [line for extra in _extras(names) for line in requirements_of(extra)]
-    stale = [line for line in wanted if distribution_name(line) in stale_pins()]
-    plain = [line for line in wanted if line not in stale]
-    return [call for call in (plain, [*AS_IT_IS, *stale] if stale else []) if call]
-
-
-def stale_pins() -> set[str]:
-    """Return the packages of all families that pin what is too old."""
-    families = [registry.load(name).FAMILY for name in registry.families()]
-    return {package for family in families for package in family.stale_pins}
-
-
-def requirements_of(extra: str) -> list[str]:
-    """Return what `pufferlib[extra]` asks for, each without its marker."""
-    marker = re.compile(rf"""extra\s*==\s*["']{re.escape(_normalized(extra))}["']""")
-    found = [line.partition(";") for line in requires("pufferlib") or ()]
-    return [requirement.strip() for requirement, _, rest in found if marker.search(rest)]
-
-
-def distribution_name(requirement: str) -> str:
-    """Return the name in a requirement such as `nle>=1.3`."""
-    name = re.match(r"[A-Za-z0-9._-]+", requirement)
-    assert name is not None
-    return name.group().lower()
-
-
-def without_stale_notices(text: str, packages: set[str]) -> str:
-    """Return what pip wrote to stderr less what it says of the pins of `packages`."""
-    lines = [line for line in text.splitlines() if line.partition(" ")[0].lower() not in packages]
-    is_about_more = any(re.match(r"\S+ \S+ requires ", line) for line in lines)
-    if not is_about_more:
-        lines = [line for line in lines if not line.startswith(_RESOLVER_NOTICE)]
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _extras(names: Sequence[str]) -> list[str]:
-    """Return the extras meant by names of families, tasks and extras."""
-    known = metadata("pufferlib").get_all("Provides-Extra") or []
-    extras: list[str] = []
-    for name in names:
-        if name == "all":
-            extras += registry.families()
-        elif _normalized(name) in known:
-            extras.append(name)
-        else:
-            try:
-                extras.append(registry.resolve(name)[0].FAMILY.name)
-            except UnknownNameError:
-                families = {_normalized(family): family for family in registry.families()}
-                found = sorted(families.get(extra, extra) for extra in {*known, *families})
-                raise UnknownNameError(
-                    f"There is nothing named {name!r} to install."
-                    f"{suggestion(name, [*found, *registry.tasks()])} Known: all, "
-                    f"{', '.join(found)}, and every task."
-                ) from None
-    return extras
-
-
-def _normalized(extra: str) -> str:
-    """Return an extra's name as package metadata writes it."""
-    return re.sub(r"[-_.]+", "-", extra).lower()
-
-
-def _pip(arguments: list[str]) -> int:
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
-    result = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
-    sys.stderr.write(without_stale_notices(result.stderr, stale_pins()))
-    return result.returncode
+def run(arguments: argparse.Namespace) -> int:
+    """Install; return pip's exit status."""
+    status, versions = install(arguments.env, arguments.constraint)
+    if status == 0:
+        listed = ", ".join(f"{name} {version}" for name, version in versions.items())
+        message = f"Installed: {listed}" if versions else "Nothing more is needed."
+        Console(highlight=False).print(message, soft_wrap=True)
+    return status

@@ -1,149 +1,30 @@
-"""`puffer plot`: the learning curves of runs."""
+"""`puffer plot`."""
 
-import json
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
-from pufferlib.cli.run_folder import read_config
-from pufferlib.exceptions import (
-    ArgumentError,
-    CheckpointError,
-    NotInstalledError,
-    suggestion,
-)
-from pufferlib.ppo.logger import METRICS
-
-_SUFFIXES = (".png", ".svg", ".pdf")
-# Okabe and Ito's, told apart by the colour-blind too; black last.
-_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_STYLE: dict[Any, Any] = {
-    "font.size": 10,
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#e5e5e5",
-    "grid.linewidth": 0.8,
-    "lines.linewidth": 1.8,
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-    "svg.fonttype": "none",
-}
-_WIDTH_IN, _HEIGHT_IN, _DPI = 5.2, 3.6, 150
-_PANELS_ABREAST = 3
+from pufferlib.cli.parser import Parser
+from pufferlib.runs.curves import plot
 
 
-def plot(runs: Sequence[Path], metric: str, x: str, out: Path) -> int:
-    """Draw a panel for each task, a curve for each run, into the file `out`; return 0.
+def add_arguments(parser: Parser, words: Sequence[str]) -> None:
+    """Add the options of the command."""
+    parser.add_argument("run", nargs="+", type=Path, help="folder of a run")
+    parser.add_argument("--metric", default="episode/episode_return", help="default %(default)s")
+    parser.add_argument("--x", choices=("timesteps", "seconds"), default="timesteps")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("curve.png"),
+        help="a .png, .svg or .pdf (default curve.png)",
+    )
 
-    Args:
-        runs: folders.
-        metric: a name in metrics.jsonl.
-        x: another.
-        out: its ending names the format.
 
-    Raises:
-        NotInstalledError: matplotlib is not there.
-        ArgumentError: the format, or the metric, is unknown; `out` cannot be written.
-        CheckpointError: a folder is not that of a run, or its metrics are damaged.
-    """
-    if out.suffix.lower() not in _SUFFIXES:
-        raise ArgumentError(f"--out must end in {', '.join(_SUFFIXES)}; got {out}.")
-    try:
-        import matplotlib
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise NotInstalledError(
-            'matplotlib is not installed. Run: puffer install plot   (or: pip install "pufferlib['
-            'plot]")'
-        ) from error
-    tasks: dict[str, list[Path]] = {}
-    for run in dict.fromkeys(runs):
-        tasks.setdefault(read_config(run).env.task, []).append(run)
-    abreast = min(len(tasks), _PANELS_ABREAST)
-    rows = -(-len(tasks) // abreast)
-    with matplotlib.rc_context(_STYLE):
-        size = (_WIDTH_IN * abreast, _HEIGHT_IN * rows)
-        figure = Figure(figsize=size, dpi=_DPI, layout="constrained")  # without a display
-        panels = list(figure.subplots(rows, abreast, squeeze=False).flat)
-        for panel, (task, folders) in zip(panels, tasks.items(), strict=False):
-            curves = [curve(folder, metric, x) for folder in folders]
-            _draw(panel, task, dict(zip(_labels(folders), curves, strict=True)))
-            panel.set_xlabel(x)
-            panel.set_ylabel(metric.rpartition("/")[2].replace("_", " "))
-        for panel in panels[len(tasks) :]:
-            panel.remove()
-        try:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(out)
-        except OSError as error:
-            raise ArgumentError(
-                f"{out} cannot be written: {error.strerror}. Name another file with --out."
-            ) from error
-    Console().print(f"Drawn {out}", highlight=False, soft_wrap=True)
+def run(arguments: argparse.Namespace) -> int:
+    """Draw the curves; return the exit status."""
+    plot(arguments.run, arguments.metric, arguments.x, arguments.out)
+    Console().print(f"Drawn {arguments.out}", highlight=False, soft_wrap=True)
     return 0
-
-
-def curve(run: Path, metric: str, x: str) -> tuple[list[float], list[float]]:
-    """Return the values of `x` and of `metric` where a run told both.
-
-    Raises:
-        ArgumentError: it never told `metric`; names the nearest that it did.
-        CheckpointError: what it told is damaged.
-    """
-    path = run / METRICS
-    lines = _lines(path) if path.exists() else []
-    told = [(line[x], line[metric]) for line in lines if metric in line]
-    if not told:
-        known = dict.fromkeys(name for line in lines for name in line)
-        raise ArgumentError(
-            f"{path} has no {metric!r}.{suggestion(metric, known)} "
-            f"Metrics: {', '.join(known) or 'none'}."
-        )
-    return [point[0] for point in told], [point[1] for point in told]
-
-
-def _lines(path: Path) -> list[dict[str, float]]:
-    """Return what each line tells, but for a last one that was not written to its end.
-
-    Raises:
-        CheckpointError: one tells nothing that can be read.
-    """
-    lines: list[dict[str, float]] = []
-    for line in path.read_bytes().splitlines(keepends=True):
-        if not line.endswith(b"\n"):
-            break
-        try:
-            lines.append(dict(json.loads(line)))
-        except (TypeError, ValueError) as error:
-            raise CheckpointError(
-                f"{path} cannot be read as metrics: line {len(lines) + 1} is no object of JSON. "
-                f"Take the line out."
-            ) from error
-    return lines
-
-
-def _labels(folders: Sequence[Path]) -> list[str]:
-    """Return the names of folders, or, of those that share one, the paths."""
-    names = [folder.resolve().name for folder in folders]
-    return [
-        name if names.count(name) == 1 else str(folder)
-        for name, folder in zip(names, folders, strict=True)
-    ]
-
-
-def _draw(panel: Any, task: str, curves: dict[str, tuple[list[float], list[float]]]) -> None:
-    from matplotlib.ticker import EngFormatter
-
-    for index, (name, (xs, ys)) in enumerate(curves.items()):
-        marker = "o" if len(xs) == 1 else None  # a line of one point is none
-        panel.plot(xs, ys, color=_COLORS[index % len(_COLORS)], label=name, marker=marker)
-    panel.set_title(task, loc="left")
-    panel.margins(x=0.01)
-    panel.xaxis.set_major_formatter(EngFormatter(sep=""))
-    panel.legend(loc="best")

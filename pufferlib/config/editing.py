@@ -7,37 +7,36 @@ import tempfile
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from pufferlib.exceptions import SettingError
 
 Value = str | int | bool | None
 
 
-def read(path: Path) -> dict[str, Any]:
-    """Return what a TOML file says, by key; nothing if it is not there.
+def read(path: Path) -> dict[str, object]:
+    """Return the contents of a TOML file, by key; {} if there is no such file.
 
     Raises:
-        SettingError: it cannot be read, or is no TOML.
+        SettingError: it cannot be read, or is not valid TOML.
     """
     return _parse(_read(path), str(path))
 
 
 def write(path: Path, table: str, values: Mapping[str, Value]) -> None:
-    """Write `values` into a table of a TOML file, which is made if it is not there.
+    """Write `values` into a table of a TOML file, which is created if needed.
 
-    Comments, other tables, and other keys of the table stay. It is written beside and then renamed:
-    the file is whole at any time.
+    Comments, other tables, and other keys of the table stay. A temporary file is written and then
+    renamed, so the file is never incomplete.
 
     Args:
         path: the file; its folder exists.
         table: name of the table.
-        values: by key; None takes the key out.
+        values: by key; None removes the key.
 
     Raises:
         SettingError: see `check`.
     """
-    path = path.resolve()  # a link stays one
+    path = path.resolve()  # a symbolic link stays one
     text = edited(_read(path), table, values, str(path))
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -64,11 +63,13 @@ def check(path: Path, table: str, values: Mapping[str, Value]) -> None:
         values: such as will be written.
 
     Raises:
-        SettingError: no folder, no right to write, no TOML, or a table in an unusual form.
+        SettingError: no folder, no permission, not TOML, or a table in an unusual form.
     """
     folder = path.resolve().parent
     if not folder.is_dir():
-        raise SettingError(f"{path} cannot be written: there is no folder {folder}. Make it first.")
+        raise SettingError(
+            f"{path} cannot be written: there is no folder {folder}. Create it first."
+        )
     if path.is_dir():
         raise SettingError(f"{path} is a folder. Name a file in it: {path / 'preset.toml'}")
     if not os.access(folder, os.W_OK):
@@ -82,11 +83,11 @@ def edited(text: str, table: str, values: Mapping[str, Value], source: str) -> s
     Args:
         text: of the file.
         table: name of the table; added at the end if there is none.
-        values: by key; None takes the key out.
+        values: by key; None removes the key.
         source: of the text, for the error.
 
     Raises:
-        SettingError: it is no TOML, or the table is not written line by line below its heading.
+        SettingError: it is not TOML, or the table is not written line by line below its heading.
     """
     expected = _parse(text, source)
     before = expected.setdefault(table, {})
@@ -111,8 +112,8 @@ def edited(text: str, table: str, values: Mapping[str, Value], source: str) -> s
     if not is_as_meant:
         wanted = ", ".join(f"{k} = {_toml(v)}" for k, v in values.items() if v is not None)
         raise SettingError(
-            f"{source} has its settings of {table!r} in a form that is not edited here. Write them "
-            f"below a heading [{table}], one a line, or by hand: {wanted}."
+            f"{source} has the table {table!r} in a form that is not edited automatically. Write "
+            f"it below a heading [{table}], one setting per line, or add by hand: {wanted}."
         )
     return result
 
@@ -153,8 +154,10 @@ def _read(path: Path) -> str:
         raise SettingError(f"{path} cannot be read as a preset: {error}.") from error
 
 
-def _parse(text: str, source: str) -> dict[str, Any]:
+def _parse(text: str, source: str) -> dict[str, object]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise SettingError(f"{source} is no TOML: {error}. Mend it, or name another.") from error
+        raise SettingError(
+            f"{source} is not valid TOML: {error}. Fix it, or name another file."
+        ) from error

@@ -16,15 +16,15 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from pufferlib import registry
 from pufferlib.cli.main import main
-from pufferlib.cli.run_folder import read_config
 from pufferlib.exceptions import CheckpointError
-from pufferlib.ppo import checkpoint
+from pufferlib.runs.folder import read_config
+from pufferlib.training import checkpoint
 
 PARALLEL = ["--vec.backend", "Multiprocessing"]
 SHORT = ["--train.total-timesteps", "8192", "--vec.backend", "Serial"]
 
 
-def puffer(*arguments, timeout=60, **kwargs):
+def puffer(*arguments, timeout=240, **kwargs):
     return subprocess.run(
         [sys.executable, "-m", "pufferlib.cli", *arguments],
         capture_output=True,
@@ -55,7 +55,6 @@ def test_training_leaves_config_metrics_and_checkpoint(trained):
 
 
 @pytest.mark.learn
-@pytest.mark.timeout(60)
 def test_squared_is_solved_by_puffer_train(tmp_path):
     # A random walk scores about 0.01: it hits the target in its three moves once in 110 games.
     assert puffer("train", "squared", "--run", str(tmp_path)).returncode == 0
@@ -63,7 +62,7 @@ def test_squared_is_solved_by_puffer_train(tmp_path):
     assert json.loads(last)["episode/score"] > 0.95
 
 
-def test_evaluation_shows_both_policies_and_replays_in_the_terminal(trained):
+def test_evaluation_shows_both_policies_and_replays_an_episode(trained):
     result = puffer("eval", "squared", "--checkpoint", str(trained / "checkpoint.pt"), "--render")
     assert result.returncode == 0, result.stderr
     assert "squared, return of 64 episodes" in result.stdout
@@ -72,7 +71,8 @@ def test_evaluation_shows_both_policies_and_replays_in_the_terminal(trained):
 
 
 def test_evaluation_finds_the_latest_run_of_the_task(trained, tmp_path):
-    assert puffer("eval", "squared", cwd=tmp_path).stdout.startswith("Checkpoint: none of squared")
+    shown = puffer("eval", "squared", cwd=tmp_path).stdout
+    assert shown.startswith("No checkpoint of squared in runs/; evaluating the random policy only")
     runs = tmp_path / "runs"
     for name, age_s in (("old", 100), ("new", 10)):
         shutil.copytree(trained, runs / name)
@@ -93,7 +93,6 @@ def test_a_run_is_resumed_from_its_folder(trained):
     assert json.loads((trained / "config.json").read_text())["train"]["seed"] == 5
 
 
-@pytest.mark.timeout(90)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
 def test_a_signal_saves_the_last_update_before_it_ends_the_run(tmp_path, number):
     folder = tmp_path / "run"
@@ -113,13 +112,17 @@ def test_a_signal_saves_the_last_update_before_it_ends_the_run(tmp_path, number)
         text=True,
     )
     metrics = folder / "metrics.jsonl"
-    deadline_s = time.monotonic() + 60
-    while not (metrics.is_file() and metrics.read_bytes().count(b"\n") >= 2):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline_s
-        time.sleep(0.05)
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=30)
+    try:
+        deadline_s = time.monotonic() + 200
+        while not (metrics.is_file() and metrics.read_bytes().count(b"\n") >= 2):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline_s
+            time.sleep(0.05)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=90)
+    finally:
+        process.kill()
+        process.communicate()
     assert process.returncode == 130
     assert "Traceback" not in errors
     last = json.loads(metrics.read_text().splitlines()[-1])
@@ -146,7 +149,9 @@ def test_a_signal_in_the_middle_of_an_update_waits_for_its_end(tmp_path, number)
     (line,) = (tmp_path / "metrics.jsonl").read_text().splitlines()[1:]
     saved = checkpoint.load(tmp_path / "checkpoint.pt")
     assert saved["updates"] == json.loads(line)["updates"] == 2
-    assert {weight["step"].item() for weight in saved["optimizer"]["state"].values()} == {8}
+    assert {
+        weight["step"].item() for weight in saved["algorithm"]["optimizer"]["state"].values()
+    } == {8}
 
 
 @pytest.mark.parametrize(
@@ -155,15 +160,15 @@ def test_a_signal_in_the_middle_of_an_update_waits_for_its_end(tmp_path, number)
         (["train", "nethak"], "no environment 'nethak'. Did you mean 'nethack'"),
         (["test", "cartpole-v1"], "Did you mean 'CartPole-v1'"),
         (["envs", "ocan"], "Did you mean 'ocean'"),
-        (["train", "squared", "--run", "/proc/run"], "/proc/run cannot be made"),
+        (["train", "squared", "--run", "/proc/run"], "/proc/run cannot be created"),
         (
             ["train", "bandit", *PARALLEL, "--env.kwargs.num-actions", "1"],
             "puffer train: num_actions must be a whole number of at least 2; got 1",
         ),
         (
             ["train", "squared", "--env.kwargs.config", "{1, 2}"],
-            "env.kwargs.config must be what JSON can say (numbers, strings, lists, and dicts "
-            "whose keys are strings), as a run's settings are kept so; got {1, 2}.",
+            "env.kwargs.config must be a JSON value (numbers, strings, lists, and dicts whose keys "
+            "are strings), as a run's settings are kept in config.json; got {1, 2}.",
         ),
         (["train", "squared", "--env.kwargs.config", "{'a': 5, 1: 2}"], "got {'a': 5, 1: 2}"),
         (["train", "squared", "--train.seed", "-1"], "train.seed must be a whole number from 0 to"),
@@ -171,9 +176,11 @@ def test_a_signal_in_the_middle_of_an_update_waits_for_its_end(tmp_path, number)
         (["eval", "squared", "--seed", "-1"], "--seed must be a whole number from 0 to"),
         (["eval", "squared", "--seed", "9" * 20], f"to {2**63 - 1}; got {'9' * 20}"),
         (["eval", "squared", "--train.threads", "-1"], "train.threads must be at least 1; got -1"),
-        (["eval", "squared", "--train.seed", str(2**64)], "train.seed must be a whole number"),
-        (["envs", "--gallery", __file__], f"{__file__} cannot be made: File exists"),
-        (["envs", "--gallery", f"{__file__}/a"], f"{__file__}/a cannot be made: Not a directory"),
+        (["envs", "--gallery", __file__], f"{__file__} cannot be created: File exists"),
+        (
+            ["envs", "--gallery", f"{__file__}/a"],
+            f"{__file__}/a cannot be created: Not a directory",
+        ),
         (["install", "nethak"], "nothing named 'nethak' to install. Did you mean 'nethack'"),
         (["install", "CartPole-v9"], "Did you mean 'CartPole-v1'"),
         (["install", "nethack", "--constraint", "no.txt"], "no constraint file no.txt"),
@@ -184,20 +191,20 @@ def test_a_signal_in_the_middle_of_an_update_waits_for_its_end(tmp_path, number)
         (["train", "squared", "--policy.hidden-size", "0"], "hidden_size must be at least 1; got"),
         (["train", "squared", "--run", __file__], "run must be a folder"),
         (["train", "squared", "--run", f"{__file__}/a/b"], "run must be a folder"),
-        (["train", "squared", "--policy.recurrent", "--train.device", "cuda:99"], "got 'cuda:99'"),
+        (["train", "squared", "--policy.memory", "lstm", "--train.device", "cuda:99"], "'cuda:99'"),
+        (["train", "squared", "--policy.memory", "rnn"], "must be 'none' or 'lstm' or 'gru'; got"),
         (["bench", "squared", "--rounds", "0"], "--rounds must be at least 1"),
         (["bench", "squared", "--seconds", "0"], "--seconds above 0; got 5 and 0"),
         (["bench", "squared", "--seconds", "nan"], "--seconds above 0; got 5 and nan"),
         (["bench", "squared", "--seconds", "inf"], "--seconds above 0; got 5 and inf"),
         (["bench", "squared", "--num-envs", "0"], "num_envs must be"),
-        (["train", "all", "--run", "here"], "--run is of one run; got it for all environments"),
-        (["train", "all", "--resume", "here"], "--resume is of one run; got it for all"),
-        (["eval", "all", "--checkpoint", "c.pt"], "--checkpoint is of one run; got it for all"),
+        (["train", "all", "--run", "here"], "--run applies to one run, but ENV is 'all'"),
+        (["train", "all", "--resume", "here"], "--resume applies to one run, but ENV is 'all'"),
+        (["eval", "all", "--checkpoint", "c.pt"], "--checkpoint applies to one run, but ENV"),
         (
             ["train", "squared", "--env.kwargs.num-agnts", "3"],
             "unexpected keyword argument 'num_agnts'",
         ),
-        (["train", "CartPole-v1", "--env.kwargs.max-episode-steps"], "has no value. Use --env.kw"),
         (
             ["train", "squared", *PARALLEL, "--vec.num-envs", "10", "--vec.num-workers", "4"],
             "num_envs must be a multiple of num_workers; got num_envs=10, num_workers=4",
@@ -212,24 +219,21 @@ def test_a_mistake_is_one_clear_line(capsys, arguments, expected):
     assert errors.count("\n") == 1
 
 
-def test_an_unknown_flag_suggests_the_nearest(capsys):
-    with pytest.raises(SystemExit, match="2"):
-        main(["train", "squared", "--train.learning-rte", "1"])
-    assert "--train.learning-rate" in capsys.readouterr().err
-    with pytest.raises(SystemExit, match="2"):
-        main(["envs", "--wrong"])
-    assert "unrecognized arguments: --wrong" in capsys.readouterr().err
-
-
 def test_a_checkpoint_of_another_network_is_refused_before_any_process(
-    trained, capsys, monkeypatch
+    trained, tmp_path, capsys, monkeypatch
 ):
-    monkeypatch.setattr("pufferlib.vector.multiprocess.Workers", None)  # would be a TypeError
-    checkpoint = str(trained / "checkpoint.pt")
-    other = ["--policy.hidden-size", "8", "--vec.backend", "Multiprocessing"]
+    # To call None would be a TypeError.
+    monkeypatch.setattr("pufferlib.vector.processes.backend.ProcessWorkers", None)
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    config = json.loads((run / "config.json").read_text())
+    config["policy"]["hidden_size"] = 8
+    (run / "config.json").write_text(json.dumps(config))
+    parallel = ["--vec.backend", "Multiprocessing"]
     for arguments in (
-        ["eval", "squared", "--checkpoint", checkpoint, *other],
-        ["train", "squared", "--resume", str(trained), *other],
+        ["eval", "squared", "--checkpoint", str(run / "checkpoint.pt"), *parallel],
+        ["train", "squared", "--resume", str(run), *parallel],
+        ["train", "squared", "--resume", str(trained), "--policy.hidden-size", "8", *parallel],
     ):
         assert main(arguments) == 2
         captured = capsys.readouterr()
@@ -246,12 +250,12 @@ def test_a_run_of_another_environment_is_refused(trained, capsys):
         assert "made with squared, the environment given is CartPole-v1" in capsys.readouterr().err
 
 
-def test_a_folder_in_use_by_a_run_is_refused(trained, capsys):
+def test_a_folder_that_holds_a_run_is_refused(trained, capsys):
     assert main(["train", "squared", "--run", str(trained)]) == 2
-    assert f"already holds a run. Go on with it by --resume {trained}" in capsys.readouterr().err
+    assert f"already holds a run. Continue it with --resume {trained}" in capsys.readouterr().err
 
 
-def test_damaged_settings_are_refused_and_passed_over(tmp_path, monkeypatch, capsys):
+def test_damaged_settings_are_refused_or_skipped(tmp_path, monkeypatch, capsys):
     run = tmp_path / "runs" / "damaged"
     run.mkdir(parents=True)
     (run / "config.json").write_text("{")
@@ -260,7 +264,7 @@ def test_damaged_settings_are_refused_and_passed_over(tmp_path, monkeypatch, cap
     assert main(["train", "squared", "--resume", str(run)]) == 2
     assert "cannot be read as settings" in capsys.readouterr().err
     assert main(["eval", "squared", "--episodes", "2"]) == 0
-    assert "none of squared in runs/" in capsys.readouterr().out
+    assert "No checkpoint of squared in runs/" in capsys.readouterr().out
 
 
 def test_a_missing_or_damaged_checkpoint_is_refused_before_any_process(trained, tmp_path, capsys):
@@ -282,7 +286,7 @@ def test_a_missing_or_damaged_checkpoint_is_refused_before_any_process(trained, 
 
 
 @pytest.mark.parametrize("text", ["[]", "3", "{", "\xff"])
-def test_settings_that_are_no_json_object_are_refused(tmp_path, text):
+def test_settings_that_are_not_a_json_object_are_refused(tmp_path, text):
     (tmp_path / "config.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(CheckpointError, match="cannot be read as settings"):
         read_config(tmp_path)
@@ -290,10 +294,10 @@ def test_settings_that_are_no_json_object_are_refused(tmp_path, text):
 
 def test_a_run_is_resumed_in_its_own_folder_only(trained, tmp_path, capsys):
     assert main(["train", "squared", "--resume", str(trained), "--run", str(tmp_path)]) == 2
-    assert "goes on in its own folder" in capsys.readouterr().err
+    assert "continues in its own folder" in capsys.readouterr().err
 
 
-def test_a_run_is_evaluated_where_its_device_is_not(trained, tmp_path, capsys):
+def test_a_run_is_evaluated_on_a_machine_without_its_device(trained, tmp_path, capsys):
     run = tmp_path / "run"
     shutil.copytree(trained, run)
     config = json.loads((run / "config.json").read_text())
@@ -304,7 +308,7 @@ def test_a_run_is_evaluated_where_its_device_is_not(trained, tmp_path, capsys):
     assert "trained" in capsys.readouterr().out
 
 
-def test_an_environment_takes_arguments_that_no_preset_lists(tmp_path):
+def test_an_environment_takes_arguments_that_are_in_no_preset(tmp_path):
     flags = ["--vec.backend", "Serial", "--vec.num-envs", "2", "--train.horizon", "64"]
     flags += ["--train.total-timesteps", "128", "--env.kwargs.max-episode-steps", "5"]
     assert main(["train", "CartPole-v1", *flags, "--run", str(tmp_path / "run")]) == 0
@@ -314,7 +318,7 @@ def test_an_environment_takes_arguments_that_no_preset_lists(tmp_path):
     assert read_config(tmp_path / "run").env.kwargs == {"max_episode_steps": 5}
 
 
-def test_a_folder_that_is_no_run_is_refused(tmp_path):
+def test_a_folder_that_is_not_a_run_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match=r"has no config\.json"):
         read_config(tmp_path)
 
@@ -328,12 +332,12 @@ def test_envs_lists_every_family_and_the_tasks_of_one(capsys):
     assert set(registry.load("nethack").FAMILY.tasks) <= set(lines)
 
 
-def test_envs_of_a_task_are_those_of_its_family(capsys):
+def test_envs_of_a_task_lists_its_family(capsys):
     assert main(["envs", "CartPole-v1"]) == 0
     assert "Pendulum-v1" in capsys.readouterr().out.splitlines()
 
 
-def test_what_envs_says_of_a_family_fits_the_terminal(capsys, monkeypatch):
+def test_the_documentation_of_a_family_fits_the_terminal(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "1000")
     assert main(["envs", "open_spiel"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -342,7 +346,7 @@ def test_what_envs_says_of_a_family_fits_the_terminal(capsys, monkeypatch):
     assert "Install: make install ENV=open_spiel" in lines
 
 
-def test_a_table_in_what_envs_says_is_one_in_the_terminal(capsys, monkeypatch):
+def test_a_table_of_the_documentation_is_a_table_in_the_terminal(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     assert main(["envs", "ocean"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -366,7 +370,7 @@ SAMPLES = {"ocean": "squared", "classic_control": "Acrobot-v1"}
 def test_every_command_takes_all_and_ends_with_one_table(capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr("pufferlib.cli.all.installed_samples", lambda: SAMPLES)
+    monkeypatch.setattr("pufferlib.registry.installed_samples", lambda: SAMPLES)
     small = ["--vec.num-envs", "2", "--vec.backend", "Serial", "--train.horizon", "8"]
     for arguments in (
         ["bench", "all", "--rounds", "1", "--seconds", "0.02", "--num-envs", "2"],
@@ -380,14 +384,14 @@ def test_every_command_takes_all_and_ends_with_one_table(capsys, monkeypatch, tm
         assert all("passed" in row for row in rows)
 
 
-def test_the_throughput_of_all_goes_into_a_document(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr("pufferlib.cli.all.installed_samples", lambda: SAMPLES)
+def test_the_throughput_of_all_is_written_into_a_document(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr("pufferlib.registry.installed_samples", lambda: SAMPLES)
     small = ["--rounds", "1", "--seconds", "0.02", "--num-envs", "2"]
     document = tmp_path / "speed.md"
     assert main(["bench", "all", *small, "--table", str(document)]) == 2
     assert "<!-- bench all: begin -->" in capsys.readouterr().err
     assert main(["bench", "Acrobot-v1", "--table", str(document)]) == 2
-    assert "--table is of all environments" in capsys.readouterr().err
+    assert "--table applies to all environments" in capsys.readouterr().err
     document.write_text("Before\n<!-- bench all: begin -->\nold\n<!-- bench all: end -->\nAfter\n")
     for _ in range(2):  # the second time it is replaced
         assert main(["bench", "all", *small, "--table", str(document)]) == 0
@@ -399,26 +403,7 @@ def test_the_throughput_of_all_goes_into_a_document(capsys, monkeypatch, tmp_pat
         assert all("(1.00) |" in line for line in lines if line.startswith(("| ocean", "| cla")))
 
 
-def test_help_shows_our_own_options_and_every_setting(capsys):
-    assert main(["eval", "--help"]) == 0
-    assert "--checkpoint" in capsys.readouterr().out
-    with pytest.raises(SystemExit, match="0"):
-        main(["train", "squared", "--help"])
-    text = capsys.readouterr().out
-    for option in ("--resume", "--train.learning-rate", "--vec.num-envs", "--policy.hidden-size"):
-        assert option in text
-    assert "--env.task" not in text
-    with pytest.raises(SystemExit, match="0"):
-        main(["eval", "squared", "--help"])
-    text = capsys.readouterr().out
-    for option in ("--checkpoint", "--episodes", "--seed", "--render", "--policy.hidden-size"):
-        assert option in text
-    assert "Checkpoint:" not in text  # nothing is looked for
-    assert main(["train", "--help"]) == 0
-    assert "usage: puffer train" in capsys.readouterr().out
-
-
-def test_the_doctor_is_well(capsys):
+def test_the_doctor_finds_no_problem_and_has_a_brief_form(capsys):
     assert main(["doctor"]) == 0
     text = capsys.readouterr().out
     for word in ("torch", "GPU", "cores", "shared memory", "nethack", "numpy"):
@@ -430,21 +415,21 @@ def test_the_doctor_is_well(capsys):
 def test_the_makefile_helps_with_every_target():
     root = Path(__file__).parents[2]
     result = subprocess.run(
-        ["make", "help"], cwd=root, capture_output=True, text=True, timeout=20, check=True
+        ["make", "help"], cwd=root, capture_output=True, text=True, timeout=240, check=True
     )
     for target in ("demo", "test", "install", "test-env", "bench-env", "train", "eval", "check"):
         assert f"make {target} " in result.stdout
 
 
 @pytest.mark.parametrize("target", ["test-env", "bench-env", "train", "eval"])
-def test_make_installs_an_environment_that_is_named_and_none_for_all(target, tmp_path):
+def test_make_installs_a_named_environment_and_none_for_all(target, tmp_path):
     def commands(env, target):
         result = subprocess.run(
             ["make", "-n", target, f"ENV={env}", f"VENV={tmp_path}"],
             cwd=Path(__file__).parents[2],
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=240,
             check=True,
         )
         return result.stdout

@@ -9,7 +9,7 @@ import pytest
 
 SMALL = ["--vec.backend", "Serial", "--vec.num-envs", "1", "--env.kwargs.num-agents", "16"]
 SMALL += ["--train.horizon", "8", "--train.device", "cpu", "--train.checkpoint-interval", "1"]
-SMALL += ["--policy.recurrent", "--policy.normalize-observations", "--train.normalize-rewards"]
+SMALL += ["--policy.memory", "lstm", "--policy.normalize-observations", "--train.normalize-rewards"]
 
 
 def torchrun(folder, *flags):
@@ -18,26 +18,27 @@ def torchrun(folder, *flags):
         [*command, "2", "-m", "--", "pufferlib.cli", "train", "squared", *SMALL, *flags],
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=240,
         cwd=folder,
         env={**os.environ, "COLUMNS": "200", "OMP_NUM_THREADS": "1"},
     )
 
 
-# Runs the command line, and tells which threads of C++ are left when the group has been left.
+# Runs the command line, then prints which C++ threads of the process group still exist.
 LEFT = """
-import glob, sys
+import glob, os, sys
 from pathlib import Path
 from pufferlib.cli.main import main
 
 code = main(sys.argv[1:])
 names = {Path(task).read_text().strip() for task in glob.glob("/proc/self/task/*/comm")}
-print("left:", *sorted(name for name in names if "gloo" in name), flush=True)
+left = sorted(name for name in names if "gloo" in name)
+os.write(1, " ".join(["left:", *left, "\\n"]).encode())  # in one piece: both write here
 sys.exit(code)
 """
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.long
 def test_no_thread_of_the_group_outlives_the_run(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(LEFT)
@@ -47,21 +48,20 @@ def test_no_thread_of_the_group_outlives_the_run(tmp_path):
         [*command, "--train.total-timesteps", "512"],
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=240,
         cwd=tmp_path,
     )
     assert result.returncode == 0, result.stderr[-3000:]
     lines = [line for line in result.stdout.splitlines() if line.startswith("left:")]
-    assert lines == ["left:"] * 2
+    assert [line.split() for line in lines] == [["left:"]] * 2
 
 
-@pytest.mark.timeout(240)
-def test_two_processes_make_one_run_and_go_on_with_it(tmp_path):
+def test_two_processes_make_one_run_and_resume_it(tmp_path):
     for total, flags in ((1024, ["--run", "runs/mine"]), (2048, ["--resume"])):
         result = torchrun(tmp_path, "--train.total-timesteps", str(total), *flags)
         assert result.returncode == 0, result.stderr[-3000:]
         (run,) = (tmp_path / "runs").iterdir()
-        assert result.stdout.count("Saved") == 1  # one of them tells
+        assert result.stdout.count("Saved") == 1  # one of them prints
         lines = (run / "metrics.jsonl").read_text().splitlines()
         # Each of two processes takes 128 timesteps an update.
         timesteps = [json.loads(line)["timesteps"] for line in lines]

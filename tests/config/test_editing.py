@@ -88,7 +88,7 @@ def test_every_preset_can_be_edited(path):
         '[train]\ndevice = """\n[vec]\n"""\n',
     ],
 )
-def test_a_form_that_is_not_edited_is_refused_with_what_to_write(tmp_path, text):
+def test_an_unsupported_form_is_refused_with_the_lines_to_write(tmp_path, text):
     path = tmp_path / "odd.toml"
     path.write_text(text)
     wanted = r'odd.toml .* by hand: backend = "Multiprocessing", num_envs = 24, num_workers = 3\.'
@@ -126,17 +126,17 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path, monkeypatch):
 
 def test_a_new_file_is_a_preset_that_loads(tmp_path):
     editing.write(tmp_path / "new.toml", "vec", VALUES)
-    vec = presets.load(["new"], tmp_path).vec
+    vec = presets.load(["new"], [tmp_path]).vec
     assert (vec.backend, vec.num_envs, vec.num_workers) == ("Multiprocessing", 24, 3)
 
 
-def test_what_cannot_be_written_is_refused_beforehand(tmp_path):
+def test_an_unwritable_preset_is_refused_in_advance(tmp_path):
     (tmp_path / "broken.toml").write_text("[vec")
     (tmp_path / "binary.toml").write_bytes(b"\xff")
     for path, match in (
-        (tmp_path / "none" / "a.toml", "there is no folder .*none. Make it first"),
+        (tmp_path / "none" / "a.toml", "there is no folder .*none. Create it first"),
         (tmp_path, "is a folder. Name a file in it"),
-        (tmp_path / "broken.toml", "broken.toml is no TOML: .*Mend it, or name another"),
+        (tmp_path / "broken.toml", "broken.toml is not valid TOML: .*Fix it, or name another"),
         (tmp_path / "binary.toml", "cannot be read as a preset"),
     ):
         with pytest.raises(SettingError, match=match):

@@ -1,7 +1,7 @@
-"""The trainer learns tasks that are not ours, from their presets, as `puffer train` runs them.
+"""The trainer learns tasks of other packages from their presets, as `puffer train` does.
 
-The score is the mean return of whole episodes from seeds that training never saw, actions drawn.
-Each run prints it, with its 95% interval and the processor's seconds; `pytest -rP` shows them.
+The score is the mean return of whole episodes from seeds that training never used, with sampled
+actions. Each run prints it, with its 95% interval and CPU seconds; `pytest -rP` shows them.
 LEARN_SEEDS=1,2,3 tries more seeds than the first.
 """
 
@@ -10,9 +10,7 @@ import time
 
 import pytest
 
-from pufferlib.cli.evaluation import compare
-from pufferlib.cli.main import main
-from pufferlib.cli.run_folder import CHECKPOINT, read_config
+from pufferlib.runs import Run
 
 pytestmark = [pytest.mark.learn, pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -21,9 +19,9 @@ EPISODES, FIRST_SEED = 64, 1_000_000
 TASKS = {
     "CartPole-v1": 475,  # of 500
     "Acrobot-v1": -100,  # of about -70, as many steps as it takes
-    "Pendulum-v1": -250,  # of about -150, by where it begins
+    "Pendulum-v1": -250,  # of about -150, depending on the start
     "LunarLander-v3": 200,  # "solved", by its documentation
-    "MiniGrid-Empty-8x8-v0": 0.9,  # 1 less the share of the time allowed that it took
+    "MiniGrid-Empty-8x8-v0": 0.9,  # 1 minus the share of the time limit that it took
     "MiniGrid-DoorKey-5x5-v0": 0.9,
     "MiniHack-Room-5x5-v0": 0.9,  # 1 at the goal, less 0.01 for a step that leads nowhere
 }
@@ -32,10 +30,11 @@ TASKS = {
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("task", TASKS)
 def test_a_task_is_learned_from_its_preset(task, seed, tmp_path, capsys):
+    run = Run.configure(task, {"run": tmp_path, "train.seed": seed})
     began_s = time.process_time()
-    assert main(["train", task, "--run", str(tmp_path), "--train.seed", seed]) == 0
+    checkpoint = run.train()
     seconds = time.process_time() - began_s
-    results = compare(read_config(tmp_path), tmp_path / CHECKPOINT, EPISODES, FIRST_SEED)
+    results = run.evaluate(checkpoint, EPISODES, FIRST_SEED)
     capsys.readouterr()
     print(f"{task} {seed}: {results['trained']}, {seconds:.0f} s; random: {results['random']}")
     assert results["random"].mean < TASKS[task] <= results["trained"].mean

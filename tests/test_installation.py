@@ -1,6 +1,6 @@
-"""What pip says of known stale pins is left out, and nothing else is."""
+"""pip's warnings about known stale pins are removed from its output, and nothing else is."""
 
-from pufferlib.cli.install import plan, requirements_of, without_stale_notices
+from pufferlib.installation import plan, requirements_of, without_stale_notices
 
 NOTICE = (
     "ERROR: pip's dependency resolver does not currently take into account all the packages that "
@@ -11,11 +11,11 @@ AS_IT_IS = ["--no-deps", "--ignore-requires-python", "--no-build-isolation"]
 OTHER = "foo 1.0 requires bar==2, but you have bar 3 which is incompatible.\n"
 
 
-def test_a_notice_of_stale_pins_alone_is_left_out():
+def test_a_warning_about_stale_pins_only_is_removed():
     assert without_stale_notices(NOTICE + STALE, {"nle"}) == ""
 
 
-def test_a_notice_of_anything_else_stays():
+def test_any_other_warning_is_kept():
     assert without_stale_notices(NOTICE + STALE + OTHER, {"nle"}) == NOTICE + OTHER
     assert without_stale_notices("ERROR: no such package\n", {"nle"}) == "ERROR: no such package\n"
 

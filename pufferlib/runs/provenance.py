@@ -1,4 +1,4 @@
-"""What a run was made with and where: enough to make it again."""
+"""The provenance of a run: command, commits, versions, machine; enough to reproduce it."""
 
 import os
 import platform
@@ -8,29 +8,36 @@ import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
-from typing import Any
 
 import torch
 
+from pufferlib.annotations import JsonObject
 from pufferlib.cores import usable_cores
-from pufferlib.registry import Family
+from pufferlib.registry import EnvSource
+from pufferlib.runs.folder import read_facts
 
 _PACKAGE = Path(__file__).parents[1]
 _LIBRARIES = ("pufferlib", "torch", "numpy", "gymnasium")
 
 
-def facts(family: Family) -> dict[str, Any]:
-    """Return what JSON takes: time, command, commits, versions, machine.
+def facts(source: EnvSource) -> JsonObject:
+    """Return time, command, environment, commits, versions and machine, as JSON values.
 
     A commit is None where there is no repository, or no git.
     """
+    family = source.family
     brought_by = packages_distributions()
-    distributions = [name for package in family.imports for name in brought_by.get(package, ())]
+    distributions = [
+        name
+        for package in (family.imports if family else ())
+        for name in brought_by.get(package, ())
+    ]
     gpus = range(torch.cuda.device_count() if torch.cuda.is_available() else 0)
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": sys.orig_argv,
         "directory": os.getcwd(),
+        "environment": source.origin(),
         "git": {"directory": commit(Path.cwd()), "pufferlib": _own_commit()},
         "versions": {
             "python": platform.python_version(),
@@ -43,8 +50,31 @@ def facts(family: Family) -> dict[str, Any]:
     }
 
 
-def commit(folder: Path) -> dict[str, Any] | None:
-    """Return the commit of the repository that `folder` is in, and whether files differ from it."""
+def change_of_environment(folder: Path, source: EnvSource) -> str | None:
+    """Return a warning if the file of a run's environment has changed since the run was made.
+
+    Args:
+        folder: of the run.
+        source: its environment, as found now.
+
+    Raises:
+        CheckpointError: the provenance of the run is damaged.
+    """
+    facts = read_facts(folder)
+    then = facts.get("resumed", [facts])[-1].get("environment", {})
+    if then.get("kind") not in ("file", "module") or "sha256" not in then:
+        return None
+    now = source.origin()
+    if now.get("sha256") == then["sha256"]:
+        return None
+    return (
+        f"Warning: {now.get('file', source.name)} has changed since {folder} was trained; results "
+        f"may differ."
+    )
+
+
+def commit(folder: Path) -> JsonObject | None:
+    """Return the commit of the repository of `folder`, and whether files differ from it."""
     name = _git(folder, "rev-parse", "HEAD")
     changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
     if name is None or changes is None:
@@ -52,14 +82,14 @@ def commit(folder: Path) -> dict[str, Any] | None:
     return {"commit": name, "is_dirty": changes != ""}
 
 
-def _own_commit() -> dict[str, Any] | None:
-    """Return that of pufferlib's checkout; an installed copy in someone's repository has none."""
+def _own_commit() -> JsonObject | None:
+    """Return the commit of pufferlib's checkout; None if another repository contains a copy."""
     is_tracked = _git(_PACKAGE, "ls-files", "--error-unmatch", "__init__.py") is not None
     return commit(_PACKAGE) if is_tracked else None
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """Return what git prints, None if it cannot answer."""
+    """Return git's output, None if it fails."""
     try:
         result = subprocess.run(
             ["git", "-C", str(folder), *arguments],

@@ -1,4 +1,4 @@
-"""The smoke test passes what is fit to be trained on, and finds what is not."""
+"""The smoke test passes environments that can be trained on, and finds faults of others."""
 
 import dataclasses
 import os
@@ -18,19 +18,19 @@ from torch import nn
 from vector_processes import end_process
 
 from pufferlib import registry
-from pufferlib.cli.held import Held
 from pufferlib.cli.main import main
-from pufferlib.cli.smoke import (
+from pufferlib.environment import PufferEnv
+from pufferlib.exceptions import ContractError
+from pufferlib.registry import ocean
+from pufferlib.registry.ocean.squared import Squared
+from pufferlib.runs.smoke import (
     check_policy,
     check_same,
     installed_version,
     play,
     without_warnings,
 )
-from pufferlib.environment import PufferEnv
-from pufferlib.exceptions import ContractError
-from pufferlib.registry import ocean
-from pufferlib.registry.ocean.squared import Squared
+from pufferlib.testing.resources import ResourceSnapshot
 from pufferlib.vector import make
 
 SLEEP = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
@@ -38,14 +38,13 @@ SLEEP = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr("pufferlib.cli.held._GRACE_S", 0.1)
+    monkeypatch.setattr("pufferlib.testing.resources._GRACE_S", 0.1)
 
 
-@pytest.mark.timeout(240)
 def test_the_smoke_test_passes_and_fails_where_it_should(capsys, monkeypatch):
     samples = {"ocean": "squared", "classic_control": "Acrobot-v1"}
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr("pufferlib.cli.all.installed_samples", lambda: samples)
+    monkeypatch.setattr("pufferlib.registry.installed_samples", lambda: samples)
     assert main(["test", "Acrobot-v1"]) == 0
     assert "passed" in capsys.readouterr().out
     monkeypatch.setattr(Squared, "step", lambda self, actions: 1 / 0)
@@ -58,56 +57,57 @@ def test_the_smoke_test_passes_and_fails_where_it_should(capsys, monkeypatch):
     assert "ZeroDivisionError" in reason
 
 
-@pytest.mark.timeout(240)
-def test_a_task_that_no_seed_plays_again_is_tested_for_the_rest(capsys):
+@pytest.mark.long
+def test_a_task_without_seeds_passes_without_comparing_streams(capsys):
     assert main(["test", "NetHackChallenge-v0"]) == 0
     assert "passed" in capsys.readouterr().out
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.long
 def test_the_native_form_of_a_task_is_tested_too(capfd):
     assert main(["test", "procgen-bigfish-v0"]) == 0
-    told = capfd.readouterr().out
-    ordinary, _, native = told.partition("procgen-bigfish-v0, 2 games as one")
+    shown = capfd.readouterr().out
+    ordinary, _, native = shown.partition("procgen-bigfish-v0, 2 games as one")
     for checked in ("Multiprocessing, fork", "Multiprocessing, spawn", "contract", "policy"):
         assert checked in ordinary
         assert checked in native
 
 
-@pytest.mark.timeout(240)
 def test_a_native_form_that_ends_its_process_fails_the_test(capsys, monkeypatch):
-    monkeypatch.setattr("pufferlib.cli.smoke._test_native", end_process)
+    monkeypatch.setattr(
+        "pufferlib.runs.smoke._Test.run", lambda self: (1, 1.0)
+    )  # the ordinary form
+    monkeypatch.setattr("pufferlib.runs.smoke._test_native", end_process)
     assert main(["test", "procgen-bigfish-v0"]) == 2
-    said = "The process that played 2 games of procgen-bigfish-v0 as one has died."
-    assert said in capsys.readouterr().err
+    message = "The process that played 2 games of procgen-bigfish-v0 as one died."
+    assert message in capsys.readouterr().err
 
 
-@pytest.mark.timeout(240)
-def test_of_a_family_each_sample_is_tested(capfd, monkeypatch):
+@pytest.mark.long
+def test_each_sample_of_a_family_is_tested(capfd, monkeypatch):
     both = ("no such task", "squared")
     family = dataclasses.replace(ocean.FAMILY, samples=both, tasks=both)
     monkeypatch.setattr(ocean, "FAMILY", family)
     assert main(["test", "ocean"]) == 2
-    told = capfd.readouterr()
-    first, *_, last = told.out.splitlines()  # a failure does not end the loop
+    shown = capfd.readouterr()
+    first, *_, last = shown.out.splitlines()  # a failure does not end the loop
     assert first == "squared"
     assert "passed" in last
-    assert "Of the 2 samples of ocean, 1 failed: no such task." in told.err
+    assert "1 of the 2 samples of ocean failed: no such task. See the errors" in shown.err
 
 
-@pytest.mark.timeout(240)
-def test_all_are_passed_only_where_all_are_installed(capsys, monkeypatch):
+def test_all_pass_only_if_all_are_installed(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr("pufferlib.cli.all.installed_samples", lambda: {"ocean": "squared"})
-    gone = dataclasses.replace(registry.load("nethack").FAMILY, needs=("is_not_here",))
-    monkeypatch.setattr("pufferlib.registry.nethack.FAMILY", gone)
+    monkeypatch.setattr("pufferlib.registry.installed_samples", lambda: {"ocean": "squared"})
+    missing = dataclasses.replace(registry.load("nethack").FAMILY, needs=("is_not_here",))
+    monkeypatch.setattr("pufferlib.registry.nethack.FAMILY", missing)
     small = ["--rounds", "1", "--seconds", "0.02", "--num-envs", "2"]
     for arguments, status in ((["bench", "all", *small], 0), (["test", "all"], 1)):
         assert main(arguments) == status
-        *_, row, said = capsys.readouterr().out.splitlines()
+        *_, row, line = capsys.readouterr().out.splitlines()
         assert row.split() == ["nethack", "not", "installed"]
-        assert said.startswith("1 of 2 families are not installed")
-        assert said.endswith("puffer install nethack")
+        assert line.startswith("1 of 2 families are not installed")
+        assert line.endswith("puffer install nethack")
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_all_are_passed_only_where_all_are_installed(capsys, monkeypatch):
         ("sisl", "pettingzoo"),
     ],
 )
-def test_the_version_is_that_of_what_brings_the_environments(name, distribution):
+def test_the_version_is_that_of_the_distribution_with_the_environments(name, distribution):
     assert installed_version(registry.load(name).FAMILY) == version(distribution)
 
 
@@ -130,7 +130,7 @@ class Steps(PufferEnv):
     """Observes its step; every third ends, with an info.
 
     Args:
-        at: a step that tells something else.
+        at: a step with other outputs.
         **otherwise: by name, what it writes to a buffer, or its infos.
     """
 
@@ -170,7 +170,7 @@ def stream(steps=8, num_envs=2, **otherwise):
         return play(vecenv, steps, gymnasium.spaces.MultiDiscrete([2] * 4))
 
 
-def test_the_same_streams_are_the_same_and_stale_rows_do_not_matter():
+def test_equal_streams_pass_and_stale_rows_do_not_matter():
     check_same(stream(), stream(), "two")
     check_same(stream(), stream(at=5, final_observations=7), "two")
     check_same(stream(), stream(steps=5, rewards=2), "two")  # it has no sixth step
@@ -192,7 +192,7 @@ def test_the_same_streams_are_the_same_and_stale_rows_do_not_matter():
         ("infos", [{"score": np.float32(0), "seen": np.arange(3)}]),
     ],
 )
-def test_a_difference_in_anything_that_a_batch_tells_is_found(name, value):
+def test_a_difference_in_any_part_of_a_batch_is_found(name, value):
     base = {"rewards": 0} if name == "rewards" else {}
     with pytest.raises(
         ContractError, match=f"{name}.* of environment 0 differ in step 6 between two"
@@ -202,47 +202,46 @@ def test_a_difference_in_anything_that_a_batch_tells_is_found(name, value):
 
 def test_a_process_left_is_found_though_descriptors_are_fewer(impatient):
     opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(8)]
-    held = Held()
+    snapshot = ResourceSnapshot()
     with subprocess.Popen(SLEEP) as process:
         for descriptor in opened:
             os.close(descriptor)
-        with pytest.raises(ContractError, match=rf"processes are left.*\({process.pid}\)"):
-            held.check_released()
+        with pytest.raises(ContractError, match=rf"processes remain.*\({process.pid}\)"):
+            snapshot.check_released()
         process.kill()
-    held.check_released()
+    snapshot.check_released()
 
 
 def test_a_descriptor_left_is_found_though_processes_are_fewer():
     with subprocess.Popen(SLEEP) as process:
-        held = Held()
+        snapshot = ResourceSnapshot()
         process.kill()
-    held.check_released()
+    snapshot.check_released()
     descriptor = os.open("/dev/zero", os.O_RDONLY)
-    with pytest.raises(ContractError, match=r"descriptors are open; before .* New are /dev/zero"):
-        held.check_released()
+    with pytest.raises(ContractError, match=r"descriptors are open; before .* New: /dev/zero"):
+        snapshot.check_released()
     os.close(descriptor)
-    held.check_released()
+    snapshot.check_released()
 
 
-def test_what_a_worker_started_is_found_after_the_worker_has_ended(impatient):
+def test_a_process_that_a_worker_started_is_found_after_the_worker_ended(impatient):
     quiet = "stdout=subprocess.DEVNULL"
     script = f"import subprocess; print(subprocess.Popen({SLEEP!r}, {quiet}).pid, flush=True)"
-    held = Held()
+    snapshot = ResourceSnapshot()
     with subprocess.Popen(
         [sys.executable, "-c", f"{script}; input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as worker:
         orphan = int(worker.stdout.readline())
-        held.look()
+        snapshot.note_started()
         worker.communicate(b"\n")
     try:
-        with pytest.raises(ContractError, match=rf"processes are left.*\({orphan}\)"):
-            held.check_released()
+        with pytest.raises(ContractError, match=rf"processes remain.*\({orphan}\)"):
+            snapshot.check_released()
     finally:
         os.kill(orphan, signal.SIGKILL)
-    held.check_released()
+    snapshot.check_released()
 
 
-@pytest.mark.timeout(240)
 def test_an_environment_that_leaves_a_process_behind_fails(capsys, monkeypatch, impatient):
     init = Squared.__init__
 
@@ -252,14 +251,14 @@ def test_an_environment_that_leaves_a_process_behind_fails(capsys, monkeypatch, 
 
     monkeypatch.setattr(Squared, "__init__", start)
     assert main(["test", "squared"]) == 2
-    told = capsys.readouterr().err
-    assert "After close, processes are left" in told
-    for pid in re.findall(r"\((\d+)\)", told):
+    error = capsys.readouterr().err
+    assert "After close, processes remain" in error
+    for pid in re.findall(r"\((\d+)\)", error):
         os.kill(int(pid), signal.SIGKILL)
 
 
 class Network(nn.Module):
-    """Computes otherwise in one place when it is compiled: "log probability", "value", or none."""
+    """Differs in one place when it is compiled: "log probability", "value", "gradient", or none."""
 
     def __init__(self, place):
         super().__init__()
@@ -284,24 +283,24 @@ def test_a_policy_must_be_the_same_compiled(compile_whole, place):
     if place == "none":
         check_policy(*arguments, is_one_graph=True)
     else:
-        with pytest.raises(ContractError, match=rf"the policy gives another {place}"):
+        with pytest.raises(ContractError, match=rf"the policy returns a different {place}"):
             check_policy(*arguments, is_one_graph=True)
 
 
-def test_weights_that_learn_nothing_are_named():
+def test_weights_without_gradient_are_named():
     arguments = Network("unused"), torch.randn(2, 3), torch.tensor([0, 1])
     with pytest.raises(ContractError, match=r"No gradient reaches unused.weight, unused.bias"):
         check_policy(*arguments, is_one_graph=True)
 
 
-def test_a_warning_is_found_and_one_that_is_silenced_is_none():
+def test_a_warning_is_found_unless_it_is_filtered():
     with without_warnings():
         pass
     with without_warnings(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "old name", DeprecationWarning)
         warnings.warn("old name of it", DeprecationWarning, stacklevel=1)
     with (
-        pytest.raises(ContractError, match=r"1 warnings .* DeprecationWarning: new name"),
+        pytest.raises(ContractError, match=r"1 warnings, .* DeprecationWarning: new name"),
         without_warnings(),
     ):
         warnings.warn("new name of it", DeprecationWarning, stacklevel=1)

@@ -1,38 +1,36 @@
-"""`puffer test`: find out whether an environment is fit to be trained on, here."""
+"""Smoke-test an environment on this machine: contract, vectorized steps, policy."""
 
 import concurrent.futures
 import contextlib
+import dataclasses
 import gc
 import hashlib
-import inspect
 import multiprocessing
-import subprocess
-import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import packages_distributions, version
-from types import ModuleType
 from typing import Any
 
-import gymnasium
 import numpy as np
 import torch
 from rich.console import Console
 from torch import Tensor, nn
 
-from pufferlib import registry
-from pufferlib.cli.held import Held
+from pufferlib.annotations import Space
 from pufferlib.exceptions import ContractError
 from pufferlib.models import LSTMWrapper
-from pufferlib.ppo.actions import to_numpy
-from pufferlib.pytorch import sample_actions
+from pufferlib.policy import is_recurrent
+from pufferlib.pytorch import actions_to_numpy, sample_actions
 from pufferlib.registry import Family
+from pufferlib.runs.policy import make_policy
+from pufferlib.runs.run import Run
 from pufferlib.testing import check_env, check_vector
+from pufferlib.testing.resources import ResourceSnapshot
 from pufferlib.vector import Batch, VectorEnv, make
 
 _STEPS = 1_000
@@ -43,76 +41,60 @@ _TIMEOUT_S = 300.0  # of a worker, for one order
 _TOLERANCE = 1e-4  # of what a compiled policy gives, relative and absolute
 
 
-def smoke_test(name: str, console: Console) -> dict[str, str]:
-    """Test one environment, telling each check as it passes; return what to put in the table.
+def smoke_test(run: Run, console: Console) -> dict[str, str]:
+    """Test the environment and the policy of a run; return the cells of a row of a table.
 
-    Of a family all samples are tested, each in a process of its own: threads that one has brought,
-    a Java machine for example, must not be there when the next one's workers are forked. So is the
-    native form of a task, one environment that steps many games, where its family has one.
+    Prints each check as it passes. If the environment has a native form, one environment that steps
+    many games, that form is tested too.
 
     Raises:
-        ContractError: a check found a breach.
+        ContractError: a check failed.
+        UnknownNameError, NotInstalledError, ArgumentError, SettingError: the environment or the
+            policy cannot be made; before any process starts.
     """
-    module, task = registry.resolve(name)
-    family: Family = module.FAMILY
-    tasks = family.samples if name == family.name else (task,)
-    for each in tasks:
-        family.check(each)
-    if len(tasks) > 1:
-        return _test_each(family, tasks)
-    console.print(f"[bold]{tasks[0]}")
-    agents, steps_per_second = _Test(module, tasks[0], console).run()
-    if "num_envs" in inspect.signature(module.make_env).parameters:
-        console.print(f"[bold]{tasks[0]}[/bold], {_GAMES} games as one")
+    source, family = run.source, run.source.family
+    source.check(run.given_kwargs)
+    run.check_policy()
+    console.print(f"[bold]{source.name}", soft_wrap=True)
+    agents, steps_per_second = _Test(run, console).run()
+    if source.takes("num_envs") and "num_envs" not in run.given_kwargs:
+        console.print(f"[bold]{source.name}[/bold], {_GAMES} games as one", soft_wrap=True)
         spawn = multiprocessing.get_context("spawn")
         with concurrent.futures.ProcessPoolExecutor(1, spawn) as pool:
             try:
-                pool.submit(_test_native, tasks[0]).result()
+                pool.submit(_test_native, run).result()
             except BrokenProcessPool as error:
                 raise ContractError(
-                    f"The process that played {_GAMES} games of {tasks[0]} as one has died."
+                    f"The process that played {_GAMES} games of {source.name} as one died."
                 ) from error
     console.print(f"  [green]passed[/green]  {steps_per_second:,.0f} vectorized steps/s")
     return {
-        "version": installed_version(family),
+        "version": "" if family is None else installed_version(family),
         "agents": str(agents),
         "vectorized steps/s": f"{steps_per_second:,.0f}",
     }
 
 
-def _test_each(family: Family, tasks: Sequence[str]) -> dict[str, str]:
-    """Run `puffer test` for each task; each says itself what is wrong."""
-    command = [sys.executable, "-m", "pufferlib.cli", "test"]
-    failed = [task for task in tasks if subprocess.run([*command, task], check=False).returncode]
-    if failed:
-        raise ContractError(
-            f"Of the {len(tasks)} samples of {family.name}, {len(failed)} failed: "
-            f"{', '.join(failed)}. What is wrong is said above."
-        )
-    return {"version": installed_version(family)}
-
-
-def _test_native(task: str) -> None:
-    module, _ = registry.resolve(task)
-    _Test(module, task, Console(highlight=False), num_envs=_GAMES).run()
+def _test_native(run: Run) -> None:
+    _Test(run, Console(highlight=False), num_envs=_GAMES).run()
 
 
 class _Test:
-    """The checks of one task; of its native form where `num_envs` says of how many games.
+    """The checks of one environment; of its native form with `num_envs` games if that is given.
 
-    Those in worker processes come before this process has made an environment of its own: a Java
-    machine, or threads, would be there when it forks.
+    The checks in worker processes come before this process makes an environment itself: threads,
+    of a Java machine for example, must not exist when it forks.
     """
 
-    def __init__(
-        self, module: ModuleType, task: str, console: Console, num_envs: int | None = None
-    ) -> None:
-        self._module = module
-        self._console = console
-        creator = module.env_creator(task)
-        self._creator = creator if num_envs is None else partial(creator, num_envs=num_envs)
-        self._is_deterministic = task not in module.FAMILY.unseeded_tasks
-        self._envs_per_process = 1 if module.FAMILY.is_one_per_process else 2
+    def __init__(self, run: Run, console: Console, num_envs: int | None = None) -> None:
+        self._run, self._console = run, console
+        # The arguments of presets are for training.
+        kwargs = run.given_kwargs
+        if num_envs is not None:
+            kwargs["num_envs"] = num_envs
+        self._creator = partial(run.source.creator(kwargs), **kwargs)
+        self._is_deterministic = run.source.is_deterministic
+        self._envs_per_process = 1 if run.source.is_one_per_process else 2
 
     def run(self) -> tuple[int, float]:
         """Run every check; return the agents of an environment, and vectorized steps a second."""
@@ -147,12 +129,12 @@ class _Test:
 
     @contextlib.contextmanager
     def _releasing(self, name: str, make_vecenv: Callable[[], VectorEnv]) -> Iterator[VectorEnv]:
-        """Make and close a vectorizer; refuse what is left of it."""
-        held = Held()
+        """Make and close a vectorizer; refuse processes and file descriptors that remain open."""
+        snapshot = ResourceSnapshot()
         with closing(make_vecenv()) as vecenv:
             yield vecenv
-            held.look()
-        self._check(f"{name}: nothing stays after close", held.check_released)
+            snapshot.note_started()
+        self._check(f"{name}: nothing remains after close", snapshot.check_released)
 
     def _check_batches(
         self, name: str, vecenv: VectorEnv, steps: int, played: "Stream | None"
@@ -178,27 +160,33 @@ class _Test:
         check_env(self._creator, is_deterministic=self._is_deterministic)
 
     def _learn(self, vecenv: VectorEnv) -> None:
-        """Step with what the policies draw; check how they learn, plain and recurrent."""
-        torch.compiler.reset()  # what other environments had compiled counts towards a limit
-        plain, inner = self._module.Policy(vecenv), self._module.Policy(vecenv)
-        for policy, is_one_graph in ((plain, True), (LSTMWrapper(vecenv, inner), False)):
+        """Step with sampled actions; check how the policy learns, plain and with an LSTM."""
+        torch.compiler.reset()  # functions compiled for other environments count towards a limit
+        default, settings = self._run.source.default_policy(), self._run.config.policy
+        settings = dataclasses.replace(settings, memory="none", normalize_observations=False)
+        policies = [make_policy(settings, default, vecenv, seed=0)]
+        has_halves = callable(getattr(policies[0], "encode_observations", None))
+        if has_halves and not is_recurrent(policies[0]):
+            policies.append(LSTMWrapper(vecenv, make_policy(settings, default, vecenv, seed=0)))
+        for policy in policies:
+            is_one_graph = not is_recurrent(policy)
             observations = torch.tensor(vecenv.reset(0)[0])
             actions = sample_actions(policy(observations)[0])[0]
-            vecenv.step(to_numpy(actions, vecenv.single_action_space))
+            vecenv.step(actions_to_numpy(actions, vecenv.single_action_space))
             check_policy(policy, observations, actions, is_one_graph)
             if len(observations) > 1:
                 check_policy(policy, observations[:1], actions[:1], is_one_graph)
 
 
-Moment = dict[str, Any]  # what a batch tells of one environment: digests of bytes, and the infos
+Moment = dict[str, object]  # of one environment at one step: digests of its rows, and the infos
 
 
 @dataclass(frozen=True)
 class Stream:
-    """What a vectorizer gave in random play.
+    """The outputs of a vectorizer in random play.
 
     Attributes:
-        moments: of the reset, then of each step: of every environment.
+        moments: by step, the reset first: of every environment.
         agents_per_env: rows of each environment.
         action_space: that the actions were drawn from.
         steps_per_second: of all agents together.
@@ -206,12 +194,12 @@ class Stream:
 
     moments: list[list[Moment]]
     agents_per_env: list[int]
-    action_space: gymnasium.Space[Any]
+    action_space: Space
     steps_per_second: float
 
 
-def play(vecenv: VectorEnv, steps: int, action_space: gymnasium.Space[Any]) -> Stream:
-    """Reset with seed 0, step with actions drawn from seed 0, and keep what comes.
+def play(vecenv: VectorEnv, steps: int, action_space: Space) -> Stream:
+    """Reset with seed 0, step with actions drawn from seed 0; return the outputs.
 
     Args:
         vecenv: synchronous.
@@ -237,7 +225,7 @@ def _moments(batch: Batch, vecenv: VectorEnv) -> list[Moment]:
     arrays = batch._asdict()
     infos = arrays.pop("infos")
     ended = batch.terminals | batch.truncations
-    final_observations = vecenv.final_observations.copy()
+    final_observations = batch.final_observations.copy()
     final_observations[~ended] = 0  # stale
     arrays["final_observations"] = final_observations
     moments: list[Moment] = []
@@ -247,18 +235,18 @@ def _moments(batch: Batch, vecenv: VectorEnv) -> list[Moment]:
             name: hashlib.blake2b(array[start:stop].tobytes()).digest()
             for name, array in arrays.items()
         }
-        told = [info for i, info in zip(infos.env_indices, infos, strict=True) if i == env]
-        moments.append({**digests, "infos": told})
+        own = [info for i, info in zip(infos.env_indices, infos, strict=True) if i == env]
+        moments.append({**digests, "infos": own})
     return moments
 
 
 def check_same(first: Stream, second: Stream, between: str) -> None:
     """Refuse streams, of the same seed and actions, that differ in a byte.
 
-    Compared are as many steps and environments as both have.
+    The steps and environments that both have are compared.
 
     Raises:
-        ContractError: says in what they differ, at which step, and `between` whom.
+        ContractError: says what differs, at which step, and `between` which.
     """
     for step, moments in enumerate(zip(first.moments, second.moments, strict=False)):
         for env, (one, other) in enumerate(zip(*moments, strict=False)):
@@ -271,7 +259,7 @@ def check_same(first: Stream, second: Stream, between: str) -> None:
                 )
 
 
-def _are_equal(one: Any, other: Any) -> bool:
+def _are_equal(one: object, other: object) -> bool:
     """Compare digests, or nested infos, in which NaN is equal to NaN."""
     if isinstance(one, bytes):
         return bool(one == other)
@@ -285,7 +273,7 @@ def _are_equal(one: Any, other: Any) -> bool:
 def check_policy(
     policy: nn.Module, observations: Tensor, actions: Tensor, is_one_graph: bool
 ) -> None:
-    """Refuse a policy with weights that learn nothing, or that compiles to another one.
+    """Refuse a policy with weights that get no gradient, or whose compiled form differs.
 
     Args:
         policy: returns (heads, value, ...).
@@ -294,38 +282,38 @@ def check_policy(
         is_one_graph: the policy must compile without a graph break.
 
     Raises:
-        ContractError: says which weights, or in what it differs compiled.
+        ContractError: says which weights, or what differs.
     """
-    told, gradients = _lesson(policy, policy, observations, actions)
+    outputs, gradients = _gradient_step(policy, policy, observations, actions)
     without = [name for name, gradient in gradients.items() if gradient is None]
     if without:
         raise ContractError(
             f"No gradient reaches {', '.join(without)}. Use these weights, or drop them."
         )
     compiled = torch.compile(policy, backend="aot_eager", fullgraph=is_one_graph)
-    told_again, gradients_again = _lesson(policy, compiled, observations, actions)
-    differing = [*_differing(told, told_again)]
+    outputs_again, gradients_again = _gradient_step(policy, compiled, observations, actions)
+    differing = [*_differing(outputs, outputs_again)]
     differing += [f"gradient of {name}" for name in _differing(gradients, gradients_again)]
     if differing:
         raise ContractError(
-            f"Compiled by torch.compile, the policy gives another {', '.join(differing)}. Let "
-            f"forward compute the same whether it is compiled or not."
+            f"Compiled by torch.compile, the policy returns a different {', '.join(differing)}. "
+            f"Make forward compute the same whether it is compiled or not."
         )
 
 
-def _lesson(
+def _gradient_step(
     policy: nn.Module, call: Callable[..., Any], observations: Tensor, actions: Tensor
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return what `call` says of `actions`, and the gradients of the policy's weights, by name."""
+) -> tuple[dict[str, Tensor], dict[str, Tensor | None]]:
+    """Return the outputs of `call` for `actions`, and the gradients of the weights, by name."""
     policy.zero_grad()
     heads, value = call(observations)[:2]
     _, log_probabilities, entropies = sample_actions(heads, actions)
-    told = {"log probability": log_probabilities, "entropy": entropies, "value": value}
-    torch.stack([part.mean() for part in told.values()]).sum().backward()
-    return told, {name: weight.grad for name, weight in policy.named_parameters()}
+    outputs = {"log probability": log_probabilities, "entropy": entropies, "value": value}
+    torch.stack([part.mean() for part in outputs.values()]).sum().backward()
+    return outputs, {name: weight.grad for name, weight in policy.named_parameters()}
 
 
-def _differing(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
+def _differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
     return [
         name
         for name, one in first.items()
@@ -335,12 +323,12 @@ def _differing(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
 
 @contextlib.contextmanager
 def without_warnings() -> Iterator[None]:
-    """Refuse warnings that this process gives in the block, also those that Python does not show.
+    """Refuse warnings raised in the block, also those that Python does not show by default.
 
     Raises:
         ContractError: names the first of them.
     """
-    gc.collect()  # what earlier tests left unclosed warns now
+    gc.collect()  # objects that earlier tests did not close warn now
     with warnings.catch_warnings(record=True) as given:
         warnings.simplefilter("always")
         yield
@@ -348,14 +336,14 @@ def without_warnings() -> Iterator[None]:
     if given:
         first = given[0]
         raise ContractError(
-            f"{len(given)} warnings are given, such as {first.category.__name__}: {first.message} "
-            f"({first.filename}:{first.lineno}). Mend what they tell of, or silence each by name "
-            f"where it is given (warnings.filterwarnings)."
+            f"{len(given)} warnings, the first is {first.category.__name__}: {first.message} "
+            f"({first.filename}:{first.lineno}). Fix the causes, or filter each by name where it "
+            f"is raised (warnings.filterwarnings)."
         )
 
 
 def installed_version(family: Family) -> str:
-    """Return that of the distribution which brings the family's package, "" for our own."""
+    """Return the version of the distribution of a family's package, "" for our own."""
     if family.package is None:
         return ""
     found = packages_distributions().get(family.package, [family.package])

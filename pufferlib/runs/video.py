@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pufferlib.annotations import Rendered
 from pufferlib.exceptions import ArgumentError, NotInstalledError
 
 _Frame = NDArray[np.uint8]  # (height, width, 3)
 _SUFFIXES = (".mp4", ".gif")
 _LEAST_SIDE = 256  # smaller pictures are enlarged, pixel by pixel
-_GIF_MOST_FPS = 50  # viewers slow down what is faster
+_GIF_MOST_FPS = 50  # viewers slow down faster ones
 _FONT_SIZES = 16, 48  # the largest between them that keeps a picture's width
 _TEXT_WIDTH = 800
 _LETTER_ASPECT = 0.602  # width over size of DejaVu Sans Mono
@@ -26,15 +27,17 @@ def check_video(path: Path) -> None:
     """Refuse a file that cannot be written, before anything is played.
 
     Raises:
-        ArgumentError: neither .mp4 nor .gif, or a folder, or its folder is not there.
-        NotInstalledError: what encodes is not there.
+        ArgumentError: the path ends in neither .mp4 nor .gif, or is a folder, or has no folder.
+        NotInstalledError: an encoder is missing.
     """
     if path.suffix.lower() not in _SUFFIXES:
         raise ArgumentError(f"--video must end in {' or '.join(_SUFFIXES)}; got {path}.")
     if path.is_dir():
         raise ArgumentError(f"--video: {path} is a folder. Name a file.")
     if not path.parent.is_dir():
-        raise ArgumentError(f"--video: there is no folder {path.parent}. Make it, or name another.")
+        raise ArgumentError(
+            f"--video: there is no folder {path.parent}. Create it, or name another."
+        )
     for package in ("imageio_ffmpeg", "matplotlib", "PIL"):
         if importlib.util.find_spec(package) is None:
             raise NotInstalledError(
@@ -43,16 +46,16 @@ def check_video(path: Path) -> None:
             )
 
 
-def write_video(path: Path, rendered: Iterable[Any], fps: float) -> float:
-    """Write what an environment's `render` returned, one after the other; return frames a second.
+def write_video(path: Path, rendered: Iterable[Rendered], fps: float) -> float:
+    """Write frames of an environment's `render` into a video; return the frames per second.
 
     Args:
         path: ends in .mp4 or .gif.
         rendered: pictures (height, width[, 3]) uint8, or text; at least one.
-        fps: frames a second; a GIF has at most 50, in steps of a hundredth of a second.
+        fps: frames per second; a GIF has at most 50, each shown for whole hundredths of a second.
 
     Raises:
-        ArgumentError: it is something else, or pictures differ in size.
+        ArgumentError: a frame is something else, or frames differ in size.
     """
     frames = as_frames(rendered)
     first = next(frames)
@@ -63,7 +66,7 @@ def write_video(path: Path, rendered: Iterable[Any], fps: float) -> float:
     return fps
 
 
-def as_frames(rendered: Iterable[Any]) -> Iterator[_Frame]:
+def as_frames(rendered: Iterable[Rendered]) -> Iterator[_Frame]:
     """Yield pictures (height, width, 3) uint8 of even sides, as most video formats ask for."""
     letters: Letters | None = None
     for picture in rendered:
@@ -75,7 +78,7 @@ def as_frames(rendered: Iterable[Any]) -> Iterator[_Frame]:
 
 
 class Letters:
-    """Draws text, each letter in a cell of its own; ANSI colours are kept.
+    """Draws text, each letter in its own cell, with ANSI colors.
 
     Args:
         text: the first that is to be drawn; its lines and columns are the picture's.
@@ -95,7 +98,7 @@ class Letters:
         self._height = sum(self._font.getmetrics())
 
     def draw(self, text: str) -> _Frame:
-        """Return the picture of `text`; what is beyond the first text's size is cut off."""
+        """Return the picture of `text`; text beyond the size of the first text is cut off."""
         from PIL import Image, ImageDraw
         from rich.text import Text
 
@@ -117,7 +120,7 @@ class Letters:
 
 
 def _cells(line: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Yield each letter of a rich line, its colour and the one behind it, None for none."""
+    """Yield each letter of a rich line, its color and background, None for the defaults."""
     from rich.style import Style
 
     styles = [Style.null()] * len(line.plain)
@@ -140,7 +143,7 @@ def _plain(text: str) -> str:
     return Text.from_ansi(text).plain
 
 
-def _as_rgb(picture: Any) -> _Frame:
+def _as_rgb(picture: Rendered) -> _Frame:
     array = np.asarray(picture)
     if array.ndim == 2:
         array = np.repeat(array[..., None], 3, axis=2)

@@ -1,4 +1,4 @@
-"""Learning curves of runs: what is drawn is what the runs told."""
+"""Learning curves show what the runs logged."""
 
 import json
 import re
@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from pufferlib.cli.main import main
-from pufferlib.cli.plot import curve
 from pufferlib.config import Config, EnvConfig, as_json
+from pufferlib.runs.curves import curve
 
 
 @pytest.fixture
@@ -32,9 +32,9 @@ def runs(tmp_path):
     return folders
 
 
-def test_a_curve_is_what_the_run_told_where_it_told_it(runs, tmp_path):
-    told = curve(tmp_path / "one", "episode/episode_return", "timesteps")
-    assert told == ([1000, 2000], [1, 4])
+def test_a_curve_has_the_points_where_the_run_logged_the_metric(runs, tmp_path):
+    points = curve(tmp_path / "one", "episode/episode_return", "timesteps")
+    assert points == ([1000, 2000], [1, 4])
     assert curve(tmp_path / "one", "episode/episode_return", "seconds")[0] == [2, 4]
 
 
@@ -49,7 +49,7 @@ def test_a_panel_for_each_task_and_a_name_for_each_run(runs, tmp_path, capsys):
 
 
 def labels(out):
-    """Return what the legend says, of a picture whose other texts are these."""
+    """Return the texts of a picture but for the numbers of its axes."""
     texts = re.findall(r"<text[^>]*>([^<]+)</text>", out.read_text())
     return [text for text in texts if not re.fullmatch(r".?[\d.]+[km]?", text)]
 
@@ -63,22 +63,22 @@ def test_runs_of_one_name_have_a_curve_each(runs, tmp_path, monkeypatch):
     assert labels(out) == ["timesteps", "episode return", "squared", "a/one", "b/one", "two"]
 
 
-def test_the_folder_that_one_is_in_has_its_name(runs, tmp_path, monkeypatch):
+def test_the_current_directory_has_its_own_name_in_the_legend(runs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "one")
     out = tmp_path / "curve.svg"
     assert main(["plot", ".", "--out", str(out)]) == 0
     assert labels(out) == ["timesteps", "episode return", "squared", "one"]
 
 
-def test_a_line_that_was_not_written_to_its_end_is_left_out(runs, tmp_path):
+def test_an_incomplete_last_line_is_left_out(runs, tmp_path):
     with (tmp_path / "one" / "metrics.jsonl").open("a") as file:
         file.write('{"timesteps": 3000, "episode/epi')
-    told = curve(tmp_path / "one", "episode/episode_return", "timesteps")
-    assert told == ([1000, 2000], [1, 4])
+    points = curve(tmp_path / "one", "episode/episode_return", "timesteps")
+    assert points == ([1000, 2000], [1, 4])
 
 
 @pytest.mark.parametrize("line", ["{", "3", "\xff"])
-def test_metrics_that_are_damaged_are_named(runs, tmp_path, capsys, line):
+def test_damaged_metrics_are_named(runs, tmp_path, capsys, line):
     path = tmp_path / "one" / "metrics.jsonl"
     path.write_bytes(f"{line}\n".encode("latin-1") + path.read_bytes())
     assert main(["plot", *runs]) == 2
@@ -99,7 +99,7 @@ def test_a_picture_that_cannot_be_written_is_one_clear_line(runs, tmp_path, caps
             assert error.count("\n") == 1
 
 
-def test_a_picture_has_the_colours_of_its_curves(runs, tmp_path):
+def test_a_picture_has_the_colors_of_its_curves(runs, tmp_path):
     out = tmp_path / "deep" / "curve.png"
     assert main(["plot", *runs[:2], "--out", str(out)]) == 0
     colors = {color for _, color in Image.open(out).convert("RGB").getcolors(1 << 20)}
@@ -120,12 +120,12 @@ def test_a_mistake_is_one_clear_line(runs, capsys, flags, expected):
     assert error.count("\n") == 1
 
 
-def test_a_folder_that_is_no_run_is_refused(tmp_path, capsys):
+def test_a_folder_that_is_not_a_run_is_refused(tmp_path, capsys):
     assert main(["plot", str(tmp_path)]) == 2
     assert "is not the folder of a run" in capsys.readouterr().err
 
 
-def test_what_is_missing_is_named(runs, capsys, monkeypatch):
+def test_a_missing_matplotlib_is_named(runs, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)  # as if it were not there
     assert main(["plot", *runs]) == 2
     assert "matplotlib is not installed. Run: puffer install plot" in capsys.readouterr().err

@@ -1,0 +1,156 @@
+"""Presets: settings in TOML files, over the defaults, and settings as JSON in a run's folder.
+
+`<family>.toml`, then `<task>.toml`, override the defaults; a slash in the name of a task is `-` in
+the name of its file. A preset's [train] is for the algorithm that it names, PPO if it names none.
+Another algorithm takes only the settings of the training loop from it, and then everything in
+`<family>.<algorithm>.toml` and `<task>.<algorithm>.toml`.
+"""
+
+import dataclasses
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, TypeVar
+
+from pufferlib.annotations import JsonObject
+from pufferlib.config import editing
+from pufferlib.config.settings import Config, algorithm_config
+from pufferlib.exceptions import SettingError, suggestion
+from pufferlib.training.config import LoopConfig
+
+PRESETS = Path(__file__).parent
+_LOOP_SETTINGS = frozenset(field.name for field in dataclasses.fields(LoopConfig))
+RENAMED = {"policy.recurrent": "policy.memory (none, lstm or gru)"}
+_Settings = TypeVar("_Settings")
+
+
+def load(
+    names: Iterable[str], folders: Sequence[Path] = (PRESETS,), algorithm: str | None = None
+) -> Config:
+    """Return the defaults, overridden by the preset of each name in turn.
+
+    A name without a preset changes nothing.
+
+    Args:
+        names: families and tasks, the most general first.
+        folders: where preset files are, the most general first.
+        algorithm: which algorithm learns; None: the one that the presets name.
+
+    Raises:
+        SettingError: a preset is not TOML, has an unknown key or a value of the wrong type.
+    """
+    files = [preset_file(name, folder) for name in dict.fromkeys(names) for folder in folders]
+    read = [(str(path), editing.read(path)) for path in files if path.is_file()]
+    named = next((values["algorithm"] for _, values in read[::-1] if "algorithm" in values), "ppo")
+    chosen = algorithm or str(named)
+    settings = algorithm_config(chosen)
+    if chosen != named:
+        read = [(source, _of_the_loop(values)) for source, values in read]
+        own = [path.with_name(f"{path.stem}.{settings.algorithm}.toml") for path in files]
+        read += [(str(path), editing.read(path)) for path in own if path.is_file()]
+    config = Config(algorithm=chosen, train=settings())
+    for source, values in read:
+        values = {key: value for key, value in values.items() if key != "algorithm"}
+        config = override(config, values, source)
+    return config
+
+
+def _of_the_loop(values: JsonObject) -> JsonObject:
+    """Return a preset without the settings of [train] that belong to one algorithm."""
+    train = values.get("train", {})
+    if not isinstance(train, Mapping):
+        return values  # `override` refuses it
+    train = {key: value for key, value in train.items() if key in _LOOP_SETTINGS}
+    return {**values, "train": train}
+
+
+def preset_file(name: str, folder: Path) -> Path:
+    """Return where the preset of a family or a task would be in `folder`."""
+    return folder / f"{name.replace('/', '-')}.toml"
+
+
+def override(
+    settings: _Settings, values: Mapping[str, object], source: str, path: str = ""
+) -> _Settings:
+    """Return a copy of `settings`, a dataclass, in which `values` replace the settings they name.
+
+    Args:
+        settings: left unchanged.
+        values: nested by table; each has the type of its setting.
+        source: where the values come from, for errors.
+        path: of `settings` within the whole configuration, for errors: "train.".
+
+    Raises:
+        SettingError: an unknown key, with a suggestion; a value of the wrong type.
+    """
+    types = typing.get_type_hints(type(settings))
+    names = [field.name for field in dataclasses.fields(settings)]  # type: ignore[arg-type]
+    changed: JsonObject = {}
+    for key, value in values.items():
+        where = f"{path}{key}"
+        if where in RENAMED:
+            raise SettingError(f"{source}: the setting {where} is now {RENAMED[where]}.")
+        if key not in names:
+            raise SettingError(
+                f"{source}: there is no setting {where!r}.{suggestion(key, names)} "
+                f"Settings here: {', '.join(path + name for name in names)}."
+            )
+        own = getattr(settings, key)
+        if dataclasses.is_dataclass(own) and isinstance(value, Mapping):
+            changed[key] = override(own, value, source, f"{where}.")
+        elif _fits(value, types[key]):
+            changed[key] = value
+        else:
+            raise SettingError(f"{source}: {where} must be {type_name(types[key])}; got {value!r}.")
+    return dataclasses.replace(settings, **changed)  # type: ignore[type-var]
+
+
+def as_json(config: Config) -> JsonObject:
+    """Return the settings as plain JSON values; `from_json` reads them back."""
+    values = dataclasses.asdict(config)
+    values["run"] = None if config.run is None else str(config.run)
+    return values
+
+
+def from_json(values: JsonObject, source: str) -> Config:
+    """Return the settings that `as_json` was called with.
+
+    Raises:
+        SettingError: they were written by a version with other settings.
+    """
+    values = dict(values)
+    run = values.pop("run", None)
+    policy = dict(values.get("policy", {}))
+    if "recurrent" in policy:  # of versions before policy.memory
+        policy["memory"] = "lstm" if policy.pop("recurrent") else "none"
+        values["policy"] = policy
+    algorithm = values.get("algorithm", "ppo")
+    config = Config(train=algorithm_config(algorithm)())
+    config = override(config, values, source)
+    return dataclasses.replace(config, run=None if run is None else Path(run))
+
+
+def _fits(value: object, annotation: Any) -> bool:
+    origin = typing.get_origin(annotation)
+    if origin in (UnionType, typing.Union):
+        return any(_fits(value, part) for part in typing.get_args(annotation))
+    if origin is Literal:
+        return value in typing.get_args(annotation)
+    if annotation is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if annotation is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, origin or annotation)
+
+
+def type_name(annotation: Any) -> str:
+    """Return how an error or a help text names a type: "int or None", "'raise' or 'restart'"."""
+    origin = typing.get_origin(annotation)
+    if origin is Literal:
+        return " or ".join(repr(value) for value in typing.get_args(annotation))
+    if origin in (UnionType, typing.Union):
+        return " or ".join(type_name(part) for part in typing.get_args(annotation))
+    if annotation is type(None):
+        return "None"
+    return getattr(annotation, "__name__", str(annotation))

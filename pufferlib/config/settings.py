@@ -1,0 +1,201 @@
+"""The settings of a run, as dataclasses: each field is a flag, a key of a preset, an attribute."""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pufferlib.annotations import JsonObject, Kwargs
+from pufferlib.exceptions import ArgumentError, SettingError, UnknownNameError, suggestion
+from pufferlib.ppo.config import PPOConfig
+from pufferlib.references import is_reference, load_attribute
+from pufferlib.training.config import LoopConfig
+from pufferlib.vector.options import VectorOptions
+from pufferlib.vtrace.config import VTraceConfig
+
+ALGORITHMS: dict[str, type[LoopConfig]] = {"ppo": PPOConfig, "vtrace": VTraceConfig}
+
+
+@dataclass(frozen=True)
+class EnvConfig:
+    """Which environment."""
+
+    task: str = ""
+    """Named on the command line by ENV, not by a flag."""
+
+    kwargs: Kwargs = field(default_factory=dict)
+    """Arguments of the environment's make_env: --env.kwargs.KEY VALUE."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VecConfig(VectorOptions):
+    """How many environments, and which processes step them."""
+
+    backend: Literal["Serial", "Multiprocessing", "Ray"] = "Multiprocessing"
+    """Serial steps in this process: for debugging, and for environments that step many agents
+    natively; num_envs is the only other setting here that it uses. Ray steps on a cluster."""
+
+    num_envs: int = 32
+    """Environments; a multiple of num_workers."""
+
+    timeout_s: float | None = 300.0
+    """Fail when a worker takes longer than this to make, reset or step its environments."""
+
+    def options(self) -> Kwargs:
+        """Return the options of `vector.make` by name; those that Serial ignores are left out."""
+        if self.backend == "Serial":  # they need not divide
+            return {}
+        return {name: getattr(self, name) for name in VectorOptions.names()}
+
+    def check(self) -> None:
+        """Refuse impossible settings.
+
+        Raises:
+            SettingError: says which, and what is allowed.
+        """
+        try:
+            VectorOptions(**{name: getattr(self, name) for name in VectorOptions.names()}).check()
+        except ArgumentError as error:
+            raise SettingError(f"vec.{error}") from error
+
+
+@dataclass(frozen=True)
+class PolicyConfig:
+    """Which network."""
+
+    name: str | None = None
+    """default, mlp, cnn, impala ... (pufferlib.policies.POLICIES), or your own as module:name or
+    file.py:name, a class called with the environment. None: the one of the environment's family."""
+
+    kwargs: Kwargs = field(default_factory=dict)
+    """More arguments of the policy: --policy.kwargs.KEY VALUE."""
+
+    memory: Literal["none", "lstm", "gru"] = "none"
+    """Put an LSTM or a GRU between the policy's encoder and its decoder."""
+
+    hidden_size: int = 128
+    """Width of the hidden state, and of the memory."""
+
+    normalize_observations: bool = False
+    """Shift and scale float observations to running mean 0 and deviation 1, clipped to 10
+    (Andrychowicz et al. 2021, arXiv:2006.05990, 3.3: decisive for locomotion)."""
+
+    def check(self) -> None:
+        """Refuse impossible settings.
+
+        Raises:
+            SettingError: says which, and what is allowed.
+        """
+        if self.hidden_size < 1:
+            raise SettingError(f"policy.hidden_size must be at least 1; got {self.hidden_size}.")
+        check_json("policy.kwargs", self.kwargs)
+
+
+@dataclass(frozen=True)
+class LogConfig:
+    """Where metrics go, besides metrics.jsonl in the run's folder."""
+
+    tensorboard: bool = True
+    """Write events for TensorBoard into the run's folder: tensorboard --logdir runs."""
+
+    wandb: str | None = None
+    """Project of Weights & Biases. The key is read from WANDB_API_KEY; WANDB_MODE=offline writes
+    into the run's folder, for a later `wandb sync`."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings of a run."""
+
+    algorithm: str = "ppo"
+    """Which algorithm learns: ppo, vtrace, or your own as module:name, a LoopConfig."""
+
+    env: EnvConfig = field(default_factory=EnvConfig)
+    vec: VecConfig = field(default_factory=VecConfig)
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+    train: LoopConfig = field(default_factory=PPOConfig)
+    log: LogConfig = field(default_factory=LogConfig)
+
+    run: Path | None = None
+    """Folder of the run; None makes runs/<task>-<time>. A flag only."""
+
+    def check(self) -> None:
+        """Refuse impossible settings, whatever the environment.
+
+        Raises:
+            SettingError: says which, and what is allowed.
+        """
+        check_json("env.kwargs", self.env.kwargs)
+        self.vec.check()
+        self.policy.check()
+        for folder in () if self.run is None else (self.run, *self.run.parents):
+            if folder.is_file():
+                raise SettingError(
+                    f"run must be a folder; got {self.run}, where {folder} is a file. Name another."
+                )
+        for setting in dataclasses.fields(self.train):  # of your own algorithm they may be any
+            value = getattr(self.train, setting.name)
+            if isinstance(value, tuple):
+                raise SettingError(
+                    f"train.{setting.name} must be a JSON value, as config.json keeps it; got the "
+                    f"tuple {value!r}. Use a list."
+                )
+            check_json("train", {setting.name: value})
+        self.train.check()
+
+
+def algorithm_config(name: str) -> type[LoopConfig]:
+    """Return the class of the settings of an algorithm, by its name or as module:name.
+
+    Raises:
+        UnknownNameError: there is no such algorithm; suggests the nearest names.
+        SettingError: what module:name refers to is not a LoopConfig.
+    """
+    if name in ALGORITHMS:
+        return ALGORITHMS[name]
+    if not is_reference(name):
+        raise UnknownNameError(
+            f"There is no algorithm {name!r}.{suggestion(name, ALGORITHMS)} Algorithms: "
+            f"{', '.join(ALGORITHMS)}; or your own as module:name."
+        )
+    found = load_attribute(name)
+    if not (isinstance(found, type) and issubclass(found, LoopConfig)):
+        raise SettingError(
+            f"algorithm must name a class derived from pufferlib.training.LoopConfig; {name} is "
+            f"{found!r}."
+        )
+    if found.make_algorithm is LoopConfig.make_algorithm or not found.algorithm:
+        raise SettingError(f"{name} must set `algorithm`, its name, and define make_algorithm.")
+    try:
+        found()
+    except TypeError as error:
+        raise SettingError(f"Every setting of {name} needs a default: {error}.") from error
+    return found
+
+
+def check_json(name: str, values: JsonObject) -> None:
+    """Refuse arguments that config.json could not give back as they are.
+
+    Raises:
+        SettingError: says which, and what is allowed.
+    """
+    for key, value in values.items():
+        try:
+            is_kept = json.loads(json.dumps(value)) == with_lists(value)
+        except (TypeError, ValueError):
+            is_kept = False
+        if not is_kept:
+            raise SettingError(
+                f"{name}.{key} must be a JSON value (numbers, strings, lists, and dicts whose keys "
+                f"are strings), as a run's settings are kept in config.json; got {value!r}."
+            )
+
+
+def with_lists(value: Any) -> Any:
+    """Return `value` with lists in place of tuples, as JSON gives them back."""
+    if isinstance(value, dict):
+        return {key: with_lists(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [with_lists(part) for part in value]
+    return value

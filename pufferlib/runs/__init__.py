@@ -1,0 +1,16 @@
+"""Runs: from the name of an environment and settings to a trained and evaluated policy.
+
+    from pufferlib.runs import Run
+
+    run = Run.configure("CartPole-v1", {"train.seed": 2})
+    checkpoint = run.train()
+    print(run.evaluate(checkpoint)["trained"])
+
+`settings` combines presets and overrides, `run` makes environment and policy from them; `train`
+trains in a `folder`, with its `provenance`; `evaluation` evaluates checkpoints, `film` and `video`
+show them, `curves` reads and draws their metrics. The command line is a thin layer above.
+"""
+
+from pufferlib.runs.run import Run
+
+__all__ = ["Run"]

@@ -1,0 +1,57 @@
+"""Evaluate a checkpoint and a random policy on the same seeds."""
+
+from contextlib import closing
+from pathlib import Path
+
+from pufferlib.arguments import whole_number
+from pufferlib.exceptions import ArgumentError
+from pufferlib.runs.run import Run
+from pufferlib.training import Evaluation, evaluate
+from pufferlib.training.config import MAX_SEED
+from pufferlib.training.torch_state import torch_threads
+from pufferlib.vector import VectorEnv
+
+
+def compare(run: Run, path: Path | None, episodes: int, seed: int) -> dict[str, Evaluation]:
+    """Return the evaluations of a random policy and of a checkpoint, on the same seeds.
+
+    The checkpoint is checked before any process starts. The run's number of torch threads is used,
+    and restored afterwards.
+
+    Args:
+        run: the run that made the checkpoint.
+        path: the checkpoint; None evaluates only the random policy.
+        episodes: at least so many, each agent's counted, in at least two games. Each environment
+            has its own seed.
+        seed: of the first episode.
+
+    Returns:
+        "random", and "trained" if there is a checkpoint.
+
+    Raises:
+        ArgumentError: there are too few episodes, or no such seed.
+        SettingError: a setting is impossible.
+        CheckpointError: the checkpoint does not fit the run's policy.
+    """
+    if episodes < 2:
+        raise ArgumentError(
+            f"--episodes must be at least 2, for a confidence interval; got {episodes}."
+        )
+    whole_number("--seed", seed, 0, MAX_SEED)
+    run.config.policy.check()
+    run.config.train.check_values()
+    if path is not None:
+        run.check_checkpoint(path)
+    with torch_threads(run.config.train.threads), closing(_make_rows(run, episodes)) as vecenv:
+        results = {"random": evaluate(vecenv, None, seed)}
+        if path is not None:
+            results["trained"] = evaluate(vecenv, run.load_policy(vecenv, path), seed)
+    return results
+
+
+def _make_rows(run: Run, episodes: int) -> VectorEnv:
+    """Return environments with at least `episodes` rows and two games, as few as have them."""
+    with closing(run.make_vecenv(num_envs=1)) as one:
+        agents = one.num_agents
+        least = 2 if agents > 1 and one.get_attr("is_one_game")[0] else 1
+    return run.make_vecenv(num_envs=max(least, -(-episodes // agents)))

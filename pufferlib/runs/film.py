@@ -1,0 +1,105 @@
+"""Play one episode of a policy, frame by frame, and film it."""
+
+import dataclasses
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from pufferlib.annotations import Rendered
+from pufferlib.exceptions import ArgumentError
+from pufferlib.runs.run import Run
+from pufferlib.runs.video import write_video
+from pufferlib.training.evaluation import acting
+from pufferlib.training.torch_state import torch_threads
+from pufferlib.vector import VectorEnv
+
+MAX_FRAMES = 5000
+_MODES = ("rgb_array", "ansi")  # modes that need no display, the best first
+_FPS = 15.0  # for environments that name none
+
+
+class Episode:
+    """One episode, frame by frame.
+
+    Args:
+        vecenv: one environment.
+        policy: None plays at random.
+        seed: of the episode.
+
+    Attributes:
+        steps: taken so far.
+        total: the first agent's return so far.
+        has_ended: whether the first agent's episode is over.
+    """
+
+    def __init__(self, vecenv: VectorEnv, policy: nn.Module | None, seed: int) -> None:
+        self._vecenv, self._policy, self._seed = vecenv, policy, seed
+        self.steps, self.total, self.has_ended = 0, 0.0, False
+
+    def frames(self) -> Iterator[Rendered]:
+        """Yield what `render` returns before each step, until the end or `MAX_FRAMES`."""
+        with acting(self._vecenv, self._policy, self._seed) as act:
+            observations, _ = self._vecenv.reset(self._seed)
+            ends = np.ones(self._vecenv.num_agents, np.bool_)
+            while not self.has_ended and self.steps < MAX_FRAMES:
+                yield self._vecenv.render()[0]
+                actions = act(observations, ends)
+                observations, rewards, terminals, truncations, _ = self._vecenv.step(actions)
+                ends = terminals | truncations
+                self.steps += 1
+                self.total += float(rewards[0])
+                self.has_ended = bool(ends[0])
+
+
+@contextmanager
+def one_episode(run: Run, path: Path | None, seed: int) -> Iterator[Episode]:
+    """Yield an episode of one environment, played by the policy of a checkpoint, or at random."""
+    with torch_threads(run.config.train.threads), closing(run.make_vecenv(num_envs=1)) as vecenv:
+        policy = None if path is None else run.load_policy(vecenv, path)
+        yield Episode(vecenv, policy, seed)
+
+
+def film(run: Run, path: Path | None, seed: int, out: Path) -> tuple[Episode, float]:
+    """Film one episode into the file `out`; return the episode, and the frames per second.
+
+    Needs no display.
+
+    Raises:
+        ArgumentError: the environment draws neither pictures nor text.
+    """
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # else pygame fails without a display
+    run, fps = rendering(run)
+    with one_episode(run, path, seed) as episode:
+        fps = write_video(out, episode.frames(), fps)
+    return episode, fps
+
+
+def rendering(run: Run) -> tuple[Run, float]:
+    """Return `run` with one environment that renders without a display, and frames per second.
+
+    Raises:
+        ArgumentError: it cannot.
+    """
+    source, config = run.source, run.config
+    # A native environment draws nothing: film one of its games, which has the same rows.
+    kwargs = dict(config.env.kwargs)
+    if "num_envs" in kwargs:
+        kwargs = {name: kwargs[name] for name in kwargs if name not in ("num_envs", "num_threads")}
+    with closing(source.creator(kwargs)(**kwargs)) as env:
+        metadata = getattr(env, "metadata", None) or {}
+        mode = getattr(env, "render_mode", None)
+    modes = [name for name in _MODES if name in (mode, *metadata.get("render_modes", ()))]
+    if not modes or (modes[0] != mode and not source.takes("render_mode")):
+        raise ArgumentError(
+            f"{source.name} cannot be filmed: it renders as none of {', '.join(_MODES)}. Leave out "
+            f"--video."
+        )
+    if modes[0] != mode:
+        kwargs["render_mode"] = modes[0]
+    env_config = dataclasses.replace(config.env, kwargs=kwargs)
+    run = dataclasses.replace(run, config=dataclasses.replace(config, env=env_config))
+    return run.in_this_process(), float(metadata.get("render_fps") or _FPS)

@@ -1,0 +1,269 @@
+"""The folder of a run: its files, the lock of the process that trains, its checkpoints."""
+
+import contextlib
+import fcntl
+import itertools
+import json
+import math
+import os
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+
+import torch
+
+from pufferlib import config as presets
+from pufferlib.annotations import JsonObject
+from pufferlib.config import Config
+from pufferlib.exceptions import ArgumentError, CheckpointError
+from pufferlib.registry import same_source
+from pufferlib.training import Trainer, checkpoint
+from pufferlib.training.loggers import write_json
+
+CHECKPOINT = "checkpoint.pt"
+BEST = "best.pt"
+CONFIG = "config.json"
+RUNS = Path("runs")
+_FACTS = "run.json"
+_LOCK = ".lock"
+
+
+class CheckpointManager:
+    """Saves two checkpoints of a run.
+
+    `checkpoint.pt` is the latest. `best.pt` is the one whose last hundred episodes, fewer at first,
+    had the highest mean return of all checkpoints.
+
+    Args:
+        folder: of the run.
+        trainer: whose state is saved.
+        config: saved with the weights.
+
+    Attributes:
+        path: of the latest.
+    """
+
+    def __init__(self, folder: Path, trainer: Trainer, config: Config) -> None:
+        self.path = folder / CHECKPOINT
+        self._best_path = folder / BEST
+        self._trainer = trainer
+        self._about = {"config": presets.as_json(config), "version": version("pufferlib")}
+        self._best_return = -math.inf
+        if self._best_path.exists():
+            self._best_return = checkpoint.load(self._best_path)["episode_return"]
+
+    def save(self) -> None:
+        """Save the latest checkpoint, and the best if it is better; defer Ctrl+C and SIGTERM.
+
+        Raises:
+            CheckpointError: it could not be written; earlier ones are complete.
+        """
+        returned = self._trainer.episodes.means().get("episode_return")
+        state = {**self._trainer.state_dict(), **self._about, "episode_return": returned}
+        with defer_signals():  # torch reports an interrupt during a write as a failed disk
+            checkpoint.save(self.path, state)
+            if returned is not None and returned > self._best_return:
+                checkpoint.save(self._best_path, state)
+                self._best_return = returned
+
+    def save_last(self) -> bool:
+        """Save the end of training; return False if the previous checkpoint was kept instead.
+
+        The previous checkpoint is kept if an update failed midway, if weights are NaN or infinite,
+        or if a run with `exact_resume` was interrupted: such a run resumes exactly only from its
+        regular checkpoints.
+        """
+        trainer = self._trainer
+        if trainer.is_updating:
+            return False
+        is_finite = all(bool(torch.isfinite(w).all()) for w in trainer.policy.parameters())
+        if not is_finite or (trainer.config.exact_resume and not trainer.is_done):
+            return False
+        self.save()
+        return True
+
+
+@contextlib.contextmanager
+def defer_signals() -> Iterator[None]:
+    """Defer Ctrl+C and SIGTERM until the end of this block, which must not be interrupted."""
+    if threading.current_thread() is not threading.main_thread():  # which alone handles signals
+        yield
+        return
+    deferred: list[int] = []
+
+    def defer(number: int, frame: FrameType | None) -> None:
+        deferred.append(number)
+
+    before = {number: signal.signal(number, defer) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if deferred:  # also if the block failed, as it does when another process has ended
+            signal.raise_signal(deferred[0])
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Create `folder`, and prevent other processes from training in it.
+
+    The system releases the lock however this process ends. A POSIX lock belongs to one process, so
+    workers never have it; with flock, forked workers would.
+
+    Raises:
+        ArgumentError: another process trains in it, or the folder cannot be created.
+    """
+    make_folder(folder, "--run")
+    with (folder / _LOCK).open("a+") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError) as error:
+            file.seek(0)
+            raise ArgumentError(
+                f"{folder} is in use: process {file.read().strip() or '?'} trains in it. Wait for "
+                f"it to end, or name another folder with --run."
+            ) from error
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        for unfinished in folder.glob(".*.pt.*"):  # killed while it wrote a checkpoint
+            unfinished.unlink()
+        try:
+            yield
+        finally:
+            if os.listdir(folder) == [_LOCK]:  # training did not start
+                (folder / _LOCK).unlink()
+                folder.rmdir()
+
+
+def write_facts(folder: Path, facts: JsonObject) -> str:
+    """Write the provenance of the run, or of its resumption; return the run's id.
+
+    Raises:
+        CheckpointError: see `read_facts`.
+        LogError: they could not be written.
+    """
+    known = read_facts(folder)
+    if known:
+        known.setdefault("resumed", []).append(facts)
+    else:
+        known = {"id": uuid.uuid4().hex[:12], **facts}
+    write_json(folder / _FACTS, known)
+    return str(known["id"])
+
+
+def read_facts(folder: Path) -> JsonObject:
+    """Return the provenance of a run; {} if it was not written.
+
+    Raises:
+        CheckpointError: it is damaged.
+    """
+    path = folder / _FACTS
+    if not path.exists():
+        return {}
+    what = "the provenance of a run"
+    facts = _read_object(path, what)
+    if "id" not in facts:
+        raise CheckpointError(
+            f"{path} cannot be read as {what}: it has no id. Fix it, or delete it."
+        )
+    return facts
+
+
+def new_folder(label: str) -> Path:
+    """Return the folder for a run of the environment `label` that starts now."""
+    first = RUNS / f"{label}-{time.strftime('%Y%m%d-%H%M%S')}"
+    others = (first.with_name(f"{first.name}-{count}") for count in itertools.count(2))
+    return next(path for path in (first, *itertools.islice(others, 1000)) if not path.exists())
+
+
+def latest_checkpoint(task: str, folder: Path = RUNS) -> Path | None:
+    """Return the latest checkpoint of all runs of `task` in `folder`, None if they have none."""
+    found = []
+    for path in folder.glob(f"*/{CHECKPOINT}"):
+        with contextlib.suppress(CheckpointError):  # damaged
+            if same_source(read_task(path.parent), task):
+                found.append(path)
+    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def latest_run(task: str, folder: Path = RUNS) -> Path:
+    """Return the folder of the run of `task` that has the latest checkpoint.
+
+    Raises:
+        ArgumentError: there is none.
+    """
+    path = latest_checkpoint(task, folder)
+    if path is None:
+        raise ArgumentError(
+            f"There is no run of {task} in {folder}/ to resume. Name its folder with --resume RUN, "
+            f"or start one by leaving --resume out."
+        )
+    return path.parent
+
+
+def read_task(folder: Path) -> str:
+    """Return the environment of the run in `folder`; its other settings may be unreadable here.
+
+    Raises:
+        CheckpointError: `folder` is not that of a run, or its settings are damaged.
+    """
+    env = _read_settings(folder).get("env")
+    task = env.get("task") if isinstance(env, dict) else None
+    if not isinstance(task, str):
+        raise CheckpointError(f"{folder / CONFIG} cannot be read as settings: it has no env.task.")
+    return task
+
+
+def read_config(folder: Path) -> Config:
+    """Return the settings of the run in `folder`.
+
+    Raises:
+        CheckpointError: `folder` is not that of a run, or its settings are damaged.
+        SettingError: another version wrote it.
+    """
+    return presets.from_json(_read_settings(folder), str(folder / CONFIG))
+
+
+def _read_settings(folder: Path) -> JsonObject:
+    path = folder / CONFIG
+    if not path.is_file():
+        raise CheckpointError(f"{folder} is not the folder of a run: it has no {CONFIG}.")
+    return _read_object(path, "settings")
+
+
+def _read_object(path: Path, what: str) -> JsonObject:
+    """Return the object in a JSON file; `what` names its contents in the error.
+
+    Raises:
+        CheckpointError: it does not contain one.
+    """
+    try:
+        values = json.loads(path.read_text())
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or not JSON
+        raise CheckpointError(f"{path} cannot be read as {what}: {error}.") from error
+    if not isinstance(values, dict):
+        raise CheckpointError(
+            f"{path} cannot be read as {what}: it contains {type(values).__name__}, not an object."
+        )
+    return values
+
+
+def make_folder(folder: Path, flag: str) -> None:
+    """Create `folder` if it does not exist.
+
+    Raises:
+        ArgumentError: it cannot be created; says to name another with `flag`.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArgumentError(
+            f"{folder} cannot be created: {error.strerror}. Name another folder with {flag}."
+        ) from error

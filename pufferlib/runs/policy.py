@@ -1,0 +1,177 @@
+"""The policy of a run, from its settings."""
+
+import inspect
+from collections.abc import Callable, Collection, Mapping
+
+from torch import nn
+
+from pufferlib.annotations import Kwargs
+from pufferlib.config import PolicyConfig
+from pufferlib.emulation.description import HasSpaces
+from pufferlib.exceptions import SettingError, UnknownNameError, suggestion
+from pufferlib.models import GRUWrapper, LSTMWrapper, NormalizedObservations
+from pufferlib.policies import POLICIES
+from pufferlib.policy import is_recurrent
+from pufferlib.references import is_reference, load_attribute
+from pufferlib.training.torch_state import RandomStreams
+
+_MEMORIES = {"lstm": LSTMWrapper, "gru": GRUWrapper}
+
+
+def policy_class(name: str) -> Callable[..., nn.Module]:
+    """Return what makes the policy `name`: one of `POLICIES`, module:name or file.py:name.
+
+    Raises:
+        UnknownNameError: there is no such policy; suggests the nearest names.
+        SettingError: what the name refers to cannot be called with an environment.
+    """
+    if name in POLICIES:
+        found = load_attribute(POLICIES[name])
+    elif is_reference(name):
+        found = load_attribute(name)
+    else:
+        raise UnknownNameError(
+            f"There is no policy {name!r}.{suggestion(name, POLICIES)} Policies: "
+            f"{', '.join(POLICIES)}; or your own as module:name or file.py:name."
+        )
+    if isinstance(found, nn.Module) or not callable(found):
+        raise SettingError(
+            f"policy.name must be a class or function that makes a policy for an environment; "
+            f"{name} is an instance of {type(found).__name__}. Name its class."
+        )
+    made: Callable[..., nn.Module] = found
+    return made
+
+
+def make_policy(
+    settings: PolicyConfig,
+    default: Callable[..., nn.Module],
+    env: HasSpaces,
+    seed: int,
+    given: Collection[str] = (),
+) -> nn.Module:
+    """Return the policy of a run, with weights drawn from `seed`.
+
+    Torch's default generator is left as it was.
+
+    Args:
+        settings: say which policy, and its arguments.
+        default: makes the policy where the settings name none.
+        env: the environment, or vectorizer, that the policy acts in.
+        seed: of the weights.
+        given: dotted names of the settings that the user gave. Of these, a setting without effect
+            on the policy is an error; others, from a preset for example, are ignored there.
+
+    Raises:
+        UnknownNameError, SettingError: see `check_policy`; or the policy is not a module, cannot
+            get a memory, or has its own and another one, or normalization around it, was given.
+        ArgumentError: the policy cannot act in such an environment.
+    """
+    make, arguments = check_policy(settings, default, given)
+    with RandomStreams(seed).active():
+        policy = make(env, **arguments)
+        if not isinstance(policy, nn.Module):
+            raise SettingError(
+                f"policy.name must make a torch.nn.Module; {_name(make, settings)} returned an "
+                f"instance of {type(policy).__name__}."
+            )
+        if is_recurrent(policy):
+            _refuse_around_memory(settings, given, type(policy).__name__)
+            return policy
+        if settings.memory != "none":
+            _check_halves(policy, settings.memory)
+        if settings.normalize_observations:
+            policy = NormalizedObservations(env, policy)
+        if settings.memory != "none":
+            policy = _MEMORIES[settings.memory](env, policy)
+        return policy
+
+
+def check_policy(
+    settings: PolicyConfig, default: Callable[..., nn.Module], given: Collection[str] = ()
+) -> tuple[Callable[..., nn.Module], Kwargs]:
+    """Return what makes the policy of a run, and the keyword arguments for it.
+
+    Arguments as `make_policy`.
+
+    Raises:
+        UnknownNameError, SettingError: see `policy_class`; or the policy does not take an argument.
+    """
+    make = default if settings.name is None else policy_class(settings.name)
+    arguments = _arguments(make, settings, given)
+    try:
+        signature = inspect.signature(make)
+    except (TypeError, ValueError):  # some callables of C have no signature
+        return make, arguments
+    try:
+        signature.bind(None, **arguments)
+    except TypeError as error:
+        raise SettingError(
+            f"{_name(make, settings)} cannot be called with an environment and the arguments "
+            f"{', '.join(arguments) or 'none'}: {error}. Give arguments by --policy.kwargs.KEY "
+            f"VALUE."
+        ) from error
+    return make, arguments
+
+
+def _arguments(
+    make: Callable[..., nn.Module], settings: PolicyConfig, given: Collection[str]
+) -> Kwargs:
+    """Return the keyword arguments of a policy; `hidden_size` is among them if it takes one."""
+    try:
+        parameters: Mapping[str, inspect.Parameter] = inspect.signature(make).parameters
+    except (TypeError, ValueError):  # some callables of C have no signature
+        return dict(settings.kwargs)
+    takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+    names = [
+        name
+        for name, each in list(parameters.items())[1:]  # the first is the environment
+        if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)
+    ]
+    for name in settings.kwargs:
+        if name not in names and not takes_any:
+            raise SettingError(
+                f"policy.kwargs.{name} is not an argument of {_name(make, settings)}."
+                f"{suggestion(name, names)} Its arguments: {', '.join(names) or 'none'}."
+            )
+    if "hidden_size" in settings.kwargs:
+        raise SettingError(
+            "policy.kwargs.hidden_size is the setting policy.hidden_size. Use --policy.hidden-size."
+        )
+    if "hidden_size" in names or takes_any:
+        return {"hidden_size": settings.hidden_size, **settings.kwargs}
+    if "policy.hidden_size" in given:
+        raise SettingError(
+            f"policy.hidden_size has no effect: {_name(make, settings)} takes no argument "
+            f"hidden_size. Its arguments: {', '.join(names) or 'none'}. Leave it out."
+        )
+    return dict(settings.kwargs)
+
+
+def _refuse_around_memory(settings: PolicyConfig, given: Collection[str], policy: str) -> None:
+    """Refuse settings that wrap a policy, if they were given for one that has its own memory."""
+    for name, is_on in (
+        ("policy.memory", settings.memory != "none"),
+        ("policy.normalize_observations", settings.normalize_observations),
+    ):
+        if is_on and name in given:
+            raise SettingError(
+                f"{name} is for policies without memory; {policy} has its own (initial_state). "
+                f"Leave {name} out."
+            )
+
+
+def _check_halves(policy: nn.Module, memory: str) -> None:
+    """Refuse a policy that is not split where the memory goes."""
+    for name in ("encode_observations", "decode_actions"):
+        if not callable(getattr(policy, name, None)):
+            raise SettingError(
+                f"policy.memory {memory!r} goes between the methods encode_observations and "
+                f"decode_actions of a policy; {type(policy).__name__} has no {name}. Use "
+                f"--policy.memory none, split its forward into these two, or write a policy with "
+                f"its own memory (pufferlib.policy.RecurrentPolicy)."
+            )
+
+
+def _name(make: Callable[..., nn.Module], settings: PolicyConfig) -> str:
+    return settings.name or str(getattr(make, "__name__", make))

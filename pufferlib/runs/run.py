@@ -1,0 +1,213 @@
+"""A run: its settings, and everything that is made from them."""
+
+import dataclasses
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from torch import nn
+
+from pufferlib import registry
+from pufferlib.annotations import EnvCreator, Kwargs
+from pufferlib.config import Config, VecConfig
+from pufferlib.emulation.description import HasSpaces
+from pufferlib.exceptions import ArgumentError, PufferError
+from pufferlib.registry import EnvSource
+from pufferlib.runs import folder as run_folder
+from pufferlib.runs.policy import check_policy, make_policy
+from pufferlib.runs.settings import Overrides, assemble
+from pufferlib.training import Evaluation, checkpoint
+from pufferlib.vector import VectorEnv, make
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run: from one `Config` its environment, policy, training, evaluation and folder.
+
+    >>> run = Run.configure("squared", {"vec.num_envs": 2, "vec.backend": "Serial"})
+    >>> with closing(run.make_vecenv()) as vecenv:
+    ...     policy = run.make_policy(vecenv)
+    >>> vecenv.num_envs
+    2
+
+    Attributes:
+        config: all settings.
+        source: the environment that `config.env` names.
+        resumes: the folder `config.run` holds a run, which training continues.
+        given: dotted names of the settings that were overridden.
+    """
+
+    config: Config
+    source: EnvSource
+    resumes: bool = False
+    given: frozenset[str] = frozenset()
+
+    @classmethod
+    def configure(cls, env: str, overrides: Overrides | None = None) -> "Run":
+        """Return a new run of `env`: its presets, with `overrides` on top.
+
+        Args:
+            env: a family, a task, module:name, file.py:name, gymnasium:ID or pettingzoo:module.
+            overrides: settings by dotted name: `{"train.learning_rate": 1e-3}`.
+
+        Raises:
+            UnknownNameError: there is no such environment; suggests the nearest names.
+            SettingError: there is no such setting, or its value does not fit or has no effect.
+        """
+        source = registry.resolve(env)
+        overrides = overrides or {}
+        return cls(assemble(source, overrides), source, given=frozenset(overrides))
+
+    @classmethod
+    def open(
+        cls, folder: Path | str, overrides: Overrides | None = None, env: str | None = None
+    ) -> "Run":
+        """Return the run in `folder`, to resume or to evaluate.
+
+        Args:
+            folder: of the run.
+            overrides: settings that change, by dotted name.
+            env: the environment of the run, if its file was moved; None: as the run names it.
+
+        Raises:
+            CheckpointError: `folder` is not the folder of a run, or is damaged.
+            ArgumentError: `env` is not the environment of the run, or the overrides name another
+                folder.
+            UnknownNameError, NotInstalledError: the environment is missing here.
+        """
+        folder = Path(folder)
+        base = run_folder.read_config(folder)
+        source = _source_of(env or base.env.task, folder)
+        config = assemble(source, overrides or {}, base)
+        if config.run != base.run:
+            raise ArgumentError(
+                f"--resume {folder} continues in its own folder; got --run {config.run}. Leave out "
+                f"--run."
+            )
+        config = dataclasses.replace(config, run=folder)
+        return cls(config, source, resumes=True, given=frozenset(overrides or ()))
+
+    @property
+    def given_kwargs(self) -> Kwargs:
+        """The arguments of the environment that were overridden, without those of presets."""
+        kwargs = self.config.env.kwargs
+        if "env.kwargs" in self.given:
+            return dict(kwargs)
+        keys = {name.split(".")[2] for name in self.given if name.startswith("env.kwargs.")}
+        return {key: value for key, value in kwargs.items() if key in keys}
+
+    def creator(self) -> EnvCreator:
+        """Return a function that makes one environment; it can be pickled.
+
+        Raises:
+            NotInstalledError: its package is missing.
+            ArgumentError: it cannot be made with the arguments in the settings.
+        """
+        return self.source.creator(self.config.env.kwargs)
+
+    def make_vecenv(self, num_envs: int | None = None) -> VectorEnv:
+        """Return the environments of the run; `num_envs` overrides the setting.
+
+        Raises:
+            NotInstalledError: before any process starts.
+            ArgumentError: likewise.
+        """
+        arguments = self.config.vec.options()
+        if num_envs is not None and arguments:
+            # The number of workers in the settings need not divide another num_envs.
+            arguments["num_workers"] = num_envs if self.source.is_one_per_process else None
+            arguments["batch_size"] = None
+        return make(
+            self.creator(),
+            env_kwargs=self.config.env.kwargs,
+            backend=self.config.vec.backend,
+            num_envs=self.config.vec.num_envs if num_envs is None else num_envs,
+            **arguments,
+        )
+
+    def in_this_process(self) -> "Run":
+        """Return the same run with one environment in this process."""
+        vec = VecConfig(backend="Serial", num_envs=1)
+        return dataclasses.replace(self, config=dataclasses.replace(self.config, vec=vec))
+
+    def make_policy(self, env: HasSpaces) -> nn.Module:
+        """Return the policy of the run for `env`, with weights drawn from the run's seed.
+
+        Raises:
+            UnknownNameError, SettingError, ArgumentError: see `pufferlib.runs.policy.make_policy`.
+        """
+        config, default = self.config, self.source.default_policy()
+        return make_policy(config.policy, default, env, config.train.seed, self.given)
+
+    def check_policy(self) -> None:
+        """Refuse settings of the policy that cannot work, before any process starts.
+
+        Raises:
+            UnknownNameError, SettingError: see `pufferlib.runs.policy.check_policy`.
+        """
+        try:
+            check_policy(self.config.policy, self.source.default_policy(), self.given)
+        except PufferError as error:
+            if not self.resumes or self.config.policy.name is None:
+                raise
+            raise type(error)(
+                f"{error} The run {self.config.run} was made with the policy "
+                f"{self.config.policy.name}. If it was moved, name its place with --policy.name."
+            ) from error
+
+    def load_policy(self, env: HasSpaces, path: Path) -> nn.Module:
+        """Return the policy of the run for `env` with the weights of a checkpoint.
+
+        Raises:
+            CheckpointError: it cannot be read, or is of another architecture.
+        """
+        policy = self.make_policy(env)
+        checkpoint.load_policy(policy, checkpoint.load(path), path)
+        return policy
+
+    def check_checkpoint(self, path: Path) -> None:
+        """Refuse a checkpoint that does not fit the run's policy, before any process starts.
+
+        Raises:
+            CheckpointError: it cannot be read, or is of another architecture.
+        """
+        state = checkpoint.load(path)
+        with closing(self.in_this_process().make_vecenv()) as one:
+            checkpoint.load_policy(self.make_policy(one), state, path)
+
+    def train(self, console: Console | None = None, profile: bool = False) -> Path:
+        """Train as the settings say; return the path of the latest checkpoint.
+
+        See `pufferlib.runs.train`.
+        """
+        from pufferlib.runs.train import train
+
+        return train(self, console, profile)
+
+    def evaluate(
+        self, path: Path | None, episodes: int = 32, seed: int = 1_000_000
+    ) -> dict[str, Evaluation]:
+        """Return evaluations of a random policy and of a checkpoint on the same seeds.
+
+        See `pufferlib.runs.evaluation.compare`.
+        """
+        from pufferlib.runs.evaluation import compare
+
+        return compare(self, path, episodes, seed)
+
+
+def _source_of(env: str, folder: Path) -> EnvSource:
+    """Return the source of a run's environment; an error says how and where the run was made."""
+    try:
+        source = registry.resolve(env)
+        source.check()
+    except PufferError as error:
+        facts = run_folder.read_facts(folder)
+        where = f" in the directory {facts['directory']}" if "directory" in facts else ""
+        raise type(error)(
+            f"{error} The run {folder} was made{where} with the environment "
+            f"{run_folder.read_config(folder).env.task}. Go there, install what is missing, or "
+            f"name the environment where it is now."
+        ) from error
+    return source

@@ -1,0 +1,84 @@
+"""Show evaluations and replays in the terminal."""
+
+import itertools
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.panel import Panel
+from rich.text import Text
+
+from pufferlib.runs.film import one_episode
+from pufferlib.runs.provenance import change_of_environment
+from pufferlib.runs.run import Run
+from pufferlib.training import Evaluation
+
+
+def print_change(console: Console, run: Run) -> None:
+    """Print a line if the file of the environment has changed since the run was made."""
+    assert run.config.run is not None  # a run that was opened has a folder
+    change = change_of_environment(run.config.run, run.source)
+    if change is not None:
+        console.print(f"[yellow]{escape(change)}", highlight=False, soft_wrap=True)
+
+
+def print_comparison(
+    console: Console, task: str, results: dict[str, Evaluation], seed: int
+) -> None:
+    """Print a line for each evaluation: mean return, its 95% interval, length."""
+    one = next(iter(results.values()))
+    episodes, games = len(one.returns), len(set(one.games.tolist()))
+    among = "" if games == episodes else f" of agents in {games} games"
+    console.print(
+        f"[bold]{task}[/bold], return of {episodes} episodes{among}, seeds from {seed}: "
+        f"mean [95% interval]".replace("[95%", r"\[95%"),
+        highlight=False,
+        soft_wrap=True,
+    )
+    for name, result in results.items():
+        length = f"{result.lengths.mean():.0f} steps per episode"
+        console.print(f"  {name:8}  {result}   {length}", highlight=False, markup=False)
+
+
+def replay(
+    console: Console,
+    run: Run,
+    path: Path | None,
+    seed: int,
+    max_steps: int = 200,
+    steps_per_second: float = 20.0,
+) -> None:
+    """Play one episode in the terminal, for environments that render as text.
+
+    Each screen is the one before a step, as in a film: after the last step it would be the next
+    episode's.
+    """
+    task = run.config.env.task
+    with one_episode(run.in_this_process(), path, seed) as episode:
+        frames = itertools.islice(episode.frames(), max_steps + 1)
+        first = next(frames)
+        if not isinstance(first, str):
+            console.print(f"{task} does not render as text.")
+            return
+        with Live(console=console, auto_refresh=False) as live:
+            for screen in itertools.chain([first], frames):
+                title = f"{task}  step {episode.steps}  return {episode.total:.2f}"
+                panel = Panel.fit(Text(screen, no_wrap=True), title=title)
+                live.update(panel, refresh=console.is_terminal)
+                if console.is_terminal:
+                    time.sleep(1 / steps_per_second)  # for the eyes
+            live.refresh()
+        if not console.is_terminal:
+            console.line()  # which `Live` leaves out there
+    console.print(
+        f"Replayed {episode.steps} steps; return {episode.total:.2f}"
+        f"{unfinished(episode.has_ended)}",
+        highlight=False,
+    )
+
+
+def unfinished(has_ended: bool) -> str:
+    """Return what to add to a line about an episode that may not have ended."""
+    return "" if has_ended else " (episode not finished)"
