@@ -1,5 +1,5 @@
-# Everything that is done with this repository; `make help` lists it.
-# Each target sets up what it needs in .venv, with the exact versions of constraints.txt.
+# All tasks of this repository; `make help` lists them.
+# Each target installs what it needs into .venv, with the exact versions of constraints.txt.
 
 ENV ?= nethack
 ARGS ?=
@@ -10,7 +10,7 @@ PUFFER := $(BIN)/puffer
 INSTALL := $(PUFFER) install --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test learn soak test-tasks check install test-env bench-env bench train eval autotune envs doctor \
+.PHONY: help demo test test-long coverage learn soak test-tasks check install test-env bench-env bench train eval autotune envs doctor \
 	format lint types image image-cpu shell docker-test docker-test-env docker-train sbom lists lock devcontainer clean
 
 help: ## list the targets
@@ -21,8 +21,18 @@ help: ## list the targets
 demo: $(VENV)/.nethack ## train, evaluate and replay a NetHack agent, in about four minutes
 	$(BIN)/python examples/demo.py $(ARGS)
 
-test: $(VENV)/.test ## run the tests
-	$(BIN)/python -m pytest $(ARGS)
+# A worker for each core, two to four of them; ARGS='-n 0' for none. COVERAGE=1 measures coverage.
+PYTEST := $(if $(COVERAGE),$(BIN)/coverage run,$(BIN)/python) -m pytest --numprocesses auto --dist loadfile
+
+test: $(VENV)/.test ## run the tests, except the longest, in about eight minutes on two cores
+	$(PYTEST) -m 'not slow and not long' $(ARGS)
+
+test-long: $(VENV)/.test ## run the longest tests, which `make test` leaves out
+	$(PYTEST) -m 'long and not slow' $(ARGS)
+
+coverage: $(VENV)/.test ## report the coverage of: make test test-long COVERAGE=1
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 learn: $(VENV)/.test ## test that the trainer learns: Ocean, CartPole to MiniHack; 10 to 15 minutes
 	$(BIN)/python -m pytest -m learn tests $(ARGS)
@@ -30,31 +40,31 @@ learn: $(VENV)/.test ## test that the trainer learns: Ocean, CartPole to MiniHac
 soak: $(VENV)/.test ## kill, break and delay environments for ten minutes, and check every row
 	PUFFERLIB_SOAK_S=600 $(BIN)/python -m pytest -m soak -s tests/vector --timeout 900 $(ARGS)
 
-test-tasks: $(VENV)/.test ## make and play every task of every family, ten minutes
+test-tasks: $(VENV)/.test ## create and play every task of every family, ten minutes
 	$(BIN)/python -m pytest -m tasks tests/registry $(ARGS)
 
-check: lint types test ## format, lint, types and tests: what CI runs
+check: lint types test test-long ## format, lint, types and all tests: what CI runs
 
 install: $(VENV)/.base ## install an environment family, or all; ENV=...
 	$(INSTALL) $(ENV)
 
-# With ENV=all these take what is installed, and test-env fails where a family is not; anything
-# else they install first.
-ENV_READY := $(if $(filter all,$(ENV)),$(VENV)/.base,install)
+# With ENV=all these targets use the installed families, and test-env fails if one is missing; so do
+# environments outside the families (ENV=my_env.py:make_env). Any other ENV is installed first.
+ENV_READY := $(if $(filter all,$(ENV))$(findstring :,$(ENV)),$(VENV)/.base,install)
 
 test-env: $(ENV_READY) ## smoke-test an environment; ENV=...
 	$(PUFFER) test $(ENV) $(ARGS)
 
-bench-env: $(ENV_READY) $(VENV)/.bench ## time an environment beside the alternatives; ENV=... (all: into docs/)
+bench-env: $(ENV_READY) $(VENV)/.bench ## measure throughput compared with Gymnasium and SB3; ENV=... (all: into docs/)
 	$(PUFFER) bench $(ENV) $(if $(filter all,$(ENV)),--table docs/benchmarks.md) $(ARGS)
 
-bench: $(VENV)/.nethack $(VENV)/.bench ## time the library's parts beside the alternatives, a quarter of an hour
+bench: $(VENV)/.nethack $(VENV)/.bench ## measure emulation and vectorization compared with Gymnasium and SB3, 15 minutes
 	$(BIN)/python benchmarks/emulation.py $(ARGS) && $(BIN)/python benchmarks/vector.py $(ARGS)
 
 train: $(ENV_READY) ## train on an environment; ENV=... ARGS='--train.total-timesteps 1000000'
 	$(PUFFER) train $(ENV) $(ARGS)
 
-eval: $(ENV_READY) ## evaluate the latest run beside a random policy; ENV=... ARGS='--checkpoint ...'
+eval: $(ENV_READY) ## evaluate the latest run and a random policy; ENV=... ARGS='--checkpoint ...'
 	$(PUFFER) eval $(ENV) $(ARGS)
 
 autotune: $(ENV_READY) ## find the fastest backend and workers on this machine; ENV=... ARGS='--write'
@@ -63,16 +73,17 @@ autotune: $(ENV_READY) ## find the fastest backend and workers on this machine; 
 envs: $(VENV)/.base ## list the environments, and which are installed
 	$(PUFFER) envs $(ARGS)
 
-doctor: $(VENV)/.base ## say what this machine has, and what is wrong with it
+doctor: $(VENV)/.base ## report this machine's hardware and software, and problems with them
 	$(PUFFER) doctor $(ARGS)
 
 format: $(VENV)/.dev ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lint: $(VENV)/.dev ## check format and style
+lint: $(VENV)/.dev ## check format, style and wording
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/python tools/check_words.py
 	$(BIN)/hadolint docker/Dockerfile
 	$(BIN)/shellcheck --external-sources $(wildcard docker/*.sh docker/*/*.sh .ci/*)
 
@@ -98,36 +109,36 @@ image: ## build the image: every environment, CUDA build of torch
 image-cpu: ## build it with the CPU build of torch, a third of the size
 	$(BUILD) --tag $(IMAGE) --build-arg TORCH_INDEX=$(TORCH_CPU_INDEX) .
 
-shell: ## a shell in the image; runs/ is shared with it
+shell: ## open a shell in the image, with runs/ shared
 	$(RUN) --interactive --tty $(IMAGE) bash
 
-docker-test: $(VENV)/.test ## test the image: what it holds, how it runs and stops
+docker-test: $(VENV)/.test ## test the image: its contents, and how it runs and stops
 	IMAGE=$(IMAGE) $(BIN)/python -m pytest -m docker tests/docker $(ARGS)
 
 docker-test-env: ## smoke-test an environment in the image; ENV=...
 	$(RUN) $(IMAGE) puffer test $(ENV) $(ARGS)
 
-docker-train: ## train in the image; the run lands in runs/; ENV=...
+docker-train: ## train in the image, with the run in runs/; ENV=...
 	$(RUN) $(IMAGE) puffer train $(ENV) $(ARGS)
 
 sbom: ## write the image's bill of materials, sbom.cdx.json
 	$(DOCKER) run --rm --env PUFFERLIB_QUIET=1 $(IMAGE) cat /usr/share/pufferlib/python.cdx.json > sbom.cdx.json
 
-lists: $(VENV)/.base ## write what the image installs, docker/requirements*.txt
+lists: $(VENV)/.base ## write the image's requirements, docker/requirements*.txt
 	$(BIN)/python docker/lock.py
 
 lock: $(VENV)/.base ## refresh every pinned version but torch's, constraints.txt
 	$(BIN)/python docker/lock.py --pins
 
-devcontainer: # what .devcontainer runs when it is created
+devcontainer: # run by .devcontainer on creation
 	pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $(VENV)/.base $(VENV)/.test $(VENV)/.dev $(VENV)/.bench $(VENV)/.nethack
 
 clean: ## remove the virtual environment and caches; runs/ stays
-	rm -rf .venv build *.egg-info pufferlib/*/*.so .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build *.egg-info pufferlib/*/*.so pufferlib/*/*/*.so .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-# Torch comes first: with it in place nothing else asks for a larger build of it.
-$(VENV)/.base: pyproject.toml constraints.txt setup.py $(wildcard pufferlib/*/*.pyx)
+# Torch is installed first, so that no other package pulls in a larger build of it.
+$(VENV)/.base: pyproject.toml constraints.txt setup.py $(wildcard pufferlib/*/*.pyx pufferlib/*/*/*.pyx)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt pip setuptools wheel torch
 	$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt --editable .

@@ -1,41 +1,145 @@
-"""The order of the tests, and what several of them use."""
+"""The order of the tests, their time limits, and fixtures that several of them share."""
 
+import contextlib
 import functools
+import os
 import signal
+import sys
+import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
+import threadpoolctl
+from vector_processes import children, end_and_reap, living_after
+from watchdog import Watchdog
+
+from pufferlib.cores import usable_cores
+
+WATCHDOG = pytest.StashKey[Watchdog]()
+GRACE_S = 30  # for a test to end by the exception that pytest-timeout raises
 
 
-def pytest_configure() -> None:
-    """Hear Ctrl+C, as do the processes of tests: what a shell starts with `&` is deaf to it."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Make this process handle Ctrl+C: a shell starts background jobs with SIGINT ignored."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(config, "workerinput"):  # a worker of pytest-xdist
+        os.setpgid(0, 0)  # the watchdog ends what is left of it by its group
+    runs_tests = config.getoption("dist", "no") == "no" and not config.getoption("usepdb")
+    if runs_tests and sys.platform == "linux":
+        config.stash[WATCHDOG] = Watchdog()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Divide the tests by files where pytest-xdist is asked to."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from scheduling import FileScheduling
+
+    return FileScheduling(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Use the cores there are, two workers at least and four at most: each takes 2 GB."""
+    return max(2, min(usable_cores(), 4))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> None:
+    """Have this process killed if a test ignores its timeout: see `watchdog`."""
+    if WATCHDOG in item.config.stash:
+        item.config.stash[WATCHDOG].limit(settings.timeout + GRACE_S, item.nodeid)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Lift the limit once a test and its fixtures have ended."""
+    result = yield
+    if WATCHDOG in item.config.stash:
+        item.config.stash[WATCHDOG].limit(0, item.nodeid)
+    return result
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put what brings threads of its own into this process last: environments, Java's, then Ray.
+    """Run tests that start lasting threads last: Ray's, then the environments', with Java's.
 
-    They stay for as long as the process does, and what forks after them may hang: a thread may
-    hold a lock at that moment, which nobody gives back in the child.
+    Those threads never end, and a process forked afterwards may hang: a thread may own a lock at
+    that moment, which no thread releases in the child. Forks also take longer, 20 ms for each GB
+    of memory that the environments have loaded.
     """
-    items.sort(key=_threads_it_brings)
+    items.sort(key=_threads_it_leaves)
 
 
-def _threads_it_brings(item: pytest.Item) -> int:
-    if item.path.name.startswith("test_ray"):
-        return 2
-    return int("registry" in item.path.parts)
+def _threads_it_leaves(item: pytest.Item) -> int:
+    if "ray" in item.path.parts:
+        return 1
+    in_registry = "registry" in item.path.parts
+    return 2 * (in_registry or item.get_closest_marker("leaves_threads") is not None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_blas_thread() -> Iterator[None]:
+    """Let NumPy multiply in one thread: OpenBLAS's wait by spinning, on cores that others need."""
+    with threadpoolctl.threadpool_limits(1, user_api="blas"):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that leaves a thread running, unless it is among the last."""
+    before = _thread_names(), set(threading.enumerate())
+    yield
+    if _threads_it_leaves(request.node) == 0:
+        left = set(threading.enumerate()) - before[1]
+        left = [thread for thread in left if thread.name != "tqdm_monitor"]  # torch.compile's
+        for thread in left:
+            thread.join(10)
+        assert not any(thread.is_alive() for thread in left), f"The test left {left} running."
+        new = _thread_names() - before[0]
+        assert new == set(), "The test left threads running. Mark its file leaves_threads."
+
+
+def _thread_names() -> set[str]:
+    """Return the names of this process's threads in the kernel (Linux)."""
+    names = set()
+    for path in Path("/proc/self/task").glob("*/comm"):
+        with contextlib.suppress(OSError):
+            names.add(path.read_text().strip())
+    return names
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    """Fail a test that leaves a process running, and kill the process."""
+    before = _children()
+    yield
+    new = _children() - before
+    left = living_after(new, deadline_s=10)
+    end_and_reap(new)
+    assert left == set(), "The test left processes running."
+
+
+def _children() -> set[int]:
+    """Return the ids of all descendants; quick if there are none."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return set()
+    return children()
 
 
 @pytest.fixture
 def compile_whole() -> Iterator[Callable[..., Any]]:
-    """`torch.compile` without graph breaks, from a clean state to a clean state.
+    """Return `torch.compile` without graph breaks; reset the compiler before and after the test.
 
-    What a process has compiled counts towards a limit, for all policies with the same `forward`.
+    Compilations count towards a limit per process, for all policies with the same `forward`.
     """
+    import torch
+
     torch.compiler.reset()
     yield functools.partial(torch.compile, fullgraph=True)
     torch.compiler.reset()

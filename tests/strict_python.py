@@ -1,6 +1,6 @@
-"""Another process of this Python, in which a package's warning is an error."""
+"""The command of a Python process in which warnings are errors."""
 
 import sys
 
-# But for what Python says once of strings in other packages, where these are not yet compiled.
+# Except Python's warnings about strings in other packages, when those are first compiled.
 STRICT_PYTHON = [sys.executable, "-X", "faulthandler", "-W", "error", "-W", "ignore:invalid escape"]
