@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prepare, say what is wrong, then become the command. What is wrong never fails the start.
+# Prepare, report problems, then run the command. Problems never prevent the start.
 set -euo pipefail
 
 # shellcheck source=docker/prepare.sh

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Healthy: the package imports, and no training has stood still.
+# Healthy: the package can be imported, and no training hangs.
 #
-# A training that is under way writes its metrics after every update, into a file that it keeps open.
-# Where the newest are older than PUFFERLIB_HEALTH_S seconds (default 900), it hangs.
+# A running training writes metrics after every update to a file that it keeps open. If the latest
+# are older than PUFFERLIB_HEALTH_S seconds (default 900), it hangs.
 set -euo pipefail
 
 python -c 'import pufferlib.vector' || { echo "pufferlib cannot be imported"; exit 1; }
@@ -12,10 +12,10 @@ newest=$(find /proc/[0-9]*/fd -lname '*/metrics.jsonl' -exec stat -L -c %Y {} + 
 for process in /proc/[0-9]*; do
   words=$(tr '\0' ' ' 2>/dev/null < "$process/cmdline") || continue
   [[ $words =~ python.*(puffer|pufferlib\.cli)\ train\  ]] || continue
-  # A process that is younger than the limit may not have got that far.
+  # A process younger than the limit may not have written metrics yet.
   age_s=$(ps -o etimes= -p "${process#/proc/}" | tr -d ' ') || continue
   [ "$age_s" -ge "$limit_s" ] || continue
-  still_s=$age_s # where none were written
+  still_s=$age_s # without metrics, the age of the process
   [ -z "$newest" ] || still_s=$(($(date +%s) - newest))
   [ "$still_s" -lt "$limit_s" ] || { echo "no update for ${still_s} s"; exit 1; }
 done

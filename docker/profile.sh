@@ -1,3 +1,3 @@
 # shellcheck shell=sh
-# A login shell begins with a PATH of the system's own: put the virtual environment back into it.
+# A login shell starts with the system's PATH: add the virtual environment to it again.
 export PATH="/home/puffer/venv/bin:$PATH"

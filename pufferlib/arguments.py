@@ -1,4 +1,4 @@
-"""What arguments have to be, in whatever part of pufferlib they are given."""
+"""Checks of arguments that several parts of pufferlib share."""
 
 import math
 import numbers
@@ -11,18 +11,18 @@ from pufferlib.exceptions import ArgumentError
 
 
 def as_whole(value: Any) -> int | None:
-    """Return `value` as an int, whichever integer type it has; None for all else, also a bool."""
+    """Return a value of any integer type as an int; None for other types, including bool."""
     try:
         return None if isinstance(value, bool) else operator.index(value)
     except TypeError:
         return None
 
 
-def whole_number(name: str, value: Any, least: int = 1, most: int | None = None) -> int:
-    """Return `value` as an int, whichever integer type it has.
+def whole_number(name: str, value: object, least: int = 1, most: int | None = None) -> int:
+    """Return a value of any integer type as an int.
 
     Raises:
-        ArgumentError: it is a bool or no integer, or not from `least` to `most`.
+        ArgumentError: if it is a bool, not an integer, or not from `least` to `most`.
     """
     whole = as_whole(value)
     if whole is None or whole < least or (most is not None and whole > most):
@@ -32,10 +32,10 @@ def whole_number(name: str, value: Any, least: int = 1, most: int | None = None)
 
 
 def finite_number(name: str, value: Any, least: float = -math.inf) -> float:
-    """Return `value` as a float, whichever type of real number it has.
+    """Return a value of any real type as a float.
 
     Raises:
-        ArgumentError: it is a bool, no number, infinite, NaN, or below `least`.
+        ArgumentError: if it is a bool, not a number, infinite, NaN, or below `least`.
     """
     is_number = isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
     if not is_number or not math.isfinite(value) or value < least:

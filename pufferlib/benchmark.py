@@ -1,7 +1,8 @@
-"""Throughput of one environment: bare, emulated, on each backend, and beside the alternatives.
+"""Measure the throughput of one environment, compared with Gymnasium and Stable-Baselines3.
 
-All contenders are alive together and take turns, a short while each, round after round: what else
-happens on the machine then hits all of them alike, and the ratios are worth more than the rates.
+It is measured bare, emulated, on each backend, and with the other vectorizers. All contenders exist
+at the same time and run in turns of about a second. Other load on the machine then affects all of
+them equally, so that the ratios are more reliable than the rates.
 """
 
 import importlib.util
@@ -15,22 +16,23 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from pufferlib.annotations import Action, EnvCreator, GymnasiumEnv, Space, UserEnv
 from pufferlib.emulation import GymnasiumPufferEnv, native
 from pufferlib.vector import VectorEnv, make
 from pufferlib.wrappers import EpisodeStats
 
-_ACTIONS = 64  # drawn beforehand, and played again and again
+_ACTIONS = 64  # sampled in advance, and repeated
 _Stepper = Callable[[], int]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One contender.
+    """The result of one contender.
 
     Attributes:
-        name: what was measured.
-        steps_per_second: median over the rounds, of agents' steps.
-        ratio: median over the rounds of its rate to that of the first contender.
+        name: the contender.
+        steps_per_second: agents' steps per second, median over the rounds.
+        ratio: its rate divided by that of the first contender, median over the rounds.
     """
 
     name: str
@@ -39,7 +41,7 @@ class Row:
 
 
 def compare(
-    creator: Callable[..., Any],
+    creator: EnvCreator,
     num_envs: int = 8,
     num_workers: int | None = None,
     rounds: int = 5,
@@ -48,17 +50,18 @@ def compare(
 ) -> list[Row]:
     """Return the throughput of an environment's contenders, from one interleaved run.
 
-    The first is one environment in a loop: what emulation wraps, without our statistics, or native
-    where it is a `PufferEnv`. Gymnasium's and Stable-Baselines3's vectorizers step the same with
-    statistics, as ours do. The first two rows step the same environment, each on from where the
+    The first is one environment in a loop: the environment inside the emulation, without our
+    statistics, or the `PufferEnv` itself. Our vectorizers, Gymnasium's and Stable-Baselines3's step
+    it with statistics. The first two rows step the same instance, each from the state in which the
     other left it.
 
     Args:
         creator: returns a PufferEnv, GymnasiumPufferEnv or PettingZooPufferEnv.
-        num_envs: environments of each vectorizer.
-        num_workers: processes of ours, None for usable cores; theirs run one an environment.
-        rounds: how often each takes its turn.
-        seconds: of a turn.
+        num_envs: environments per vectorizer.
+        num_workers: processes of our backend, None for the usable cores; the other vectorizers run
+            one process per environment.
+        rounds: number of turns per contender.
+        seconds: duration of a turn.
         is_one_per_process: the package refuses a second environment in a process, so there are as
             many workers as environments, and no vectorizer that loops over them.
     """
@@ -91,7 +94,7 @@ def _rate(stepper: _Stepper, seconds: float) -> float:
 
 
 def _contenders(
-    creator: Callable[..., Any],
+    creator: EnvCreator,
     num_envs: int,
     num_workers: int | None,
     is_one_per_process: bool,
@@ -99,8 +102,9 @@ def _contenders(
 ) -> dict[str, _Stepper]:
     """Return the contenders in the order of the table.
 
-    Those in processes are made first: what an environment starts in this one, as Java, would be in
-    the way when they fork; and of some packages this process may have but one environment.
+    Contenders with processes are made first: threads that an environment starts in this process,
+    such as Java's, would break their forks, and some packages allow only one environment per
+    process.
     """
     workers = num_envs if is_one_per_process else num_workers
     parallel = make(creator, num_envs=num_envs, num_workers=workers, backend="Multiprocessing")
@@ -124,26 +128,27 @@ def _contenders(
     return {**found, **here, **apart}
 
 
-def _without_statistics(env: GymnasiumPufferEnv) -> gymnasium.Env[Any, Any]:
-    """Return what `env` wraps, with its preprocessing and without our statistics."""
+def _without_statistics(env: GymnasiumPufferEnv) -> GymnasiumEnv:
+    """Return the environment inside `env`, with its preprocessing and without our statistics."""
     return env.env.env if isinstance(env.env, EpisodeStats) else env.env
 
 
 def _alternatives(
-    creator: Callable[..., Any], num_envs: int, stack: ExitStack, in_processes: bool
+    creator: EnvCreator, num_envs: int, stack: ExitStack, in_processes: bool
 ) -> dict[str, _Stepper]:
-    """Return Gymnasium's vectorizer, and Stable-Baselines3's where that is installed.
+    """Return Gymnasium's vectorizer, and Stable-Baselines3's if that is installed.
 
     Args:
-        creator: returns a GymnasiumPufferEnv; they get what it wraps.
-        num_envs: environments of each.
+        creator: returns a GymnasiumPufferEnv; the vectorizers get the environment it wraps.
+        num_envs: environments per vectorizer.
         stack: closes them.
-        in_processes: those with a process for each environment, or those that loop over them.
+        in_processes: return the vectorizers with one process per environment, else those that loop
+            over environments.
     """
     bare = [lambda: creator().env] * num_envs
     same_step = gymnasium.vector.AutoresetMode.SAME_STEP
     envs: gymnasium.vector.VectorEnv[Any, Any, Any]
-    if in_processes:  # by forkserver, as Stable-Baselines3 does: Java does not survive a fork
+    if in_processes:  # forkserver, as in Stable-Baselines3: Java does not survive a fork
         envs = gymnasium.vector.AsyncVectorEnv(bare, autoreset_mode=same_step, context="forkserver")
     else:
         envs = gymnasium.vector.SyncVectorEnv(bare, autoreset_mode=same_step)
@@ -163,8 +168,8 @@ def _alternatives(
     return found
 
 
-def _single(env: gymnasium.Env[Any, Any]) -> _Stepper:
-    """Step one environment, starting it again where its episode ends."""
+def _single(env: GymnasiumEnv) -> _Stepper:
+    """Return a function that steps one environment, and resets it when an episode ends."""
     env.reset(seed=0)
     env.action_space.seed(0)
     actions = [env.action_space.sample() for _ in range(_ACTIONS)]
@@ -179,7 +184,7 @@ def _single(env: gymnasium.Env[Any, Any]) -> _Stepper:
     return step
 
 
-def _native(env: Any) -> _Stepper:
+def _native(env: UserEnv) -> _Stepper:
     rows = native(env)
     rows.reset(0)
     space = gymnasium.vector.utils.batch_space(rows.single_action_space, rows.num_agents)
@@ -191,8 +196,8 @@ def _ours(vecenv: VectorEnv) -> _Stepper:
     return _stepping(vecenv.step, vecenv.action_space, vecenv.num_agents)
 
 
-def _stepping(take: Callable[[Any], Any], space: gymnasium.Space[Any], rows: int) -> _Stepper:
-    """Step a batch with actions drawn beforehand."""
+def _stepping(take: Callable[[Action], object], space: Space, rows: int) -> _Stepper:
+    """Return a function that steps a batch with actions sampled in advance."""
     space.seed(0)
     actions = [np.asarray(space.sample()) for _ in range(_ACTIONS)]
 

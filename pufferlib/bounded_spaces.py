@@ -1,6 +1,6 @@
-"""Gymnasium's Sequence and Graph with a declared bound, so that they can be given a fixed size.
+"""Gymnasium's Sequence and Graph with a declared bound, so that emulation can flatten them.
 
-Text needs no such twin: it always has a greatest length.
+Text needs no such class: it always has a maximum length.
 """
 
 from typing import Any
@@ -8,31 +8,33 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from pufferlib.annotations import Space, Structure
 from pufferlib.arguments import whole_number
 from pufferlib.exceptions import ArgumentError
 from pufferlib.spaces import stacked_length
 
 
 class BoundedSequence(gymnasium.spaces.Sequence):
-    """A Sequence of 0 to `max_length` items; `sample` draws each length alike.
+    """A Sequence of 0 to `max_length` items; `sample` draws all lengths with equal probability.
 
     >>> space = BoundedSequence(gymnasium.spaces.Discrete(3), max_length=2)
     >>> space.contains((0, 1)), space.contains((0, 1, 2))
     (True, False)
 
     Args:
-        space: of each item.
-        max_length: the most items.
-        seed: as Gymnasium takes it.
-        stacked: a value is the items stacked on a new first axis, not a tuple of them.
+        space: the space of each item.
+        max_length: the maximum number of items.
+        seed: the same as in Gymnasium.
+        stacked: a value holds the items stacked on a new first axis, not in a tuple.
 
     Raises:
-        ArgumentError: `space` is not a Gymnasium space, or `max_length` not a whole number above 0.
+        ArgumentError: if `space` is not a Gymnasium space, or `max_length` not a whole number above
+            0.
     """
 
     def __init__(
         self,
-        space: gymnasium.Space[Any],
+        space: Space,
         max_length: int,
         *,
         seed: int | np.random.Generator | None = None,
@@ -42,7 +44,7 @@ class BoundedSequence(gymnasium.spaces.Sequence):
         self.max_length = whole_number("max_length", max_length)
         super().__init__(space, seed=seed, stack=stacked)
 
-    def sample(self, mask: Any = None, probability: Any = None) -> Any:
+    def sample(self, mask: Any = None, probability: Any = None) -> Structure:
         """Return a random value.
 
         Args:
@@ -50,7 +52,7 @@ class BoundedSequence(gymnasium.spaces.Sequence):
             probability: the same, with the probabilities of each item.
 
         Raises:
-            ArgumentError: a length above `max_length`, or both a mask and a probability.
+            ArgumentError: if a length is above `max_length`, or both arguments are given.
         """
         if mask is not None and probability is not None:
             raise ArgumentError("sample takes a mask or a probability, not both. Leave one out.")
@@ -59,15 +61,15 @@ class BoundedSequence(gymnasium.spaces.Sequence):
             length = self.np_random.integers(self.max_length + 1)
         length = int(self.generate_sample_length(length, "mask" if mask else "probability"))
         _check_bound("length", length, "max_length", self.max_length)
-        if length == 0 and self.stack:  # Gymnasium cannot stack nothing
+        if length == 0 and self.stack:  # Gymnasium cannot stack zero items
             return gymnasium.vector.utils.create_empty_array(self.feature_space, 0)
         return super().sample(
             mask=None if probability else (length, of_item),
             probability=(length, of_item) if probability else None,
         )
 
-    def contains(self, x: Any) -> bool:
-        """Tell whether `x` is a valid value."""
+    def contains(self, x: Structure) -> bool:
+        """Return whether `x` is a valid value."""
         if not super().contains(x):
             return False
         length = stacked_length(x, self.feature_space) if self.stack else len(x)
@@ -95,21 +97,22 @@ class BoundedGraph(gymnasium.spaces.Graph):
     [1, 2]
 
     Args:
-        node_space: of each node.
-        edge_space: of each edge; None: there are no edges.
-        max_nodes: the most nodes.
-        max_edges: the most edges; None: each node may have an edge to every other, n * (n - 1).
-        seed: as Gymnasium takes it.
+        node_space: the space of each node.
+        edge_space: the space of each edge; None for graphs without edges.
+        max_nodes: the maximum number of nodes.
+        max_edges: the maximum number of edges; by default n * (n - 1), an edge from each node to
+            every other.
+        seed: the same as in Gymnasium.
 
     Raises:
-        ArgumentError: a space is not one of Gymnasium, a bound is not a whole number (above 0 for
-            nodes), or there are edges without an `edge_space`.
+        ArgumentError: if a space is not a Gymnasium space, a bound is not a whole number (above 0
+            for nodes), or there are edges without an `edge_space`.
     """
 
     def __init__(
         self,
-        node_space: gymnasium.Space[Any],
-        edge_space: gymnasium.Space[Any] | None,
+        node_space: Space,
+        edge_space: Space | None,
         max_nodes: int,
         max_edges: int | None = None,
         seed: int | np.random.Generator | None = None,
@@ -123,8 +126,8 @@ class BoundedGraph(gymnasium.spaces.Graph):
         self.max_edges = whole_number("max_edges", max_edges, least=0)
         if self.max_edges and edge_space is None:
             raise ArgumentError(
-                f"max_edges={self.max_edges} needs an edge_space; got None. Give the space of an "
-                f"edge, such as Discrete(1) where edges say nothing, or leave max_edges out."
+                f"max_edges={self.max_edges} needs an edge_space; got None. Pass the space of an "
+                f"edge, such as Discrete(1) for edges without features, or leave out max_edges."
             )
         super().__init__(node_space, edge_space, seed=seed)
 
@@ -138,14 +141,15 @@ class BoundedGraph(gymnasium.spaces.Graph):
         """Return a random graph.
 
         Args:
-            mask: (mask of the nodes stacked or None, mask of each edge or None); where `num_edges`
-                is given, the second is of the edges stacked.
+            mask: (mask of the stacked nodes or None, mask of each edge or None); if `num_edges` is
+                given, the second is a mask of the stacked edges.
             probability: the same, with probabilities.
-            num_nodes: how many; None draws 1 to `max_nodes`.
-            num_edges: how many; None draws 0 to as many as the nodes and `max_edges` allow.
+            num_nodes: number of nodes; None draws from 1 to `max_nodes`.
+            num_edges: number of edges; None draws from 0 to the most that the nodes and `max_edges`
+                allow.
 
         Raises:
-            ArgumentError: more nodes or edges than the bounds allow.
+            ArgumentError: if there are more nodes or edges than the bounds allow.
         """
         if num_nodes is None:
             num_nodes = int(self.np_random.integers(1, self.max_nodes + 1))
@@ -159,8 +163,8 @@ class BoundedGraph(gymnasium.spaces.Graph):
             _check_bound("num_edges", num_edges, "max_edges", self.max_edges)
         return super().sample(mask, probability, num_nodes, num_edges)
 
-    def contains(self, x: Any) -> bool:
-        """Tell whether `x` is a valid graph."""
+    def contains(self, x: Structure) -> bool:
+        """Return whether `x` is a valid graph."""
         if not super().contains(x) or stacked_length(x.nodes, self.node_space) > self.max_nodes:
             return False
         return x.edges is None or stacked_length(x.edges, self.edge_space) <= self.max_edges
@@ -179,14 +183,14 @@ class BoundedGraph(gymnasium.spaces.Graph):
         )
 
 
-def _with_edges(mask: Any, num_edges: int) -> Any:
+def _with_edges(mask: Structure, num_edges: int) -> Structure:
     """Return a mask whose part for each edge is repeated for `num_edges`."""
     if mask is None or mask[1] is None:
         return mask
     return (mask[0], (mask[1],) * num_edges)
 
 
-def _check_space(name: str, given: Any) -> None:
+def _check_space(name: str, given: object) -> None:
     if not isinstance(given, gymnasium.Space):
         raise ArgumentError(
             f"{name} must be a Gymnasium space; got {given!r}. A Sequence or Graph of another "

@@ -1,4 +1,4 @@
-"""How many cores this process may use, and how many threads suit it."""
+"""How many cores and threads this process should use."""
 
 import math
 import os
@@ -10,10 +10,10 @@ _most_threads: int | None = None
 
 
 def usable_cores(cgroup_root: Path = CGROUP_ROOT) -> int:
-    """Return how many cores this process may keep busy, at least 1.
+    """Return how many cores this process may use, at least 1.
 
-    The least of the affinity mask and the cgroup CPU quota, rounded up: inside a container
-    `os.cpu_count()` counts the host's cores.
+    This is the smaller of the affinity mask and the cgroup CPU quota, rounded up. Inside a
+    container, `os.cpu_count()` would count the host's cores.
     """
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
@@ -23,30 +23,30 @@ def usable_cores(cgroup_root: Path = CGROUP_ROOT) -> int:
     return max(1, cores if quota is None else min(cores, math.ceil(quota)))
 
 
-def told_threads() -> int | None:
-    """Return what OMP_NUM_THREADS says, at least 1; None where it is not set, or is no number."""
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    return max(1, int(told)) if told.isdecimal() else None
+def requested_threads() -> int | None:
+    """Return the value of OMP_NUM_THREADS, at least 1; None if it is not set or not a number."""
+    value = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, int(value)) if value.isdecimal() else None
 
 
 def limit_threads(most: int) -> None:
-    """Let `usable_threads` be at most so many, in this process: one worker of several."""
+    """Limit the result of `usable_threads` in this process, for example in a worker."""
     global _most_threads
     _most_threads = most
 
 
 def usable_threads() -> int:
-    """Return how many threads of its own suit an environment: as many as cores, unless limited."""
+    """Return how many threads an environment should start: one per core, unless limited."""
     cores = usable_cores()
     return cores if _most_threads is None else min(cores, _most_threads)
 
 
 def cgroup_quota(root: Path = CGROUP_ROOT, own: Path = _OWN_CGROUP) -> float | None:
-    """Return the least quota of the cgroups this process is in, in cores; None if unlimited.
+    """Return the smallest quota, in cores, of the cgroups this process is in; None if unlimited.
 
     Args:
         root: where cgroups are mounted.
-        own: says in which of them the process is; in a container it is the root itself.
+        own: the file that lists the process's cgroups; in a container these are the root itself.
     """
     try:
         lines = own.read_text().splitlines()
@@ -54,7 +54,7 @@ def cgroup_quota(root: Path = CGROUP_ROOT, own: Path = _OWN_CGROUP) -> float | N
         lines = []
     paths = {line.split(":", 2)[2].strip("/") for line in lines if line.count(":") >= 2}
     folders = {root}
-    for path in paths:  # of this group and those around it
+    for path in paths:  # this group and its parents
         parts = Path(path).parts
         folders |= {root.joinpath(*parts[:depth]) for depth in range(len(parts) + 1)}
         folders |= {root.joinpath("cpu", *parts[:depth]) for depth in range(len(parts) + 1)}

@@ -1,51 +1,52 @@
 """The contract of an environment that writes into rows it is given.
 
-A `PufferEnv` steps all its agents in one call and writes what it has to say about them into rows
-that somebody else owns: the vectorizer hands it a slice of shared memory, so nothing is stacked or
-copied afterwards. An agent may be a player in a shared world, or one of many independent games
-that the environment steps together; from outside both look the same.
+A `PufferEnv` steps all its agents in one call and writes the results into rows that its caller
+owns. The vectorizer passes it a slice of shared memory, so that nothing is stacked or copied
+afterwards. An agent may be a player in a shared world, or one of many independent games that the
+environment steps together; both have the same interface.
 
-Everything that the vectorizer steps has this contract. Gymnasium and PettingZoo environments get it
-through `pufferlib.emulation`; environments written for speed subclass `PufferEnv` directly.
+The vectorizer steps only environments with this contract. Gymnasium and PettingZoo environments are
+converted by `pufferlib.emulation`; environments written for speed subclass `PufferEnv` directly.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from pufferlib.annotations import AnySpace, Array, Rendered, Space, UserEnv
+from pufferlib.annotations import Info as Info
 from pufferlib.arguments import whole_number
 from pufferlib.exceptions import ArgumentError
 
-Info = dict[str, Any]
-
 
 class Buffers(NamedTuple):
-    """The rows that one or more environments write, one row an agent, in a fixed order.
+    """The rows that one or more environments write, one row per agent, in a fixed order.
 
     Attributes:
-        observations: (rows, *single_observation_space.shape), the space's dtype. Where an episode
-            ended, already the first observation of the next one.
+        observations: (rows, *single_observation_space.shape), the space's dtype. After the end of
+            an episode this is the first observation of the next one.
         rewards: float32 (rows,).
         terminals: bool (rows,), the episode ended by the rules of the environment.
         truncations: bool (rows,), the episode was cut off, by a time limit for example.
-        masks: bool (rows,), the agent is there to act on this observation. Where it is not, the
-            observation is zero; reward and flags too, but on the step that ended its episode.
-        final_observations: as `observations`; the last one of an episode, written where
-            `terminals | truncations`, stale everywhere else.
+        masks: bool (rows,), the agent is present and acts on this observation. If False, the
+            observation is zero, and so are reward and flags, except in the step that ended the
+            agent's episode.
+        final_observations: like `observations`, the last one of an episode; written in rows with
+            `terminals | truncations`, stale in all others.
     """
 
-    observations: NDArray[Any]
+    observations: Array
     rewards: NDArray[np.float32]
     terminals: NDArray[np.bool_]
     truncations: NDArray[np.bool_]
     masks: NDArray[np.bool_]
-    final_observations: NDArray[Any]
+    final_observations: Array
 
     @classmethod
     def allocate(cls, single_observation_space: gymnasium.spaces.Box, rows: int) -> "Buffers":
-        """Return zeroed rows in this process's own memory."""
+        """Return zeroed rows in this process's memory."""
         shape, dtype = (rows, *single_observation_space.shape), single_observation_space.dtype
         return cls(
             observations=np.zeros(shape, dtype),
@@ -57,29 +58,28 @@ class Buffers(NamedTuple):
         )
 
     def rows(self, start: int, stop: int) -> "Buffers":
-        """Return views of the rows from `start` up to, not including, `stop`."""
+        """Return views of the rows from `start` to `stop`, exclusive."""
         return Buffers._make(array[start:stop] for array in self)
 
 
-StepResult = tuple[
-    NDArray[Any], NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_], list[Info]
-]
+StepResult = tuple[Array, NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_], list[Info]]
 
 
 class PufferEnv:
     """An environment that writes into the rows it is bound to.
 
     A subclass sets `single_observation_space`, `single_action_space` and `num_agents`, calls
-    `super().__init__(buffers)`, and implements `reset` and `step`. It owes its caller:
+    `super().__init__(buffers)`, and implements `reset` and `step`. Its contract:
 
-    - `reset(seed)` starts every agent's episode anew; the same seed gives the same stream.
-    - `step(actions)` leaves every row of every buffer right; nobody else writes to them meanwhile.
-      Rewards, flags and final observations each step writes anew, and reads none of them back.
-      An episode that ends starts again in the same step: its last observation goes to
-      `final_observations`, the first one of the next episode to `observations`.
-    - an agent that is absent has zeros in its rows and `masks` False: from the step that ends its
-      episode, if no other begins for it then.
-    - `infos` is a list of non-empty dicts, most usefully one at each episode's end.
+    - `reset(seed)` starts a new episode for every agent; the same seed gives the same results.
+    - `step(actions)` leaves correct values in every row of every buffer; only the environment
+      writes to the rows during the call. Each step writes all rewards, flags and final observations
+      again, and does not read the previous ones. When an episode ends, the next one starts in the
+      same step: the last observation is written to `final_observations`, and the first one of the
+      next episode to `observations`.
+    - An absent agent has zeros in its rows and `masks` False, from the step that ends its episode
+      if no new episode starts for it in that step.
+    - `infos` is a list of non-empty dicts, typically one at the end of each episode.
 
     The arrays that `reset` and `step` return are the rows themselves: copy what you keep.
 
@@ -120,8 +120,8 @@ class PufferEnv:
         buffers: rows to write into; allocated here if None.
 
     Attributes:
-        is_one_game: its agents play one game together, so that their returns hang together; False
-            where they are games of their own. Evaluation's intervals are over games.
+        is_one_game: its agents play one game together, so their returns are correlated; False if
+            each agent plays a separate game. Confidence intervals of evaluation count games.
 
     Raises:
         ArgumentError: if the subclass has not set its spaces and `num_agents`, or the observation
@@ -129,17 +129,17 @@ class PufferEnv:
     """
 
     single_observation_space: gymnasium.spaces.Box
-    single_action_space: gymnasium.Space[Any]
+    single_action_space: Space
     num_agents: int
     render_mode: str | None = None
     is_one_game: bool = False
 
-    observations: NDArray[Any]
+    observations: Array
     rewards: NDArray[np.float32]
     terminals: NDArray[np.bool_]
     truncations: NDArray[np.bool_]
     masks: NDArray[np.bool_]
-    final_observations: NDArray[Any]
+    final_observations: Array
 
     def __init__(self, buffers: Buffers | None = None) -> None:
         for name in ("single_observation_space", "single_action_space", "num_agents"):
@@ -158,38 +158,38 @@ class PufferEnv:
         self.bind(buffers or Buffers.allocate(self.single_observation_space, self.num_agents))
 
     def bind(self, buffers: Buffers) -> None:
-        """Write into these rows from now on. Called before the first reset."""
+        """Write into `buffers` from now on. Called before the first reset."""
         for name, rows in buffers._asdict().items():
             setattr(self, name, rows)
 
-    def reset(self, seed: int | None = None) -> tuple[NDArray[Any], list[Info]]:
-        """Start every agent's episode anew; return (observations, infos)."""
+    def reset(self, seed: int | None = None) -> tuple[Array, list[Info]]:
+        """Start a new episode for every agent; return (observations, infos)."""
         raise NotImplementedError(f"{type(self).__name__} must implement reset")
 
-    def step(self, actions: NDArray[Any]) -> StepResult:
+    def step(self, actions: Array) -> StepResult:
         """Step all agents; return (observations, rewards, terminals, truncations, infos).
 
         Args:
             actions: (num_agents, *single_action_space.shape), the space's dtype. Rows of absent
-                agents hold anything.
+                agents are ignored.
         """
         raise NotImplementedError(f"{type(self).__name__} must implement step")
 
     @property
-    def user_env(self) -> Any:
-        """The environment as its author wrote it: this one, unless this only adapts another."""
+    def user_env(self) -> UserEnv:
+        """The environment as its author wrote it: this one, unless it wraps another."""
         return self
 
-    def render(self) -> Any:
+    def render(self) -> Rendered:
         """Return a picture of the current state in `render_mode`, or None."""
         return None
 
     def close(self) -> None:
-        """Free what the environment holds outside Python."""
+        """Release resources outside Python's memory."""
 
 
-def _check_actions(owner: str, space: Any) -> None:
-    """Refuse what policies have no head for: they choose from 0, on one axis, or real numbers."""
+def _check_actions(owner: str, space: AnySpace) -> None:
+    """Refuse action spaces that policies have no head for."""
     is_flat = (
         isinstance(space, gymnasium.spaces.Box)
         or (isinstance(space, gymnasium.spaces.Discrete) and space.start == 0)

@@ -11,9 +11,9 @@
     ├── CallOrderError (RuntimeError)     step before reset, recv without send, use after close
     ├── WorkerError (RuntimeError)        an environment failed, died or hung
     ├── NotInstalledError (ImportError)   an optional package is missing; says how to install it
-    ├── CheckpointError (RuntimeError)    a checkpoint that does not fit, or cannot be read
-    ├── LogError (RuntimeError)           what a run tells of itself could not be written
-    └── NotFiniteError (ArithmeticError)  a reward, observation, loss or gradient is no number
+    ├── CheckpointError (RuntimeError)    a checkpoint that does not match, or cannot be read
+    ├── LogError (RuntimeError)           the metrics of a run could not be written
+    └── NotFiniteError (ArithmeticError)  a reward, observation, loss or gradient is NaN or infinite
 
 A message says what was given, what is allowed and what to do.
 """
@@ -63,11 +63,11 @@ class NotInstalledError(PufferError, ImportError):
 
 
 class CheckpointError(PufferError, RuntimeError):
-    """A checkpoint that cannot be read or does not fit."""
+    """A checkpoint that cannot be read, or does not match the policy or settings."""
 
 
 class LogError(PufferError, RuntimeError):
-    """What a run tells of itself could not be written."""
+    """The metrics of a run could not be written."""
 
 
 class NotFiniteError(PufferError, ArithmeticError):
@@ -77,11 +77,11 @@ class NotFiniteError(PufferError, ArithmeticError):
 class WorkerError(PufferError, RuntimeError):
     """An environment raised, or the process that steps it died or hung.
 
-    Where the original exception could be carried over, it is the `__cause__`.
+    The original exception is the `__cause__`, if it could be pickled.
 
     Attributes:
         worker: index of the worker, or None for the Serial backend.
-        env_index: index of the environment that failed, or None where it is not known.
+        env_index: index of the environment that failed, or None if it is not known.
         seed: the last seed given to that environment, or None.
         step: how many steps that environment had taken since `reset`, or None.
         original_type: name of the original exception's class, or None if the process died or hung.

@@ -1,14 +1,14 @@
-"""A lock for what a process has one of, which does not outlive a fork."""
+"""A lock for process-wide state that is safe across forks."""
 
 import os
 import threading
 
 
 def process_lock() -> threading.RLock:
-    """Return a lock that no thread holds while the process is forked.
+    """Return a lock that is always free in a forked child.
 
-    Else a child could find it held by a thread that is not there to give it back, and what it
-    guards half changed. A fork waits for the thread that holds it.
+    A fork waits for the thread that owns the lock. Otherwise a child could inherit a lock whose
+    owner does not exist in it, and half-changed state behind the lock.
     """
     lock = threading.RLock()
     if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork

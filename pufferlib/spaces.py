@@ -1,8 +1,7 @@
-"""What a leaf of a space is, and what many spaces joined look like.
+"""Functions on spaces: their leaves, their bounds, and how a value differs from a space.
 
-Gymnasium's classes and those of the old `gym` package stand side by side: whatever is asked of a
-space here is answered for both. `gym` is never imported; its classes are recognised if the
-environment itself has loaded them.
+They support the classes of Gymnasium and of the old `gym` package. `gym` is never imported; its
+classes are recognized if the environment has loaded them.
 """
 
 import sys
@@ -12,8 +11,8 @@ from typing import Any, Literal
 
 import gymnasium
 import numpy as np
-from numpy.typing import NDArray
 
+from pufferlib.annotations import AnySpace, Array, Space, Structure
 from pufferlib.arguments import as_whole
 from pufferlib.exceptions import SpaceError
 
@@ -27,10 +26,10 @@ class Leaf:
     """One array at the bottom of a space.
 
     Attributes:
-        path: the keys and indices that lead to it; () where the space itself is a leaf.
+        path: the keys and indices that lead to it; () if the space itself is a leaf.
         kind: the name of its class.
-        dtype: of its values, in the machine's own byte order.
-        shape: of its values; () for Discrete.
+        dtype: dtype of its values, in native byte order.
+        shape: shape of its values; () for Discrete.
         low: smallest allowed values, of `shape`.
         high: largest allowed values, of `shape`, inclusive.
     """
@@ -39,8 +38,8 @@ class Leaf:
     kind: LeafKind
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
-    low: NDArray[Any]
-    high: NDArray[Any]
+    low: Array
+    high: Array
 
     @property
     def size(self) -> int:
@@ -51,8 +50,8 @@ class Leaf:
         return self.size * self.dtype.itemsize
 
     @property
-    def filler(self) -> NDArray[Any]:
-        """What stands for no value, an array: 0, or what is nearest to it within the bounds."""
+    def filler(self) -> Array:
+        """An array that represents a missing value: the value within the bounds nearest to 0."""
         zeros = np.zeros(self.shape, self.dtype)
         return np.array(np.minimum(np.maximum(zeros, self.low), self.high), self.dtype)
 
@@ -61,8 +60,8 @@ class Leaf:
         return self.kind == "Box"
 
 
-def is_space(space: Any, kind: str) -> bool:
-    """Tell whether `space` is an instance of the class `kind`, of gymnasium or of gym."""
+def is_space(space: AnySpace, kind: str) -> bool:
+    """Return whether `space` is an instance of the class `kind` of gymnasium or gym."""
     gym = sys.modules.get("gym")
     classes = [getattr(gymnasium.spaces, kind)]
     if gym is not None and hasattr(gym, "spaces") and hasattr(gym.spaces, kind):
@@ -70,8 +69,8 @@ def is_space(space: Any, kind: str) -> bool:
     return isinstance(space, tuple(classes))
 
 
-def children(space: Any) -> list[tuple[str | int, Any]] | None:
-    """Return the (key, subspace) pairs of a Dict or Tuple in the space's own order, else None."""
+def children(space: AnySpace) -> list[tuple[str | int, AnySpace]] | None:
+    """Return the (key, subspace) pairs of a Dict or Tuple in the space's order, else None."""
     if is_space(space, "Dict"):
         return list(space.spaces.items())
     if is_space(space, "Tuple"):
@@ -79,11 +78,11 @@ def children(space: Any) -> list[tuple[str | int, Any]] | None:
     return None
 
 
-def leaves(space: Any, path: Path = ()) -> Iterator[Leaf]:
-    """Yield the leaves of `space`, depth first, in the space's own order.
+def leaves(space: AnySpace, path: Path = ()) -> Iterator[Leaf]:
+    """Yield the leaves of `space`, depth first, in the space's order.
 
     Raises:
-        SpaceError: where a leaf has no fixed size; names the path to it.
+        SpaceError: if a leaf has no fixed size; names the path to it.
     """
     parts = children(space)
     if parts is not None:
@@ -93,7 +92,7 @@ def leaves(space: Any, path: Path = ()) -> Iterator[Leaf]:
     yield _leaf(space, path)
 
 
-def _leaf(space: Any, path: Path) -> Leaf:
+def _leaf(space: AnySpace, path: Path) -> Leaf:
     if is_space(space, "Box"):
         dtype = np.dtype(space.dtype).newbyteorder("=")
         return Leaf(path, "Box", dtype, space.shape, space.low, space.high)
@@ -117,8 +116,8 @@ def _leaf(space: Any, path: Path) -> Leaf:
         )
     if varies(space):
         raise SpaceError(
-            f"{name_of(path)} is {space!r}, which varies in size and so has no fixed-size layout "
-            f"of its own. pufferlib.emulation.bounded.fixed turns it into a space that has."
+            f"{name_of(path)} is {space!r}, whose values vary in size, so it has no fixed-size "
+            f"layout. pufferlib.emulation.bounded.fixed converts it to a space that has one."
         )
     raise SpaceError(
         f"{name_of(path)} is {space!r}, which has no fixed-size layout. Supported are Dict, Tuple, "
@@ -127,30 +126,31 @@ def _leaf(space: Any, path: Path) -> Leaf:
     )
 
 
-def varies(space: Any) -> bool:
-    """Tell whether values of `space` vary in size: it is or holds a Text, Sequence or Graph."""
+def varies(space: AnySpace) -> bool:
+    """Return whether values of `space` vary in size: it is or has a Text, Sequence or Graph."""
     parts = children(space)
     if parts is not None:
         return any(varies(part) for _, part in parts)
     return any(is_space(space, kind) for kind in ("Text", "Sequence", "Graph"))
 
 
-def max_items(space: Any) -> int | None:
-    """Return the most items of a Sequence: its attribute `max_length`, None where not declared.
+def max_items(space: AnySpace) -> int | None:
+    """Return the maximum length of a Sequence, its attribute `max_length`; None if not declared.
 
     Raises:
-        SpaceError: the attribute is not a whole number of at least 1.
+        SpaceError: if the attribute is not a whole number of at least 1.
     """
     return _declared(space, "max_length", least=1)
 
 
-def max_nodes_and_edges(space: Any) -> tuple[int, int] | None:
-    """Return the most nodes and edges of a Graph, None where it does not declare `max_nodes`.
+def max_nodes_and_edges(space: AnySpace) -> tuple[int, int] | None:
+    """Return the maximum number of nodes and edges of a Graph; None without `max_nodes`.
 
-    Where `max_edges` is not declared, each node may have an edge to every other: n * (n - 1).
+    Without `max_edges`, each node may have an edge to every other: n * (n - 1).
 
     Raises:
-        SpaceError: an attribute is not a whole number of at least 1, of at least 0 for edges.
+        SpaceError: if `max_nodes` is not a whole number of at least 1, or `max_edges` of at least
+            0.
     """
     nodes = _declared(space, "max_nodes", least=1)
     edges = _declared(space, "max_edges", least=0)
@@ -161,7 +161,7 @@ def max_nodes_and_edges(space: Any) -> tuple[int, int] | None:
     return nodes, nodes * (nodes - 1) if edges is None else edges
 
 
-def _declared(space: Any, name: str, least: int) -> int | None:
+def _declared(space: AnySpace, name: str, least: int) -> int | None:
     bound = getattr(space, name, None)
     if bound is None:
         return None
@@ -173,10 +173,10 @@ def _declared(space: Any, name: str, least: int) -> int | None:
     return whole
 
 
-def stacked_length(stacked: Any, space: Any) -> int:
-    """Return how many values of `space` are stacked: on the first axis of arrays, in its nesting.
+def stacked_length(stacked: Structure, space: AnySpace) -> int:
+    """Return the number of stacked values of `space`: the first axis of arrays, in its nesting.
 
-    So lie the items of a stacked Sequence, and the nodes and edges of a Graph.
+    A stacked Sequence's items, and a Graph's nodes and edges, are stored in this way.
     """
     parts = children(space)
     if parts is None:
@@ -185,27 +185,27 @@ def stacked_length(stacked: Any, space: Any) -> int:
 
 
 def name_of(path: Path) -> str:
-    """Return how a user would index to the leaf: `space['stats'][0]`."""
+    """Return the expression that indexes the leaf: `space['stats'][0]`."""
     return "space" + "".join(f"[{key!r}]" for key in path)
 
 
-def value_at(value: Any, path: Path) -> Any:
+def value_at(value: Structure, path: Path) -> Structure:
     """Follow `path` into a nested observation or action."""
     for key in path:
         value = value[key]
     return value
 
 
-def joint_space(space: gymnasium.Space[Any], rows: int) -> gymnasium.Space[Any]:
+def joint_space(space: Space, rows: int) -> Space:
     """Return the space of `rows` values of `space` stacked on a new first axis."""
     return gymnasium.vector.utils.batch_space(space, rows)
 
 
-def difference(given: Any, space: Any, path: Path = ()) -> str | None:
-    """Return a sentence on the first way in which `given` does not belong to `space`, else None.
+def difference(given: Structure, space: AnySpace, path: Path = ()) -> str | None:
+    """Return a sentence on the first reason why `given` is not in `space`; None if it is.
 
-    Says more than `space.contains`: the path, and whether nesting, keys, number of items, shape,
-    dtype or bounds are at fault. A NaN in a Box is not a fault.
+    In contrast to `space.contains` it names the path, and whether nesting, keys, number of items,
+    shape, dtype or bounds are wrong. NaN in a Box is accepted.
     """
     where = _value_name(path)
     parts = children(space)
@@ -222,7 +222,7 @@ def difference(given: Any, space: Any, path: Path = ()) -> str | None:
 
 
 def _nesting_difference(
-    given: Any, space: Any, parts: list[tuple[str | int, Any]], where: str
+    given: Structure, space: AnySpace, parts: list[tuple[str | int, AnySpace]], where: str
 ) -> str | None:
     if is_space(space, "Dict"):
         if not hasattr(given, "keys"):
@@ -237,17 +237,17 @@ def _nesting_difference(
     return None
 
 
-def _text_difference(given: Any, space: Any, where: str) -> str | None:
+def _text_difference(given: Structure, space: AnySpace, where: str) -> str | None:
     least, most = space.min_length, space.max_length
     if not isinstance(given, str) or not least <= len(given) <= most:
         return f"{where} must be a text of {least} to {most} characters, got {_brief(given)}"
     foreign = sorted(set(given) - space.character_set)
     if foreign:
-        return f"{where} holds the characters {foreign} that its charset lacks"
+        return f"{where} has the characters {foreign}, which are not in its charset"
     return None
 
 
-def _sequence_difference(given: Any, space: Any, path: Path) -> str | None:
+def _sequence_difference(given: Structure, space: AnySpace, path: Path) -> str | None:
     if getattr(space, "stack", False):
         return _stack_difference(given, space.feature_space, path, max_items(space))
     where = _value_name(path)
@@ -258,7 +258,7 @@ def _sequence_difference(given: Any, space: Any, path: Path) -> str | None:
     )
 
 
-def _graph_difference(given: Any, space: Any, path: Path) -> str | None:
+def _graph_difference(given: Structure, space: AnySpace, path: Path) -> str | None:
     where = _value_name(path)
     if not all(hasattr(given, part) for part in ("nodes", "edges", "edge_links")):
         return f"{where} must be a GraphInstance, got {_brief(given)}"
@@ -269,13 +269,15 @@ def _graph_difference(given: Any, space: Any, path: Path) -> str | None:
     if given.edges is None or given.edge_links is None:
         return f"{where} must have edges and edge_links, or None for both"
     if space.edge_space is None:
-        return f"{where}['edges'] must be None where the space has no edge_space"
+        return f"{where}['edges'] must be None, because the space has no edge_space"
     fault = _stack_difference(given.edges, space.edge_space, (*path, "edges"), max_edges)
     if fault:
         return fault
-    links, due = given.edge_links, (stacked_length(given.edges, space.edge_space), 2)
-    if not isinstance(links, np.ndarray) or links.shape != due or links.dtype.kind not in "iu":
-        return f"{where}['edge_links'] must be whole numbers of shape {due}, got {_brief(links)}"
+    links, expected = given.edge_links, (stacked_length(given.edges, space.edge_space), 2)
+    if not isinstance(links, np.ndarray) or links.shape != expected or links.dtype.kind not in "iu":
+        return (
+            f"{where}['edge_links'] must be whole numbers of shape {expected}, got {_brief(links)}"
+        )
     num_nodes = stacked_length(given.nodes, space.node_space)
     outside = links[(links < 0) | (links >= num_nodes)]
     if outside.size:
@@ -283,18 +285,22 @@ def _graph_difference(given: Any, space: Any, path: Path) -> str | None:
     return None
 
 
-def _stack_difference(given: Any, space: Any, path: Path, most: int | None) -> str | None:
-    """As `difference`, for any number of values of `space` stacked; checked one by one."""
+def _stack_difference(
+    given: Structure, space: AnySpace, path: Path, most: int | None
+) -> str | None:
+    """Return the `difference` of stacked values of `space`, checked one by one."""
     lengths: set[int] = set()
     fault = _column_difference(given, space, path, lengths)
     if fault:
         return fault
     if len(lengths) > 1:
-        return f"{_value_name(path)} must be as long in each part, got {sorted(lengths)} items"
+        return f"{_value_name(path)} must have parts of equal length, got {sorted(lengths)} items"
     return _excess(max(lengths, default=0), most, _value_name(path))
 
 
-def _column_difference(given: Any, space: Any, path: Path, lengths: set[int]) -> str | None:
+def _column_difference(
+    given: Structure, space: AnySpace, path: Path, lengths: set[int]
+) -> str | None:
     where = _value_name(path)
     parts = children(space)
     if parts is not None:
@@ -323,14 +329,14 @@ def _value_name(path: Path) -> str:
     return name_of(path).replace("space", "value", 1)
 
 
-def _leaf_difference(given: Any, leaf: Leaf, where: str) -> str | None:
+def _leaf_difference(given: Structure, leaf: Leaf, where: str) -> str | None:
     try:
         array = np.asarray(given)
     except ValueError:
         return f"{where} must be an array, got {_brief(given)}"
     if array.shape != leaf.shape:
         return f"{where} must have shape {leaf.shape}, got {array.shape}"
-    # Python's and NumPy's default integers stand for any integer; the bounds decide.
+    # Any integer dtype is accepted for another, such as Python's int; the bounds decide.
     are_whole = array.dtype.kind in "iu" and leaf.dtype.kind in "iu"
     if not (are_whole or np.can_cast(array.dtype, leaf.dtype, casting="same_kind")):
         return f"{where} must have dtype {leaf.dtype}, got {array.dtype}"
@@ -342,6 +348,6 @@ def _leaf_difference(given: Any, leaf: Leaf, where: str) -> str | None:
     return None
 
 
-def _brief(value: Any) -> str:
+def _brief(value: object) -> str:
     text = repr(value)
     return f"{type(value).__name__} {text[:60]}{'...' if len(text) > 60 else ''}"

@@ -1,4 +1,4 @@
-"""Environments that keep their contract, and what spoils it."""
+"""Environments that keep their contract, and ways to break it."""
 
 import itertools
 
@@ -8,7 +8,7 @@ from gymnasium.spaces import Box, Dict, Discrete, Tuple
 
 from pufferlib.environment import PufferEnv
 
-lives = itertools.count(2)  # of all instances: chance that no seed reaches
+lives = itertools.count(2)  # shared by all instances: a source of values that no seed controls
 
 
 class Good(PufferEnv):
@@ -44,17 +44,17 @@ class Good(PufferEnv):
 
 
 def broken(method, breach):
-    """Return `Good` whose method's result, and rows, `breach(env, result)` has spoilt."""
+    """Return a `Good` whose method's result, and rows, are changed by `breach(env, result)`."""
 
     class Broken(Good):
         pass
 
-    def spoilt(self, argument=None):
+    def broken_method(self, argument=None):
         result = getattr(Good, method)(self, argument)
-        spoiled = breach(self, result)
-        return result if spoiled is None else spoiled
+        changed = breach(self, result)
+        return result if changed is None else changed
 
-    setattr(Broken, method, spoilt)
+    setattr(Broken, method, broken_method)
     return Broken
 
 
@@ -81,8 +81,8 @@ class Tale(gymnasium.Env):
     """Observes the same thing in new arrays; every fourth step is the last.
 
     Args:
-        twist: the step on which one part of the observation is another.
-        **parts: that part.
+        twist: the step on which parts of the observation are replaced.
+        **parts: the replacements.
     """
 
     observation_space = Dict(

@@ -11,7 +11,7 @@ STEPS = os.environ.get("PUFFERLIB_DOCKER_STEPS", "4096")
 
 
 def docker(*arguments: str, check: bool = True, timeout: float = 300) -> str:
-    """Run the engine's command line; return what it printed on either stream."""
+    """Run the engine's command line; return its output, stdout and stderr."""
     result = subprocess.run(
         ["docker", *arguments],
         stdout=subprocess.PIPE,
@@ -25,5 +25,5 @@ def docker(*arguments: str, check: bool = True, timeout: float = 300) -> str:
 
 
 def in_image(*command: str, flags: tuple[str, ...] = (), timeout: float = 300) -> str:
-    """Run a command in a container of its own; return what it printed."""
+    """Run a command in a new container; return its output."""
     return docker("run", "--rm", *flags, IMAGE, *command, timeout=timeout)

@@ -1,4 +1,4 @@
-"""Small environments whose every observation, reward and end can be told by hand."""
+"""Small environments whose observations, rewards and ends can be worked out by hand."""
 
 import copy
 import ctypes
@@ -104,7 +104,7 @@ TIMETABLE: Timetable = {
 
 
 class Population(pettingzoo.ParallelEnv[str, Any, Any]):
-    """Agents that come and go by a timetable.
+    """Agents that join and leave by a timetable.
 
     Each observes `clock` [episode since seeded, step], its `place` in `possible_agents`, and
     `luck`, drawn from a seeded generator. Its reward is 10 x step + place.
@@ -190,10 +190,10 @@ MIXED: Timetable = {
 
 
 class Mixed(Population):
-    """Agents that come and go by a timetable, and whose spaces differ with their kind.
+    """Agents that join and leave by a timetable, and whose spaces depend on their kind.
 
     Ants observe and act as in `Population`. Bees observe [episode, step, place] as numbers of at
-    least 5, in a Tuple beside a bit that is always 1, and act with MultiDiscrete([2, 3]). Cows
+    least 5, in a Tuple with a bit that is always 1, and act with MultiDiscrete([2, 3]). Cows
     observe as ants do and act with a Box. The kind is what stands before "_" in an agent's name.
     """
 
@@ -217,7 +217,7 @@ class Mixed(Population):
 
 
 def make_noise(word: str) -> None:
-    """Write `word` to stdout and stderr in each way there is; nothing is flushed."""
+    """Write `word` to stdout and stderr in every possible way; nothing is flushed."""
     print(word)
     print(word, file=sys.stderr)
     for descriptor in (1, 2):
@@ -226,7 +226,7 @@ def make_noise(word: str) -> None:
 
 
 class Noisy(Countdown):
-    """Writes what it does to stdout and stderr, from C too."""
+    """Writes each call to stdout and stderr, from C too."""
 
     def __init__(self, length: int = 3) -> None:
         super().__init__(length, render_mode="ansi")
@@ -249,7 +249,7 @@ class Noisy(Countdown):
 
 
 class NoisyPopulation(Population):
-    """Writes what it does to stdout and stderr, from C too."""
+    """Writes each call to stdout and stderr, from C too."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The kinds of agents that an environment has: their spaces, before they are made alike."""
+"""The kinds of agents in an environment: their spaces, before they are equalized."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def kinds_of_bare(env: Any) -> list[tuple[Any, Any]]:
 
 
 def kinds_of_emulated(env: Any) -> list[tuple[Any, Any]]:
-    """Return the same of a `PettingZooPufferEnv`, in which `EqualSpaceTeams` may be."""
+    """Return the same for a `PettingZooPufferEnv`, with or without `EqualSpaceTeams`."""
     observation, action = env.observation_layout.structure, env.action_layout.structure
     if not isinstance(action, Dict):
         return [(observation, action)]

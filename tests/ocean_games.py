@@ -1,4 +1,4 @@
-"""Plays games of Ocean's environments, for their tests."""
+"""Play Ocean's environments, for their tests."""
 
 import gymnasium
 
@@ -8,8 +8,8 @@ def play(env, choose, steps):
     observations, infos = env.reset(seed=0)
     infos = list(infos)
     for _ in range(steps):
-        observations, *_, told = env.step(choose(observations))
-        infos += told
+        observations, *_, step_infos = env.step(choose(observations))
+        infos += step_infos
     return infos
 
 
@@ -19,7 +19,7 @@ def mean_score(infos):
 
 
 def at_random(env):
-    """Return what chooses uniformly random actions."""
+    """Return a function that chooses uniformly random actions."""
     space = gymnasium.vector.utils.batch_space(env.single_action_space, env.num_agents)
     space.seed(0)
     return lambda observations: space.sample()

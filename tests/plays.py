@@ -1,4 +1,4 @@
-"""Two environments played alike: from one seed, by the same actions, they must show the same."""
+"""Play two environments with the same seed and actions, and compare their results."""
 
 STEPS, SEED = 200, 3
 
@@ -17,11 +17,11 @@ def play(env, other, act, agree):
     agree(unflatten(env.reset(seed=SEED)[0]), other.reset(seed=SEED)[0])
     for _ in range(STEPS):
         action = env.action_space.sample()
-        observation, *told, _ = env.step(action)
-        expected, *expected_told, _ = other.step(act(action, other.action_space))
+        observation, *results, _ = env.step(action)
+        expected, *expected_results, _ = other.step(act(action, other.action_space))
         agree(unflatten(observation), expected)
-        assert told == expected_told  # reward, terminated, truncated
-        if told[1] or told[2]:
+        assert results == expected_results  # reward, terminated, truncated
+        if results[1] or results[2]:
             agree(unflatten(env.reset()[0]), other.reset()[0])
 
 
@@ -37,12 +37,12 @@ def play_parallel(env, other, act, agree):
     agree_on_all(env.reset(seed=SEED)[0], other.reset(seed=SEED)[0])
     for _ in range(STEPS):
         actions = {agent: env.action_space(agent).sample() for agent in env.agents}
-        observations, *told, _ = env.step(actions)
-        expected, *expected_told, _ = other.step(
+        observations, *results, _ = env.step(actions)
+        expected, *expected_results, _ = other.step(
             {agent: act(actions[agent], other.action_space(agent)) for agent in actions}
         )
         agree_on_all(observations, expected)
-        assert told == expected_told  # rewards, terminations, truncations: dicts by agent
+        assert results == expected_results  # rewards, terminations, truncations: dicts by agent
         assert env.agents == other.agents
         if not env.agents:
             agree_on_all(env.reset()[0], other.reset()[0])

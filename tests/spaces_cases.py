@@ -1,4 +1,4 @@
-"""Awkward spaces that tests run over, generated ones, and what it means that two values agree."""
+"""Awkward spaces that tests run over, generated spaces, and a comparison of values."""
 
 import copy
 from typing import Any
@@ -67,7 +67,7 @@ over_spaces = pytest.mark.parametrize("space", list(SPACES.values()), ids=list(S
 
 
 def samples(space: gymnasium.Space[Any], count: int, seed: int = 0) -> list[Any]:
-    """Return `count` seeded samples; the space given is left as it was."""
+    """Return `count` seeded samples; the given space is unchanged."""
     space = copy.deepcopy(space)
     space.seed(seed)
     return [space.sample() for _ in range(count)]

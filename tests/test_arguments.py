@@ -1,4 +1,4 @@
-"""Numbers of any type that is meant are taken, and nothing else is."""
+"""Numbers of any numeric type are accepted, and nothing else is."""
 
 import math
 
@@ -16,7 +16,7 @@ def test_every_integer_becomes_an_int(value):
 
 
 @pytest.mark.parametrize("value", [True, False, 2.0, 2.5, "2", None, [2], np.float32(2), 0, -1])
-def test_all_else_is_refused(value):
+def test_other_values_are_refused(value):
     assert as_whole(value) is None or as_whole(value) < 1
     with pytest.raises(ArgumentError) as caught:
         whole_number("count", value)
@@ -24,7 +24,7 @@ def test_all_else_is_refused(value):
 
 
 @pytest.mark.parametrize("value", [-1, 4])
-def test_a_number_out_of_its_range_is_told_both_ends(value):
+def test_the_error_for_a_number_out_of_range_names_both_ends(value):
     with pytest.raises(ArgumentError, match=f"^count must be .* from 0 to 3; got {value}\\.$"):
         whole_number("count", value, least=0, most=3)
 
@@ -36,7 +36,7 @@ def test_every_real_number_becomes_a_float(value):
 
 
 @pytest.mark.parametrize("value", [True, "2", None, math.nan, math.inf, 1j, np.bool_(True), -0.1])
-def test_what_is_no_finite_number_from_the_least_is_refused(value):
+def test_only_finite_numbers_from_the_least_are_accepted(value):
     with pytest.raises(ArgumentError) as caught:
         finite_number("rate", value, least=0)
     assert str(caught.value) == f"rate must be a finite number of at least 0; got {value!r}."

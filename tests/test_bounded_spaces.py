@@ -1,4 +1,4 @@
-"""Bounded spaces keep their bound, and are in all else what Gymnasium's are."""
+"""Bounded spaces keep their bound, and otherwise equal Gymnasium's spaces."""
 
 import copy
 import itertools
@@ -15,7 +15,7 @@ from pufferlib.exceptions import ArgumentError
 
 
 @over_bounded_spaces
-def test_every_sample_is_in_its_space_and_a_seed_draws_it_again(space):
+def test_every_sample_is_in_its_space_and_depends_only_on_the_seed(space):
     first, second = samples(space, 20, seed=3), samples(space, 20, seed=3)
     for one, other in zip(first, second, strict=True):
         assert_agree(one, other)
@@ -64,7 +64,7 @@ def test_a_graph_may_have_an_edge_from_each_node_to_every_other():
     assert BoundedGraph(Discrete(2), None, 4).max_edges == 0
 
 
-def test_a_mask_says_how_long_a_sequence_is_and_what_it_holds():
+def test_a_mask_restricts_length_and_items_of_a_sequence():
     space = BoundedSequence(Discrete(3), 4, seed=0)
     only_two = np.int8([0, 0, 1])
     assert space.sample(mask=(3, only_two)) == (2, 2, 2)
@@ -73,7 +73,7 @@ def test_a_mask_says_how_long_a_sequence_is_and_what_it_holds():
     assert set(itertools.chain(*(space.sample(mask=(None, only_two)) for _ in range(9)))) == {2}
 
 
-def test_a_mask_says_what_the_nodes_and_edges_of_a_graph_are():
+def test_a_mask_restricts_nodes_and_edges_of_a_graph():
     space = BoundedGraph(Discrete(3), Discrete(3), 2, 2, seed=0)
     mask = (np.int8([0, 0, 1]),) * 2, np.int8([1, 0, 0])
     graphs = [space.sample(mask=mask, num_nodes=2) for _ in range(9)]
@@ -83,7 +83,7 @@ def test_a_mask_says_what_the_nodes_and_edges_of_a_graph_are():
     assert graph.edges.tolist() == [1, 1]
 
 
-def test_a_seed_is_taken_as_gymnasium_takes_it():
+def test_a_seed_has_the_same_effect_as_in_gymnasium():
     sequence, graph = BoundedSequence(Discrete(2), 3), BoundedGraph(Discrete(2), Discrete(2), 3)
     assert sequence.seed(3) == Sequence(Discrete(2)).seed(3)
     assert sequence.seed((3, 4)) == (3, 4)
@@ -107,7 +107,7 @@ def test_equality_takes_the_bounds_into_account():
     assert Graph(Discrete(2), Discrete(2)) != graph
 
 
-def test_a_repr_makes_an_equal_space_again():
+def test_evaluating_a_repr_gives_an_equal_space():
     spaces = [
         BoundedSequence(Discrete(2), 3, stacked=True),
         BoundedGraph(Discrete(2), Discrete(3), 4, 5),
@@ -142,7 +142,7 @@ def test_an_environment_may_have_bounded_spaces():
 
 
 @pytest.mark.parametrize("bound", [0, -1, 1.5, "3", None, True])
-def test_a_bound_that_is_no_count_is_refused(bound):
+def test_an_invalid_bound_is_refused(bound):
     with pytest.raises(ArgumentError, match=r"max_length must be a whole number of at least 1; g"):
         BoundedSequence(Discrete(2), bound)
     with pytest.raises(ArgumentError, match=r"max_nodes must be a whole number of at least 1; got"):
@@ -150,12 +150,12 @@ def test_a_bound_that_is_no_count_is_refused(bound):
 
 
 @pytest.mark.parametrize("bound", [-1, 1.5, "3", True])
-def test_a_number_of_edges_that_is_no_count_is_refused(bound):
+def test_an_invalid_number_of_edges_is_refused(bound):
     with pytest.raises(ArgumentError, match=r"max_edges must be a whole number of at least 0; got"):
         BoundedGraph(Discrete(2), Discrete(2), 3, bound)
 
 
-def test_what_is_no_space_is_refused():
+def test_other_objects_are_refused_as_spaces():
     with pytest.raises(ArgumentError, match=r"space must be a Gymnasium space; got 5\."):
         BoundedSequence(5, 3)
     with pytest.raises(ArgumentError, match=r"node_space must be a Gymnasium space; got <class"):
@@ -165,7 +165,7 @@ def test_what_is_no_space_is_refused():
 
 
 def test_edges_without_a_space_are_refused():
-    with pytest.raises(ArgumentError, match=r"max_edges=2 needs an edge_space; got None\. Give"):
+    with pytest.raises(ArgumentError, match=r"max_edges=2 needs an edge_space; got None\. Pass"):
         BoundedGraph(Discrete(2), None, 3, 2)
 
 

@@ -1,10 +1,10 @@
-"""How many cores may be used, from a made-up cgroup folder and the real affinity mask."""
+"""The number of usable cores, from a fake cgroup folder and the real affinity mask."""
 
 import os
 
 import pytest
 
-from pufferlib.cores import cgroup_quota, told_threads
+from pufferlib.cores import cgroup_quota, requested_threads
 from pufferlib.vector import usable_cores
 
 
@@ -43,13 +43,13 @@ def test_the_affinity_mask_limits_the_cores(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("told", "threads"), [("3", 3), ("0", 1), ("", None), ("4,2", None), ("²", None), ("-1", None)]
+    ("value", "threads"), [("3", 3), ("0", 1), ("", None), ("4,2", None), ("²", None), ("-1", None)]
 )
-def test_threads_are_what_the_environment_says_in_a_number(told, threads, monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", told)
-    assert told_threads() == threads
+def test_omp_num_threads_is_read_if_it_is_a_number(value, threads, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", value)
+    assert requested_threads() == threads
     monkeypatch.delenv("OMP_NUM_THREADS")
-    assert told_threads() is None
+    assert requested_threads() is None
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_threads_are_what_the_environment_says_in_a_number(told, threads, monkey
         ),
     ],
 )
-def test_the_quota_is_the_least_of_the_groups_around_the_process(own, files, quota, tmp_path):
+def test_the_quota_is_the_smallest_of_the_process_and_its_parents(own, files, quota, tmp_path):
     (tmp_path / "own").write_text(own + "\n")
     for name, text in files.items():
         path = tmp_path / "root" / name

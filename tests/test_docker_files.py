@@ -1,4 +1,4 @@
-"""What the image installs is what the registry and pyproject.toml say; its files say it once."""
+"""The image's files agree with the registry, pyproject.toml and the Makefile."""
 
 import json
 import re
@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-def test_the_lists_are_what_lock_writes():
+def test_the_lists_equal_the_output_of_lock():
     script = "import json, sys; sys.path.insert(0, 'docker')\n"
     script += "import lock; print(json.dumps(lock.lists()))"
     result = subprocess.run(
@@ -31,7 +31,7 @@ def test_a_devcontainer_names_files_and_a_stage_that_exist(config):
     assert (path.parent / build["context"]).resolve() == ROOT
 
 
-def test_tasks_of_the_editor_are_targets_of_the_makefile():
+def test_editor_tasks_are_makefile_targets():
     tasks = json.loads((ROOT / ".vscode" / "tasks.json").read_text())["tasks"]
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert {task["command"].split()[1] for task in tasks} <= targets

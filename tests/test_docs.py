@@ -1,5 +1,6 @@
 """Every Python snippet of the README and the docs runs as it stands."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -15,14 +16,13 @@ SNIPPETS = [
 ]
 
 
-@pytest.mark.timeout(90)
 @pytest.mark.parametrize("code", SNIPPETS)
 def test_a_snippet_runs(code, tmp_path):
     result = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         capture_output=True,
         text=True,
-        timeout=80,
+        timeout=240,
         cwd=tmp_path,
     )
     assert result.returncode == 0, result.stderr
@@ -32,3 +32,12 @@ def test_every_link_between_the_docs_leads_somewhere():
     for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
         for link in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
             assert (path.parent / link).exists(), f"{path.name}: {link}"
+
+
+def test_the_page_about_your_own_environment_quotes_the_example():
+    page = (ROOT / "docs" / "your_own.md").read_text()
+    example = (ROOT / "examples" / "your_own.py").read_text()
+    classes = [node for node in ast.parse(example).body if isinstance(node, ast.ClassDef)]
+    assert [each.name for each in classes] == ["Corridor", "TwoLayers"]
+    for each in classes:
+        assert ast.get_source_segment(example, each) in page

@@ -15,7 +15,7 @@ def env_class(**attributes):
     return type("Env", (PufferEnv,), spaces | {"num_agents": 2} | attributes)
 
 
-def test_an_environment_without_buffers_has_zeroed_rows_of_its_own():
+def test_an_environment_without_buffers_allocates_zeroed_rows():
     env = env_class()()
     assert (env.observations.shape, env.observations.dtype) == ((2, 2, 3), np.float64)
     assert env.final_observations.shape == env.observations.shape
@@ -52,12 +52,12 @@ def test_an_environment_that_lacks_an_attribute_is_refused(name):
         ({"num_agents": 0}, "num_agents must be a whole number of at least 1; got 0"),
     ],
 )
-def test_an_environment_of_no_rows_or_no_box_is_refused(attributes, said):
+def test_an_environment_without_rows_or_box_is_refused(attributes, said):
     with pytest.raises(ArgumentError, match=said):
         env_class(**attributes)()
 
 
 @pytest.mark.parametrize("method", ["reset", "step"])
-def test_a_method_left_out_says_so(method):
+def test_a_missing_method_is_named(method):
     with pytest.raises(NotImplementedError, match=f"Env must implement {method}"):
         getattr(env_class()(), method)(None)

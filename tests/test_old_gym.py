@@ -1,4 +1,4 @@
-"""Spaces of the real `gym` package, 0.26, are taken just as Gymnasium's equal ones."""
+"""Spaces of the real `gym` package, 0.26, are treated like Gymnasium's equivalents."""
 
 import contextlib
 import io
@@ -17,15 +17,15 @@ from pufferlib.emulation.packing import packer, unpacker
 from pufferlib.exceptions import ObservationError, SpaceError
 from pufferlib.spaces import difference, leaves
 
-# What is imported is the package itself: where it is missing these tests fail. It prints that it is
-# unmaintained, and not all of it is ready for NumPy 2.
+# The real package is imported, without which these tests fail. It prints that it is unmaintained,
+# and parts of it do not support NumPy 2.
 with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import gym
 
 
 def _declare(space: Any, **bounds: int) -> Any:
-    """Declare bounds as the user of another package's space does."""
+    """Declare bounds by attributes, like the user of another package's space."""
     for name, bound in bounds.items():
         setattr(space, name, bound)
     return space
@@ -36,7 +36,7 @@ def _nested(of: ModuleType) -> Any:
     return of.Dict(inner=of.Dict(pair=inner), flags=of.MultiBinary((2, 2)))
 
 
-# Of a package's `spaces` module, the space to make.
+# Functions from a package's `spaces` module to a space.
 FIXED = {
     "box": lambda of: of.Box(np.float32([-1, 0]), np.float32([2, 9])),
     "box of bytes": lambda of: of.Box(0, 255, (4, 3, 2), np.uint8),
@@ -72,7 +72,7 @@ over_all = pytest.mark.parametrize(
 
 
 def described(found: Any) -> list[tuple[Any, ...]]:
-    """Return what a leaf is made of, for each."""
+    """Return the attributes of each leaf."""
     return [
         (leaf.path, leaf.kind, leaf.dtype, leaf.shape, leaf.low.tolist(), leaf.high.tolist())
         for leaf in found
@@ -85,7 +85,7 @@ def fields_of(layout: Any) -> list[tuple[Any, ...]]:
 
 
 def with_links_as_gymnasium_has_them(sample: Any) -> Any:
-    """Return a sample with int32 in the edge links of a graph: no space says what they have."""
+    """Return a sample with int32 edge links in graphs, whose dtype no space declares."""
     if getattr(sample, "edge_links", None) is None:
         return sample
     return sample._replace(edge_links=sample.edge_links.astype(np.int32))
@@ -128,13 +128,13 @@ def test_samples_belong_and_pass_through_layouts_unchanged(make):
 
 
 @over_varying
-def test_any_fixed_value_unpacks_to_one_that_the_old_space_contains(make):
+def test_any_fixed_value_unpacks_to_a_value_of_the_old_space(make):
     space = make(gym.spaces)
     unpack = unpacker(space)
     assert all(space.contains(unpack(packed)) for packed in samples(fixed(space), 5))
 
 
-def test_a_fault_is_told_with_its_path():
+def test_a_fault_is_reported_with_its_path():
     space = gym.spaces.Dict(a=gym.spaces.Tuple((gym.spaces.Discrete(3), gym.spaces.Text(2))))
     assert difference({"a": (3, "x")}, space) == "value['a'][0] must lie within [0, 2], got 3"
     said = "value['a'][1] must be a text of 1 to 2 characters, got str 'xyz'"
@@ -143,7 +143,7 @@ def test_a_fault_is_told_with_its_path():
         packer(space)({"a": (0, "xyz")})
 
 
-def test_an_old_sequence_without_a_bound_is_refused_by_its_path():
+def test_an_old_sequence_without_a_bound_is_refused_with_its_path():
     space = gym.spaces.Dict(a=gym.spaces.Sequence(gym.spaces.Discrete(3)))
     with pytest.raises(SpaceError, match=r"space\['a'\] is Sequence.*set the attribute max_length"):
         Layout.of(space)

@@ -1,4 +1,4 @@
-"""What is asked of a space is answered by hand-made examples, or by Gymnasium itself."""
+"""Functions on spaces agree with examples by hand, or with Gymnasium."""
 
 import sys
 from types import SimpleNamespace
@@ -76,7 +76,7 @@ def test_bounds_of_a_leaf_are_its_smallest_and_largest_values(space, low, high):
     ],
     ids=lambda part: type(part).__name__,
 )
-def test_a_space_of_no_fixed_size_is_refused_by_its_path(part):
+def test_a_space_without_fixed_size_is_refused_with_its_path(part):
     with pytest.raises(SpaceError, match=r"space\['outer'\]\[1\] is .* no fixed-size layout"):
         list(leaves(Dict(outer=Tuple((Discrete(2), part)))))
 
@@ -86,7 +86,7 @@ def test_a_class_in_place_of_a_space_is_refused():
         list(leaves(Discrete))
 
 
-def test_the_old_gym_package_is_recognised_where_it_is_loaded(monkeypatch):
+def test_the_old_gym_package_is_recognized_if_it_is_loaded(monkeypatch):
     class OldDiscrete:  # as in gym 0.21: no start, no dtype that can be chosen
         n, dtype = 3, None
 
@@ -149,11 +149,11 @@ GOOD: dict[str, Any] = {"a": (1, np.zeros((1, 2))), "b": np.zeros((2, 2), np.int
     ],
     ids=lambda part: part if isinstance(part, str) else "",
 )
-def test_a_fault_is_told_with_its_path(change, said):
+def test_a_fault_is_reported_with_its_path(change, said):
     assert difference(GOOD | change, NESTED) == said
 
 
-def test_missing_keys_and_wrong_nesting_are_told():
+def test_missing_keys_and_wrong_nesting_are_reported():
     assert difference({"a": GOOD["a"]}, NESTED) == "value lacks the keys ['b']"
     assert difference(np.zeros(3), NESTED) == "value must be a dict, got ndarray"
 
@@ -179,7 +179,7 @@ DICTS = Dict(a=Discrete(2), b=Box(0, 1, (2,)))
         (Text(5), "toolong", "must be a text of 1 to 5 characters, got str 'toolong'"),
         (Text(5), "", "must be a text of 1 to 5 characters, got str ''"),
         (Text(5), 3, "must be a text of 1 to 5 characters, got int 3"),
-        (Text(5), "no!?!", "holds the characters ['!', '?'] that its charset lacks"),
+        (Text(5), "no!?!", "has the characters ['!', '?'], which are not in its charset"),
         (BoundedSequence(Discrete(2), 3), (0,) * 5, "must have at most 3 items, got 5"),
         (BoundedSequence(Discrete(2), 3), 7, "must be a tuple of items, got int 7"),
         (BoundedSequence(Discrete(2), 3), (0, 9), "[1] must lie within [0, 1], got 9"),
@@ -198,13 +198,13 @@ DICTS = Dict(a=Discrete(2), b=Box(0, 1, (2,)))
         (
             Sequence(DICTS, stack=True),
             {"a": np.array([1]), "b": np.zeros((2, 2))},
-            "must be as long in each part, got [1, 2] items",
+            "must have parts of equal length, got [1, 2] items",
         ),
         (Sequence(DICTS, stack=True), {"a": 1, "b": 2}, "['a'] must have items on its first axis"),
     ],
     ids=lambda part: part if isinstance(part, str) else "",
 )
-def test_a_fault_in_what_varies_in_size_is_told_with_its_path(part, given, said):
+def test_a_fault_in_a_value_of_varying_size_is_reported_with_its_path(part, given, said):
     fault = difference({"name": given}, Dict(name=part))
     assert fault.startswith(f"value['name']{'' if said.startswith('[') else ' '}{said}")
 
@@ -244,24 +244,24 @@ LINKS = np.array([[0, 1]])
     ],
     ids=lambda part: part if isinstance(part, str) else "",
 )
-def test_a_fault_in_a_graph_is_told_with_its_path(graph, said):
+def test_a_fault_in_a_graph_is_reported_with_its_path(graph, said):
     space = BoundedGraph(Box(0, 1, (1,)), Discrete(2), 3, 2)
     assert difference(graph, space).startswith(said)
 
 
 def test_edges_do_not_belong_where_there_is_no_edge_space():
     fault = difference(GraphInstance(NODES, EDGES, LINKS), Graph(Box(0, 1, (1,)), None))
-    assert fault == "value['edges'] must be None where the space has no edge_space"
+    assert fault == "value['edges'] must be None, because the space has no edge_space"
 
 
-def test_only_texts_sequences_and_graphs_vary_in_size_and_what_holds_them():
+def test_only_texts_sequences_graphs_and_their_containers_vary_in_size():
     assert varies(Dict(a=Tuple((Discrete(2), Text(2)))))
     assert varies(Sequence(Discrete(2)))
     assert varies(Graph(Discrete(2), None))
     assert not varies(NESTED)
 
 
-def test_a_bound_is_what_the_space_declares():
+def test_a_bound_is_read_from_the_space():
     sequence, graph = Sequence(Discrete(2)), Graph(Discrete(2), Discrete(2))
     assert (max_items(sequence), max_nodes_and_edges(graph)) == (None, None)
     sequence.max_length, graph.max_nodes = np.int64(4), 3
@@ -274,7 +274,7 @@ def test_a_bound_is_what_the_space_declares():
 @pytest.mark.parametrize(
     ("name", "bound", "least"), [("max_nodes", 0, 1), ("max_edges", -1, 0), ("max_edges", "5", 0)]
 )
-def test_a_declared_bound_that_is_no_count_is_refused(name, bound, least):
+def test_an_invalid_bound_is_refused(name, bound, least):
     graph = BoundedGraph(Discrete(2), Discrete(2), 3)
     setattr(graph, name, bound)
     said = rf"{name} of BoundedGraph.* must be a whole number of at least {least}; got {bound!r}"

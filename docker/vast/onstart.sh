@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Start, or go on with, a training on a rented machine. It may run any number of times.
+# Start or resume a training on a rented machine. This script may run any number of times.
 #
-#   onstart.sh                in the background; its output goes to a log beside the run
-#   onstart.sh --foreground   in its place: for `docker run`, which ends with the training
+#   onstart.sh                in the background; the output goes to a log next to the run's folder
+#   onstart.sh --foreground   in this process: for `docker run`, which ends with the training
 #
 # Hosts such as vast.ai run it at every start of an instance, in place of the image's entrypoint.
-# From the environment:
-#   PUFFERLIB_TRAIN      what to train: an environment, and flags, as for `puffer train`
-#   PUFFERLIB_RUN        its folder (default /workspace/runs/main): kept there, resumed from there
+# Environment variables:
+#   PUFFERLIB_TRAIN      the arguments of `puffer train`: an environment, and flags
+#   PUFFERLIB_RUN        the run's folder (default /workspace/runs/main), resumed if it exists
 #   PROVISIONING_SCRIPT  a file or an https address, run once before anything else
-#   WANDB_API_KEY        is read by wandb itself, never written anywhere
+#   WANDB_API_KEY        is read by wandb only, and never written anywhere
 set -euo pipefail
 
 # shellcheck source=docker/prepare.sh
@@ -21,8 +21,8 @@ log=$folder/$(basename "$run").log
 mkdir -p "$folder"
 puffer doctor --brief || true
 
-# One at a time: a second start finds the lock taken and leaves the training to the first. The lock
-# goes with the training process, however that ends.
+# Only one training at a time: a second start finds the lock taken and exits. The lock is released
+# when the training process ends in any way.
 exec 9>"$folder/.$(basename "$run").lock"
 if ! flock --nonblock 9; then
   echo "puffer: $run is being trained already"
@@ -30,7 +30,7 @@ if ! flock --nonblock 9; then
 fi
 
 if [ -n "${PROVISIONING_SCRIPT:-}" ] && [ ! -e "$folder/.provisioned" ]; then
-  # Without the lock: what it leaves running would hold it.
+  # Without the lock: processes that the script leaves running would keep it.
   case $PROVISIONING_SCRIPT in
     https://*) python -c 'import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).read().decode())' "$PROVISIONING_SCRIPT" | bash 9>&- ;;
     *) bash "$PROVISIONING_SCRIPT" 9>&- ;;
@@ -42,8 +42,8 @@ if [ -z "${PUFFERLIB_TRAIN:-}" ]; then
   echo "puffer: PUFFERLIB_TRAIN is not set; nothing to train"
   exit 0
 fi
-mapfile -t arguments < <(xargs -n 1 printf '%s\n' <<< "$PUFFERLIB_TRAIN") # quotes count, as in a shell
-if [ -e "$run/config.json" ]; then # it is written once there is a checkpoint
+mapfile -t arguments < <(xargs -n 1 printf '%s\n' <<< "$PUFFERLIB_TRAIN") # respects quotes, like a shell
+if [ -e "$run/config.json" ]; then # written together with the first checkpoint
   arguments+=(--resume "$run")
 else
   arguments+=(--run "$run")

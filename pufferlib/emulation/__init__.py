@@ -1,6 +1,6 @@
-"""Make any Gymnasium or PettingZoo environment look flat and fixed-size, losing nothing.
+"""Flatten the spaces of any Gymnasium or PettingZoo environment to a fixed size, without loss.
 
-`layout` compiles observation spaces, `actions` action spaces; `single` and `multi` wrap
+`layout` compiles observation spaces and `actions` compiles action spaces; `single` and `multi` wrap
 environments with them.
 """
 

@@ -1,9 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""Writing observations into rows, compiled: the twin of `_plain.py`, which documents both.
+"""Write observations into rows, compiled: the twin of `_plain.py`, which documents both.
 
-An observation whose leaf is a C-contiguous array of the row's own dtype and shape is copied with
-one memcpy; Python's and NumPy's numbers are stored; whatever else is there is left to NumPy's
-assignment, as in the plain twin.
+A leaf that is a C-contiguous array of the row's dtype and shape is copied with one memcpy; Python
+and NumPy numbers are stored directly; NumPy's assignment handles everything else, as in the plain
+twin.
 """
 
 from cpython.dict cimport PyDict_CheckExact, PyDict_GetItemWithError
@@ -24,10 +24,10 @@ cnp.import_array()
 
 
 cdef class Node:
-    """One dict or tuple of an observation: where to look for what."""
+    """One dict or tuple of an observation: its keys, and what each leads to."""
 
     cdef tuple keys
-    cdef list parts  # of each key a Node, or the number of a leaf
+    cdef list parts  # for each key a Node, or the number of a leaf
 
     def __init__(self, tree):
         self.keys = tuple(key for key, _ in tree)
@@ -37,7 +37,7 @@ cdef class Node:
 cdef class Plan:
     """See the plain twin."""
 
-    cdef Node root  # None: the observation is a lone leaf
+    cdef Node root  # None: the observation is a single leaf
     cdef object pack
 
     def __init__(self, tree, pack=None):
@@ -60,7 +60,7 @@ cdef class Writer:
         self.views = tuple(views)
         for view in views:
             if not (cnp.PyArray_IS_C_CONTIGUOUS(view) and view.flags.writeable):
-                raise ValueError("a row's leaves must be C-contiguous and writeable")
+                raise ValueError("the leaves of a row must be C-contiguous and writeable")
 
     def write(self, value):
         self.store(value)
@@ -90,7 +90,7 @@ cdef class StepRow:
 
     cdef Writer writer, final_writer
     cdef object take, restart
-    cdef object buffers  # keeps what the pointers point to
+    cdef object buffers  # keeps alive the memory that the pointers point to
     cdef float* reward
     cdef char* terminal
     cdef char* truncation
@@ -143,26 +143,26 @@ cdef class StepRows:
     def step(self, list actions):
         """See the plain twin."""
         cdef Py_ssize_t number
-        cdef list infos, news = []
+        cdef list infos, infos_by_row = []
         if len(actions) != len(self.rows):
-            raise ValueError("there must be an action for every row")
+            raise ValueError("every row needs an action")
         for number in range(len(self.rows)):
             self.current = number
             infos = (<StepRow>self.rows[number]).advance(actions[number])
             if infos is not None:
-                news.append((number, infos))
-        return news
+                infos_by_row.append((number, infos))
+        return infos_by_row
 
 
 cdef class AgentRows:
     """See the plain twin."""
 
     cdef tuple agents
-    cdef object buffers  # keeps what the pointers point to
+    cdef object buffers  # keeps alive the memory that the pointers point to
     cdef list writers, final_writers
     cdef readonly list living
-    cdef cnp.ndarray rows  # of the living
-    cdef cnp.ndarray lives, lived  # bool (agents,): in the population now, and before
+    cdef cnp.ndarray rows  # of the living agents
+    cdef cnp.ndarray lives, lived  # bool (agents,): alive now, and before the step
     cdef char* observations
     cdef char* final_observations
     cdef Py_ssize_t row_bytes
@@ -179,7 +179,7 @@ cdef class AgentRows:
         self.writers = [Writer(plan, row) for row in views]
         self.final_writers = [Writer(plan, row) for row in final_views]
         if len(self.writers) != count or len(self.final_writers) != count:
-            raise ValueError("there must be a row for every agent")
+            raise ValueError("every agent needs a row")
         self.observations = _rows(buffers.observations, count)
         self.final_observations = _rows(buffers.final_observations, count)
         self.row_bytes = buffers.observations.nbytes // count
@@ -239,14 +239,14 @@ cdef class AgentRows:
                 writer.store(<object>found)
 
     cdef int count(self, list living) except -1:
-        """Take `living` for the population; the one before is the one that lived."""
+        """Make `living` the agents that are alive; keep the previous ones in `lived`."""
         cdef Py_ssize_t row, found = 0, due = len(living)
         cdef char* lives
         cdef cnp.npy_intp* rows = <cnp.npy_intp*>cnp.PyArray_DATA(self.rows)
         cdef set unordered
         self.lives, self.lived = self.lived, self.lives
         lives = <char*>cnp.PyArray_DATA(self.lives)
-        for row in range(len(self.agents)):  # in the order of the rows, as nearly all are?
+        for row in range(len(self.agents)):  # fast path: `living` is in the order of the rows
             lives[row] = found < due and living[found] is self.agents[row]
             if lives[row]:
                 rows[found] = row
@@ -255,7 +255,7 @@ cdef class AgentRows:
             unordered, found = set(living), 0
             living = [agent for agent in self.agents if agent in unordered]
             if len(living) < len(unordered):
-                raise ContractError(_plain.strangers(self.agents, unordered))
+                raise ContractError(_plain.unknown_agents(self.agents, unordered))
             for row in range(len(self.agents)):
                 lives[row] = self.agents[row] in unordered
                 if lives[row]:
@@ -318,7 +318,7 @@ cdef inline int _assign(cnp.ndarray view, object value) except -1:
 
 
 cdef char* _rows(object array, Py_ssize_t count) except NULL:
-    """Return where rows lie, once there are as many as there should be."""
+    """Return the address of `count` rows, after checking their number and memory layout."""
     if not (
         cnp.PyArray_CheckExact(array)
         and cnp.PyArray_NDIM(array) > 0
@@ -326,13 +326,13 @@ cdef char* _rows(object array, Py_ssize_t count) except NULL:
         and cnp.PyArray_IS_C_CONTIGUOUS(array)
         and array.flags.writeable
     ):
-        raise ValueError(f"{count} contiguous, writeable rows are due, got {array!r}")
+        raise ValueError(f"expected {count} contiguous, writeable rows, got {array!r}")
     return <char*>cnp.PyArray_DATA(array)
 
 
 cdef char* _numbers(object array, int kind, Py_ssize_t count) except NULL:
-    """Return where the numbers of a vector lie, once it is what it should be."""
+    """Return the address of a vector's numbers, after checking its dtype and size."""
     cdef char* data = _rows(array, count)
     if cnp.PyArray_TYPE(array) != kind or cnp.PyArray_NDIM(array) != 1:
-        raise ValueError(f"a vector of another dtype is due, got {array!r}")
+        raise ValueError(f"expected a vector of another dtype, got {array!r}")
     return data

@@ -1,8 +1,8 @@
-"""Writing observations into rows, in plain Python: the twin of `_compiled.pyx`.
+"""Write observations into rows, in plain Python: the twin of `_compiled.pyx`.
 
-Both twins have these three classes, and give the same bytes; `twin` chooses. The code that looks an
-observation's leaves up and assigns them is generated once a layout: nothing is faster without a
-compiler, and nothing is allocated by it.
+Both twins have the same classes and write the same bytes; `twin` chooses between them. The code
+that looks up an observation's leaves and assigns them is generated once per layout, which is the
+fastest way without a compiler and allocates nothing.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,13 +11,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pufferlib.annotations import (
+    Action,
+    Agent,
+    Array,
+    GymnasiumReset,
+    GymnasiumStep,
+    Observation,
+    Structure,
+)
 from pufferlib.environment import Buffers, Info
 from pufferlib.exceptions import ContractError
 
-Tree = int | list[tuple[Any, "Tree"]]
-"""Where leaves lie: (key, subtree) pairs, a leaf being its number; of a lone leaf just 0."""
+Tree = int | list[tuple[str | int, "Tree"]]
+"""The positions of leaves: (key, subtree) pairs, where a leaf is its number; a single leaf is 0."""
 
-Write = Callable[[Any], None]
+Write = Callable[[Structure], None]
 
 
 class Plan:
@@ -25,10 +34,10 @@ class Plan:
 
     Args:
         tree: keys and numbers of the leaves.
-        pack: applied to an observation first; None if it is to be taken as it is.
+        pack: applied to each observation first; None leaves it unchanged.
     """
 
-    def __init__(self, tree: Tree, pack: Callable[[Any], Any] | None = None) -> None:
+    def __init__(self, tree: Tree, pack: Callable[[Structure], Structure] | None = None) -> None:
         namespace: dict[str, Any] = {"pack": pack}
         lines = [] if pack is None else ["value = pack(value)"]
         numbers: list[int] = []
@@ -36,21 +45,22 @@ class Plan:
         views = ", ".join(f"view{number}" for number in numbers)
         body = "".join(f"        {line}\n" for line in lines)
         source = f"def bind({views}):\n    def write(value):\n{body}    return write\n"
-        exec(compile(source, "<pufferlib layout>", "exec"), namespace)  # our own text only
+        # The source holds generated names only; keys reach it through the namespace.
+        exec(compile(source, "<pufferlib layout>", "exec"), namespace)
         self._bind: Callable[..., Write] = namespace["bind"]
 
-    def writer(self, views: Sequence[NDArray[Any]]) -> Write:
-        """Return a function that writes an observation into `views`, its leaves in one row."""
+    def writer(self, views: Sequence[Array]) -> Write:
+        """Return a function that writes an observation into `views`, the leaves of one row."""
         return self._bind(*views)
 
 
 class StepRow:
-    """The row of an environment's only agent.
+    """The row of a single-agent environment.
 
     Args:
         take: the environment's `step`.
-        restart: called where an episode ends; returns (observation, info) of the next one.
-        plan: of its observations.
+        restart: called when an episode ends; returns (observation, info) of the next episode.
+        plan: finds the leaves of the environment's observations.
         views: the leaves in `buffers.observations`.
         final_views: the leaves in `buffers.final_observations`.
         buffers: one row.
@@ -58,25 +68,29 @@ class StepRow:
 
     def __init__(
         self,
-        take: Callable[[Any], tuple[Any, Any, Any, Any, Info]],
-        restart: Callable[[], tuple[Any, Info]],
+        take: Callable[[Action], GymnasiumStep],
+        restart: Callable[[], GymnasiumReset],
         plan: Plan,
-        views: Sequence[NDArray[Any]],
-        final_views: Sequence[NDArray[Any]],
+        views: Sequence[Array],
+        final_views: Sequence[Array],
         buffers: Buffers,
     ) -> None:
         self._take, self._restart, self._buffers = take, restart, buffers
         self._write, self._write_final = plan.writer(views), plan.writer(final_views)
 
-    def begin(self, observation: Any) -> None:
-        """Write the first observation of an episode that no step has begun."""
+    def begin(self, observation: Observation) -> None:
+        """Write the first observation after a reset; set reward and flags to zero."""
         self._write(observation)
         buffers = self._buffers
         buffers.rewards[0], buffers.masks[0] = 0, True
         buffers.terminals[0] = buffers.truncations[0] = False
 
-    def step(self, action: Any) -> list[Info] | None:
-        """Take a step with an action of the environment's own and write it; return its infos."""
+    def step(self, action: Action) -> list[Info] | None:
+        """Step with an action in the environment's own space and write the result.
+
+        Returns:
+            The non-empty infos, at most two: of the step and of the reset; None without any.
+        """
         observation, reward, terminated, truncated, info = self._take(action)
         infos = [info] if info else None
         if terminated or truncated:
@@ -93,51 +107,51 @@ class StepRow:
 
 
 class StepRows:
-    """Rows that are stepped one after the other.
+    """Rows that are stepped one after another.
 
     Attributes:
-        current: number of the row that was last stepped, to say which failed.
+        current: index of the row that was stepped last, so that an error can name it.
     """
 
     def __init__(self, rows: Sequence[StepRow]) -> None:
         self._rows = list(rows)
         self.current = 0
 
-    def step(self, actions: list[Any]) -> list[tuple[int, list[Info]]]:
-        """Step each row with its action; return the numbers of those with infos, and these."""
-        news = []
+    def step(self, actions: list[Action]) -> list[tuple[int, list[Info]]]:
+        """Step each row with its action; return (row index, infos) for each row with infos."""
+        infos_by_row = []
         for number, (row, action) in enumerate(zip(self._rows, actions, strict=True)):
             self.current = number
             infos = row.step(action)
             if infos:
-                news.append((number, infos))
-        return news
+                infos_by_row.append((number, infos))
+        return infos_by_row
 
 
 class AgentRows:
-    """The rows of agents that come and go, in a fixed order.
+    """The rows of agents that join and leave, in a fixed order.
 
     Args:
-        agents: every agent that may take part, in the order of the rows.
-        plan: of an agent's observations.
+        agents: every possible agent, in the order of the rows.
+        plan: finds the leaves of an agent's observations.
         views: for each row its leaves in `buffers.observations`.
         final_views: the same in `buffers.final_observations`.
-        buffers: one row an agent.
+        buffers: one row per agent.
 
     Attributes:
-        living: the agents now in the population, in the order of the rows.
+        living: the agents that are now alive, in the order of the rows.
         living_rows: intp (living,), their rows.
 
     Raises:
-        ContractError: from `reset` and `step`, where an agent takes part that has no row.
+        ContractError: from `reset` and `step`, if an agent without a row takes part.
     """
 
     def __init__(
         self,
-        agents: Sequence[Any],
+        agents: Sequence[Agent],
         plan: Plan,
-        views: Sequence[Sequence[NDArray[Any]]],
-        final_views: Sequence[Sequence[NDArray[Any]]],
+        views: Sequence[Sequence[Array]],
+        final_views: Sequence[Sequence[Array]],
         buffers: Buffers,
     ) -> None:
         self._agents, self._buffers = tuple(agents), buffers
@@ -145,8 +159,8 @@ class AgentRows:
         self._write_final = [plan.writer(row) for row in final_views]
         self._join(set())
 
-    def reset(self, observations: dict[Any, Any], living: Sequence[Any]) -> None:
-        """Write first observations; agents without one are absent. Rewards and flags stay."""
+    def reset(self, observations: dict[Agent, Observation], living: Sequence[Agent]) -> None:
+        """Write first observations; agents without one are absent. Keep rewards and flags."""
         self._join(set(living))
         masks = self._buffers.masks
         for row, agent in enumerate(self._agents):
@@ -158,24 +172,26 @@ class AgentRows:
 
     def step(
         self,
-        living: Sequence[Any],
-        observations: dict[Any, Any],
-        rewards: dict[Any, Any],
-        terminations: dict[Any, Any],
-        truncations: dict[Any, Any],
+        living: Sequence[Agent],
+        observations: dict[Agent, Observation],
+        rewards: dict[Agent, float],
+        terminations: dict[Agent, bool],
+        truncations: dict[Agent, bool],
     ) -> None:
-        """Write what a step has brought.
+        """Write the results of a step.
 
         Args:
-            living: the agents now in the population.
-            observations: of each agent that took part; a row of zeros where there is none.
-            rewards: 0 where there is none.
-            terminations: False where there is none.
-            truncations: the same; an agent that is gone and was not told so has been truncated.
+            living: the agents that are alive after the step.
+            observations: by agent; the row of an agent without one is set to zeros.
+            rewards: by agent, 0 by default.
+            terminations: by agent, False by default.
+            truncations: the same. An agent that is no longer alive although neither flag is set
+                counts as truncated.
         """
         agents, buffers = self._agents, self._buffers
         before, now = self._population, set(living)
-        ends, cuts, paid, masks = [], [], [], []
+        paid: list[float] = []
+        ends, cuts, masks = [], [], []
         for row, agent in enumerate(agents):
             if agent not in now and agent not in before:
                 ends.append(False)
@@ -200,34 +216,34 @@ class AgentRows:
         buffers.terminals[:], buffers.truncations[:] = ends, cuts
         self._join(now)
 
-    def _join(self, now: set[Any]) -> None:
-        """Take `now` for the population."""
+    def _join(self, now: set[Agent]) -> None:
+        """Make `now` the agents that are alive."""
         rows = [row for row, agent in enumerate(self._agents) if agent in now]
         self.living = [self._agents[row] for row in rows]
         self.living_rows: NDArray[np.intp] = np.array(rows, np.intp)
         self._population = now
         if len(rows) < len(now):
-            raise ContractError(strangers(self._agents, now))
+            raise ContractError(unknown_agents(self._agents, now))
 
 
-def strangers(agents: Sequence[Any], population: set[Any]) -> str:
-    """Return what there is to say when agents take part that were not announced."""
+def unknown_agents(agents: Sequence[Agent], population: set[Agent]) -> str:
+    """Return the error message for agents that are alive but not in `possible_agents`."""
     unknown = sorted(map(repr, population - set(agents)))
     return (
-        f"{', '.join(unknown)} took part, but possible_agents are {list(agents)}. Let "
-        f"possible_agents hold every agent that may ever take part."
+        f"{', '.join(unknown)} took part, but possible_agents are {list(agents)}. List every "
+        f"agent that may take part in possible_agents."
     )
 
 
-def present(infos: dict[Any, Info]) -> list[Info]:
+def present(infos: dict[Agent, Info]) -> list[Info]:
     """Return the infos that are not empty."""
     return [info for info in infos.values() if info]
 
 
 def _assign(
-    tree: Tree, source: str, lines: list[str], namespace: dict[str, Any], numbers: list[int]
+    tree: Tree, source: str, lines: list[str], namespace: dict[str, object], numbers: list[int]
 ) -> None:
-    """Append lines that copy each leaf of `source` into its view; look inner dicts up once."""
+    """Append lines that copy each leaf of `source` into its view; look up each inner dict once."""
     if isinstance(tree, int):
         numbers.append(tree)
         lines.append(f"view{tree}[...] = {source}")

@@ -1,6 +1,7 @@
-"""An action space compiled once: flat columns, and a function that rebuilds the action from them.
+"""Compile an action space to flat columns, and to a function that rebuilds actions from them.
 
-A flat action is one number where the space is Discrete, else a vector with a column an element:
+A flat action is a single number if the space is Discrete, else a vector with one column per
+element:
 
 | leaves                        | flat space                                                     |
 |---|---|
@@ -9,7 +10,8 @@ A flat action is one number where the space is Discrete, else a vector with a co
 | Boxes                         | Box, of the widest dtype                                       |
 | both                          | Box; a discrete column holds whole numbers, counted from 0     |
 
-Integers beside floats lie in a float that holds them exactly, up to 2 ** 53.
+Integers that share a Box with floats are stored in a float dtype that represents them exactly, up
+to 2 ** 53.
 """
 
 from collections.abc import Callable
@@ -18,8 +20,8 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from numpy.typing import NDArray
 
+from pufferlib.annotations import Action, AnySpace, Array, Space, Structure
 from pufferlib.emulation.bounded import fixed
 from pufferlib.emulation.layout import Field
 from pufferlib.emulation.packing import packer, unpacker
@@ -32,23 +34,23 @@ class ActionLayout:
     """How the actions of one space lie in a flat row.
 
     Attributes:
-        original: the environment's own space.
-        structure: the same, or `bounded.fixed(original)` where a leaf varies in size.
-        space: the flat one.
+        original: the environment's action space.
+        structure: the same, or `bounded.fixed(original)` if a leaf varies in size.
+        space: the flat action space.
         fields: the leaves of `structure` in order; `start` and `stop` count columns.
     """
 
-    original: gymnasium.Space[Any]
-    structure: gymnasium.Space[Any]
-    space: gymnasium.Space[Any]
+    original: Space
+    structure: Space
+    space: Space
     fields: tuple[Field, ...]
 
     @classmethod
-    def of(cls, space: gymnasium.Space[Any]) -> "ActionLayout":
+    def of(cls, space: Space) -> "ActionLayout":
         """Compile `space`.
 
         Raises:
-            SpaceError: where a leaf has no fixed size; names the path to it.
+            SpaceError: if a leaf has no fixed size; names the path to it.
         """
         fields, position = [], 0
         structure = fixed(space)
@@ -56,14 +58,14 @@ class ActionLayout:
             fields.append(Field(leaf, position, position + leaf.size))
             position += leaf.size
         if not fields:
-            raise SpaceError(f"{space} has no leaves: there is nothing to act with.")
+            raise SpaceError(f"{space} has no leaves, so there is no action to choose.")
         flat = _flat_space([field.leaf for field in fields])
         return cls(space, structure, flat, tuple(fields))
 
-    def rebuilder(self) -> Callable[[Any], Any]:
-        """Return a function from a flat action to one of the original space.
+    def rebuilder(self) -> Callable[[Array], Action]:
+        """Return a function that converts a flat action to one of the original space.
 
-        The function is generated: it takes a row of `space` (a scalar where that is Discrete) and
+        The function is generated: it takes a row of `space` (a scalar if that is Discrete) and
         returns ints for Discrete leaves, new arrays of the leaf's dtype and shape for all others.
         """
         if is_space(self.space, "Discrete"):
@@ -71,8 +73,8 @@ class ActionLayout:
         lines = ["row = asarray(row)", "column = row.tolist()", "return {action}"]
         return self._generated("row", lines)
 
-    def rows_rebuilder(self) -> Callable[[NDArray[Any]], list[Any]]:
-        """Return a function from flat actions, (rows, *space.shape), to a list of rebuilt ones."""
+    def rows_rebuilder(self) -> Callable[[Array], list[Action]]:
+        """Return a function that converts flat actions (rows, *space.shape) to original ones."""
         if is_space(self.space, "Discrete"):
             lines = ["return [{action} for number in rows.tolist()]"]
             return self._generated("rows", lines, number="number")
@@ -82,12 +84,12 @@ class ActionLayout:
     def _generated(
         self, argument: str, lines: list[str], number: str | None = None
     ) -> Callable[[Any], Any]:
-        """Return a function of `argument` whose body is `lines`, the rebuilt action filled in.
+        """Return a function of `argument` whose body is `lines`, with the rebuilt action filled in.
 
         Args:
-            argument: its name.
-            lines: make of it a `row` and the `column`s of that row, a list.
-            number: the source of the number that a lone Discrete action is; None for all others.
+            argument: the parameter's name.
+            lines: source that assigns `row`, and `column`, the list of the row's elements.
+            number: source of the value of a single Discrete action; None for all other spaces.
         """
         namespace: dict[str, Any] = {"asarray": np.asarray, "add": np.add}
         namespace["unpack"] = unpack = unpacker(self.original)
@@ -98,12 +100,13 @@ class ActionLayout:
         action = action if unpack is None else f"unpack({action})"
         body = "".join(f"    {line.replace('{action}', action)}\n" for line in lines)
         source = f"def rebuild({argument}):\n{body}"
-        exec(compile(source, "<pufferlib actions>", "exec"), namespace)  # our own text only
+        # The source holds generated names only; keys reach it through the namespace.
+        exec(compile(source, "<pufferlib actions>", "exec"), namespace)
         rebuild: Callable[[Any], Any] = namespace["rebuild"]
         return rebuild
 
-    def flatten(self, action: Any) -> NDArray[Any]:
-        """Return an action of the original space as a flat one, a new array."""
+    def flatten(self, action: Action) -> Array:
+        """Return an action of the original space flattened, as a new array."""
         pack, dtype = packer(self.original, ActionError), self.space.dtype
         action = action if pack is None else pack(action)
         columns = []
@@ -115,7 +118,7 @@ class ActionLayout:
         flat = np.concatenate(columns)
         return flat[0] if is_space(self.space, "Discrete") else flat
 
-    def _expression(self, field: Field, namespace: dict[str, Any], number: str | None) -> str:
+    def _expression(self, field: Field, namespace: dict[str, object], number: str | None) -> str:
         """Return the source of one leaf's value."""
         leaf, at = field.leaf, field.start
         if leaf.kind == "Discrete":
@@ -130,7 +133,7 @@ class ActionLayout:
         return piece
 
 
-def _flat_space(found: list[Leaf]) -> gymnasium.Space[Any]:
+def _flat_space(found: list[Leaf]) -> Space:
     discrete = [leaf for leaf in found if not leaf.is_continuous]
     counts = [np.ravel(leaf.high.astype(np.int64) - leaf.low + 1) for leaf in discrete]
     if len(found) == 1 and found[0].kind == "Discrete":
@@ -151,7 +154,7 @@ def _flat_space(found: list[Leaf]) -> gymnasium.Space[Any]:
     return gymnasium.spaces.Box(flat_low, flat_high, flat_low.shape, dtype.type)
 
 
-def _nested_expression(space: Any, parts: Any, namespace: dict[str, Any]) -> str:
+def _nested_expression(space: AnySpace, parts: Structure, namespace: dict[str, object]) -> str:
     found = children(space)
     if found is None:
         return str(next(parts))

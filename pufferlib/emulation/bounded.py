@@ -1,4 +1,6 @@
-"""Spaces whose values vary in size, within a bound, made fixed; `packing` translates the values.
+"""Convert spaces of values that vary in size, up to a bound, to spaces of fixed size.
+
+`packing` converts their values.
 
 | space                              | fixed                                                       |
 |---|---|
@@ -9,12 +11,13 @@
 |                                    | num_edges=Discrete(m + 1), edges=m of edge_space,           |
 |                                    | edge_links=MultiDiscrete (m, 2) of n)                       |
 
-The last three parts of a Graph are there where it can have edges. n of a space is one space whose
-arrays have a new first axis; a Discrete becomes a MultiDiscrete. A place that is not used holds a
-filler: 0, or what is nearest to it within the bounds.
+The last three parts of a Graph exist only if it can have edges. "n of a space" is one space whose
+arrays have a new first axis; a Discrete becomes a MultiDiscrete. Unused places hold a filler: 0, or
+the value within the bounds that is nearest to 0.
 
-Text always has a bound. Sequence and Graph declare theirs: `pufferlib.bounded_spaces`, or the
-attributes `max_length`, or `max_nodes` and `max_edges`, of any other space of these classes.
+Text always has a bound. Sequence and Graph must declare one: by the classes of
+`pufferlib.bounded_spaces`, or on any other space of these kinds by the attribute `max_length`, or
+`max_nodes` and `max_edges`.
 """
 
 import copy
@@ -25,6 +28,7 @@ import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
 
+from pufferlib.annotations import AnySpace, Space
 from pufferlib.exceptions import SpaceError
 from pufferlib.spaces import (
     Leaf,
@@ -41,20 +45,20 @@ from pufferlib.spaces import (
 Axes = tuple[int, ...]
 
 
-def fixed(space: Any, path: Path = ()) -> Any:
-    """Return `space` with each Text, Sequence and Graph in it replaced as the table above says.
+def fixed(space: AnySpace, path: Path = ()) -> AnySpace:
+    """Return `space` with each Text, Sequence and Graph replaced as in the table above.
 
-    Where it holds none, that is `space` itself; else it is a new space, of Gymnasium's own classes
-    and with the keys in the same order.
+    Without any of these, `space` itself is returned; else a new space of Gymnasium's classes, with
+    the keys in the same order.
 
     Raises:
-        SpaceError: where a bound is not declared, or a part has no fixed size; names the path.
+        SpaceError: if a bound is not declared, or a part has no fixed size; names the path.
     """
     return _fixed(space, path, ()) if varies(space) else space
 
 
-def _fixed(space: Any, path: Path, axes: Axes) -> gymnasium.Space[Any]:
-    """Return `space` made fixed, its arrays with `axes` before their own."""
+def _fixed(space: AnySpace, path: Path, axes: Axes) -> Space:
+    """Return `space` with a fixed size; its arrays get `axes` as their first axes."""
     if is_space(space, "Text"):
         return _fixed_text(space, path, axes)
     if is_space(space, "Sequence"):
@@ -67,13 +71,13 @@ def _fixed(space: Any, path: Path, axes: Axes) -> gymnasium.Space[Any]:
         if isinstance(space, gymnasium.Space) and not axes:
             return copy.deepcopy(space)
         return _fixed_leaf(leaf, axes)
-    inner: dict[Any, Any] = {key: _fixed(part, (*path, key), axes) for key, part in parts}
+    inner: dict[Any, Space] = {key: _fixed(part, (*path, key), axes) for key, part in parts}
     if is_space(space, "Dict"):
-        return Dict(OrderedDict(inner))  # of any other dict Gymnasium sorts the keys
+        return Dict(OrderedDict(inner))  # Gymnasium sorts the keys of any other dict
     return Tuple(list(inner.values()))
 
 
-def _fixed_text(space: Any, path: Path, axes: Axes) -> gymnasium.Space[Any]:
+def _fixed_text(space: AnySpace, path: Path, axes: Axes) -> Space:
     count = len(space.character_set)
     if count == 0 and space.min_length > 0:
         raise SpaceError(
@@ -85,11 +89,11 @@ def _fixed_text(space: Any, path: Path, axes: Axes) -> gymnasium.Space[Any]:
     return MultiDiscrete(np.full((*axes, space.max_length), count + 1), dtype=dtype.type)
 
 
-def _fixed_sequence(space: Any, path: Path, axes: Axes) -> gymnasium.Space[Any]:
+def _fixed_sequence(space: AnySpace, path: Path, axes: Axes) -> Space:
     count = max_items(space)
     if count is None:
         raise SpaceError(
-            f"{name_of(path)} is {space!r}, which declares no greatest length. Use "
+            f"{name_of(path)} is {space!r}, which declares no maximum length. Use "
             f"pufferlib.bounded_spaces.BoundedSequence(space, max_length), or set the attribute "
             f"max_length of this one."
         )
@@ -97,11 +101,11 @@ def _fixed_sequence(space: Any, path: Path, axes: Axes) -> gymnasium.Space[Any]:
     return Dict(OrderedDict(length=_up_to(count, axes), items=items))
 
 
-def _fixed_graph(space: Any, path: Path, axes: Axes) -> gymnasium.Space[Any]:
+def _fixed_graph(space: AnySpace, path: Path, axes: Axes) -> Space:
     bounds = max_nodes_and_edges(space)
     if bounds is None:
         raise SpaceError(
-            f"{name_of(path)} is {space!r}, which declares no greatest number of nodes. Use "
+            f"{name_of(path)} is {space!r}, which declares no maximum number of nodes. Use "
             f"pufferlib.bounded_spaces.BoundedGraph(node_space, edge_space, max_nodes, max_edges), "
             f"or set the attributes max_nodes and max_edges of this one."
         )
@@ -118,11 +122,11 @@ def _fixed_graph(space: Any, path: Path, axes: Axes) -> gymnasium.Space[Any]:
     return Dict(parts)
 
 
-def _up_to(count: int, axes: Axes) -> gymnasium.Space[Any]:
+def _up_to(count: int, axes: Axes) -> Space:
     return MultiDiscrete(np.full(axes, count + 1)) if axes else Discrete(count + 1)
 
 
-def _fixed_leaf(leaf: Leaf, axes: Axes) -> gymnasium.Space[Any]:
+def _fixed_leaf(leaf: Leaf, axes: Axes) -> Space:
     shape, dtype = (*axes, *leaf.shape), leaf.dtype.type
     low = np.broadcast_to(leaf.low, shape).copy()
     high = np.broadcast_to(leaf.high, shape).copy()

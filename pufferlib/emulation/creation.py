@@ -1,28 +1,28 @@
-"""The one environment meant by `env`, `env_creator`, `env_args` and `env_kwargs`."""
+"""Create an environment from the arguments `env`, `env_creator`, `env_args` and `env_kwargs`."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
+from pufferlib.annotations import EnvCreator, Kwargs, UserEnv
 from pufferlib.exceptions import ArgumentError
 
 
 def create(
-    env: Any,
-    env_creator: Callable[..., Any] | None,
-    env_args: Sequence[Any] | None,
-    env_kwargs: Mapping[str, Any] | None,
-) -> Any:
-    """Return `env`, or what `env_creator(*env_args, **env_kwargs)` returns.
+    env: UserEnv,
+    env_creator: EnvCreator | None,
+    env_args: Sequence[object] | None,
+    env_kwargs: Mapping[str, object] | None,
+) -> UserEnv:
+    """Return `env`, or the result of `env_creator(*env_args, **env_kwargs)`.
 
     Raises:
-        ArgumentError: both or neither given, a class given as `env`, arguments without a creator,
-            or arguments that `creator_arguments` refuses.
+        ArgumentError: if both or neither are given, `env` is a class, arguments come without a
+            creator, or `creator_arguments` refuses them.
     """
     if (env is None) == (env_creator is None):
         given = "neither" if env is None else "both"
         raise ArgumentError(
-            f"Give either env, an environment, or env_creator, a function or class that makes "
+            f"Pass either env, an environment, or env_creator, a function or class that makes "
             f"one; got {given}."
         )
     if env_creator is not None:
@@ -39,15 +39,18 @@ def create(
             f" {env.__name__}. Pass it as env_creator={env.__name__}."
         )
     if env_args or env_kwargs:
-        raise ArgumentError("env_args and env_kwargs go with env_creator; env is already made.")
+        raise ArgumentError(
+            "env_args and env_kwargs apply to env_creator only, but env is already made. Leave "
+            "them out, or pass env_creator."
+        )
     return env
 
 
-def creator_arguments(env_args: Any, env_kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the positional and keyword arguments for one creator, new; None is none.
+def creator_arguments(env_args: object, env_kwargs: object) -> tuple[tuple[object, ...], Kwargs]:
+    """Return new positional and keyword arguments for a creator; None means no arguments.
 
     Raises:
-        ArgumentError: `env_args` is no list, or `env_kwargs` no dict by name.
+        ArgumentError: if `env_args` is not a list, or `env_kwargs` not a dict with str keys.
     """
     if env_args is None:
         env_args = ()
@@ -63,7 +66,7 @@ def creator_arguments(env_args: Any, env_kwargs: Any) -> tuple[tuple[Any, ...], 
         env_kwargs = {}
     if not isinstance(env_kwargs, Mapping) or not all(isinstance(name, str) for name in env_kwargs):
         raise ArgumentError(
-            f"env_kwargs must be a dict of keyword arguments, got {env_kwargs!r}. Use a dict from "
-            f"each argument's name to its value."
+            f"env_kwargs must be a dict of keyword arguments, got {env_kwargs!r}. Use a dict that "
+            f"maps each argument's name to its value."
         )
     return tuple(env_args), dict(env_kwargs)

@@ -1,8 +1,9 @@
-"""A space compiled once into a plan: which bytes of a row belong to which leaf.
+"""Compile a space to a layout: which elements of a flat row belong to which leaf.
 
-Observations of one dtype keep it: their row is a vector of that dtype (or, for a lone Box, the Box
-itself). Mixed dtypes share a row of bytes, each leaf aligned to its own dtype and the row padded to
-the widest, so that every leaf can be viewed in place, in one row or in a batch, by NumPy and torch.
+Observations of one dtype keep it: their row is a vector of that dtype (or, for a single Box, has
+the Box's shape). Mixed dtypes share a row of bytes, in which each leaf is aligned to its dtype and
+the row is padded to the widest, so that NumPy and torch can view every leaf in place, in one row or
+in a batch.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,8 +14,8 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from numpy.typing import NDArray
 
+from pufferlib.annotations import AnySpace, Array, Space, Structure
 from pufferlib.emulation._plain import Tree
 from pufferlib.emulation.bounded import fixed
 from pufferlib.emulation.packing import packer, unpacker
@@ -25,7 +26,7 @@ from pufferlib.spaces import Leaf, children, is_space, leaves
 
 @dataclass(frozen=True)
 class Field:
-    """A leaf and its place in the row: `start` and `stop` count the row's own elements."""
+    """A leaf and its place in the row: `start` and `stop` count elements of the row."""
 
     leaf: Leaf
     start: int
@@ -37,29 +38,29 @@ class Layout:
     """How the observations of one space lie in a flat row.
 
     Attributes:
-        original: the environment's own space.
-        structure: the same where no leaf varies in size; else `bounded.fixed(original)`, in which a
-            Text, Sequence or Graph has become arrays of fixed size. What `unflatten` returns.
-        space: the flat one, a Box whose value is one row.
+        original: the environment's observation space.
+        structure: the same if no leaf varies in size; else `bounded.fixed(original)`, in which
+            Text, Sequence and Graph are arrays of fixed size. `unflatten` returns its values.
+        space: the flat space, a Box whose value is one row.
         fields: the leaves of `structure` in order, with their places.
     """
 
-    original: gymnasium.Space[Any]
-    structure: gymnasium.Space[Any]
+    original: Space
+    structure: Space
     space: gymnasium.spaces.Box
     fields: tuple[Field, ...]
 
     @classmethod
-    def of(cls, space: gymnasium.Space[Any]) -> "Layout":
+    def of(cls, space: Space) -> "Layout":
         """Compile `space`.
 
         Raises:
-            SpaceError: where a leaf has no fixed size; names the path to it.
+            SpaceError: if a leaf has no fixed size; names the path to it.
         """
         structure = fixed(space)
         found = list(leaves(structure))
         if not found:
-            raise SpaceError(f"{space} has no leaves: there is nothing to observe.")
+            raise SpaceError(f"{space} has no leaves, so there is nothing to observe.")
         dtypes = {leaf.dtype for leaf in found}
         if len(found) == 1 and found[0].path == () and found[0].kind == "Box":
             leaf = found[0]
@@ -71,23 +72,23 @@ class Layout:
 
     @property
     def is_bytes(self) -> bool:
-        """The leaves differ in dtype and the row is their bytes."""
+        """True if the leaves differ in dtype, so that the row holds their bytes."""
         return len({field.leaf.dtype for field in self.fields}) > 1
 
     @cached_property
     def is_identity(self) -> bool:
-        """The row is the observation itself."""
+        """True if the row is the observation itself."""
         return len(self.fields) == 1 and self.fields[0].leaf.path == ()
 
     def plan(self) -> Plan:
-        """Return a new plan for finding the leaves of an observation, made for this process."""
+        """Return a new plan that finds the leaves of an observation, for use in this process."""
         return Plan(self.tree(), packer(self.original))
 
     def tree(self) -> Tree:
         """Return the keys that lead to each leaf, and the leaves' numbers in `fields`."""
         return _tree(self.structure, count())
 
-    def views(self, row: NDArray[Any]) -> Sequence[NDArray[Any]]:
+    def views(self, row: Array) -> Sequence[Array]:
         """Return the leaves of one row in place, in the order of `fields`.
 
         Args:
@@ -97,7 +98,7 @@ class Layout:
             return [row]
         return [self._cut(row, field) for field in self.fields]
 
-    def writer(self, row: NDArray[Any]) -> Callable[[Any], None]:
+    def writer(self, row: Array) -> Callable[[Structure], None]:
         """Return a function that flattens an observation into `row`, in place, on every call.
 
         Args:
@@ -105,45 +106,45 @@ class Layout:
         """
         return self.plan().writer(self.views(row))
 
-    def unflatten(self, rows: Any) -> Any:
+    def unflatten(self, rows: Structure) -> Structure:
         """Return rows in the structure of the original space, as views.
 
         Args:
             rows: (*batch, *space.shape), a NumPy array of `space.dtype`.
 
         Returns:
-            What the space describes, each leaf (*batch, *leaf.shape) in its own dtype; a Dict gives
-            a dict and a Tuple a tuple. For torch see `pufferlib.pytorch.unflatten`.
+            A value of `structure`, with each leaf (*batch, *leaf.shape) in its dtype; a Dict
+            becomes a dict and a Tuple a tuple. For torch see `pufferlib.pytorch.unflatten`.
         """
         if self.is_identity and self.fields[0].leaf.kind == "Box":
             return rows
         values = [self._cut(rows, field) for field in self.fields]
         return nest(self.structure, iter(values))
 
-    def flatten(self, value: Any) -> NDArray[Any]:
+    def flatten(self, value: Structure) -> Array:
         """Return `value` as a new row."""
         row = np.zeros(self.space.shape, self.space.dtype)
         self.writer(row)(value)
         return row
 
-    def restore(self, row: NDArray[Any]) -> Any:
-        """Return the observation that one row holds, a value of `original`.
+    def restore(self, row: Array) -> Structure:
+        """Return the observation in one row, as a value of `original`.
 
-        Differs from `unflatten` where a leaf varies in size: a Text is a str again.
+        Unlike `unflatten`, this restores leaves that vary in size: a Text is a str again.
         """
         value = self.unflatten(row)
         unpack = unpacker(self.original)
         return value if unpack is None else unpack(value)
 
-    def _cut(self, rows: Any, field: Field) -> Any:
+    def _cut(self, rows: Structure, field: Field) -> Structure:
         piece = rows[..., field.start : field.stop]
         if self.is_bytes:
             piece = piece.view(field.leaf.dtype)
         return piece.reshape((*rows.shape[:-1], *field.leaf.shape))
 
 
-def nest(space: Any, values: Iterator[Any]) -> Any:
-    """Return the next of `values` for each leaf of `space`, in its dicts and tuples."""
+def nest(space: AnySpace, values: Iterator[Structure]) -> Structure:
+    """Return `values`, one for each leaf, arranged in the dicts and tuples of `space`."""
     parts = children(space)
     if parts is None:
         return next(values)
@@ -178,7 +179,7 @@ def _round_up(value: int, multiple: int) -> int:
     return -(-value // multiple) * multiple
 
 
-def _tree(space: Any, numbers: Iterator[int]) -> Tree:
+def _tree(space: AnySpace, numbers: Iterator[int]) -> Tree:
     parts = children(space)
     if parts is None:
         return next(numbers)

@@ -1,4 +1,4 @@
-"""Make any PettingZoo parallel environment look flat, with a constant number of agents."""
+"""Flatten the spaces of any PettingZoo environment, with a constant number of agents."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -8,6 +8,20 @@ import numpy as np
 import pettingzoo
 from numpy.typing import NDArray
 
+from pufferlib.annotations import (
+    Action,
+    Agent,
+    Array,
+    EnvCreator,
+    Observation,
+    Options,
+    ParallelReset,
+    ParallelStep,
+    Rendered,
+    Space,
+    Structure,
+    UserEnv,
+)
 from pufferlib.emulation.actions import ActionLayout
 from pufferlib.emulation.creation import create
 from pufferlib.emulation.layout import Layout
@@ -22,15 +36,13 @@ from pufferlib.exceptions import (
 )
 from pufferlib.spaces import difference
 
-Agent = Any
 
+class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, Array, Action]):
+    """Wrap a PettingZoo environment as a parallel one with flat observations and actions.
 
-class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, NDArray[Any], Any]):
-    """A PettingZoo parallel environment with flat observations and actions; itself one.
-
-    An AEC environment is converted with `pettingzoo.utils.aec_to_parallel`. Rows of agents that
-    have died, or not yet joined, appear only when vectorized (`PettingZooRows`) or with
-    `to_puffer`; used alone, the dicts hold the agents that take part, as PettingZoo has it.
+    An AEC environment is converted with `pettingzoo.utils.aec_to_parallel`. Agents that have died,
+    or not yet joined, have rows only when the environment is vectorized (`PettingZooRows`) or with
+    `to_puffer`; otherwise the dicts hold the agents that take part, as in PettingZoo.
 
     Args:
         env: the environment to wrap, or
@@ -44,24 +56,24 @@ class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, NDArray[Any], Any]):
     Attributes:
         observation_layout: how an agent's observation lies in its row.
         action_layout: the same for actions.
-        num_agents: length of `possible_agents` when vectorized; PettingZoo's own meaning, the
-            agents now alive, when used alone.
+        num_agents: length of `possible_agents` when vectorized; otherwise the number of agents
+            now alive, as in PettingZoo.
         is_one_game: True, see `PufferEnv`.
 
     Raises:
-        ArgumentError: both or neither of `env` and `env_creator`, a class as `env`, or something
-            that is not a PettingZoo environment with `possible_agents`.
-        SpaceError: agents with different spaces, or a space of no fixed size.
+        ArgumentError: if both or neither of `env` and `env_creator` are given, `env` is a class, or
+            the environment is not a PettingZoo environment with `possible_agents`.
+        SpaceError: if agents have different spaces, or a space has no fixed size.
     """
 
     is_one_game = True
 
     def __init__(
         self,
-        env: Any = None,
-        env_creator: Callable[..., Any] | None = None,
-        env_args: Sequence[Any] = (),
-        env_kwargs: Mapping[str, Any] | None = None,
+        env: UserEnv = None,
+        env_creator: EnvCreator | None = None,
+        env_args: Sequence[object] = (),
+        env_kwargs: Mapping[str, object] | None = None,
         to_puffer: bool = False,
     ) -> None:
         env = create(env, env_creator, env_args, env_kwargs)
@@ -76,7 +88,7 @@ class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, NDArray[Any], Any]):
         if not getattr(env, "possible_agents", None):
             raise ArgumentError(
                 f"{env} has no possible_agents, so the number of rows is not known. Set it to "
-                f"every agent that may ever take part, in a fixed order."
+                f"a list of every agent that may take part, in a fixed order."
             )
         self.env = env
         self.metadata = env.metadata
@@ -88,7 +100,7 @@ class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, NDArray[Any], Any]):
         self.action_layout = ActionLayout.of(action_structure)
         self.single_observation_space = self.observation_layout.space
         self.single_action_space = self.action_layout.space
-        self._action_spaces = {first: self.single_action_space}  # seeded apart, so one an agent
+        self._action_spaces = {first: self.single_action_space}  # one per agent: own random state
         self.is_action_checked = self._observation_checked = self._was_reset = False
         self.to_puffer = to_puffer
         self._compile()
@@ -101,7 +113,7 @@ class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, NDArray[Any], Any]):
         self._rows = PettingZooRows(self) if self.to_puffer else None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what is generated: a copy must write into rows of its own."""
+        """Leave out generated functions and rows: a copy must write into its own rows."""
         generated = {"_rebuild_action", "_row", "_write", "_rows"}
         return {name: value for name, value in self.__dict__.items() if name not in generated}
 
@@ -116,7 +128,7 @@ class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, NDArray[Any], Any]):
 
     @property
     def done(self) -> bool:
-        """Nobody is left: the episode has ended, or none has begun."""
+        """True if no agent is alive: the episode has ended, or none has started."""
         return not self.env.agents
 
     @property
@@ -125,12 +137,12 @@ class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, NDArray[Any], Any]):
         return self._puffer_rows().masks
 
     @property
-    def final_observations(self) -> NDArray[Any]:
-        """With `to_puffer`: an agent's last observation where its episode ended."""
+    def final_observations(self) -> Array:
+        """With `to_puffer`: the last observation of each agent whose episode ended."""
         return self._puffer_rows().final_observations
 
     @property
-    def unwrapped(self) -> Any:
+    def unwrapped(self) -> UserEnv:
         return self.env.unwrapped
 
     @property
@@ -141,15 +153,13 @@ class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, NDArray[Any], Any]):
         """Return the flat observation space, the same object for every agent."""
         return self.single_observation_space
 
-    def action_space(self, agent: Agent) -> gymnasium.Space[Any]:
+    def action_space(self, agent: Agent) -> Space:
         """Return the agent's flat action space, the same object on every call."""
         if agent not in self._action_spaces:
             self._action_spaces[agent] = ActionLayout.of(self.action_layout.structure).space
         return self._action_spaces[agent]
 
-    def reset(
-        self, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, Any]:
+    def reset(self, seed: int | None = None, options: Options | None = None) -> tuple[Any, Any]:
         """Start an episode; return (observations, infos) of the agents that take part.
 
         Observations are new arrays. With `to_puffer`: rows, and a list of the non-empty infos.
@@ -164,10 +174,10 @@ class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, NDArray[Any], Any]):
 
         Args:
             actions: a flat action for each living agent; with `to_puffer` a row for every possible
-                one.
+                agent.
 
         Raises:
-            ActionError: a first action is outside its space.
+            ActionError: if one of the first actions is outside its space.
             CallOrderError: before the first reset.
         """
         if self._rows is not None:
@@ -175,12 +185,12 @@ class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, NDArray[Any], Any]):
         observations, *rest = self.step_structured(actions)
         return self._flat(observations), *rest
 
-    def render(self) -> Any:
-        """Return the environment's own rendering."""
+    def render(self) -> Rendered:
+        """Return the environment's rendering."""
         return self.env.render()
 
-    def state(self) -> NDArray[Any]:
-        """Return the environment's own global state."""
+    def state(self) -> Array:
+        """Return the environment's global state."""
         return self.env.state()
 
     def close(self) -> None:
@@ -188,27 +198,27 @@ class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, NDArray[Any], Any]):
         self.env.close()
 
     def reset_structured(
-        self, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[Agent, Any], dict[Agent, Info]]:
-        """Start an episode; return the environment's own observations, and infos."""
+        self, seed: int | None = None, options: Options | None = None
+    ) -> ParallelReset[Agent]:
+        """Start an episode; return the environment's structured observations, and infos."""
         observations, infos = self.env.reset(seed=seed, options=options)
         self._was_reset = True
         if not self._observation_checked and observations:
             self._check_observation(*next(iter(observations.items())))
         return observations, infos
 
-    def step_structured(self, actions: dict[Agent, Any]) -> tuple[dict[Agent, Any], ...]:
-        """Take one step with flat actions; return what the environment itself returns."""
+    def step_structured(self, actions: dict[Agent, Action]) -> ParallelStep[Agent]:
+        """Take one step with flat actions; return the environment's unchanged results."""
         if not self.is_action_checked:
             self.check_actions(actions)
         rebuild = self._rebuild_action
         return self.env.step({agent: rebuild(action) for agent, action in actions.items()})
 
-    def check_actions(self, actions: Mapping[Agent, Any]) -> None:
+    def check_actions(self, actions: Mapping[Agent, Action]) -> None:
         """Check the first flat actions against their space.
 
         Raises:
-            ActionError: an action is outside its space, or its agent unknown.
+            ActionError: if an action is outside its space, or its agent is unknown.
             CallOrderError: before the first reset.
         """
         if not self._was_reset:
@@ -216,7 +226,8 @@ class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, NDArray[Any], Any]):
         for agent, action in actions.items():
             if agent not in self.possible_agents:
                 raise ActionError(
-                    f"There is no agent {agent!r}; possible_agents are {self.possible_agents}."
+                    f"There is no agent {agent!r}; possible_agents are {self.possible_agents}. "
+                    f"Pass actions of living agents only."
                 )
             fault = difference(action, self.single_action_space)
             if fault:
@@ -226,7 +237,7 @@ class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, NDArray[Any], Any]):
                 )
         self.is_action_checked = bool(actions)
 
-    def _flat(self, observations: dict[Agent, Any]) -> dict[Agent, NDArray[Any]]:
+    def _flat(self, observations: dict[Agent, Observation]) -> dict[Agent, Array]:
         flat = {}
         for agent, observation in observations.items():
             self._write(observation)
@@ -236,17 +247,17 @@ class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, NDArray[Any], Any]):
     def _puffer_rows(self) -> "PettingZooRows":
         if self._rows is None:
             raise ArgumentError(
-                "There are rows only with to_puffer=True; without it, dicts hold the agents that "
-                "take part."
+                "masks and final_observations exist only with to_puffer=True. Without it, the "
+                "dicts that reset and step return hold the agents that take part."
             )
         return self._rows
 
-    def _check_observation(self, agent: Agent, observation: Any) -> None:
+    def _check_observation(self, agent: Agent, observation: Observation) -> None:
         fault = difference(observation, self.observation_layout.original)
         if fault:
             raise ObservationError(
                 f"The first observation of agent {agent!r} of {self.env} does not belong to its "
-                f"observation space: {fault}. Mend the environment's space or what it returns."
+                f"observation space: {fault}. Fix observation_space or the returned observation."
             )
         self._observation_checked = True
 
@@ -254,9 +265,9 @@ class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, NDArray[Any], Any]):
 class PettingZooRows(PufferEnv):
     """A `PettingZooPufferEnv` that writes a row for every possible agent, alive or not.
 
-    An agent that dies has its last observation in `final_observations`, its reward and flags in
-    their rows on that step, and from then on `masks` False and an observation of zeros. When nobody
-    is left alive the next episode starts in the same step.
+    In the step in which an agent dies, its last observation is in `final_observations`, and its
+    reward and flags are in its row; from then on its `masks` is False and its observation zeros.
+    When no agent is left alive, the next episode starts in the same step.
     """
 
     def __init__(self, env: PettingZooPufferEnv) -> None:
@@ -270,26 +281,26 @@ class PettingZooRows(PufferEnv):
         super().__init__()
 
     def bind(self, buffers: Buffers) -> None:
-        """Write into these rows from now on."""
+        """Write into `buffers` from now on."""
         super().bind(buffers)
         layout, rows = self.observation_layout, range(self.num_agents)
         self._agent_rows = AgentRows(
             self.env.possible_agents,
             layout.plan(),
-            # Indexed with ..., which views a row of no axes too.
+            # The index ... makes a view of a row without axes, too.
             [layout.views(buffers.observations[row, ...]) for row in rows],
             [layout.views(buffers.final_observations[row, ...]) for row in rows],
             buffers,
         )
 
-    def reset(self, seed: int | None = None) -> tuple[NDArray[Any], list[Info]]:
+    def reset(self, seed: int | None = None) -> tuple[Array, list[Info]]:
         """Start an episode; return (observations, infos)."""
         self.rewards[:] = 0
         self.terminals[:] = self.truncations[:] = False
         return self.observations, self._begin(seed)
 
-    def step(self, actions: NDArray[Any]) -> StepResult:
-        """Step all living agents; where nobody is left, start the next episode."""
+    def step(self, actions: Array) -> StepResult:
+        """Step all living agents; if none is left, start the next episode."""
         env = self.env.env
         *result, infos = map(_as_dict, env.step(self._chosen(actions)))
         living = env.agents
@@ -301,11 +312,11 @@ class PettingZooRows(PufferEnv):
 
     @property
     def user_env(self) -> PettingZooPufferEnv:
-        """The environment that is adapted."""
+        """The wrapped environment."""
         return self.env
 
-    def render(self) -> Any:
-        """Return the environment's own rendering."""
+    def render(self) -> Rendered:
+        """Return the environment's rendering."""
         return self.env.render()
 
     def close(self) -> None:
@@ -317,8 +328,8 @@ class PettingZooRows(PufferEnv):
         self._agent_rows.reset(observations, self.env.agents)
         return present(infos)
 
-    def _chosen(self, actions: NDArray[Any]) -> dict[Agent, Any]:
-        """Return the structured actions of the living agents. Rows of others may hold anything."""
+    def _chosen(self, actions: Array) -> dict[Agent, Action]:
+        """Return the structured actions of the living agents; other rows are ignored."""
         rows = self._agent_rows
         if len(rows.living) < self.num_agents:
             actions = actions[rows.living_rows]
@@ -327,21 +338,19 @@ class PettingZooRows(PufferEnv):
         return dict(zip(rows.living, self._rebuild_rows(actions), strict=True))
 
 
-def _as_dict(mapping: Mapping[Agent, Any]) -> dict[Agent, Any]:
-    """Return a dict and nothing derived from it, such as the defaultdict of `aec_to_parallel`."""
+def _as_dict(mapping: Mapping[Agent, Structure]) -> dict[Agent, Structure]:
+    """Return a plain dict, not a subclass such as the defaultdict of `aec_to_parallel`."""
     return mapping if type(mapping) is dict else dict(mapping)
 
 
-def _shared_space(
-    space_of: Callable[[Agent], gymnasium.Space[Any]], agents: list[Agent], what: str
-) -> gymnasium.Space[Any]:
+def _shared_space(space_of: Callable[[Agent], Space], agents: list[Agent], what: str) -> Space:
     first = space_of(agents[0])
     for agent in agents[1:]:
         if space_of(agent) != first:
             raise SpaceError(
                 f"Agents differ in their {what} space: {agents[0]!r} has {first}, {agent!r} has "
-                f"{space_of(agent)}. Rows must be alike: wrap the environment first with "
-                f"pufferlib.wrappers.EqualSpaceTeams, which gives every agent a part for each kind "
-                f"of agent, or with pufferlib.wrappers.Teams, if teams of them are alike."
+                f"{space_of(agent)}. All rows must have the same space: wrap the environment first "
+                f"with pufferlib.wrappers.EqualSpaceTeams, which gives every agent a part for each "
+                f"kind of agent, or with pufferlib.wrappers.Teams, if its teams have equal spaces."
             )
     return first

@@ -1,21 +1,20 @@
-"""Whatever a user's creator returns, as the one kind of environment that is vectorized."""
-
-from typing import Any
+"""Convert any supported environment to a `PufferEnv`, the interface that is vectorized."""
 
 import gymnasium
 import pettingzoo
 
+from pufferlib.annotations import UserEnv
 from pufferlib.emulation.multi import PettingZooPufferEnv, PettingZooRows
 from pufferlib.emulation.single import GymnasiumPufferEnv, GymnasiumRows
 from pufferlib.environment import PufferEnv
 from pufferlib.exceptions import ArgumentError
 
 
-def native(env: Any) -> PufferEnv:
+def native(env: UserEnv) -> PufferEnv:
     """Return `env` as a `PufferEnv`, wrapping a bare Gymnasium or PettingZoo environment.
 
     Raises:
-        ArgumentError: it is none of these.
+        ArgumentError: if `env` has another type.
     """
     if isinstance(env, PufferEnv):
         return env

@@ -1,12 +1,24 @@
-"""Make any Gymnasium environment look flat."""
+"""Flatten the spaces of any Gymnasium environment."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, SupportsFloat
+from typing import Any, SupportsFloat, TypeVar
 
 import gymnasium
 import numpy as np
-from numpy.typing import NDArray
 
+from pufferlib.annotations import (
+    Action,
+    Array,
+    EnvCreator,
+    GymnasiumEnv,
+    GymnasiumReset,
+    GymnasiumStep,
+    GymnasiumWrapper,
+    Observation,
+    Options,
+    Rendered,
+    UserEnv,
+)
 from pufferlib.emulation.actions import ActionLayout
 from pufferlib.emulation.creation import create
 from pufferlib.emulation.layout import Layout
@@ -20,13 +32,13 @@ from pufferlib.exceptions import (
 )
 from pufferlib.spaces import difference
 
+_Layout = TypeVar("_Layout", Layout, ActionLayout)
 
-class GymnasiumPufferEnv(
-    gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs
-):
-    """A Gymnasium environment with flat observations and actions; itself one.
 
-    The first observation and the first action are checked against their spaces in full.
+class GymnasiumPufferEnv(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs):
+    """Wrap a Gymnasium environment as one with flat observations and actions.
+
+    The first observation and the first action are checked fully against their spaces.
 
     >>> env = GymnasiumPufferEnv(env_creator=gymnasium.make, env_args=["CartPole-v1"])
     >>> observation, info = env.reset(seed=0)
@@ -45,19 +57,19 @@ class GymnasiumPufferEnv(
         num_agents: 1.
 
     Raises:
-        ArgumentError: both or neither of `env` and `env_creator`, a class as `env`, or something
-            that is not a Gymnasium environment.
-        SpaceError: a space of no fixed size; names the path to the leaf.
+        ArgumentError: if both or neither of `env` and `env_creator` are given, `env` is a class, or
+            the environment is not a Gymnasium environment.
+        SpaceError: if a space has no fixed size; names the path to the leaf.
     """
 
     num_agents = 1
 
     def __init__(
         self,
-        env: Any = None,
-        env_creator: Callable[..., Any] | None = None,
-        env_args: Sequence[Any] = (),
-        env_kwargs: Mapping[str, Any] | None = None,
+        env: UserEnv = None,
+        env_creator: EnvCreator | None = None,
+        env_args: Sequence[object] = (),
+        env_kwargs: Mapping[str, object] | None = None,
     ) -> None:
         env = create(env, env_creator, env_args, env_kwargs)
         if not isinstance(env, gymnasium.Env):
@@ -66,7 +78,7 @@ class GymnasiumPufferEnv(
                 f"{type(env).__name__}. PettingZoo environments take PettingZooPufferEnv; "
                 f"pufferlib.wrappers adapts other interfaces."
             )
-        gymnasium.utils.RecordConstructorArgs.__init__(self)  # so that `spec` can make it again
+        gymnasium.utils.RecordConstructorArgs.__init__(self)  # lets `spec` recreate this wrapper
         gymnasium.Wrapper.__init__(self, env)
         self._layout = Layout.of(env.observation_space)
         self._action_layout = ActionLayout.of(env.action_space)
@@ -85,7 +97,7 @@ class GymnasiumPufferEnv(
         self._write = self._layout.writer(self._row)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what is generated: a copy must write into a row of its own."""
+        """Leave out generated functions and the row: a copy must write into its own row."""
         generated = {"_rebuild_action", "_row", "_write"}
         return {name: value for name, value in self.__dict__.items() if name not in generated}
 
@@ -93,22 +105,20 @@ class GymnasiumPufferEnv(
         self.__dict__.update(state)
         self._compile()
 
-    def reset(
-        self, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[Any], Info]:
+    def reset(self, seed: int | None = None, options: Options | None = None) -> tuple[Array, Info]:
         """Start an episode; return (observation, info). The observation is a new array."""
         observation, info = self.reset_structured(seed, options)
         self._write(observation)
         return self._row.copy(), info
 
-    def step(self, action: Any) -> tuple[NDArray[Any], SupportsFloat, bool, bool, Info]:
+    def step(self, action: Action) -> tuple[Array, SupportsFloat, bool, bool, Info]:
         """Take one step; return (observation, reward, terminated, truncated, info).
 
         Args:
-            action: one of `action_space`.
+            action: a value of `action_space`.
 
         Raises:
-            ActionError: the first action is outside `action_space`.
+            ActionError: if the first action is outside `action_space`.
             CallOrderError: before the first reset.
         """
         observation, reward, terminated, truncated, info = self.step_structured(action)
@@ -116,15 +126,15 @@ class GymnasiumPufferEnv(
         return self._row.copy(), reward, terminated, truncated, info
 
     def seed(self, seed: int | None) -> None:
-        """Give the next `reset` this seed, where it is given none itself."""
+        """Set the seed of the next `reset` that is called without one."""
         self._seed = seed
 
-    def rows_rebuilder(self) -> Callable[[NDArray[Any]], list[Any]]:
-        """Return a function from rows of flat actions to the environment's own."""
+    def rows_rebuilder(self) -> Callable[[Array], list[Action]]:
+        """Return a function that converts rows of flat actions to a list of original actions."""
         return self._action_layout.rows_rebuilder()
 
     def bind(self, buffers: Buffers) -> StepRow:
-        """Return what steps the environment into one row of `buffers`."""
+        """Return a `StepRow` that steps the environment and writes into one row of `buffers`."""
         layout = self._layout
         views = layout.views(buffers.observations[0, ...])
         final_views = layout.views(buffers.final_observations[0, ...])
@@ -133,9 +143,9 @@ class GymnasiumPufferEnv(
         )
 
     def reset_structured(
-        self, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, Info]:
-        """Start an episode; return the environment's own observation, and info."""
+        self, seed: int | None = None, options: Options | None = None
+    ) -> GymnasiumReset:
+        """Start an episode; return the environment's structured observation, and info."""
         if seed is None:
             seed, self._seed = self._seed, None
         observation, info = self.env.reset(seed=seed, options=options)
@@ -144,26 +154,26 @@ class GymnasiumPufferEnv(
             self._check_observation(observation)
         return observation, info
 
-    def step_structured(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, Info]:
-        """Take one step with a flat action; return what the environment itself returns."""
+    def step_structured(self, action: Action) -> GymnasiumStep:
+        """Take one step with a flat action; return the environment's unchanged results."""
         if not self.is_action_checked:
             self.check_action(action)
         return self.env.step(self._rebuild_action(action))
 
-    def _check_observation(self, observation: Any) -> None:
+    def _check_observation(self, observation: Observation) -> None:
         fault = difference(observation, self.env.observation_space)
         if fault:
             raise ObservationError(
                 f"The first observation of {self.env} does not belong to its observation space: "
-                f"{fault}. Mend the environment's observation_space or what it returns."
+                f"{fault}. Fix observation_space or the returned observation."
             )
         self._observation_checked = True
 
-    def check_action(self, action: Any) -> None:
+    def check_action(self, action: Action) -> None:
         """Check the first flat action.
 
         Raises:
-            ActionError: it is outside `action_space`.
+            ActionError: if it is outside `action_space`.
             CallOrderError: before the first reset.
         """
         if not self._was_reset:
@@ -181,9 +191,9 @@ class GymnasiumRows(PufferEnv):
     """A `GymnasiumPufferEnv` that writes rows and starts the next episode in the same step.
 
     Attributes:
-        own_action_space: of the environment itself.
-        rebuild_rows: returns the environment's own actions for rows of flat ones.
-        step_row: takes a step with one of those.
+        own_action_space: the action space of the wrapped environment.
+        rebuild_rows: converts rows of flat actions to a list of its actions.
+        step_row: steps it with one of those actions.
     """
 
     def __init__(self, env: GymnasiumPufferEnv) -> None:
@@ -198,18 +208,18 @@ class GymnasiumRows(PufferEnv):
         super().__init__()
 
     def bind(self, buffers: Buffers) -> None:
-        """Write into these rows from now on."""
+        """Write into `buffers` from now on."""
         super().bind(buffers)
         self.step_row = self.env.bind(buffers)
 
-    def reset(self, seed: int | None = None) -> tuple[NDArray[Any], list[Info]]:
+    def reset(self, seed: int | None = None) -> tuple[Array, list[Info]]:
         """Start an episode; return (observations, infos)."""
         observation, info = self.env.reset_structured(seed)
         self.step_row.begin(observation)
         return self.observations, [info] if info else []
 
-    def step(self, actions: NDArray[Any]) -> StepResult:
-        """Take one step; where it ends the episode, start the next."""
+    def step(self, actions: Array) -> StepResult:
+        """Take one step; if it ends the episode, start the next one."""
         if not self.env.is_action_checked:
             self.env.check_action(actions[0])
         (action,) = self.rebuild_rows(actions)
@@ -218,11 +228,11 @@ class GymnasiumRows(PufferEnv):
 
     @property
     def user_env(self) -> GymnasiumPufferEnv:
-        """The environment that is adapted."""
+        """The wrapped environment."""
         return self.env
 
-    def render(self) -> Any:
-        """Return the environment's own rendering."""
+    def render(self) -> Rendered:
+        """Return the environment's rendering."""
         return self.env.render()
 
     def close(self) -> None:
@@ -230,10 +240,10 @@ class GymnasiumRows(PufferEnv):
         self.env.close()
 
 
-def _inner(env: gymnasium.Env[Any, Any], name: str, layout: Any) -> Any:
-    """Return the layout of an emulated environment that `env` wraps, if its rows are still those.
+def _inner(env: GymnasiumEnv, name: str, layout: _Layout) -> _Layout:
+    """Return the layout of an emulated environment inside `env`, if it still describes the rows.
 
-    Gymnasium's own wrappers may stand between two emulated environments: flattening what is flat
+    Gymnasium wrappers may lie between two emulated environments. Flattening rows that are flat
     already must not lose the structure that a policy needs.
     """
     if env.has_wrapper_attr(name):

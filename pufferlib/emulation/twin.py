@@ -1,7 +1,7 @@
-"""The compiled twin where it was built, else the plain one.
+"""Import the compiled twin if it was built, else the plain one.
 
-PUFFERLIB_NO_EXTENSIONS=1 in the environment asks for the plain one, when installing and when
-running.
+Set the environment variable PUFFERLIB_NO_EXTENSIONS=1 to use the plain one, at installation or at
+run time.
 """
 
 import os
@@ -16,7 +16,7 @@ else:
         from pufferlib.emulation._compiled import AgentRows, Plan, StepRow, StepRows, present
 
         IS_COMPILED = True
-    except ModuleNotFoundError:  # no compiler when it was installed
+    except ModuleNotFoundError:  # installed without a compiler
         from pufferlib.emulation._plain import AgentRows, Plan, StepRow, StepRows, present
 
         IS_COMPILED = False

@@ -1,16 +1,14 @@
-"""What a breach of a contract is called."""
-
-from typing import Any
+"""Errors for breaches of a contract."""
 
 from pufferlib.exceptions import ContractError
 
 
-def require(holds: Any, found: str, due: str) -> None:
-    """Raise the breach that was `found`, unless what is due `holds`."""
-    if not holds:
-        raise breach(found, due)
+def require(condition: object, found: str, expected: str) -> None:
+    """Raise a ContractError unless `condition` is true."""
+    if not condition:
+        raise breach(found, expected)
 
 
-def breach(found: str, due: str) -> ContractError:
-    """Return the error that says what was found and, after it, what is due instead."""
-    return ContractError(f"{found[0].upper()}{found[1:]}. Due is: {due}.")
+def breach(found: str, expected: str) -> ContractError:
+    """Return an error that says what was found and what is expected."""
+    return ContractError(f"{found[0].upper()}{found[1:]}. Expected: {expected}.")

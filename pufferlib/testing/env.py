@@ -1,14 +1,15 @@
-"""An environment, played at random: alone, emulated, and inside of its emulation."""
+"""Check an environment by random play: as rows, emulated, and inside its emulation."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import gymnasium
 import numpy as np
-from numpy.typing import NDArray
 
+from pufferlib.annotations import Agent, Array, EnvCreator, GymnasiumEnv, Observation, UserEnv
 from pufferlib.emulation import GymnasiumPufferEnv, Layout, PettingZooPufferEnv, native
+from pufferlib.emulation.description import describe
 from pufferlib.environment import Buffers, PufferEnv
 from pufferlib.exceptions import ContractError
 from pufferlib.spaces import difference, value_at
@@ -17,11 +18,11 @@ from pufferlib.testing.infos import InfosCheck
 from pufferlib.testing.returns import check_reset_rows, check_step_rows, reset_bare, step_bare
 from pufferlib.testing.rows import check_actions, check_rows
 
-Rows = tuple[NDArray[Any], ...]  # in the order of Buffers
+Rows = tuple[Array, ...]  # in the order of Buffers
 
 
 def check_env(
-    env_creator: Callable[..., Any],
+    env_creator: EnvCreator,
     *args: Any,
     seed: int = 0,
     steps: int = 200,
@@ -29,26 +30,26 @@ def check_env(
     allow_nan: bool = True,
     **kwargs: Any,
 ) -> None:
-    """Play an environment at random and check every row it writes, and what it returns besides.
+    """Play an environment at random; check every row it writes and everything it returns.
 
-    An emulated environment is played by itself too, and so is the one inside of it: what either
-    returns must last and belong to its space.
+    For an emulated environment, the emulation and the environment inside it are also played
+    separately: their observations must not change later, and must belong to their spaces.
 
-    Rewards are NaN before each call. Where the environment is deterministic it plays once more with
-    flags that are cleared before each step and other stale final observations: both are written by
-    the step itself, not read back or left from the one before.
+    Rewards are NaN before each call. A deterministic environment plays once more with flags that
+    are cleared before each step and with other stale final observations, because each step must
+    write both itself, without reading or keeping the previous ones.
 
     Args:
         env_creator: returns a PufferEnv, or a Gymnasium or PettingZoo environment.
-        *args: passed to it.
-        seed: of the environment and of the actions.
-        steps: how many to play, over as many episodes as that takes.
-        is_deterministic: the same seed must give the same stream, in one instance and in two.
-        allow_nan: observations may hold NaN.
+        *args: passed to `env_creator`.
+        seed: seeds the environment and the actions.
+        steps: number of steps to play, over any number of episodes.
+        is_deterministic: the same seed must give the same results, in one instance and in two.
+        allow_nan: observations may contain NaN.
         **kwargs: passed to `env_creator`.
 
     Raises:
-        ContractError: the first breach found.
+        ContractError: for the first breach found.
     """
     env = native(env_creator(*args, **kwargs))
     try:
@@ -59,7 +60,7 @@ def check_env(
         emulated = env.user_env
         if isinstance(emulated, (GymnasiumPufferEnv, PettingZooPufferEnv)):
             _check_inside(emulated.env, seed, steps)
-            if not getattr(emulated, "to_puffer", False):  # that returns rows, as this has already
+            if not getattr(emulated, "to_puffer", False):  # its rows have been checked already
                 _check_alone(emulated, seed, steps)
     finally:
         env.close()
@@ -90,13 +91,13 @@ def _check_spaces(env: PufferEnv) -> None:
     require(
         isinstance(env.num_agents, int) and env.num_agents > 0,
         f"num_agents is {env.num_agents!r}",
-        "a whole number above 0, constant over the environment's life",
+        "a whole number above 0 that never changes",
     )
     layout = getattr(env, "observation_layout", None)
     require(
         layout is None or layout.space == space,
         f"observation_layout describes rows of {layout and layout.space}",
-        f"those of single_observation_space, {space}; or no observation_layout",
+        f"rows of single_observation_space, {space}; or no observation_layout",
     )
 
 
@@ -105,7 +106,7 @@ def _first_play(env: PufferEnv, seed: int, steps: int, allow_nan: bool) -> list[
         return list(_play(env, seed, steps, allow_nan))
     except ContractError:
         raise
-    except Exception:  # writing the rows fails in any way; what was to be written has words for it
+    except Exception:  # writing the rows may fail in any way; the values explain it better
         if isinstance(env.user_env, (GymnasiumPufferEnv, PettingZooPufferEnv)):
             _check_inside(env.user_env.env, seed, steps)
         raise
@@ -114,25 +115,25 @@ def _first_play(env: PufferEnv, seed: int, steps: int, allow_nan: bool) -> list[
 def _play(
     env: PufferEnv, seed: int, steps: int, allow_nan: bool, past: list[Rows] | None = None
 ) -> Iterator[Rows]:
-    """Yield copies of all rows, after the reset and each step, having checked them.
+    """Check all rows after the reset and after each step, and yield copies of them.
 
     Args:
-        env: to play.
-        seed: of the environment and of the actions.
-        steps: how many to play.
-        allow_nan: observations may hold NaN.
-        past: of a play whose values were checked. Theirs are not, and what is to be written anew
-            holds something else before each call.
+        env: the environment to play.
+        seed: seeds the environment and the actions.
+        steps: number of steps to play.
+        allow_nan: observations may contain NaN.
+        past: rows of an earlier play whose values were checked. With it, values are not checked
+            again, and the rows that a call must overwrite hold other values before it.
     """
     space, agents = env.single_observation_space, env.num_agents
-    layout = getattr(env, "observation_layout", None) or Layout.of(space)
+    layout = describe(env).observation_layout
     rows = Buffers.allocate(space, agents)
     env.bind(rows)
     action_space = gymnasium.vector.utils.batch_space(env.single_action_space, agents)
     action_space.seed(seed)
-    rows.rewards[:] = np.nan  # so that a row that is not written shows
+    rows.rewards[:] = np.nan  # reveals a row that is not written
     if past is not None:
-        _leave(rows, past)
+        _fill_before_reset(rows, past)
     first = env.reset(seed)
     check_reset_rows(first, rows)
     infos = InfosCheck()
@@ -140,7 +141,7 @@ def _play(
     require(
         not (rows.terminals.any() or rows.truncations.any()),
         "terminals or truncations are set after reset",
-        "False: no episode has ended, whatever the last step of the play before has set",
+        "False, because no episode has ended",
     )
     if past is None:
         check_rows(rows, layout, agents, "reset", allow_nan)
@@ -150,7 +151,7 @@ def _play(
         was_acting = rows.masks.copy()
         rows.rewards[:] = np.nan
         if past is not None:
-            _disturb(rows, layout)
+            _fill_before_step(rows, layout)
         actions = action_space.sample()
         given = actions.copy()
         result = env.step(actions)
@@ -161,7 +162,7 @@ def _play(
         require(
             not ends[~was_acting].any(),
             f"{where} ends the episode of an agent whose masks were False before it",
-            "terminals and truncations False for agents that had no part in the step",
+            "terminals and truncations False for agents that took no part in the step",
         )
         if past is None:
             check_rows(rows, layout, agents, where, allow_nan)
@@ -169,8 +170,8 @@ def _play(
         yield tuple(array.copy() for array in rows)
 
 
-def _leave(rows: Buffers, past: list[Rows]) -> None:
-    """Leave rows to a reset as a play may: observed, absent and ended wherever it had them so."""
+def _fill_before_reset(rows: Buffers, past: list[Rows]) -> None:
+    """Fill rows as a play may leave them: every agent absent or ended that ever was."""
     observations, _, terminals, truncations, masks, _ = zip(*past, strict=True)
     rows.observations[:] = observations[-1]
     rows.terminals[:] = np.any(terminals, axis=0)
@@ -178,32 +179,32 @@ def _leave(rows: Buffers, past: list[Rows]) -> None:
     rows.masks[:] = np.all(masks, axis=0)
 
 
-def _disturb(rows: Buffers, layout: Layout) -> None:
-    """Clear flags, and fill what no step has written: a step's own, whatever was there before."""
+def _fill_before_step(rows: Buffers, layout: Layout) -> None:
+    """Clear flags and fill final observations with ones: a step must not depend on either."""
     rows.terminals[:] = rows.truncations[:] = False
     parts = layout.unflatten(rows.final_observations)
-    for field in layout.fields:  # the bytes between them are nobody's to write
+    for field in layout.fields:  # padding between fields is never written
         value_at(parts, field.leaf.path)[...] = 1
 
 
-def _check_alone(env: Any, seed: int, steps: int) -> None:
-    """Play an emulated environment by itself: what it returns is the caller's to keep."""
-    held: list[tuple[NDArray[Any], NDArray[Any]]] = []
+def _check_alone(env: UserEnv, seed: int, steps: int) -> None:
+    """Play an emulated environment by itself: its observations must not change later."""
+    copies: list[tuple[Array, Array]] = []
     before = ""
     for where, observations in _moments(env, seed, steps):
-        for observation, as_returned in held:
+        for observation, as_returned in copies:
             require(
                 observation.tobytes() == as_returned.tobytes(),
                 f"the observation that {before} of the emulated environment returned has changed "
                 f"after {where}",
-                "a new array from each call: return a copy of what is written again",
+                "a new array from each call: return a copy of arrays that are written again",
             )
-        held = [(observation, observation.copy()) for observation in observations.values()]
+        copies = [(observation, observation.copy()) for observation in observations.values()]
         before = where
 
 
-def _check_inside(env: Any, seed: int, steps: int) -> None:
-    """Play the environment inside of an emulated one, whose rows cast what does not belong."""
+def _check_inside(env: UserEnv, seed: int, steps: int) -> None:
+    """Play the environment inside an emulated one, whose rows cast wrong dtypes silently."""
     for where, observations in _moments(env, seed, steps):
         for agent, observation in observations.items():
             is_single = isinstance(env, gymnasium.Env)
@@ -211,22 +212,22 @@ def _check_inside(env: Any, seed: int, steps: int) -> None:
             fault = difference(observation, space)
             require(
                 fault is None,
-                f"{where} of {env} returns an observation that is not of its space: {fault}",
-                "what observation_space says, on every step: rows cast silently. Mend the space, "
-                "or what is returned",
+                f"{where} of {env} returns an observation outside its space: {fault}",
+                "a value of observation_space on every step, because emulation casts silently. "
+                "Fix observation_space or the returned observation",
             )
 
 
-def _moments(env: Any, seed: int, steps: int) -> Iterator[tuple[str, dict[Any, Any]]]:
-    """Yield the name and the observations, by agent, of each call of random play."""
+def _moments(env: UserEnv, seed: int, steps: int) -> Iterator[tuple[str, dict[Agent, Observation]]]:
+    """Play at random; yield the name of each call and its observations by agent."""
     if isinstance(env, gymnasium.Env):
         return _gymnasium_moments(env, seed, steps)
     return _parallel_moments(env, seed, steps)
 
 
 def _gymnasium_moments(
-    env: gymnasium.Env[Any, Any], seed: int, steps: int
-) -> Iterator[tuple[str, dict[Any, Any]]]:
+    env: GymnasiumEnv, seed: int, steps: int
+) -> Iterator[tuple[str, dict[Agent, Observation]]]:
     actions = copy.deepcopy(env.action_space)
     actions.seed(seed)
     yield "reset", reset_bare(env, "reset", seed=seed)
@@ -237,7 +238,9 @@ def _gymnasium_moments(
             yield (where := f"the reset after step {step}"), reset_bare(env, where)
 
 
-def _parallel_moments(env: Any, seed: int, steps: int) -> Iterator[tuple[str, dict[Any, Any]]]:
+def _parallel_moments(
+    env: UserEnv, seed: int, steps: int
+) -> Iterator[tuple[str, dict[Agent, Observation]]]:
     actions = {agent: copy.deepcopy(env.action_space(agent)) for agent in env.possible_agents}
     for number, space in enumerate(actions.values()):
         space.seed(seed + number)
@@ -251,16 +254,16 @@ def _parallel_moments(env: Any, seed: int, steps: int) -> Iterator[tuple[str, di
 
 
 def _check_again(env: PufferEnv, seed: int, steps: int, first: list[Rows]) -> None:
-    """Play again, in rows that hold other things before each call."""
+    """Play again, in rows that hold other values before each call."""
     fault = _difference(first, list(_play(env, seed, steps, True, past=first)))
     if fault is None:
         return
-    plain = list(_play(env, seed, steps, True))  # differs by chance alone
+    plain = list(_play(env, seed, steps, True))  # differs only if the environment is random
     _check_equal(first, plain, "after reset with the same seed")
     raise breach(
-        f"{fault} with what the rows held before the call",
-        "every row written in reset; in step all rewards, flags (False again where nothing ends) "
-        "and, where an episode ends, its last observation in final_observations",
+        f"{fault} if the rows held other values before the call",
+        "every row written in reset; in step all rewards, all flags (False again if nothing ends) "
+        "and, if an episode ends, its last observation in final_observations",
     )
 
 
@@ -269,8 +272,8 @@ def _check_equal(first: list[Rows], second: list[Rows], when: str) -> None:
     require(
         fault is None,
         f"{fault} {when}",
-        "the same stream from the same seed: draw all chance from a generator seeded in "
-        "reset, or pass is_deterministic=False if it cannot be",
+        "the same results from the same seed: draw all random numbers from a generator seeded in "
+        "reset, or pass is_deterministic=False if that is impossible",
     )
 
 

@@ -1,7 +1,7 @@
-"""What a call returns: as many results as are due, each of its kind.
+"""Check the number and types of the values that `reset` and `step` return.
 
-A `PufferEnv` returns the rows it is bound to; Gymnasium and PettingZoo environments, values that
-are the caller's to keep.
+A `PufferEnv` returns the rows it is bound to; Gymnasium and PettingZoo environments return values
+that the caller may keep.
 """
 
 import inspect
@@ -10,8 +10,8 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from numpy.typing import NDArray
 
+from pufferlib.annotations import Action, Agent, Array, Observation, UserEnv
 from pufferlib.environment import Buffers
 from pufferlib.testing.breach import breach, require
 
@@ -21,19 +21,19 @@ _PARALLEL_STEP = ("observations", "rewards", "terminations", "truncations", "inf
 
 
 def check_reset_rows(result: Any, rows: Buffers) -> None:
-    """Check what `reset` of a `PufferEnv` returns: (observations, infos)."""
+    """Check the result of `PufferEnv.reset`: (observations, infos)."""
     _check_count(result, "reset", ("observations", "infos"))
     _check_are_rows("observations", result[0], rows.observations, "reset")
 
 
 def check_step_rows(result: Any, rows: Buffers, where: str) -> None:
-    """Check what `step` of a `PufferEnv` returns: four of the rows it is bound to, and infos."""
+    """Check the result of `PufferEnv.step`: four of the arrays it is bound to, and infos."""
     _check_count(result, where, (*_ROWS, "infos"))
     for name, given in zip(_ROWS, result, strict=False):
         _check_are_rows(name, given, getattr(rows, name), where)
 
 
-def _check_are_rows(name: str, given: Any, rows: NDArray[Any], where: str) -> None:
+def _check_are_rows(name: str, given: object, rows: Array, where: str) -> None:
     require(
         isinstance(given, np.ndarray)
         and given.shape == rows.shape
@@ -43,20 +43,20 @@ def _check_are_rows(name: str, given: Any, rows: NDArray[Any], where: str) -> No
     )
 
 
-def reset_bare(env: Any, where: str, **seed: int) -> dict[Any, Any]:
+def reset_bare(env: UserEnv, where: str, **seed: int) -> dict[Agent, Observation]:
     """Reset a Gymnasium or PettingZoo environment; return the observations, by agent.
 
     Args:
         env: the environment.
         where: the name of the call.
-        **seed: `seed`, or nothing.
+        **seed: `seed`, or no argument.
     """
     where = f"{where} of {env}"
     try:
         result = env.reset(**seed)
     except TypeError as error:
-        own = getattr(env, "unwrapped", env).reset
-        if seed and "seed" not in inspect.signature(own).parameters:
+        bare: UserEnv = getattr(env, "unwrapped", env)
+        if seed and "seed" not in inspect.signature(bare.reset).parameters:
             raise breach(
                 f"{where} takes no seed", "reset(self, seed=None, options=None)"
             ) from error
@@ -73,13 +73,16 @@ def reset_bare(env: Any, where: str, **seed: int) -> dict[Any, Any]:
     return dict(result[0])
 
 
-def step_bare(env: Any, action: Any, where: str) -> tuple[dict[Any, Any], bool]:
-    """Step a Gymnasium or PettingZoo environment; return the observations, by agent, and its end.
+def step_bare(env: UserEnv, action: Action, where: str) -> tuple[dict[Agent, Observation], bool]:
+    """Step a Gymnasium or PettingZoo environment once.
 
     Args:
         env: the environment.
-        action: one; of a PettingZoo environment those of the living agents.
+        action: one action; for a PettingZoo environment a dict with those of the living agents.
         where: the name of the call.
+
+    Returns:
+        The observations by agent, and whether the episode has ended.
     """
     where, result = f"{where} of {env}", env.step(action)
     if isinstance(env, gymnasium.Env):
@@ -104,7 +107,8 @@ def step_bare(env: Any, action: Any, where: str) -> tuple[dict[Any, Any], bool]:
     return dict(observations), not env.agents
 
 
-# Told only of what is wrong: the text of a whole result takes longer than the step that gave it.
+# The checks below format their messages only on failure: formatting a result takes longer than the
+# step that returned it.
 
 
 def _check_count(result: Any, where: str, names: tuple[str, ...]) -> None:
@@ -115,23 +119,23 @@ def _check_count(result: Any, where: str, names: tuple[str, ...]) -> None:
         raise breach(found, f"({', '.join(names)})")
 
 
-def _check_agents(name: str, of_agents: Any, env: Any, where: str) -> None:
+def _check_agents(name: str, of_agents: object, env: UserEnv, where: str) -> None:
     if not isinstance(of_agents, Mapping):
         raise breach(
             f"{where} returns {name} {of_agents!r:.80}",
             "a dict, with a value for each agent that takes part",
         )
     if name not in ("observations", "rewards"):
-        return  # flags and infos may tell of all agents together
-    strangers = [agent for agent in of_agents if agent not in env.possible_agents]
+        return  # flags and infos may have keys for all agents together
+    unknown_agents = [agent for agent in of_agents if agent not in env.possible_agents]
     require(
-        not strangers,
-        f"{where} returns {name} of {', '.join(map(repr, strangers))}",
-        "agents of possible_agents, which hold all that may ever take part",
+        not unknown_agents,
+        f"{where} returns {name} of {', '.join(map(repr, unknown_agents))}",
+        "agents of possible_agents, which must list every agent that may take part",
     )
 
 
-def _check_reward(reward: Any, where: str, whose: str = "") -> None:
+def _check_reward(reward: object, where: str, whose: str = "") -> None:
     array = np.asarray(reward)
     is_object = array.dtype.kind == "O" and hasattr(reward, "__float__")  # a Fraction, say
     if not (array.ndim == 0 and (array.dtype.kind in "biuf" or is_object)):
@@ -139,14 +143,14 @@ def _check_reward(reward: Any, where: str, whose: str = "") -> None:
         raise breach(found, "a number, such as a float")
 
 
-def _check_flag(name: str, flag: Any, where: str, whose: str = "") -> None:
+def _check_flag(name: str, flag: object, where: str, whose: str = "") -> None:
     array = np.asarray(flag)
     if not (array.size == 1 and array.dtype.kind in "biuf"):
         found = f"{where} returns {name} {flag!r:.80}{whose}"
-        raise breach(found, "True or False: any text is true")
+        raise breach(found, "True or False, not text")
 
 
-def _check_info(info: Any, where: str, whose: str = "") -> None:
+def _check_info(info: object, where: str, whose: str = "") -> None:
     if not isinstance(info, Mapping):
         found = f"{where} returns the info {info!r:.80}{whose}"
-        raise breach(found, "a dict; {} where there is nothing to tell")
+        raise breach(found, "a dict; {} if there is nothing to report")

@@ -1,10 +1,8 @@
-"""Rows: one of each array for every agent, of the shapes, dtypes and values promised."""
-
-from typing import Any
+"""Check rows: their number, shapes, dtypes and values."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pufferlib.annotations import Array
 from pufferlib.emulation import Layout
 from pufferlib.environment import Buffers
 from pufferlib.spaces import name_of, value_at
@@ -17,11 +15,11 @@ def check_rows(
     """Check every row of every array, and the values of observations part by part.
 
     Args:
-        rows: with the final observations of agents whose episodes ended.
-        layout: of an observation.
-        count: how many rows are due.
-        where: the name of the call that gave them.
-        allow_nan: observations may hold NaN.
+        rows: the buffers, with final observations of the agents whose episodes ended.
+        layout: the layout of an observation.
+        count: the expected number of rows.
+        where: the name of the call that wrote them.
+        allow_nan: observations may contain NaN.
     """
     space = layout.space
     shape = (count, *space.shape)
@@ -52,16 +50,16 @@ def check_rows(
     require(
         not (rows.observations[absent].any() or rows.rewards[absent & ~ended].any()),
         f"{where} has rows with masks False that are not zero",
-        "zero rows for absent agents, but for the reward and flags of the step that ends an "
-        "agent's episode: clear them, or set masks True where an agent is there to act",
+        "zero rows for absent agents, except the reward and flags of the step that ends an "
+        "agent's episode: clear them, or set masks True for agents that can act",
     )
     final = f"the final observations of {where}"
     _check_values(rows.observations[rows.masks], layout, where, allow_nan)
     _check_values(rows.final_observations[ended], layout, final, allow_nan)
 
 
-def _check_values(rows: NDArray[Any], layout: Layout, where: str, allow_nan: bool) -> None:
-    """Check every leaf of the rows: those of bytes have bounds of their own."""
+def _check_values(rows: Array, layout: Layout, where: str, allow_nan: bool) -> None:
+    """Check every leaf of the rows; in rows of bytes each leaf has separate bounds."""
     parts = layout.unflatten(rows)
     for field in layout.fields:
         leaf, values = field.leaf, value_at(parts, field.leaf.path)
@@ -72,7 +70,7 @@ def _check_values(rows: NDArray[Any], layout: Layout, where: str, allow_nan: boo
             f"{(len(rows), *leaf.shape)} {leaf.dtype}: a layout made by Layout.of",
         )
         low, high = leaf.low, leaf.high
-        if leaf.dtype == np.bool_:  # which a byte may make neither False nor True
+        if leaf.dtype == np.bool_:  # a byte other than 0 and 1 is not a valid bool
             values, low, high = values.view(np.uint8), low.astype(np.uint8), high.astype(np.uint8)
         outside = (values < low) | (values > high)
         if outside.any():
@@ -84,15 +82,15 @@ def _check_values(rows: NDArray[Any], layout: Layout, where: str, allow_nan: boo
         require(
             allow_nan or leaf.dtype.kind != "f" or not np.isnan(values).any(),
             f"{where} has NaN{of_leaf}",
-            "numbers: find where NaN comes from (pufferlib.wrappers.check_nan), or pass "
-            "allow_nan=True if it is meant",
+            "numbers: find the source of NaN with pufferlib.wrappers.check_nan, or pass "
+            "allow_nan=True if NaN is intended",
         )
 
 
-def check_actions(actions: NDArray[Any], given: NDArray[Any], where: str) -> None:
-    """Check that actions are as they were `given`."""
+def check_actions(actions: Array, given: Array, where: str) -> None:
+    """Check that `actions` still equal `given`."""
     require(
         np.array_equal(actions, given),
         f"{where} changes the actions it is given",
-        "actions left as they are: copy them before changing them",
+        "unchanged actions: copy them before changing them",
     )

@@ -1,4 +1,4 @@
-"""A vectorizer, played at random, batch by batch."""
+"""Check a vectorizer by random play, batch by batch."""
 
 from typing import Any
 
@@ -18,18 +18,18 @@ def check_vector(
 ) -> None:
     """Play a vectorizer at random and check every batch; leave it open.
 
-    A batch must stay as it is until it is answered, also where other environments step meanwhile.
-    What an environment fails to write into its rows no batch shows: `check_env` finds that.
+    A batch must not change until its actions are sent, even while other environments step. Batches
+    do not show which rows an environment failed to write; `check_env` finds that.
 
     Args:
-        vecenv: freshly made.
-        seed: of the environments and of the actions.
-        steps: batches to play.
-        is_copied: a batch must stay as it is when the next one is received as well: what
-            `Multiprocessing(zero_copy=False)` promises.
+        vecenv: a new vectorizer.
+        seed: seeds the environments and the actions.
+        steps: number of batches to play.
+        is_copied: a batch must not change when the next one is received either, which
+            `Multiprocessing(zero_copy=False)` guarantees.
 
     Raises:
-        ContractError: the first breach found.
+        ContractError: for the first breach found.
     """
     _check_call_order(vecenv)
     layout = vecenv.observation_layout or Layout.of(vecenv.single_observation_space)
@@ -47,12 +47,12 @@ def check_vector(
             batch.terminals,
             batch.truncations,
             batch.masks,
-            vecenv.final_observations,
+            batch.final_observations,
         )
-        held = Buffers._make(array.copy() for array in rows)
+        copies = Buffers._make(array.copy() for array in rows)
         if earlier is not None:
-            due = "copies, made for each batch; is_copied=False if views are meant"
-            _check_unchanged(*earlier, f"batch {step - 1}", f"{where} was received", due)
+            expected = "copies, made for each batch; pass is_copied=False if views are intended"
+            _check_unchanged(*earlier, f"batch {step - 1}", f"{where} was received", expected)
         check_rows(rows, layout, vecenv.agents_per_batch, where)
         require(
             batch.env_ids.shape == (vecenv.agents_per_batch,)
@@ -67,11 +67,11 @@ def check_vector(
         _check_env_indices(batch.infos, np.unique(env_indices).tolist(), where)
         actions = vecenv.action_space.sample()
         given = actions.copy()
-        due = "rows that nobody writes to between recv and the send that answers them"
-        _check_unchanged(rows, held, where, "it was answered", due)
+        expected = "rows that do not change between recv and the send of their actions"
+        _check_unchanged(rows, copies, where, "its actions were sent", expected)
         vecenv.send(actions)
         check_actions(actions, given, f"the step after {where}")
-        earlier = (rows, held) if is_copied else None
+        earlier = (rows, copies) if is_copied else None
     vecenv.recv()
 
 
@@ -85,12 +85,12 @@ def _check_call_order(vecenv: VectorEnv) -> None:
     raise ContractError("send before reset was accepted. It must raise CallOrderError.")
 
 
-def _check_unchanged(rows: Buffers, held: Buffers, where: str, until: str, due: str) -> None:
-    for name, array, as_received in zip(Buffers._fields, rows, held, strict=True):
+def _check_unchanged(rows: Buffers, copies: Buffers, where: str, until: str, expected: str) -> None:
+    for name, array, as_received in zip(Buffers._fields, rows, copies, strict=True):
         require(
             array.tobytes() == as_received.tobytes(),
             f"{name} of {where} changed before {until}",
-            due,
+            expected,
         )
 
 
@@ -102,6 +102,6 @@ def _check_env_indices(infos: Any, of_batch: list[int], where: str) -> None:
         and set(indices) <= set(of_batch)
         and indices == sorted(indices),
         f"infos of {where}, {len(infos)} of them, have env_indices {indices}",
-        f"for each info the index of its environment, in order, out of those of the batch, "
-        f"{of_batch}: pufferlib.vector.Infos has extend_from",
+        f"for each info the index of its environment, in ascending order, among those of the "
+        f"batch, {of_batch}; pufferlib.vector.Infos.extend_from records them",
     )

@@ -1,15 +1,15 @@
-"""Wrappers that go on before emulation does: ordinary Gymnasium or PettingZoo environments.
+"""Gymnasium and PettingZoo wrappers, to apply before emulation.
 
 | you want | use |
 |---|---|
 | returns and lengths of episodes in `info` | `EpisodeStats`, `MultiAgentEpisodeStats` |
 | another observation | `featurize` |
 | another reward | `shape_reward` |
-| to find where a NaN comes from | `check_nan` |
-| no output from an environment | `silence`; from its constructor as well: `make_silent` |
-| agents of unlike spaces in rows that are alike | `EqualSpaceTeams` |
+| to find the source of a NaN | `check_nan` |
+| no output from an environment | `silence`; including its constructor: `make_silent` |
+| agents with different spaces in rows of one space | `EqualSpaceTeams` |
 | agents that act as one | `Teams` |
-| games by turns, an AEC environment, with a row for every agent | `Turns` |
+| turn-based games (AEC environments) with a row for every agent | `Turns` |
 """
 
 from pufferlib.wrappers.equal_spaces import EqualSpaceTeams

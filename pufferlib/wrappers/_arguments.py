@@ -1,19 +1,19 @@
-"""Arguments of wrappers, checked at the door."""
+"""Check the arguments of wrappers."""
 
 import inspect
-from typing import Any
 
 import gymnasium
 import pettingzoo
 
+from pufferlib.annotations import UserEnv
 from pufferlib.exceptions import ArgumentError
 
 
-def is_parallel_env(env: Any, wrapper: str) -> bool:
-    """Tell whether `env` is a PettingZoo parallel environment, True, or a Gymnasium one, False.
+def is_parallel_env(env: UserEnv, wrapper: str) -> bool:
+    """Return True for a PettingZoo parallel environment, False for a Gymnasium environment.
 
     Raises:
-        ArgumentError: it is neither.
+        ArgumentError: if `env` is neither.
     """
     if isinstance(env, pettingzoo.ParallelEnv):
         return True
@@ -24,18 +24,18 @@ def is_parallel_env(env: Any, wrapper: str) -> bool:
     elif callable(env):
         advice = f"Make the environment first: {wrapper}({_name(env)}(...))."
     else:
-        advice = "Wrap the environment before emulation does, or write its interface first."
+        advice = "Wrap the environment before emulation, or adapt its interface first."
     raise ArgumentError(
         f"{wrapper} takes a gymnasium.Env or a pettingzoo.ParallelEnv, got {described(env)}. "
         f"{advice}"
     )
 
 
-def parallel_env(env: Any, wrapper: str) -> Any:
+def parallel_env(env: UserEnv, wrapper: str) -> UserEnv:
     """Return `env`, a PettingZoo environment, as a parallel one.
 
     Raises:
-        ArgumentError: it is none, or has no `possible_agents`.
+        ArgumentError: if `env` is not a PettingZoo environment, or has no `possible_agents`.
     """
     if isinstance(env, pettingzoo.AECEnv):
         env = pettingzoo.utils.aec_to_parallel(env)
@@ -47,19 +47,21 @@ def parallel_env(env: Any, wrapper: str) -> Any:
     if not getattr(env, "possible_agents", None):
         raise ArgumentError(
             f"{env} has no possible_agents, so its teams are not known. Set it to every agent that "
-            f"may ever take part, in a fixed order."
+            f"may take part, in a fixed order."
         )
     return env
 
 
-def check_callable(given: Any, name: str, due: str) -> None:
+def check_callable(given: object, name: str, expected: str) -> None:
     """Raise ArgumentError unless `given` can be called."""
     if not callable(given):
-        raise ArgumentError(f"{name} must be {due}, got {described(given)}. Pass the function.")
+        raise ArgumentError(
+            f"{name} must be {expected}, got {described(given)}. Pass the function."
+        )
 
 
-def described(given: Any) -> str:
-    """Return what `given` is, in the words of an error message."""
+def described(given: object) -> str:
+    """Return a description of `given` for error messages."""
     if inspect.isclass(given):
         return f"the class {_name(given)}"
     if inspect.isroutine(given):
@@ -67,5 +69,5 @@ def described(given: Any) -> str:
     return f"an instance of {type(given).__module__}.{type(given).__qualname__}"
 
 
-def _name(given: Any) -> str:
+def _name(given: object) -> str:
     return str(getattr(given, "__name__", type(given).__name__))

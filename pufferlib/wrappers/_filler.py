@@ -1,19 +1,20 @@
-"""What stands where an observation has a part that nobody fills."""
+"""Filler values for the parts of an observation that do not apply to an agent."""
 
 from typing import Any
 
-from pufferlib.spaces import Path, children, is_space, leaves
+from pufferlib.annotations import AnySpace, Structure
+from pufferlib.spaces import children, is_space, leaves
 
 
-def filler(space: Any, path: Path) -> Any:
+def filler(space: AnySpace, path: tuple[Any, ...]) -> Structure:
     """Return the value of `space` nearest to zero, of read-only arrays.
 
     Args:
-        space: any that has a fixed size.
-        path: to `space`, for the error.
+        space: any space of fixed size.
+        path: the path to `space`, for the error.
 
     Raises:
-        SpaceError: a leaf has no fixed size; names the path to it.
+        SpaceError: if a leaf has no fixed size; names the path to it.
     """
     parts = children(space)
     if parts is not None:
@@ -25,8 +26,8 @@ def filler(space: Any, path: Path) -> Any:
     return nearest[()] if leaf.kind == "Discrete" else nearest
 
 
-def shared(value: Any) -> Any:
-    """Return the same arrays in dicts and tuples of their own."""
+def shared(value: Structure) -> Structure:
+    """Return the same arrays in new dicts and tuples."""
     if isinstance(value, dict):
         return {key: shared(part) for key, part in value.items()}
     return tuple(map(shared, value)) if isinstance(value, tuple) else value

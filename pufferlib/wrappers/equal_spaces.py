@@ -1,30 +1,38 @@
-"""Agents of unlike spaces, made alike."""
+"""Give agents with different spaces one common space."""
 
 import copy
 from collections.abc import Sequence
-from typing import Any
 
-import gymnasium
 import pettingzoo
 from gymnasium.spaces import Dict, Discrete
 
-from pufferlib.environment import Info
+from pufferlib.annotations import (
+    Action,
+    Agent,
+    Observation,
+    Options,
+    ParallelReset,
+    ParallelStep,
+    Space,
+    Structure,
+    UserEnv,
+)
 from pufferlib.exceptions import ArgumentError
 from pufferlib.wrappers._arguments import parallel_env
 from pufferlib.wrappers._filler import filler, shared
 
-Agent = Any
 TEAM = "team"  # the part of an observation that names the team
 
 
 class EqualSpaceTeams(pettingzoo.utils.BaseParallelWrapper):
-    """A PettingZoo environment whose agents have equal spaces, though their own differ.
+    """Give the agents of a PettingZoo environment equal spaces, although their originals differ.
 
-    Agents whose own spaces are equal, both of them, form a team. An agent observes a Dict:
+    Agents with equal observation spaces and equal action spaces form a team. An agent observes a
+    Dict:
 
-    - "team": Discrete, which team it is of, by order of first appearance;
-    - the name of each team: an observation of that team's space. Its own team's part is what the
-      environment shows it. Every other part is a filler, the value of its space nearest to zero, in
+    - "team": Discrete, the index of its team, by order of first appearance;
+    - the name of each team: an observation in that team's space. Its own team's part holds the
+      agent's observation. Every other part is a filler, the value of its space nearest to zero, in
       read-only arrays that all observations share.
 
     It acts with a Dict from the name of each team to an action; only its own team's part is used.
@@ -32,19 +40,19 @@ class EqualSpaceTeams(pettingzoo.utils.BaseParallelWrapper):
     Args:
         env: a PettingZoo environment; an AEC one is converted with
             `pettingzoo.utils.aec_to_parallel`.
-        names: of the teams by order of first appearance in `possible_agents`; "team_0", "team_1"
-            and so on if None.
+        names: the teams' names, by order of first appearance in `possible_agents`; "team_0",
+            "team_1" and so on if None.
 
     Attributes:
         teams: from each team's name to its agents, in order.
 
     Raises:
-        ArgumentError: `env` is not a PettingZoo environment with `possible_agents`, or `names` are
-            not as many different strings as there are teams.
-        SpaceError: an observation space of no fixed size.
+        ArgumentError: if `env` is not a PettingZoo environment with `possible_agents`, or `names`
+            does not hold one distinct string per team.
+        SpaceError: if an observation space has no fixed size.
     """
 
-    def __init__(self, env: Any, names: Sequence[str] | None = None) -> None:
+    def __init__(self, env: UserEnv, names: Sequence[str] | None = None) -> None:
         env = parallel_env(env, "EqualSpaceTeams")
         super().__init__(env)
         groups = _equal_groups(env)
@@ -58,33 +66,35 @@ class EqualSpaceTeams(pettingzoo.utils.BaseParallelWrapper):
         # A list keeps its order; a Dict made from a dict is sorted, "team_10" before "team_2".
         self._observation_space = Dict([(TEAM, Discrete(len(own))), *own.items()])
         actions = {team: env.action_space(agents[0]) for team, agents in self.teams.items()}
-        self._action_spaces = {  # seeded apart, so one an agent
+        self._action_spaces = {  # one per agent: each has its own random state
             agent: Dict([(team, copy.deepcopy(space)) for team, space in actions.items()])
             for agent in env.possible_agents
         }
 
-    def observation_space(self, agent: Agent) -> gymnasium.Space[Any]:
+    def observation_space(self, agent: Agent) -> Space:
         """Return the observation space, the same object for every agent."""
         return self._observation_space
 
-    def action_space(self, agent: Agent) -> gymnasium.Space[Any]:
+    def action_space(self, agent: Agent) -> Space:
         """Return the agent's action space, the same object on every call."""
         return self._action_spaces[agent]
 
     def reset(
-        self, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[Agent, Any], dict[Agent, Info]]:
+        self, seed: int | None = None, options: Options | None = None
+    ) -> ParallelReset[Agent]:
         """Start an episode; return (observations, infos)."""
         observations, infos = super().reset(seed=seed, options=options)
         return self._in_parts(observations), infos
 
-    def step(self, actions: dict[Agent, Any]) -> tuple[dict[Agent, Any], ...]:
+    def step(self, actions: dict[Agent, Action]) -> ParallelStep[Agent]:
         """Take one step; return (observations, rewards, terminations, truncations, infos)."""
         own = {agent: action[self._team_of[agent]] for agent, action in actions.items()}
         observations, *rest = super().step(own)
         return self._in_parts(observations), *rest
 
-    def _in_parts(self, observations: dict[Agent, Any]) -> dict[Agent, dict[str, Any]]:
+    def _in_parts(
+        self, observations: dict[Agent, Observation]
+    ) -> dict[Agent, dict[str, Structure]]:
         parted = {}
         for agent, observation in observations.items():
             own = self._team_of[agent]
@@ -95,8 +105,8 @@ class EqualSpaceTeams(pettingzoo.utils.BaseParallelWrapper):
         return parted
 
 
-def _equal_groups(env: Any) -> list[list[Agent]]:
-    """Return the agents whose spaces are equal together, in order of first appearance."""
+def _equal_groups(env: UserEnv) -> list[list[Agent]]:
+    """Return the agents grouped by equal spaces, in order of first appearance."""
     groups: list[list[Agent]] = []
     for agent in env.possible_agents:
         spaces = env.observation_space(agent), env.action_space(agent)

@@ -1,29 +1,41 @@
-"""Statistics of an episode, reported in `info` when it ends."""
+"""Report the statistics of an episode in `info` when it ends."""
 
 from collections.abc import Callable
-from typing import Any, SupportsFloat
 
 import gymnasium
 import pettingzoo
 
+from pufferlib.annotations import (
+    Action,
+    Agent,
+    GymnasiumEnv,
+    GymnasiumReset,
+    GymnasiumStep,
+    GymnasiumWrapper,
+    Observation,
+    Options,
+    ParallelReset,
+    ParallelStep,
+    UserEnv,
+)
 from pufferlib.environment import Info
 
-Statistics = Callable[[Any], Info]
+Statistics = Callable[[UserEnv], Info]
 
 
-class EpisodeStats(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
-    """Report an episode in `info` when it ends, and nothing on any other step.
+class EpisodeStats(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs):
+    """Report an episode in `info` when it ends; `info` is empty on all other steps.
 
-    The last step's info holds `episode_return` (sum of rewards, as given), `episode_length`
-    (steps), whatever `statistics` returns, and what the environment itself put there.
+    The last step's info holds `episode_return` (sum of rewards), `episode_length` (steps), the
+    results of `statistics`, and the environment's entries.
 
     Args:
         env: the environment to wrap.
-        statistics: called with the unwrapped environment when an episode has ended; returns more
-            numbers to report.
+        statistics: called with the unwrapped environment when an episode has ended; returns a dict
+            of further numbers to report.
     """
 
-    def __init__(self, env: gymnasium.Env[Any, Any], statistics: Statistics | None = None) -> None:
+    def __init__(self, env: GymnasiumEnv, statistics: Statistics | None = None) -> None:
         gymnasium.utils.RecordConstructorArgs.__init__(
             self, _disable_deepcopy=True, statistics=statistics
         )
@@ -31,15 +43,13 @@ class EpisodeStats(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Record
         self._statistics = statistics
         self._return, self._length = 0.0, 0
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, Info]:
+    def reset(self, *, seed: int | None = None, options: Options | None = None) -> GymnasiumReset:
         """Start an episode; return (observation, {})."""
         self._return, self._length = 0.0, 0
         observation, _ = self.env.reset(seed=seed, options=options)
         return observation, {}
 
-    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, Info]:
+    def step(self, action: Action) -> GymnasiumStep:
         """Take one step; return (observation, reward, terminated, truncated, info)."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         self._return += float(reward)
@@ -53,28 +63,28 @@ class EpisodeStats(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Record
 
 
 class MultiAgentEpisodeStats(pettingzoo.utils.BaseParallelWrapper):
-    """Report each agent's episode in its `info` when it ends, and nothing on any other step.
+    """Report each agent's episode in its `info` when it ends; infos are empty on all other steps.
 
-    As `EpisodeStats`, agent by agent: an agent's episode ends when it terminates or is truncated.
+    Like `EpisodeStats`, per agent: an agent's episode ends when it terminates or is truncated.
     """
 
-    def __init__(self, env: pettingzoo.ParallelEnv[Any, Any, Any]) -> None:
+    def __init__(self, env: pettingzoo.ParallelEnv[Agent, Observation, Action]) -> None:
         super().__init__(env)
-        self._returns: dict[Any, float] = {}
-        self._lengths: dict[Any, int] = {}
+        self._returns: dict[Agent, float] = {}
+        self._lengths: dict[Agent, int] = {}
 
     def reset(
-        self, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[Any, Any], dict[Any, Info]]:
+        self, seed: int | None = None, options: Options | None = None
+    ) -> ParallelReset[Agent]:
         """Start an episode; return (observations, an empty info for each agent)."""
         self._returns, self._lengths = {}, {}
         observations, infos = super().reset(seed=seed, options=options)
         return observations, {agent: {} for agent in infos}
 
-    def step(self, actions: dict[Any, Any]) -> tuple[dict[Any, Any], ...]:
+    def step(self, actions: dict[Agent, Action]) -> ParallelStep[Agent]:
         """Take one step; return (observations, rewards, terminations, truncations, infos)."""
         observations, rewards, terminations, truncations, infos = super().step(actions)
-        reported: dict[Any, Info] = {agent: {} for agent in infos}
+        reported: dict[Agent, Info] = {agent: {} for agent in infos}
         for agent, reward in rewards.items():
             self._returns[agent] = self._returns.get(agent, 0.0) + float(reward)
             self._lengths[agent] = self._lengths.get(agent, 0) + 1

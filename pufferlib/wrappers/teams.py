@@ -1,65 +1,75 @@
-"""Agents in teams, each of which acts as one."""
+"""Group agents into teams that each act as one agent."""
 
 import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import gymnasium
 import pettingzoo
 from gymnasium.spaces import Dict, Discrete, Tuple
 
+from pufferlib.annotations import (
+    Action,
+    Agent,
+    Observation,
+    Options,
+    ParallelReset,
+    ParallelStep,
+    Space,
+    Structure,
+    UserEnv,
+)
 from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError
 from pufferlib.wrappers._arguments import parallel_env
 from pufferlib.wrappers._filler import filler, shared
 
-Agent = Any
-Team = Any
+Team = Agent
 
 
 class Teams(pettingzoo.utils.BaseParallelWrapper):
-    """A PettingZoo environment in which each team of agents acts as one agent.
+    """Make each team of agents in a PettingZoo environment act as one agent.
 
-    A team observes a Tuple with a Dict for each member, in the order given:
+    A team observes a Tuple with a Dict for each member, in the given order:
 
-    - "observation": what the environment shows the member on this step, else a filler, the value of
+    - "observation": the member's observation on this step, or without one a filler, the value of
       its space nearest to zero, in read-only arrays that all observations share;
-    - "present": Discrete(2), whether it shows it anything: 1 on the step that ends the member's
-      episode too, 0 from then on, and before it joins.
+    - "present": Discrete(2), whether the member has an observation: 1 until the step that ends its
+      episode, inclusive; 0 afterwards, and before it joins.
 
     It acts with a Tuple of the members' actions; only those of living members are passed on. Its
-    reward is the sum of theirs. Its info holds, by member, those that are not empty; an info that
-    is no agent's keeps its key.
+    reward is the sum of its members' rewards. Its info holds the non-empty infos by member; an info
+    whose key is not an agent keeps its key.
 
-    A team joins with its first member. Its episode ends when the episodes of all members have, or
-    nobody is left in the environment: a member that has not joined may do so until then. It is
-    terminated if each member that took part was, else truncated; so a member that vanishes without
-    a flag counts as truncated.
+    A team joins with its first member. Its episode ends when all members' episodes have ended, or
+    no agent is left in the environment: a member that has not joined may do so until then. The team
+    is terminated if each member that took part was, else truncated; a member that disappears
+    without a flag counts as truncated.
 
     Args:
         env: a PettingZoo environment; an AEC one is converted with
             `pettingzoo.utils.aec_to_parallel`.
-        teams: from each team's name to its agents; each of `possible_agents` is in exactly one.
+        teams: from each team's name to its agents; each of `possible_agents` is in exactly one
+            team.
 
     Attributes:
         teams: the same, as a dict of lists.
         possible_agents: the names of the teams.
-        agents: those now alive.
+        agents: the teams that are now alive.
 
     Raises:
-        ArgumentError: `env` is not a PettingZoo environment with `possible_agents`, or `teams` does
-            not hold each of them once.
-        SpaceError: an observation space of no fixed size.
+        ArgumentError: if `env` is not a PettingZoo environment with `possible_agents`, or `teams`
+            does not hold each of them exactly once.
+        SpaceError: if an observation space has no fixed size.
     """
 
-    def __init__(self, env: Any, teams: Mapping[Team, Sequence[Agent]]) -> None:
+    def __init__(self, env: UserEnv, teams: Mapping[Team, Sequence[Agent]]) -> None:
         env = parallel_env(env, "Teams")
         super().__init__(env)
         _check_teams(teams, env.possible_agents)
         self.teams: dict[Team, list[Agent]] = {team: list(agents) for team, agents in teams.items()}
         self.possible_agents: list[Team] = list(self.teams)
         self.agents: list[Team] = []
-        self._ended: dict[Agent, bool] = {}  # in this episode; whether it was terminated
+        self._ended: dict[Agent, bool] = {}  # agents that ended in this episode: terminated?
         self._over: set[Team] = set()
         self._fillers, self._observation_spaces, self._action_spaces = {}, {}, {}
         for team, agents in self.teams.items():
@@ -69,20 +79,19 @@ class Teams(pettingzoo.utils.BaseParallelWrapper):
             self._observation_spaces[team] = Tuple(
                 [Dict(observation=space, present=Discrete(2)) for space in spaces]
             )
-            actions = [copy.deepcopy(env.action_space(agent)) for agent in agents]  # seeded apart
+            # Copies: each has its own random state.
+            actions = [copy.deepcopy(env.action_space(agent)) for agent in agents]
             self._action_spaces[team] = Tuple(actions)
 
-    def observation_space(self, agent: Team) -> gymnasium.Space[Any]:
+    def observation_space(self, agent: Team) -> Space:
         """Return the team's observation space."""
         return self._observation_spaces[agent]
 
-    def action_space(self, agent: Team) -> gymnasium.Space[Any]:
+    def action_space(self, agent: Team) -> Space:
         """Return the team's action space."""
         return self._action_spaces[agent]
 
-    def reset(
-        self, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[Team, Any], dict[Team, Info]]:
+    def reset(self, seed: int | None = None, options: Options | None = None) -> ParallelReset[Team]:
         """Start an episode; return (observations, infos)."""
         observations, infos = super().reset(seed=seed, options=options)
         alive = set(self.env.agents)
@@ -90,7 +99,7 @@ class Teams(pettingzoo.utils.BaseParallelWrapper):
         self.agents = self._taking_part(alive)
         return self._observe(self.agents, observations, alive), self._report(self.agents, infos)
 
-    def step(self, actions: dict[Team, Any]) -> tuple[dict[Team, Any], ...]:
+    def step(self, actions: dict[Team, Action]) -> ParallelStep[Team]:
         """Take one step; return (observations, rewards, terminations, truncations, infos)."""
         before = set(self.env.agents)
         chosen = {
@@ -121,7 +130,7 @@ class Teams(pettingzoo.utils.BaseParallelWrapper):
         )
 
     def _taking_part(self, alive: set[Agent]) -> list[Team]:
-        """Return the teams that have joined and were not over before this step."""
+        """Return the teams that have joined and had not ended before this step."""
         return [
             team
             for team, agents in self.teams.items()
@@ -129,15 +138,15 @@ class Teams(pettingzoo.utils.BaseParallelWrapper):
         ]
 
     def _end(self, team: Team, alive: set[Agent]) -> str | None:
-        """Return how the team's episode ends on this step, None where it goes on."""
+        """Return how the team's episode ends on this step; None if it continues."""
         ended = [self._ended[agent] for agent in self.teams[team] if agent in self._ended]
         if alive and len(ended) < len(self.teams[team]):
             return None
         return "terminated" if all(ended) else "truncated"
 
     def _observe(
-        self, teams: list[Team], observations: dict[Agent, Any], shown: set[Agent]
-    ) -> dict[Team, tuple[dict[str, Any], ...]]:
+        self, teams: list[Team], observations: dict[Agent, Observation], shown: set[Agent]
+    ) -> dict[Team, tuple[dict[str, Structure], ...]]:
         return {
             team: tuple(
                 {"observation": observations[agent], "present": 1}
@@ -148,15 +157,15 @@ class Teams(pettingzoo.utils.BaseParallelWrapper):
             for team in teams
         }
 
-    def _report(self, teams: list[Team], infos: dict[Agent, Info]) -> dict[Team, Info]:
-        nobodys = {key: info for key, info in infos.items() if key not in self._fillers}
-        return nobodys | {
+    def _report(self, teams: list[Team], infos: dict[Agent, Info]) -> dict[Team, Any]:
+        shared_infos = {key: info for key, info in infos.items() if key not in self._fillers}
+        return shared_infos | {
             team: {agent: infos[agent] for agent in self.teams[team] if infos.get(agent)}
             for team in teams
         }
 
 
-def _check_teams(teams: Any, possible_agents: list[Agent]) -> None:
+def _check_teams(teams: object, possible_agents: list[Agent]) -> None:
     if not isinstance(teams, Mapping) or not all(
         isinstance(agents, Sequence) and agents and not isinstance(agents, str)
         for agents in teams.values()
@@ -168,7 +177,7 @@ def _check_teams(teams: Any, possible_agents: list[Agent]) -> None:
     given = [agent for agents in teams.values() for agent in agents]
     faults = {
         "missing": [agent for agent in possible_agents if agent not in given],
-        "double": [agent for agent in dict.fromkeys(given) if given.count(agent) > 1],
+        "duplicate": [agent for agent in dict.fromkeys(given) if given.count(agent) > 1],
         "unknown": [agent for agent in given if agent not in possible_agents],
     }
     if any(faults.values()):

@@ -1,48 +1,57 @@
-"""Games in which agents take turns, played by all agents at once."""
+"""Play turn-based games as parallel environments."""
 
-from typing import Any
-
-import gymnasium
 import numpy as np
 import pettingzoo
 from gymnasium.spaces import Box, Dict, Discrete
 from numpy.typing import NDArray
 
+from pufferlib.annotations import (
+    Action,
+    Agent,
+    Array,
+    Observation,
+    Options,
+    ParallelReset,
+    ParallelStep,
+    Rendered,
+    Space,
+    Structure,
+    UserEnv,
+)
 from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError
 from pufferlib.wrappers._arguments import described
 
-Agent = Any
 Mask = NDArray[np.int8]
 
 
-class Turns(pettingzoo.ParallelEnv[Agent, Any, Any]):
-    """An AEC environment of turns as a parallel one: each step is one agent's turn.
+class Turns(pettingzoo.ParallelEnv[Agent, Observation, Action]):
+    """Convert a turn-based AEC environment to a parallel one: each step is one agent's turn.
 
-    `pettingzoo.utils.aec_to_parallel` takes only games in which all agents move in each cycle; this
-    takes any. All agents observe every step and get their rewards in the step that brings them,
-    also for what others do on their turns. An agent observes a Dict:
+    `pettingzoo.utils.aec_to_parallel` accepts only games in which all agents move in each cycle;
+    this class accepts any. All agents observe every step and receive rewards in the step that
+    causes them, also for other agents' turns. An agent observes a Dict:
 
-    - "observation": what the game shows it;
-    - "action_mask": int8, 1 for each action it may take. Where it is not the agent's turn that is
-      action 0 alone, and whatever it does is ignored;
-    - "turn": Discrete(2), 1 where it is the agent's turn.
+    - "observation": the agent's observation of the game;
+    - "action_mask": int8, 1 for each legal action. If it is not the agent's turn, only action 0 is
+      legal, and the action is ignored;
+    - "turn": Discrete(2), 1 if it is the agent's turn.
 
     An illegal action is replaced by a legal one, drawn from a generator that `reset(seed)` seeds:
-    the game goes on, and a random policy plays legal moves. PettingZoo's own games would end, the
-    offender losing. The agent's last info tells how often that was: `illegal_actions`.
+    the game continues, and a random policy plays legal moves. PettingZoo's games would end, and the
+    agent that moved would lose. The agent's last info counts its `illegal_actions`.
 
     Args:
         env: an AEC environment whose agents observe a Dict of "observation" and "action_mask", and
             act with Discrete.
-        is_reseeded: give every episode a seed of its own, for a game that without one draws from
-            the system's entropy.
+        is_reseeded: pass a new seed to every episode, for a game that would otherwise draw from the
+            system's entropy.
 
     Raises:
-        ArgumentError: `env` is no such environment.
+        ArgumentError: if `env` is of another kind.
     """
 
-    def __init__(self, env: Any, is_reseeded: bool = False) -> None:
+    def __init__(self, env: UserEnv, is_reseeded: bool = False) -> None:
         if not isinstance(env, pettingzoo.AECEnv):
             raise ArgumentError(
                 f"Turns takes a pettingzoo.AECEnv, got {described(env)}. A parallel environment "
@@ -58,23 +67,23 @@ class Turns(pettingzoo.ParallelEnv[Agent, Any, Any]):
         self._action_spaces = {agent: env.action_space(agent) for agent in self.possible_agents}
         self._generator = np.random.default_rng()
         self._illegal: dict[Agent, int] = {}
-        self._mask: Mask = np.zeros(0, np.int8)  # of the agent whose turn it is
+        self._mask: Mask = np.zeros(0, np.int8)  # that of the agent whose turn it is
 
     @property
-    def unwrapped(self) -> Any:
+    def unwrapped(self) -> UserEnv:
         return self.env.unwrapped
 
-    def observation_space(self, agent: Agent) -> gymnasium.Space[Any]:
+    def observation_space(self, agent: Agent) -> Space:
         """Return the agent's observation space, the same object on every call."""
         return self._spaces[agent]
 
-    def action_space(self, agent: Agent) -> gymnasium.Space[Any]:
+    def action_space(self, agent: Agent) -> Space:
         """Return the agent's action space, the same object on every call."""
         return self._action_spaces[agent]
 
     def reset(
-        self, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[Agent, Any], dict[Agent, Info]]:
+        self, seed: int | None = None, options: Options | None = None
+    ) -> ParallelReset[Agent]:
         """Start an episode; return (observations, infos)."""
         if seed is not None:
             self._generator = np.random.default_rng(seed)
@@ -85,7 +94,7 @@ class Turns(pettingzoo.ParallelEnv[Agent, Any, Any]):
         self._illegal = dict.fromkeys(self.agents, 0)
         return self._observe(self.agents), {agent: {} for agent in self.agents}
 
-    def step(self, actions: dict[Agent, Any]) -> tuple[dict[Agent, Any], ...]:
+    def step(self, actions: dict[Agent, Action]) -> ParallelStep[Agent]:
         """Play one turn; return (observations, rewards, terminations, truncations, infos)."""
         env, playing = self.env, self.agents
         agent = env.agent_selection
@@ -102,19 +111,19 @@ class Turns(pettingzoo.ParallelEnv[Agent, Any, Any]):
                 infos[agent]["illegal_actions"] = self._illegal[agent]
         ended = self._observe([a for a in playing if a not in self.agents])
         while self.agents and env.agent_selection not in self.agents:
-            env.step(None)  # PettingZoo's way to take leave of an agent
+            env.step(None)  # removes an agent that has ended, by PettingZoo's convention
         observations = ended | self._observe(self.agents)
         return observations, rewards, terminations, truncations, infos
 
-    def render(self) -> Any:
-        """Return the game's own rendering."""
+    def render(self) -> Rendered:
+        """Return the game's rendering."""
         return self.env.render()
 
     def close(self) -> None:
         """Close the game."""
         self.env.close()
 
-    def _observe(self, agents: list[Agent]) -> dict[Agent, dict[str, Any]]:
+    def _observe(self, agents: list[Agent]) -> dict[Agent, dict[str, Structure]]:
         observations = {}
         for agent in agents:
             shown = self.env.observe(agent)
@@ -130,21 +139,21 @@ class Turns(pettingzoo.ParallelEnv[Agent, Any, Any]):
         return observations
 
 
-def legal(action: Any, mask: Any, generator: np.random.Generator) -> tuple[int, bool]:
-    """Return `action` if the mask allows it, else one that it does, and whether it was allowed."""
+def legal(action: Action, mask: Array, generator: np.random.Generator) -> tuple[int, bool]:
+    """Return `action` if it is legal, else a random legal one, and whether it was legal."""
     if 0 <= action < len(mask) and mask[action]:
         return int(action), True
     return int(generator.choice(np.flatnonzero(mask))), False
 
 
 def waiting(count: int) -> Mask:
-    """Return the mask, of `count` actions, of an agent that may only wait."""
+    """Return the mask of an agent that must wait: of `count` actions only action 0 is legal."""
     mask = np.zeros(count, np.int8)
     mask[0] = 1
     return mask
 
 
-def _with_turn(env: Any, agent: Agent) -> Dict:
+def _with_turn(env: UserEnv, agent: Agent) -> Dict:
     space, actions = env.observation_space(agent), env.action_space(agent)
     parts = getattr(space, "spaces", {})
     if set(parts) != {"observation", "action_mask"} or not isinstance(actions, Discrete):

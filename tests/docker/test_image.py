@@ -1,4 +1,4 @@
-"""What the image holds, and what it does not."""
+"""The contents of the image."""
 
 import json
 import os
@@ -19,7 +19,7 @@ QUIET = ("--env", "PUFFERLIB_QUIET=1")
 def test_every_environment_is_installed():
     table = in_image("puffer", "envs", flags=("--env", "COLUMNS=200"))
     rows = {line.split()[0]: line.split()[1] for line in table.splitlines() if line.split()[1:]}
-    assert {rows[name] for name in registry.families()} == {"yes"}
+    assert {rows[name] for name in registry.builtin_families()} == {"yes"}
 
 
 def test_an_environment_passes_its_smoke_test():
@@ -27,13 +27,13 @@ def test_an_environment_passes_its_smoke_test():
     assert "passed" in text
 
 
-def test_the_entrypoint_says_what_is_there_and_becomes_the_command():
+def test_the_entrypoint_prints_the_versions_and_becomes_the_command():
     text = in_image("sh", "-c", "echo I am $$; ps -o pid=,args= -p 1")
     assert "pufferlib" in text  # the doctor's line
     assert re.search(r"1 tini -g --", text)
 
 
-def test_what_is_wrong_is_said_and_never_fails_the_start():
+def test_a_problem_is_reported_and_never_prevents_the_start():
     flags = ("--cpus", "1", "--env", "OMP_NUM_THREADS=2")
     assert "Set OMP_NUM_THREADS=1" in in_image("true", flags=flags)
     assert "mount a tmpfs on /tmp" in in_image("true", flags=("--read-only",))
@@ -64,7 +64,7 @@ def test_the_user_is_not_root_and_nothing_is_open_to_all():
     assert in_image("bash", "-c", find, flags=("--user", "0", *QUIET)).strip() == ""
 
 
-def test_nothing_in_it_is_a_secret():
+def test_the_image_contains_no_secret():
     history = docker("history", "--no-trunc", "--format", "{{.CreatedBy}}", IMAGE)
     config = json.dumps(json.loads(docker("image", "inspect", IMAGE))[0]["Config"])
     for text in (history, config, in_image("env")):
@@ -72,7 +72,7 @@ def test_nothing_in_it_is_a_secret():
         assert not re.search(r"://[^/\s]+:[^/\s]+@", text)
 
 
-def test_the_bill_of_materials_lists_what_is_installed():
+def test_the_bill_of_materials_lists_the_installed_packages():
     bill = json.loads(in_image("cat", "/usr/share/pufferlib/python.cdx.json", flags=QUIET))
     assert bill["bomFormat"] == "CycloneDX"
     listed = {part["name"].lower().replace("_", "-") for part in bill["components"]}
@@ -94,7 +94,7 @@ def test_the_cpu_image_and_the_layer_of_the_package_are_small():
         assert own + 0.13 * GB < 4 * GB
 
 
-def test_a_login_shell_finds_what_is_installed():
+def test_a_login_shell_finds_the_installed_commands():
     flags = ("--user", "0", *QUIET)
     assert in_image("env", "-i", "bash", "-lc", "command -v puffer", flags=flags).strip()
 
@@ -137,7 +137,7 @@ def test_an_edit_of_the_package_rebuilds_the_package_only(tmp_path):
 
 
 def build_arguments():
-    """Return the build arguments that make the image again from the cache."""
+    """Return the build arguments that rebuild the image from the cache."""
     torch = in_image("python", "-c", "import torch; print(torch.__version__)").split()[-1]
     given = os.environ.get("BUILD_ARGS", "").split()
     if torch.endswith("+cpu"):  # as `make image-cpu` has it

@@ -1,4 +1,4 @@
-"""How the image runs: whatever the host grants it, and however it is ended."""
+"""The image runs under various limits of the host, and ends cleanly."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def begin(container, flags, command):
 
 
 def updates(container, run):
-    """Return how many updates the metrics of a run tell of."""
+    """Return how many updates are in the metrics of a run."""
     text = docker("exec", container, "sh", "-c", f"cat {run}/metrics.jsonl || true", check=False)
     return sum(line.startswith("{") for line in text.splitlines())
 
@@ -85,7 +85,7 @@ def test_runs_land_on_the_host_with_the_hosts_owner(tmp_path):
 
 
 @pytest.mark.slow
-def test_health_tells_a_training_that_stands_still(container):
+def test_the_health_check_detects_a_training_that_makes_no_progress(container):
     flags = ["--health-interval", "2s", "--health-retries", "2", "--health-start-period", "1s"]
     begin(container, ["--env", "PUFFERLIB_HEALTH_S=40", *flags], ENDLESS)
 
@@ -103,11 +103,11 @@ ONSTART = ["bash", "-c", "puffer-onstart && puffer-onstart"]
 
 
 @pytest.mark.slow
-def test_a_rented_machine_resumes_what_was_killed(container, volume):
+def test_a_rented_machine_resumes_a_killed_run(container, volume):
     train = "nethack --vec.num-envs 8 --train.horizon 32 --train.checkpoint-interval 1"
     flags = ["--volume", f"{volume}:/workspace", "--user", "0", "--entrypoint", "sleep"]
     flags += ["--env", f"PUFFERLIB_TRAIN={train} --train.total-timesteps 100000000"]
-    flags += ["--env", "WANDB_API_KEY=k3y-of-nobody"]
+    flags += ["--env", "WANDB_API_KEY=k3y-for-tests"]
     begin(container, flags, ["infinity"])  # as such hosts do
     run = "/workspace/runs/main"
     text = docker("exec", container, *ONSTART)
@@ -121,12 +121,12 @@ def test_a_rented_machine_resumes_what_was_killed(container, volume):
     text = docker("exec", container, *ONSTART)
     assert text.count("puffer: training") == 1
     wait_for(lambda: updates(container, run) > count)
-    assert timesteps(container, run) > before  # it went on, and did not begin anew
+    assert timesteps(container, run) > before  # it resumed, and did not start from scratch
     assert "PUFFERLIB_TRAIN" in docker("exec", container, "cat", "/etc/environment")
-    docker("exec", container, "sh", "-c", "! grep -rsq k3y-of-nobody /etc /workspace /root")
+    docker("exec", container, "sh", "-c", "! grep -rsq k3y-for-tests /etc /workspace /root")
 
 
-def test_in_the_foreground_it_ends_with_the_container_and_goes_on_in_another(container, volume):
+def test_in_the_foreground_it_ends_with_the_container_and_resumes_in_another(container, volume):
     """The line of docs/vast.md for any host."""
     train = "nethack --vec.num-envs 8 --train.horizon 32 --train.total-timesteps 100000000"
     flags = ["--volume", f"{volume}:/workspace/runs", "--env", f"PUFFERLIB_TRAIN={train}"]

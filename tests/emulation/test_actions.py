@@ -1,4 +1,4 @@
-"""An action layout loses nothing, and its flat space is the simplest that holds the actions."""
+"""Flattening actions is lossless, and the flat space is the simplest that holds them."""
 
 import numpy as np
 import pytest
@@ -93,5 +93,5 @@ def test_a_rebuilt_action_shares_no_memory_with_its_row(space):
 
 
 def test_a_space_without_leaves_is_refused():
-    with pytest.raises(SpaceError, match="no leaves: there is nothing to act with"):
+    with pytest.raises(SpaceError, match="no leaves, so there is no action to choose"):
         ActionLayout.of(Tuple(()))

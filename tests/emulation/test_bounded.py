@@ -1,4 +1,4 @@
-"""What varies in size becomes fixed and back: nothing is lost, and every fixed value is valid."""
+"""Spaces that vary in size convert to fixed ones without loss; every fixed value is valid."""
 
 import gymnasium
 import numpy as np
@@ -26,12 +26,12 @@ from pufferlib.emulation.bounded import fixed
 from pufferlib.emulation.packing import packer, unpacker
 from pufferlib.exceptions import SpaceError
 
-# Gymnasium itself warns of a 0-d Box among stacked values.
+# Gymnasium warns about a 0-d Box among stacked values.
 pytestmark = pytest.mark.filterwarnings("ignore:.*Casting input x to numpy array")
 
 
 @over_spaces
-def test_a_space_of_fixed_size_is_left_as_it_is(space):
+def test_a_space_of_fixed_size_is_unchanged(space):
     assert fixed(space) is space
     assert packer(space) is None
     assert unpacker(space) is None
@@ -39,12 +39,12 @@ def test_a_space_of_fixed_size_is_left_as_it_is(space):
 
 @given(space=nested_spaces)
 @settings(max_examples=50, deadline=None, derandomize=True)
-def test_generated_spaces_of_fixed_size_are_left_as_they_are(space):
+def test_generated_spaces_of_fixed_size_are_unchanged(space):
     assert fixed(space) is space
 
 
 @pytest.mark.parametrize(
-    ("space", "due"),
+    ("space", "expected"),
     [
         (Text(2, charset="ba"), MultiDiscrete([3, 3], dtype=np.uint8)),
         (
@@ -101,10 +101,10 @@ def test_generated_spaces_of_fixed_size_are_left_as_they_are(space):
     ],
     ids=lambda space: type(space).__name__,
 )
-def test_a_space_is_translated_as_documented(space, due):
+def test_a_space_is_converted_as_documented(space, expected):
     given = fixed(space)
-    assert given == due
-    assert str(given) == str(due)  # dtypes too, which equality of spaces may leave out
+    assert given == expected
+    assert str(given) == str(expected)  # dtypes too, which equality of spaces may leave out
 
 
 @pytest.mark.parametrize(("characters", "dtype"), [(254, np.uint8), (255, np.uint16)])
@@ -142,28 +142,28 @@ def test_bounds_may_be_declared_by_attributes():
 @pytest.mark.parametrize(
     ("part", "said"),
     [
-        (Sequence(Text(2)), r" is Sequence.*no greatest length.*BoundedSequence.*max_length"),
-        (Graph(Discrete(2), None), r" is Graph.*no greatest number of nodes.*BoundedGraph"),
+        (Sequence(Text(2)), r" is Sequence.*no maximum length.*BoundedSequence.*max_length"),
+        (Graph(Discrete(2), None), r" is Graph.*no maximum number of nodes.*BoundedGraph"),
         (
             BoundedSequence(Sequence(Discrete(2)), 3),
-            r"\['items'\] is Sequence.*no greatest length",
+            r"\['items'\] is Sequence.*no maximum length",
         ),
         (
             BoundedGraph(Dict(a=Sequence(Discrete(2))), None, 3),
-            r"\['nodes'\]\['a'\] is Sequence.*no greatest length",
+            r"\['nodes'\]\['a'\] is Sequence.*no maximum length",
         ),
         (BoundedSequence(OneOf((Discrete(2),)), 3), r"\['items'\] is OneOf.*no fixed-size layout"),
         (Text(3, charset=""), r" is a Text of at least 1 characters whose charset is empty"),
     ],
     ids=["sequence", "graph", "in a sequence", "in a graph", "unsupported", "empty charset"],
 )
-def test_what_has_no_bound_is_refused_by_its_path(part, said):
+def test_an_unbounded_space_is_refused_with_its_path(part, said):
     with pytest.raises(SpaceError, match=r"space\['outer'\]\[1\]" + said):
         fixed(Dict(outer=Tuple((Discrete(2), part))))
 
 
 @pytest.mark.parametrize("bound", [0, -1, True, 2.0, "2"])
-def test_an_attribute_that_is_no_bound_is_refused(bound):
+def test_an_invalid_bound_is_refused(bound):
     space = Sequence(Discrete(2))
     space.max_length = bound
     with pytest.raises(SpaceError, match=r"max_length of Sequence.* whole number of at least 1"):
@@ -176,7 +176,7 @@ def test_a_text_of_no_characters_has_no_codes():
     assert unpacker(space)(packer(space)(("", 1))) == ("", 1)
 
 
-def test_an_own_class_of_space_is_taken_as_what_it_extends():
+def test_a_subclass_of_a_space_is_treated_like_its_base_class():
     class Named(gymnasium.spaces.Text):
         pass
 

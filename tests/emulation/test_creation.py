@@ -1,4 +1,4 @@
-"""Which of `env` and `env_creator` is meant, and what is told to those who mix them up."""
+"""Wrappers take either `env` or `env_creator`, with clear errors for wrong combinations."""
 
 import pytest
 from environments import Countdown, Population
@@ -38,7 +38,10 @@ def test_a_creator_gets_its_arguments(wrapper, inner):
         (lambda inner: {"env": inner}, r"got the class (\w+)\. Pass it as env_creator=\1"),
         (lambda inner: {"env": len}, "got the function len. Pass it as env_creator=len"),
         (lambda inner: {"env_creator": inner()}, r"got an instance of \w+\. Pass it as env="),
-        (lambda inner: {"env": inner(), "env_args": [1]}, "env_args and env_kwargs go with env_cr"),
+        (
+            lambda inner: {"env": inner(), "env_args": [1]},
+            "env_args and env_kwargs apply to env_creator",
+        ),
         (lambda inner: {"env": inner(), "env_kwargs": {"a": 1}}, "env is already made"),
         (
             lambda inner: {"env_creator": inner, "env_args": "CartPole-v1"},
@@ -69,7 +72,7 @@ def test_a_creator_gets_its_arguments(wrapper, inner):
         *("other", "nothing"),
     ],
 )
-def test_arguments_that_no_environment_comes_of_are_refused(wrapper, inner, arguments, said):
+def test_arguments_that_define_no_environment_are_refused(wrapper, inner, arguments, said):
     with pytest.raises(ArgumentError, match=said):
         wrapper(**arguments(inner))
 

@@ -1,4 +1,4 @@
-"""A layout loses nothing and puts every leaf where it can be viewed in place."""
+"""Flattening observations is lossless, and every leaf can be viewed in place."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def assert_round_trip(space, seed=0):
 
 
 def assert_fields_fit(layout):
-    """Fields lie in order inside the row, apart, each where its dtype may be viewed."""
+    """Check that fields are in order, inside the row, disjoint and aligned to their dtypes."""
     end = 0
     for field in layout.fields:
         width = field.leaf.dtype.itemsize if layout.is_bytes else 1
@@ -30,7 +30,7 @@ def assert_fields_fit(layout):
         assert field.start % width == 0
         end = field.stop
     assert end <= layout.space.low.size
-    if layout.is_bytes:  # so that every row of a batch is aligned as the first is
+    if layout.is_bytes:  # then every row of a batch is aligned like the first
         widths = [field.leaf.dtype.itemsize for field in layout.fields]
         assert [layout.space.low.size % width for width in widths] == [0] * len(widths)
 
@@ -73,7 +73,7 @@ def test_a_batch_unflattens_to_views_of_each_row(space, batch):
 
 
 @over_spaces
-def test_a_writer_replaces_all_of_the_observation_before(space):
+def test_a_writer_overwrites_the_whole_previous_observation(space):
     layout = Layout.of(space)
     first, second = samples(space, 2)
     row = np.zeros(layout.space.shape, layout.space.dtype)
@@ -106,7 +106,7 @@ def test_a_row_of_one_dtype_keeps_the_bounds_of_its_leaves():
 
 
 @pytest.mark.parametrize("partner", [np.float32, np.int8])
-def test_odd_floats_pass_untouched(partner):
+def test_nan_infinity_and_negative_zero_are_kept(partner):
     odd = np.array([np.nan, np.inf, -np.inf, -0.0], np.float32)
     layout = Layout.of(Dict(odd=Box(-np.inf, np.inf, (4,)), other=Box(0, 1, (3,), partner)))
     value = {"odd": odd, "other": np.ones(3, partner)}
@@ -114,12 +114,12 @@ def test_odd_floats_pass_untouched(partner):
 
 
 @pytest.mark.parametrize("value", [2.5, np.array(2.5), np.array(2.5, ">f8")])
-def test_a_leaf_of_swapped_bytes_lies_in_the_machines_own_order(value):
+def test_a_leaf_with_swapped_bytes_is_stored_in_native_byte_order(value):
     layout = Layout.of(Tuple((Box(0, 9, (), np.dtype(">f8")), Discrete(3))))
     number, _ = layout.unflatten(layout.flatten((value, 1)))
     assert (number, number.dtype) == (2.5, np.float64)
 
 
 def test_a_space_without_leaves_is_refused():
-    with pytest.raises(SpaceError, match="no leaves: there is nothing to observe"):
+    with pytest.raises(SpaceError, match="no leaves, so there is nothing to observe"):
         Layout.of(Dict(a=Tuple(())))

@@ -1,4 +1,4 @@
-"""Agents come and go; a wrapped PettingZoo environment keeps a row for each of them."""
+"""A wrapped PettingZoo environment keeps a row for each agent, while agents join and leave."""
 
 import copy
 import pickle
@@ -26,28 +26,28 @@ ACTIONS = np.zeros(3, np.int64)
 
 @pytest.fixture(autouse=True, params=["compiled", "plain"])
 def twin(request, monkeypatch):
-    """Each test runs on both twins."""
+    """Run each test on both twins."""
     module = pytest.importorskip(f"pufferlib.emulation._{request.param}")
     monkeypatch.setattr("pufferlib.emulation.multi.AgentRows", module.AgentRows)
     monkeypatch.setattr("pufferlib.emulation.layout.Plan", module.Plan)
 
 
 def clocks(env, rows):
-    """Return [episode, step, place] of each row, read by the layout."""
+    """Return [episode, step, place] of each row, read through the layout."""
     parts = env.observation_layout.unflatten(rows)
     return np.column_stack([parts["clock"], parts["place"]]).tolist()
 
 
-# pettingzoo.test imports PettingZoo's own environments in the way that PettingZoo has deprecated.
+# pettingzoo.test imports PettingZoo's environments in a way that PettingZoo has deprecated.
 @pytest.mark.filterwarnings("ignore:The old environment creation API:DeprecationWarning")
-def test_pettingzoo_finds_no_fault():
+def test_pettingzoo_api_tests_pass():
     from pettingzoo.test import parallel_api_test, parallel_seed_test
 
     parallel_api_test(PettingZooPufferEnv(Population()), num_cycles=20)
     parallel_seed_test(lambda: PettingZooPufferEnv(Population()), num_cycles=20)
 
 
-def test_play_is_that_of_the_bare_environment():
+def test_play_equals_that_of_the_bare_environment():
     flat, bare = PettingZooPufferEnv(Population()), Population()
     observations, infos = flat.reset(seed=3)
     expected, expected_infos = bare.reset(seed=3)
@@ -64,7 +64,7 @@ def test_play_is_that_of_the_bare_environment():
     assert flat.env.actions == bare.actions  # Discrete(5, start=-2), counted from 0 when flat
 
 
-def test_it_keeps_what_the_environment_says_of_itself():
+def test_attributes_of_the_environment_are_kept():
     inner = Population(render_mode="ansi")
     env = PettingZooPufferEnv(inner)
     env.reset()
@@ -148,7 +148,7 @@ def test_an_agent_that_vanishes_with_the_last_is_truncated():
 
 
 class Silent(Population):
-    """Shows an agent nothing on the step on which it ends."""
+    """Returns no observation for an agent in its last step."""
 
     def step(self, actions):
         observations, *rest = super().step(actions)
@@ -178,7 +178,7 @@ def test_an_aec_environment_plays_as_the_parallel_one_it_was_made_from():
 
 
 class Defaulting(Population):
-    """Returns what is derived from dicts, as `aec_to_parallel` does."""
+    """Returns subclasses of dict, as `aec_to_parallel` does."""
 
     def reset(self, seed=None, options=None):
         return tuple(defaultdict(int, part) for part in super().reset(seed=seed))
@@ -187,7 +187,7 @@ class Defaulting(Population):
         return tuple(defaultdict(int, part) for part in super().step(actions))
 
 
-def test_dicts_of_any_kind_are_taken():
+def test_subclasses_of_dict_are_accepted():
     rows, expected = native(Defaulting()), native(Population())
     assert_agree(rows.reset(0)[0], expected.reset(0)[0])
     for actual, due in zip(rows.step(ACTIONS)[:4], expected.step(ACTIONS)[:4], strict=True):
@@ -195,7 +195,7 @@ def test_dicts_of_any_kind_are_taken():
 
 
 class Varied(Population):
-    """Gives the agents the spaces it is told to."""
+    """Gives its agents the spaces passed to it."""
 
     def __init__(self, what, spaces):
         super().__init__()
@@ -216,7 +216,7 @@ def test_an_unsupported_space_is_refused(what):
         PettingZooPufferEnv(Varied(what, [Sequence(Discrete(2))] * 3))
 
 
-def test_a_first_observation_outside_its_space_is_refused_by_its_agent():
+def test_a_first_observation_outside_its_space_is_refused_with_its_agent():
     env = PettingZooPufferEnv(Varied("observation", [Box(0, 1, (2,))] * 3))
     with pytest.raises(ObservationError, match=r"agent 'early' .* must have shape"):
         env.reset()
@@ -232,14 +232,14 @@ def test_a_first_observation_outside_its_space_is_refused_by_its_agent():
     ],
     ids=["bounds", "not counted from 0", "shape", "agent"],
 )
-def test_a_first_action_outside_its_space_is_refused_by_its_agent(actions, said):
+def test_a_first_action_outside_its_space_is_refused_with_its_agent(actions, said):
     env = PettingZooPufferEnv(Population())
     env.reset()
     with pytest.raises(ActionError, match=said):
         env.step(actions)
 
 
-def test_a_step_without_actions_does_not_use_up_the_check():
+def test_a_step_without_actions_does_not_count_as_checked():
     env = PettingZooPufferEnv(Population())
     env.reset()
     env.step({})
@@ -272,7 +272,7 @@ def test_rows_of_absent_agents_may_hold_any_action():
 
 
 class Intruded(Population):
-    """Lets somebody take part whom it has not announced."""
+    """Lets an agent take part that is not in `possible_agents`."""
 
     def step(self, actions):
         result = super().step(actions)
@@ -280,7 +280,7 @@ class Intruded(Population):
         return result
 
 
-def test_an_agent_that_was_not_announced_is_refused():
+def test_an_agent_outside_possible_agents_is_refused():
     env = native(Intruded())
     env.reset(0)
     with pytest.raises(
@@ -302,11 +302,11 @@ def test_with_to_puffer_it_gives_rows():
             assert_agree(actual, due)
         assert infos == expected_infos
         assert_agree(env.masks, rows.masks)
-    with pytest.raises(ArgumentError, match="rows only with to_puffer=True"):
+    with pytest.raises(ArgumentError, match="exist only with to_puffer=True"):
         _ = PettingZooPufferEnv(Population()).masks
 
 
-def test_used_alone_it_is_done_when_nobody_is_left():
+def test_without_to_puffer_it_is_done_when_no_agent_is_alive():
     env = PettingZooPufferEnv(Population())
     env.reset()
     was_done = []
@@ -318,7 +318,7 @@ def test_used_alone_it_is_done_when_nobody_is_left():
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
 @pytest.mark.parametrize("to_puffer", [False, True])
-def test_a_copy_plays_on_by_itself(copied, to_puffer):
+def test_a_copy_is_independent_of_its_original(copied, to_puffer):
     env = PettingZooPufferEnv(Population(), to_puffer=to_puffer)
     first, _ = copy.deepcopy(env.reset(seed=1))
     other, _ = copied(env).reset(seed=1)
@@ -330,7 +330,7 @@ def test_step_before_reset_is_refused():
         PettingZooPufferEnv(Population()).step({})
 
 
-def test_an_environment_of_unknown_agents_is_refused():
+def test_an_environment_without_possible_agents_is_refused():
     env = Population()
     env.possible_agents = []
     with pytest.raises(ArgumentError, match="has no possible_agents"):

@@ -1,4 +1,4 @@
-"""Whatever a creator returns becomes a PufferEnv, or is refused."""
+"""An environment of any supported kind becomes a PufferEnv; anything else is refused."""
 
 import pettingzoo
 import pytest
@@ -37,7 +37,7 @@ def test_a_flat_environment_is_not_wrapped_again(env):
     assert native(env).user_env is env
 
 
-def test_a_native_environment_is_returned_as_it_is():
+def test_a_native_environment_is_returned_unchanged():
     env = Squared()
     assert native(env) is env
 

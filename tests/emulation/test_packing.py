@@ -1,4 +1,4 @@
-"""Values that vary in size are translated to fixed ones and back, without loss."""
+"""Values that vary in size are converted to fixed ones and back, without loss."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ from pufferlib.emulation.bounded import fixed
 from pufferlib.emulation.packing import packer, unpacker
 from pufferlib.exceptions import ActionError, ObservationError
 
-# Gymnasium itself warns of a 0-d Box among stacked values.
+# Gymnasium warns about a 0-d Box among stacked values.
 pytestmark = pytest.mark.filterwarnings("ignore:.*Casting input x to numpy array")
 
 
@@ -69,15 +69,15 @@ def test_unused_places_hold_the_value_nearest_to_zero():
         Dict(a=Box(np.int8([-1, 3]), np.int8([1, 9]), dtype=np.int8), b=Text(2)), 2
     )
     packed = packer(space)(({"a": np.int8([1, 9]), "b": "0"},))
-    due = {
+    expected = {
         "length": np.array(1),
         "items": {"a": np.int8([[1, 9], [0, 3]]), "b": np.uint8([[1, 0], [0, 0]])},
     }
-    assert_agree(packed, due)
+    assert_agree(packed, expected)
 
 
 @over_bounded_spaces
-def test_nothing_of_the_value_before_is_left(space):
+def test_nothing_of_the_previous_value_is_left(space):
     first, second = samples(space, 2)
     pack = packer(space)
     pack(first)
@@ -89,7 +89,7 @@ def test_a_packer_returns_the_same_arrays_each_time():
     assert pack(("a", 0))[0] is pack(("b", 1))[0]
 
 
-def test_a_part_of_fixed_size_is_passed_on():
+def test_a_part_of_fixed_size_is_returned_unchanged():
     image = np.zeros((2, 2), np.uint8)
     space = Dict(image=Box(0, 255, (2, 2), np.uint8), name=Text(3))
     assert packer(space)({"image": image, "name": "x"})["image"] is image
@@ -98,14 +98,14 @@ def test_a_part_of_fixed_size_is_passed_on():
 def test_a_graph_packs_its_parts():
     space = BoundedGraph(Discrete(5, start=1), Box(2, 3, (1,)), 3, 2)
     graph = GraphInstance(np.array([4, 2]), np.float32([[3]]), np.int32([[1, 0]]))
-    due = {
+    expected = {
         "num_nodes": np.array(2),
         "nodes": np.array([4, 2, 1]),
         "num_edges": np.array(1),
         "edges": np.float32([[3], [2]]),
         "edge_links": np.int32([[1, 0], [0, 0]]),
     }
-    assert_agree(packer(space)(graph), due)
+    assert_agree(packer(space)(graph), expected)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_graph_packs_its_parts():
     [([0, 1, 0, 2], "ab"), ([0, 0, 2, 0], "ba"), ([0, 0, 0, 0], "aa"), ([2, 2, 2, 1], "bbba")],
     ids=["blanks inside", "one character", "all blank", "full"],
 )
-def test_blanks_are_left_out_and_a_short_text_is_filled_up(codes, text):
+def test_blanks_are_dropped_and_a_short_text_is_padded(codes, text):
     assert unpacker(Text(4, min_length=2, charset="ba"))(np.uint8(codes)) == text
 
 
@@ -121,7 +121,7 @@ def test_blanks_are_left_out_and_a_short_text_is_filled_up(codes, text):
     ("num_nodes", "num_edges", "links"),
     [(2, 2, [[0, 1], [0, 0]]), (3, 1, [[2, 1]]), (2, 0, None), (0, 2, None)],
 )
-def test_edges_link_nodes_that_are_there(num_nodes, num_edges, links):
+def test_edges_link_existing_nodes(num_nodes, num_edges, links):
     space = BoundedGraph(Discrete(5), Discrete(4), 3, 2)
     packed = {
         "num_nodes": num_nodes,
@@ -153,14 +153,14 @@ def test_items_of_a_sequence_are_numbers_and_arrays_of_their_own_dtype():
     ("value", "said"),
     [
         (("toolong", ()), r"value\[0\] must be a text of 1 to 3 characters, got str 'toolong'"),
-        (("no!", ()), r"value\[0\] holds the characters \['!'\] that its charset lacks"),
+        (("no!", ()), r"value\[0\] has the characters \['!'\], which are not in its charset"),
         ((3, ()), r"value\[0\] must be a text of 1 to 3 characters, got int 3"),
         (("ok", (1, 1, 1)), r"value\[1\] must have at most 2 items, got 3"),
         (("ok", 1), r"value\[1\] must be a tuple of items, got int 1"),
     ],
     ids=["long text", "foreign character", "no text", "long sequence", "no sequence"],
 )
-def test_a_value_that_does_not_belong_is_told_by_its_path(value, said):
+def test_a_value_outside_its_space_is_reported_with_its_path(value, said):
     space = Tuple((Text(3), BoundedSequence(Discrete(2), 2)))
     with pytest.raises(ObservationError, match=said):
         packer(space)(value)
@@ -168,12 +168,12 @@ def test_a_value_that_does_not_belong_is_told_by_its_path(value, said):
         packer(space, error=ActionError)(value)
 
 
-def test_a_graph_beyond_its_bounds_is_told_by_its_path():
+def test_a_graph_beyond_its_bounds_is_reported_with_its_path():
     space = BoundedGraph(Discrete(5), Discrete(2), 2, 1)
     nodes, links = np.zeros(2, int), np.zeros((2, 2), int)
     with pytest.raises(ObservationError, match=r"value\['nodes'\] must have at most 2 items, got"):
         packer(space)(GraphInstance(np.zeros(3, int), None, None))
     with pytest.raises(ObservationError, match=r"value\['edges'\] must have at most 1 items, got"):
         packer(space)(GraphInstance(nodes, np.zeros(2, int), links))
-    with pytest.raises(ObservationError, match=r"value\['edges'\] must be None where the space"):
+    with pytest.raises(ObservationError, match=r"value\['edges'\] must be None, because the space"):
         packer(BoundedGraph(Discrete(5), None, 2))(GraphInstance(nodes, nodes, links))

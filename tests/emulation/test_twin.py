@@ -1,4 +1,4 @@
-"""The compiled twin and the plain one write the same bytes, and fail alike."""
+"""The compiled twin and the plain one write the same bytes, and fail in the same cases."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ over_twins = pytest.mark.parametrize("module", TWINS.values(), ids=TWINS)
 
 
 def write(module, space, value):
-    """Return the row that a twin writes, over a row of ones."""
+    """Return the row that a twin writes over a row of ones."""
     layout = Layout.of(space)
     row = np.ones(layout.space.shape, layout.space.dtype)
     plan_of(module, layout).writer(layout.views(row))(value)
@@ -31,7 +31,7 @@ def plan_of(module, layout):
     return module.Plan(layout.tree(), packer(layout.original))
 
 
-def test_the_compiled_twin_is_used_where_it_was_built():
+def test_the_compiled_twin_is_used_if_it_was_built():
     asked_for_plain = os.environ.get("PUFFERLIB_NO_EXTENSIONS", "") not in ("", "0")
     assert twin.IS_COMPILED is not asked_for_plain
 
@@ -39,11 +39,11 @@ def test_the_compiled_twin_is_used_where_it_was_built():
 @pytest.mark.parametrize(
     ("flag", "module"), [("1", "_plain"), ("", "_compiled"), ("0", "_compiled")]
 )
-def test_the_environment_chooses_the_twin(flag, module):
+def test_an_environment_variable_chooses_the_twin(flag, module):
     code = "from pufferlib.emulation.twin import Plan; print(Plan.__module__)"
     environ = dict(os.environ, PUFFERLIB_NO_EXTENSIONS=flag)
     done = subprocess.run(
-        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, timeout=240
     )
     assert done.stdout.strip() == f"pufferlib.emulation.{module}"
 
@@ -100,7 +100,7 @@ def test_a_number_of_any_kind_is_written_as_numpy_assigns_it(module, number):
 
 @over_twins
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int16])
-def test_a_lone_number_takes_the_dtype_of_its_leaf(module, dtype):
+def test_a_single_number_takes_the_dtype_of_its_leaf(module, dtype):
     space = Tuple((Box(-9, 9, (), dtype), Box(0, 1, (3,), np.uint8)))
     row = write(module, space, (3, np.zeros(3, np.uint8)))
     assert row[: np.dtype(dtype).itemsize].tobytes() == dtype(3).tobytes()
@@ -119,13 +119,13 @@ def test_a_lone_number_takes_the_dtype_of_its_leaf(module, dtype):
     ],
     ids=["missing key", "smaller", "more axes", "too large", "no number", "no dict"],
 )
-def test_what_does_not_fit_is_refused(module, value, error, said):
+def test_a_value_that_does_not_fit_is_refused(module, value, error, said):
     with pytest.raises(error, match=said):
         write(module, FLOATS, value)
 
 
 @over_twins
-def test_what_maps_keys_without_being_a_dict_is_read_by_them(module):
+def test_a_mapping_that_is_not_a_dict_is_read_by_its_keys(module):
     class Lazy:
         def __getitem__(self, key):
             return {"a": GRID, "b": 5}[key]

@@ -1,4 +1,4 @@
-"""`check_env` passes what keeps the contract, and names each breach of it."""
+"""`check_env` accepts environments that keep the contract, and names each breach of it."""
 
 import re
 
@@ -36,7 +36,7 @@ def end_while_absent(env, result):
 
 
 def copied(position):
-    """Return what puts a copy of the result of `step` at `position` in its place."""
+    """Return a breach that replaces the result of `step` at `position` with a copy."""
     return lambda env, result: (
         *result[:position],
         result[position].copy(),
@@ -80,7 +80,7 @@ BREACHES = {
         count_in_one_info,
         "An info of step 1 has changed after step 2: info['seen'][1] was array([1.]), is array([2",
     ),
-    "unseeded chance": (
+    "unseeded random numbers": (
         "step",
         lambda env, result: env.rewards.__setitem__(0, next(lives)),
         "rewards of step 1 differ after reset with the same seed",
@@ -95,7 +95,7 @@ def test_a_breach_is_found_and_named(method, breach, said):
 
 
 class Unwritten(Good):
-    """Keeps the last observations of its episodes to itself."""
+    """Never writes the last observations of its episodes."""
 
     def step(self, actions):
         before = self.final_observations.copy()
@@ -105,7 +105,7 @@ class Unwritten(Good):
 
 
 class Stale(Good):
-    """Never clears its flags but in a reset."""
+    """Clears its flags only in a reset."""
 
     def step(self, actions):
         before = self.truncations.copy()
@@ -116,7 +116,7 @@ class Stale(Good):
 
 
 class Lasting(Good):
-    """Clears its flags where a step begins; a reset leaves those of the step before it."""
+    """Clears its flags at the beginning of a step; a reset keeps those of the previous step."""
 
     def reset(self, seed=None):
         before = self.truncations.copy()
@@ -126,7 +126,7 @@ class Lasting(Good):
 
 
 class Frugal(Good):
-    """Reads its observations back, writes masks once, and flags where they change."""
+    """Reads its observations back, writes masks once, and flags only when they change."""
 
     def _show(self):
         if self.now == 0:
@@ -146,22 +146,25 @@ class Frugal(Good):
 @pytest.mark.parametrize(
     ("creator", "said"),
     [
-        (Unwritten, "Final_observations of step 3 differ with what the rows held before .* ends"),
-        (Stale, "Truncations of step 4 differ with what the rows held before .* flags"),
+        (
+            Unwritten,
+            "Final_observations of step 3 differ if the rows held other values before .* ends",
+        ),
+        (Stale, "Truncations of step 4 differ if the rows held other values before .* flags"),
         (Lasting, "Terminals or truncations are set after reset"),
     ],
 )
-def test_rows_that_show_what_they_held_before_are_found(creator, said):
+def test_rows_that_depend_on_previous_values_are_found(creator, said):
     with pytest.raises(ContractError, match=said):
         check_env(creator)
 
 
-def test_an_environment_may_rely_on_the_rows_that_it_wrote_itself():
+def test_an_environment_may_read_rows_that_it_wrote_itself():
     check_env(Frugal)
 
 
 class Holder(Good):
-    """Reports the very array of actions that it was given."""
+    """Returns the array of actions that it was given in an info."""
 
     def step(self, actions):
         return (*super().step(actions)[:-1], [{"actions": actions}])
@@ -229,7 +232,7 @@ def test_a_difference_between_instances_is_found():
         check_env(Numbered)
 
 
-def test_chance_is_let_pass_where_it_is_declared():
+def test_a_nondeterministic_environment_passes_if_declared():
     unseeded = broken("step", lambda env, result: env.rewards.__setitem__(0, next(lives)))
     check_env(unseeded, is_deterministic=False)
 
@@ -270,7 +273,7 @@ WITH_NAN = np.array([np.nan, 0], np.float32)
         (
             3,
             {"image": np.array([10, 9], np.uint8)},
-            "Step 3 has .* 10 in space['image']. Due is: 0 to 9",
+            "Step 3 has .* 10 in space['image']. Expected: 0 to 9",
         ),
         (3, {"pair": (0, np.zeros(2))}, "Step 3 has .* such as 0 in space['pair'][0]"),
         (2, {"pair": (1, -2 * np.ones(2))}, "Step 2 has .* as -2.0 in space['pair'][1]"),
@@ -286,7 +289,7 @@ WITH_NAN = np.array([np.nan, 0], np.float32)
         (1, {"sky": 1.0}, "Step 1 of .* value['sky'] must have dtype bool, got float64"),
     ],
 )
-def test_a_breach_in_a_part_of_an_observation_is_found_by_its_path(twist, parts, said):
+def test_a_breach_in_a_part_of_an_observation_is_reported_with_its_path(twist, parts, said):
     with pytest.raises(ContractError, match=re.escape(said).replace(r"\.\*", ".*")):
         check_env(Tale, twist, **parts, allow_nan=False)
 
@@ -302,14 +305,14 @@ def test_a_breach_in_a_part_of_an_observation_is_found_by_its_path(twist, parts,
         ({"luck": np.float32(np.nan)}, r"Step 2 has NaN in space\['luck'\]"),
     ],
 )
-def test_a_breach_in_an_agents_observation_is_found_by_its_path(part, said):
-    class Spoilt(Population):
+def test_a_breach_in_an_agents_observation_is_reported_with_its_path(part, said):
+    class Broken(Population):
         def _observe(self, agent):
             is_odd = self.now == 2 and agent == "through"
             return super()._observe(agent) | (part if is_odd else {})
 
     with pytest.raises(ContractError, match=said):
-        check_env(Spoilt, allow_nan=False)
+        check_env(Broken, allow_nan=False)
 
 
 class Bytes(PufferEnv):
@@ -329,14 +332,14 @@ class Bytes(PufferEnv):
         return self.observations, self.rewards, self.terminals, self.truncations, []
 
 
-def test_a_byte_that_is_no_bool_is_found():
+def test_a_byte_that_is_not_a_bool_is_found():
     check_env(Bytes, steps=1)
     with pytest.raises(ContractError, match=r"Step 2 has .* such as 2 in space\['a'\]"):
         check_env(Bytes, steps=2)
 
 
 class Reusing(GymnasiumPufferEnv):
-    """Returns one array again and again."""
+    """Returns the same array from every call."""
 
     def step(self, action):
         observation, *rest = super().step(action)
@@ -346,7 +349,7 @@ class Reusing(GymnasiumPufferEnv):
 
 
 class ReusingParallel(PettingZooPufferEnv):
-    """Returns the same array for an agent again and again."""
+    """Returns the same array for an agent from every call."""
 
     def reset(self, seed=None, options=None):
         observations, infos = super().reset(seed, options)
@@ -361,7 +364,7 @@ class ReusingParallel(PettingZooPufferEnv):
 
 
 class Nine(gymnasium.Env):
-    """Nine steps an episode; the fifth returns what its case says."""
+    """Nine steps per episode; the fifth returns the values of its case."""
 
     observation_space, action_space = Box(-1, 1, (3,)), Discrete(2)
 
@@ -403,39 +406,43 @@ class Seedless(Nine):
     ("creator", "case", "said"),
     [
         (Nine, {"observation": np.zeros(4, np.float32)}, r"must have shape \(3,\), got \(4,\)"),
-        (Nine, {"reward": None}, "Step 5 of .* returns the reward None. Due is: a number"),
+        (Nine, {"reward": None}, "Step 5 of .* returns the reward None. Expected: a number"),
         (Nine, {"reward": "1"}, "Step 5 of .* returns the reward '1'"),
         (Nine, {"reward": 1j}, "Step 5 of .* returns the reward 1j"),
         (Nine, {"reward": np.ones(2)}, "Step 5 of .* returns the reward array"),
         (Nine, {"reward": float("inf")}, r"Rewards of step 5 are \[inf\]"),
-        (Nine, {"terminated": "False"}, "Step 5 of .* returns terminated 'False'. Due is: True or"),
+        (
+            Nine,
+            {"terminated": "False"},
+            "Step 5 of .* returns terminated 'False'. Expected: True or",
+        ),
         (Nine, {"truncated": None}, "Step 5 of .* returns truncated None"),
-        (Nine, {"info": None}, "Step 5 of .* returns the info None. Due is: a dict"),
-        (Short, {}, r"Step 1 of .* returns a tuple of 4, .* Due is: \(observation, reward, term"),
-        (Bare, {}, r"Reset of .* returns a ndarray, .* Due is: \(observation, info\)"),
-        (Seedless, {}, "Reset of .* takes no seed. Due is: reset"),
+        (Nine, {"info": None}, "Step 5 of .* returns the info None. Expected: a dict"),
+        (Short, {}, r"Step 1 of .* returns a tuple of 4, .* Expected: \(observation, reward, term"),
+        (Bare, {}, r"Reset of .* returns a ndarray, .* Expected: \(observation, info\)"),
+        (Seedless, {}, "Reset of .* takes no seed. Expected: reset"),
     ],
 )
-def test_what_no_step_or_reset_may_return_is_found_in_words(creator, case, said):
+def test_invalid_results_of_step_and_reset_are_reported(creator, case, said):
     check_env(Nine)
     with pytest.raises(ContractError, match=said):
         check_env(creator, **case)
 
 
 @pytest.mark.parametrize("flag", [True, np.True_, 1, 1.0, np.ones(1, np.bool_)])
-def test_whatever_is_true_or_false_is_a_flag(flag):
+def test_any_bool_or_number_is_accepted_as_a_flag(flag):
     check_env(Nine, terminated=flag, reward=np.float32(1))
 
 
 @pytest.mark.parametrize(
     ("position", "of_agent", "said"),
     [
-        (0, np.zeros(2, np.float32), "Step 2 of .* returns observations of 'stranger'. Due is: "),
+        (0, np.zeros(2, np.float32), "Step 2 of .* returns observations of 'stranger'. Expected: "),
         (1, 1.0, "Step 2 of .* returns rewards of 'stranger'"),
     ],
 )
-def test_what_is_returned_for_an_agent_that_is_none_is_found(position, of_agent, said):
-    class Haunted(Population):
+def test_results_for_an_unknown_agent_are_found(position, of_agent, said):
+    class Broken(Population):
         def step(self, actions):
             result = super().step(actions)
             if self.now == 2:
@@ -443,17 +450,17 @@ def test_what_is_returned_for_an_agent_that_is_none_is_found(position, of_agent,
             return result
 
     with pytest.raises(ContractError, match=said):
-        check_env(Haunted)
+        check_env(Broken)
 
 
-def test_an_agents_breaches_are_found_in_words():
-    class Spoilt(Population):
+def test_an_invalid_reward_of_an_agent_is_reported():
+    class Broken(Population):
         def step(self, actions):
             observations, rewards, *rest = super().step(actions)
             return observations, dict.fromkeys(rewards), *rest
 
     with pytest.raises(ContractError, match=r"Step 1 of .* the reward None for '"):
-        check_env(Spoilt)
+        check_env(Broken)
 
 
 def test_an_observation_may_be_empty():
@@ -468,12 +475,12 @@ def test_an_observation_may_be_empty():
     ],
     ids=["gymnasium", "pettingzoo"],
 )
-def test_an_emulated_environment_that_writes_over_what_it_returned_is_found(creator, said):
+def test_an_emulated_environment_that_overwrites_returned_arrays_is_found(creator, said):
     with pytest.raises(ContractError, match=said):
         check_env(creator)
 
 
-def test_an_environment_is_closed_even_where_it_breaks_its_contract():
+def test_an_environment_that_breaks_its_contract_is_closed():
     closed = []
 
     class Broken(broken("step", infos(None))):

@@ -1,4 +1,4 @@
-"""Agents of unlike spaces get one, and play on as they did in the bare environment."""
+"""Agents with different spaces get one common space, and play as in the bare environment."""
 
 import copy
 
@@ -16,10 +16,10 @@ from pufferlib.wrappers import EqualSpaceTeams
 
 ANT = Dict(clock=Box(0, 999, (2,), np.int32), luck=Box(0, 1, (), np.float32), place=Discrete(4))
 BEE = Tuple((Box(5, 999, (3,), np.float32), MultiBinary(1)))
-# What stands in the part of a team that the agent is not of: nearest to zero.
+# The filler of the parts of other teams: the value nearest to zero.
 NO_ANT = {"clock": np.zeros(2, np.int32), "luck": np.array(0, np.float32), "place": np.int64(0)}
 NO_BEE = (np.full(3, 5, np.float32), np.zeros(1, np.int8))
-# Gymnasium warns of numbers in a Box of no axes, which environments, and its own samples, return.
+# Gymnasium warns about numbers in a 0-d Box, which environments, and its own samples, return.
 allowing_numbers = pytest.mark.filterwarnings("ignore:.*Casting input x to numpy array:UserWarning")
 ACTIONS = {"team_0": 1, "team_1": np.array([1, 2]), "team_2": np.array([0.5, -1], np.float32)}
 
@@ -29,7 +29,7 @@ def parts(team, ant=NO_ANT, bee=NO_BEE, cow=NO_ANT):
 
 
 def in_parts(observations):
-    """Return what the agents of `Mixed` are due to observe, by what they observe when bare."""
+    """Return the expected observations of `Mixed`'s agents, from their bare observations."""
     kinds = {"ant": (0, "ant"), "bee": (1, "bee"), "cow": (2, "cow")}
     due = {}
     for agent, observation in observations.items():
@@ -38,9 +38,9 @@ def in_parts(observations):
     return due
 
 
-def test_agents_whose_spaces_are_equal_both_of_them_form_a_team():
+def test_agents_with_equal_observation_and_action_spaces_form_a_team():
     env = EqualSpaceTeams(Mixed())
-    # Ants and cows observe alike and act unlike.
+    # Ants and cows have equal observation spaces and different action spaces.
     assert env.teams == {"team_0": ["ant_0", "ant_1"], "team_1": ["bee_0"], "team_2": ["cow_0"]}
     for agent in env.possible_agents:
         assert env.observation_space(agent) == Dict(
@@ -53,7 +53,7 @@ def test_agents_whose_spaces_are_equal_both_of_them_form_a_team():
         )
 
 
-def test_agents_that_are_alike_already_are_one_team():
+def test_agents_with_equal_spaces_are_one_team():
     env = EqualSpaceTeams(Population())
     assert env.teams == {"team_0": ["early", "through", "late"]}
     observations, _ = env.reset(seed=0)
@@ -62,13 +62,13 @@ def test_agents_that_are_alike_already_are_one_team():
         assert_agree(observations[agent], {"team": 0, "team_0": observation})
 
 
-def test_teams_bear_the_names_they_are_given():
+def test_teams_have_the_given_names():
     env = EqualSpaceTeams(Mixed(), names=("ants", "bees", "cows"))
     assert env.teams == {"ants": ["ant_0", "ant_1"], "bees": ["bee_0"], "cows": ["cow_0"]}
     assert list(env.reset()[0]["cow_0"]) == ["team", "ants", "bees", "cows"]
 
 
-def test_play_is_that_of_the_bare_environment():
+def test_play_equals_that_of_the_bare_environment():
     env, bare = EqualSpaceTeams(Mixed()), Mixed()
     for _ in range(2):
         observations, infos = env.reset(seed=3)
@@ -95,7 +95,7 @@ def test_observations_belong_to_the_space():
 
 
 class Pair(pettingzoo.ParallelEnv):
-    """Two agents: "a" observes samples of a space, "b" only ever 0."""
+    """Two agents: "a" observes samples of a space, "b" always observes 0."""
 
     def __init__(self, space):
         self.metadata, self.render_mode = {}, None
@@ -144,7 +144,7 @@ def test_the_part_of_another_team_is_the_value_nearest_to_zero(space, filler):
 
 @allowing_numbers
 @over_spaces
-def test_every_space_is_filled_with_what_it_contains(space):
+def test_every_filler_belongs_to_its_space(space):
     env = EqualSpaceTeams(Pair(space))
     observations, _ = env.reset(seed=0)
     for agent in ("a", "b"):
@@ -161,7 +161,7 @@ def test_every_space_survives_flattening(space):
         assert_agree(rows.observation_layout.unflatten(row), expected[agent])
 
 
-def test_nothing_can_be_changed_through_anothers_observation():
+def test_changing_one_observation_does_not_change_another():
     env = EqualSpaceTeams(Mixed())
     observations, _ = env.reset(seed=0)
     before = copy.deepcopy(observations)
@@ -169,13 +169,13 @@ def test_nothing_can_be_changed_through_anothers_observation():
         observations["bee_0"]["team_0"]["clock"][0] = 1
     with pytest.raises(ValueError, match="read-only"):
         observations["ant_0"]["team_1"][0][:] = 1
-    observations["bee_0"]["team_0"].clear()  # the dicts are its own
+    observations["bee_0"]["team_0"].clear()  # the dicts are not shared
     for agent in ("ant_0", "cow_0"):
         assert_agree(observations[agent], before[agent])
     assert_agree(env.reset(seed=0)[0], before)
 
 
-def test_agents_action_spaces_are_seeded_apart():
+def test_agents_action_spaces_are_seeded_separately():
     env = EqualSpaceTeams(Mixed())
     first, second = env.action_space("ant_0"), env.action_space("ant_1")
     first.seed(0)
@@ -187,7 +187,7 @@ def test_agents_action_spaces_are_seeded_apart():
         assert_agree(second.sample(), due)
 
 
-def test_it_keeps_what_the_environment_says_of_itself():
+def test_attributes_of_the_environment_are_kept():
     inner = Mixed(render_mode="ansi")
     env = EqualSpaceTeams(inner)
     env.reset(options={"level": 3})
@@ -199,16 +199,16 @@ def test_it_keeps_what_the_environment_says_of_itself():
     assert (env.num_agents, env.max_num_agents) == (3, 4)
 
 
-# pettingzoo.test imports PettingZoo's own environments in the way that PettingZoo has deprecated.
+# pettingzoo.test imports PettingZoo's environments in a way that PettingZoo has deprecated.
 @pytest.mark.filterwarnings("ignore:The old environment creation API:DeprecationWarning")
-def test_pettingzoo_finds_no_fault():
+def test_pettingzoo_api_tests_pass():
     from pettingzoo.test import parallel_api_test, parallel_seed_test
 
     parallel_api_test(EqualSpaceTeams(Mixed()), num_cycles=20)
     parallel_seed_test(lambda: EqualSpaceTeams(Mixed()), num_cycles=20)
 
 
-def test_unlike_agents_are_refused_bare_and_vectorized_as_teams():
+def test_agents_with_different_spaces_are_refused_bare_and_vectorized_as_teams():
     with pytest.raises(SpaceError, match="Agents differ in their observation space"):
         PettingZooPufferEnv(Mixed())
     check_env(lambda: EqualSpaceTeams(Mixed()), steps=20)
@@ -253,7 +253,7 @@ def test_names_that_do_not_fit_the_teams_are_refused(names):
         EqualSpaceTeams(Mixed(), names=names)
 
 
-def test_what_is_no_environment_of_many_agents_is_refused():
+def test_only_multi_agent_environments_are_accepted():
     due = r"EqualSpaceTeams takes a pettingzoo\.ParallelEnv or AECEnv, got "
     with pytest.raises(ArgumentError, match=due + r"an instance of environments\.Countdown\. A si"):
         EqualSpaceTeams(Countdown())
@@ -265,6 +265,6 @@ def test_what_is_no_environment_of_many_agents_is_refused():
         EqualSpaceTeams(env)
 
 
-def test_a_space_of_no_fixed_size_is_refused_by_its_path():
+def test_a_space_without_fixed_size_is_refused_with_its_path():
     with pytest.raises(SpaceError, match=r"space\['team_0'\]\['words'\] is Text"):
         EqualSpaceTeams(Pair(Dict(words=Text(4), numbers=SPACES["discrete"])))

@@ -1,4 +1,4 @@
-"""A function of the user's changes observations or rewards, and nothing else."""
+"""A user's function changes observations or rewards, and nothing else."""
 
 import gymnasium
 import numpy as np
@@ -17,13 +17,13 @@ NUMBER = Box(0, 2000, (1,), np.float32)
 
 
 def double_step(observation):
-    """Return twice the step of what `Countdown` or `Population` shows."""
+    """Return twice the step in an observation of `Countdown` or `Population`."""
     clock = observation["clock"] if isinstance(observation, dict) else observation
     return np.float32(2) * clock[1:].astype(np.float32)
 
 
 def shaped(reward, observation, info):
-    """Return 1000 where the episode ended, plus the step observed, plus a tenth of the reward."""
+    """Return 1000 if the episode ended, plus the observed step, plus a tenth of the reward."""
     step = observation["clock"][1] if isinstance(observation, dict) else observation[1]
     return 1000 * bool(info) + int(step) + reward / 10
 
@@ -59,7 +59,7 @@ def test_a_feature_replaces_the_observations_of_every_agent():
     assert [env.observation_space(agent) for agent in env.possible_agents] == [NUMBER] * 3
 
 
-def test_the_shaper_is_given_reward_observation_and_info_of_the_same_step():
+def test_the_shaper_gets_reward_observation_and_info_of_the_same_step():
     env = shape_reward(Countdown(length=2), shaped)
     env.reset()
     observation, reward, *rest = env.step(0)
@@ -69,7 +69,7 @@ def test_the_shaper_is_given_reward_observation_and_info_of_the_same_step():
     assert rest == [True, False, {"ends": 1}]
 
 
-def test_the_shaper_is_given_each_agents_own():
+def test_the_shaper_gets_the_values_of_one_agent():
     env, bare = shape_reward(Population(), shaped), Population()
     assert_agree(env.reset(seed=0), bare.reset(seed=0))
     # Rewards are 10 x step + place; "early" ends on step 1, the others on step 3.
@@ -88,14 +88,14 @@ def test_the_shaper_is_given_each_agents_own():
 
 
 class Silent(Population):
-    """Shows and tells an agent nothing on the step on which it ends."""
+    """Returns no observation and no info for an agent in its last step."""
 
     def step(self, actions):
         observations, rewards, *flags, _ = super().step(actions)
         return {agent: observations[agent] for agent in self.agents}, rewards, *flags, {}
 
 
-def test_the_shaper_is_given_none_where_an_agent_was_shown_nothing():
+def test_the_shaper_gets_none_for_a_missing_observation():
     given = []
     env = shape_reward(Silent({"a": (0, 1, "terminated")}), lambda *given_: given.append(given_))
     env.reset()
@@ -113,7 +113,7 @@ def test_seeds_and_options_reach_the_environment(hook):
 
 
 @over_hooks
-def test_what_the_environment_says_of_itself_is_kept(hook):
+def test_attributes_of_the_environment_are_kept(hook):
     bare = Countdown(render_mode="ansi")
     env = hook(bare)
     env.reset()
@@ -139,7 +139,7 @@ CARTPOLE = {
 
 
 @pytest.mark.parametrize("hook", list(CARTPOLE.values()), ids=list(CARTPOLE))
-def test_the_spec_makes_a_wrapped_environment_again(hook):
+def test_the_spec_recreates_a_wrapped_environment(hook):
     env = GymnasiumPufferEnv(hook(gymnasium.make("CartPole-v1", disable_env_checker=True)))
     again = gymnasium.make(env.spec)
     assert type(again.env) is type(env.env)
@@ -156,10 +156,10 @@ def test_a_hooked_environment_keeps_the_contract_when_vectorized(hook, bare):
     check_env(lambda: hook(bare()), steps=20)
 
 
-# pettingzoo.test imports PettingZoo's own environments in the way that PettingZoo has deprecated.
+# pettingzoo.test imports PettingZoo's environments in a way that PettingZoo has deprecated.
 @pytest.mark.filterwarnings("ignore:The old environment creation API:DeprecationWarning")
 @over_hooks
-def test_pettingzoo_finds_no_fault(hook):
+def test_pettingzoo_api_tests_pass(hook):
     from pettingzoo.test import parallel_api_test, parallel_seed_test
 
     parallel_api_test(hook(Population()), num_cycles=20)
@@ -176,7 +176,7 @@ NO_ENVIRONMENTS = {
 
 @pytest.mark.parametrize(("given", "match"), NO_ENVIRONMENTS.values(), ids=NO_ENVIRONMENTS.keys())
 @pytest.mark.parametrize("name", list(HOOKS))
-def test_what_is_no_environment_is_refused(name, given, match):
+def test_other_objects_are_refused(name, given, match):
     due = rf"{name} takes a gymnasium\.Env or a pettingzoo\.ParallelEnv, got .*{match}"
     with pytest.raises(ArgumentError, match=due):
         HOOKS[name](given)
@@ -189,7 +189,7 @@ BAD_ARGUMENTS = {
     ),
     "a space": (
         lambda env: featurize(env, double_step, Box),
-        r"observation_space must be a gymnasium\.Space, got the class Box\. Give the space of what",
+        r"observation_space must be a gymnasium\.Space, got the class Box\. Pass the space of",
     ),
     "a shaper": (
         lambda env: shape_reward(env, 0.1),

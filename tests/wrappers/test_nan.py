@@ -1,4 +1,4 @@
-"""NaN is refused with the place it was found in; all else passes."""
+"""NaN is refused, and the error names where it was found; all other values pass."""
 
 import numpy as np
 import pytest
@@ -29,12 +29,12 @@ def test_nan_in_an_observation_is_found(observation, where):
     env = check_nan(Fixed(None, observation))
     with pytest.raises(ObservationError, match=f"The reset of .*Fixed.* returned NaN: {where}"):
         env.reset()
-    with pytest.raises(ObservationError, match=f"Step 1 since the reset .*: {where}.* Mend the"):
+    with pytest.raises(ObservationError, match=f"Step 1 since the reset .*: {where}.* Fix the"):
         env.step(0)
 
 
 class Sick(Countdown):
-    """Its reward is NaN on step 2."""
+    """Returns the reward NaN on step 2."""
 
     def step(self, action):
         observation, reward, *rest = super().step(action)
@@ -52,7 +52,7 @@ def test_nan_in_a_reward_is_found_on_its_step_counted_from_the_reset():
 
 
 class SickPopulation(Population):
-    """Where the agent is `who`, its luck is NaN on step `luck` and its reward on step `reward`."""
+    """The agent `who` observes NaN luck on step `luck`, and gets reward NaN on step `reward`."""
 
     def __init__(self, who, luck=None, reward=None):
         super().__init__()
@@ -90,20 +90,20 @@ def test_the_agent_is_named(sick, match):
 
 
 @over_spaces
-def test_what_holds_no_nan_passes_untouched(space):
+def test_observations_without_nan_are_unchanged(space):
     (observation,) = samples(space, 1)
     env = check_nan(Fixed(space, observation))
     assert env.reset()[0] is observation
     assert env.step(0)[0] is observation
 
 
-def test_infinities_words_and_whole_numbers_pass():
+def test_infinities_texts_and_integers_pass():
     observation = {"far": np.array([np.inf, -np.inf]), "word": "nan", "count": 3, "none": None}
     env = check_nan(Fixed(Dict(far=Box(-1, 1, (2,)), pair=Tuple(())), observation))
     assert env.reset()[0] is observation
 
 
-def test_play_of_many_agents_is_untouched():
+def test_play_of_many_agents_is_unchanged():
     ours, bare = check_nan(Population()), Population()
     assert_agree(ours.reset(seed=0), bare.reset(seed=0))
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""Episode statistics: sums told by hand, once an episode, and nothing else touched."""
+"""Episode statistics equal sums by hand, appear once per episode, and change nothing else."""
 
 import gymnasium
 import numpy as np
@@ -22,7 +22,7 @@ def test_an_episode_is_reported_on_its_last_step_only(how):
         assert infos == [{}, {}, due]
 
 
-def test_an_episode_cut_off_by_a_reset_is_not_counted_in_the_next():
+def test_an_episode_that_a_reset_ends_is_not_counted_in_the_next():
     env = EpisodeStats(Countdown(length=2))
     env.reset()
     env.step(0)
@@ -31,13 +31,13 @@ def test_an_episode_cut_off_by_a_reset_is_not_counted_in_the_next():
     assert env.step(0)[4]["episode_length"] == 2
 
 
-def test_more_statistics_are_read_from_the_bare_environment():
+def test_further_statistics_are_read_from_the_unwrapped_environment():
     env = EpisodeStats(Countdown(length=1), lambda bare: {"secret": bare.secret})
     env.reset()
     assert env.step(0)[4]["secret"] == 7
 
 
-def test_play_is_untouched_and_sums_are_those_of_gymnasiums_own_wrapper():
+def test_play_is_unchanged_and_sums_equal_those_of_gymnasiums_wrapper():
     ours = EpisodeStats(gymnasium.make("CartPole-v1", disable_env_checker=True))
     theirs = RecordEpisodeStatistics(gymnasium.make("CartPole-v1", disable_env_checker=True))
     ends = 0
@@ -55,7 +55,7 @@ def test_play_is_untouched_and_sums_are_those_of_gymnasiums_own_wrapper():
     assert ends > 1
 
 
-def test_the_spec_makes_a_wrapped_environment_again():
+def test_the_spec_recreates_a_wrapped_environment():
     env = GymnasiumPufferEnv(EpisodeStats(gymnasium.make("CartPole-v1", disable_env_checker=True)))
     again = gymnasium.make(env.spec)
     assert isinstance(again.env, EpisodeStats)
@@ -78,7 +78,7 @@ def test_each_agent_is_reported_when_its_own_episode_ends():
         }
 
 
-def test_agents_cut_off_by_a_reset_are_not_counted_in_the_next():
+def test_agents_whose_episode_a_reset_ends_are_not_counted_in_the_next():
     env = MultiAgentEpisodeStats(Population({"a": (0, 2, "terminated")}))
     env.reset()
     env.step({"a": 0})
@@ -96,20 +96,20 @@ def test_seeds_and_options_reach_the_environment(env):
 
 
 class WithoutInfos(BaseParallelWrapper):
-    """Tells nothing of its agents."""
+    """Returns no infos."""
 
     def step(self, actions):
         return (*super().step(actions)[:4], {})
 
 
-def test_an_agent_without_info_is_reported_all_the_same():
+def test_an_agent_without_info_is_reported():
     env = MultiAgentEpisodeStats(WithoutInfos(Population()))
     env.reset()
     infos = env.step(dict.fromkeys(env.agents, 0))[4]
     assert infos == {"early": {"episode_return": 10.0, "episode_length": 1}}
 
 
-def test_play_of_many_agents_is_untouched():
+def test_play_of_many_agents_is_unchanged():
     ours, bare = MultiAgentEpisodeStats(Population()), Population()
     assert_agree(ours.reset(seed=0)[0], bare.reset(seed=0)[0])
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""Teams act as one agent each: joint observations, summed rewards, one end."""
+"""Each team acts as one agent: joint observations, summed rewards, one end."""
 
 import copy
 
@@ -30,7 +30,7 @@ ABSENT = {"observation": NO_ANT, "present": 0}
 
 
 def joint(shown, *agents):
-    """Return what a team is due to observe, where None is an ant or cow that is absent."""
+    """Return the expected observation of a team, where None is an absent ant or cow."""
     return tuple(ABSENT if agent is None else member(shown[agent]) for agent in agents)
 
 
@@ -45,7 +45,7 @@ def test_a_teams_spaces_are_tuples_over_its_members():
     assert env.action_space("pair") == Tuple((MultiDiscrete([2, 3]), Box(-1, 1, (2,))))
 
 
-def test_an_episode_is_that_of_the_bare_environment_team_by_team():
+def test_an_episode_equals_that_of_the_bare_environment_team_by_team():
     env, bare = Teams(Mixed(), TEAMS), Mixed()
     for _ in range(2):
         observations, infos = env.reset(seed=3)
@@ -58,8 +58,8 @@ def test_an_episode_is_that_of_the_bare_environment_team_by_team():
         }
         assert env.agents == ["crowd", "pair"]
 
-        # Step 1: the first ant dies, shown a last time; the second has yet to join. Rewards are
-        # 10 x step + place in possible_agents: ant_0, bee_0, ant_1, cow_0.
+        # Step 1: the first ant dies, with a last observation; the second has yet to join. Rewards
+        # are 10 x step + place in possible_agents: ant_0, bee_0, ant_1, cow_0.
         observations, rewards, terminations, truncations, infos = env.step(ACTIONS)
         shown, *_ = bare.step({})
         crowd, pair = joint(shown, "ant_0", None), joint(shown, "bee_0", "cow_0")
@@ -122,7 +122,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize(("first", "last", "due"), ENDS.values(), ids=ENDS.keys())
-def test_a_team_is_terminated_if_all_its_members_are_and_else_truncated(first, last, due):
+def test_a_team_is_terminated_if_all_members_are_else_truncated(first, last, due):
     env = Teams(Population({"a": (0, 1, first), "b": (0, 2, last)}), {"ab": ["a", "b"]})
     for _ in range(2):
         env.reset()
@@ -133,7 +133,7 @@ def test_a_team_is_terminated_if_all_its_members_are_and_else_truncated(first, l
         assert env.agents == []
 
 
-def test_a_team_that_is_over_takes_no_part_while_others_play_on():
+def test_a_team_that_has_ended_takes_no_part_while_others_play():
     env = Teams(
         Population({"a": (0, 1, "terminated"), "b": (0, 3, "terminated")}), {"x": ["a"], "y": ["b"]}
     )
@@ -155,7 +155,7 @@ def test_a_team_joins_with_its_first_member():
     assert rewards == {"x": 10, "y": 12}
 
 
-def test_a_member_that_never_joined_does_not_count_when_nobody_is_left():
+def test_a_member_that_never_joined_does_not_count_when_no_agent_is_left():
     timetable = {"a": (0, 2, "terminated"), "b": (9, 9, "terminated"), "c": (9, 9, "terminated")}
     env = Teams(Population(timetable), {"x": ["a", "b"], "y": ["c"]})
     env.reset()
@@ -164,7 +164,7 @@ def test_a_member_that_never_joined_does_not_count_when_nobody_is_left():
     assert env.agents == []
 
 
-def test_a_team_waits_for_the_member_that_has_yet_to_join():
+def test_a_team_waits_for_a_member_that_has_yet_to_join():
     timetable = {"a": (0, 1, "terminated"), "b": (3, 4, "terminated"), "c": (0, 5, "terminated")}
     env = Teams(Population(timetable), {"x": ["a", "b"], "y": ["c"]})
     env.reset()
@@ -176,7 +176,7 @@ def test_a_team_waits_for_the_member_that_has_yet_to_join():
 
 
 class Talkative(Population):
-    """Returns something of every agent on every step, and an info of nobody's."""
+    """Returns values for every agent on every step, and an info whose key is not an agent."""
 
     def step(self, actions):
         _, rewards, terminations, truncations, infos = super().step(actions)
@@ -190,7 +190,7 @@ class Talkative(Population):
         )
 
 
-def test_what_is_said_of_absent_members_is_not_taken_for_presence():
+def test_values_of_absent_members_do_not_make_them_present():
     env = Teams(Talkative(), {"all": ["early", "through", "late"]})
     env.reset()
     play = [env.step({"all": (0, 0, 0)}) for _ in range(3)]
@@ -201,17 +201,17 @@ def test_what_is_said_of_absent_members_is_not_taken_for_presence():
     assert play[1][4] == {"common": {"now": 2}, "all": {}}
 
 
-def test_nothing_can_be_changed_through_anothers_observation():
+def test_changing_one_observation_does_not_change_another():
     env = Teams(Mixed(), TEAMS)
     observations, _ = env.reset(seed=0)
     before = copy.deepcopy(observations)
     with pytest.raises(ValueError, match="read-only"):
         observations["crowd"][1]["observation"]["clock"][0] = 1
-    observations["crowd"][1]["observation"].clear()  # the dicts are its own
+    observations["crowd"][1]["observation"].clear()  # the dicts are not shared
     assert_agree(env.reset(seed=0)[0], before)
 
 
-# Gymnasium warns of numbers in a Box of no axes, which the environment returns.
+# Gymnasium warns about numbers in a 0-d Box, which the environment returns.
 @pytest.mark.filterwarnings("ignore:.*Casting input x to numpy array:UserWarning")
 def test_observations_belong_to_the_space():
     env = Teams(Mixed(), TEAMS)
@@ -220,7 +220,7 @@ def test_observations_belong_to_the_space():
             assert env.observation_space(team).contains(observations[team])
 
 
-def test_it_keeps_what_the_environment_says_of_itself():
+def test_attributes_of_the_environment_are_kept():
     inner = Mixed(render_mode="ansi")
     env = Teams(inner, TEAMS)
     assert env.agents == []
@@ -232,7 +232,7 @@ def test_it_keeps_what_the_environment_says_of_itself():
     assert (env.num_agents, env.max_num_agents) == (2, 2)
 
 
-# pettingzoo.test imports PettingZoo's own environments in the way that PettingZoo has deprecated.
+# pettingzoo.test imports PettingZoo's environments in a way that PettingZoo has deprecated.
 @pytest.mark.filterwarnings("ignore:The old environment creation API:DeprecationWarning")
 @pytest.mark.parametrize(
     "make",
@@ -243,21 +243,21 @@ def test_it_keeps_what_the_environment_says_of_itself():
     ],
     ids=["teams", "equal teams", "teams of equals"],
 )
-def test_pettingzoo_finds_no_fault(make):
+def test_pettingzoo_api_tests_pass(make):
     from pettingzoo.test import parallel_api_test, parallel_seed_test
 
     parallel_api_test(make(), num_cycles=20)
     parallel_seed_test(make, num_cycles=20)
 
 
-def test_teams_of_unlike_spaces_are_vectorized_once_these_are_made_equal():
+def test_teams_with_different_spaces_are_vectorized_after_equalizing_them():
     with pytest.raises(SpaceError, match=r"'crowd' has .* 'pair' has "):
         PettingZooPufferEnv(Teams(Mixed(), TEAMS))
     check_env(lambda: EqualSpaceTeams(Teams(Mixed(), TEAMS)), steps=20)
     check_env(lambda: Teams(EqualSpaceTeams(Mixed()), TEAMS), steps=20)
 
 
-def test_teams_of_like_spaces_have_a_row_each():
+def test_teams_with_equal_spaces_have_a_row_each():
     timetable = dict.fromkeys("abcd", (0, 2, "terminated"))
     env = native(Teams(Population(timetable), {"x": ["a", "b"], "y": ["d", "c"]}))
     rows, _ = env.reset(seed=3)
@@ -292,7 +292,7 @@ BAD_TEAMS = {
     ),
     "an agent twice": (
         {"x": ["ant_0", "bee_0"], "y": ["ant_1", "cow_0", "bee_0"]},
-        r"double \['bee_0'\]\. Change",
+        r"duplicate \['bee_0'\]\. Change",
     ),
     "an agent unknown": (
         {"x": ["ant_0", "ant_1", "bee_0", "cow_0", "dog_0"]},
@@ -300,7 +300,7 @@ BAD_TEAMS = {
     ),
     "all at once": (
         {"x": ["ant_0", "ant_0"], "y": ["dog_0"]},
-        r"missing \['bee_0', 'ant_1', 'cow_0'\], double \['ant_0'\], unknown \['dog_0'\]\. Change",
+        r"missing \['bee_0', 'ant_1', 'cow_0'\], duplicate \['ant_0'\], unknown \['dog_0'\]",
     ),
     "none": ({}, r"missing \['ant_0', 'bee_0', 'ant_1', 'cow_0'\]\. Change"),
     "an empty team": ({"x": []}, "teams must be a dict from .* at least one; got"),
@@ -310,12 +310,12 @@ BAD_TEAMS = {
 
 
 @pytest.mark.parametrize(("teams", "match"), BAD_TEAMS.values(), ids=BAD_TEAMS.keys())
-def test_teams_that_do_not_hold_each_agent_once_are_refused(teams, match):
+def test_teams_must_hold_each_agent_exactly_once(teams, match):
     with pytest.raises(ArgumentError, match=match):
         Teams(Mixed(), teams)
 
 
-def test_what_is_no_environment_of_many_agents_is_refused():
+def test_only_multi_agent_environments_are_accepted():
     due = r"Teams takes a pettingzoo\.ParallelEnv or AECEnv, got .*Countdown\. A single agent"
     with pytest.raises(ArgumentError, match=due):
         Teams(Countdown(), {})

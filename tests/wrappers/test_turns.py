@@ -1,4 +1,4 @@
-"""Games by turns with a row for every agent on every step."""
+"""Turn-based games have a row for every agent on every step."""
 
 from contextlib import closing
 
@@ -16,7 +16,7 @@ ROUNDS = 3
 
 
 class Parcel(pettingzoo.AECEnv):
-    """Three children hand a parcel on; child 2 goes home early.
+    """Three children pass on a parcel; child 2 goes home early.
 
     An action is 1 to 3, never the one taken before; the child after the one who acts is paid it,
     by turns of whoever is still there. Child 2 leaves after its first turn. The others end after
@@ -58,8 +58,8 @@ class Parcel(pettingzoo.AECEnv):
         if self.terminations[agent] or self.truncations[agent]:
             assert action is None
             self.agents.remove(agent)
-            for told in (self.rewards, self._cumulative_rewards, self.terminations):
-                del told[agent]
+            for values in (self.rewards, self._cumulative_rewards, self.terminations):
+                del values[agent]
             del self.truncations[agent], self.infos[agent]
             self.agent_selection = self.agents[0] if self.agents else agent
             return
@@ -81,14 +81,14 @@ class Parcel(pettingzoo.AECEnv):
         pass
 
 
-def test_all_observe_and_are_paid_on_every_turn_until_they_leave():
+def test_all_agents_observe_and_get_rewards_on_every_turn_until_they_leave():
     env = Turns(Parcel())
     observations, infos = env.reset(seed=4)
     assert [int(observations[agent]["turn"]) for agent in "abc"] == [1, 0, 0]
     assert observations["a"]["action_mask"].tolist() == [0, 1, 1, 1]
     assert observations["b"]["action_mask"].tolist() == [1, 0, 0, 0]
     assert infos == {"a": {}, "b": {}, "c": {}}
-    # Who acts, how, and what that pays whom: worked out from the rules above.
+    # The acting agent, its action and all rewards, worked out from the rules above.
     script = [
         ("a", 2, {"a": 0, "b": 2, "c": 0}),
         ("b", 3, {"a": 0, "b": 0, "c": 3}),
@@ -119,7 +119,7 @@ def test_an_illegal_action_is_replaced_by_a_legal_one_and_counted():
     for seed in range(20):
         env = Turns(Parcel())
         env.reset(seed=seed)
-        env.step({"a": 0, "b": 0, "c": 0})  # 0 is never legal: some other was played
+        env.step({"a": 0, "b": 0, "c": 0})  # 0 is never legal, so another action was played
         played = env.env.last_action
         assert played in (1, 2, 3)
         _, rewards, *_ = env.step({"a": 0, "b": played, "c": 0})  # nor is the last one
@@ -145,7 +145,7 @@ def test_it_keeps_the_contract():
     check_env(lambda: native(MultiAgentEpisodeStats(Turns(Parcel()))), is_deterministic=False)
 
 
-def test_with_reseeding_episodes_differ_and_the_seed_plays_them_again():
+def test_with_reseeding_episodes_differ_and_one_seed_repeats_them():
     drawn = []
     for _ in range(2):
         with closing(Turns(Parcel(), is_reseeded=True)) as env:
