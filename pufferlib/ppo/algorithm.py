@@ -15,7 +15,11 @@ from pufferlib.exceptions import ArgumentError
 from pufferlib.ppo.config import PPOConfig
 from pufferlib.pytorch import sample_actions
 from pufferlib.training.distributed import DistributedContext
-from pufferlib.training.optimization import gradient_step
+from pufferlib.training.optimization import (
+    gradient_step,
+    set_learning_rate,
+    update_metrics,
+)
 from pufferlib.training.policy_runner import PolicyRunner
 from pufferlib.training.rollout import Minibatch, Rollout
 
@@ -50,8 +54,7 @@ class PPO:
         config = self._config
         left = 1 - progress
         if config.anneal_learning_rate:
-            for group in self.optimizer.param_groups:
-                group["lr"] = config.learning_rate * left
+            set_learning_rate(self.optimizer, config.learning_rate * left)
         entropy_coefficient = config.entropy_coefficient * (left if config.anneal_entropy else 1)
         estimates = advantages(
             rollout.part(rollout.rewards),
@@ -67,10 +70,7 @@ class PPO:
             losses.append(self._step(minibatch.to(self._runner.device), entropy_coefficient))
             if config.target_kl is not None and losses[-1]["approximate_kl"] > config.target_kl:
                 break
-        means = {
-            f"loss/{name}": sum(step[name] for step in losses) / len(losses) for name in losses[0]
-        }
-        return {"learning_rate": self.optimizer.param_groups[0]["lr"], **means}
+        return update_metrics(self.optimizer, losses)
 
     def _minibatches(self, rollout: Rollout, estimates: Tensor) -> Iterator[Minibatch]:
         """Yield the minibatches of all epochs, in a new random order each epoch."""

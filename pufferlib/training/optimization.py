@@ -1,6 +1,6 @@
-"""The gradient step that algorithms share."""
+"""The gradient step that algorithms share, its learning rate and its metrics."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -40,3 +40,17 @@ def gradient_step(
     check_finite("gradient's norm", norm.item())
     optimizer.step()
     return numbers
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
+    """Set the learning rate of every parameter group."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
+
+
+def update_metrics(
+    optimizer: torch.optim.Optimizer, losses: Sequence[Mapping[str, float]]
+) -> dict[str, float]:
+    """Return the learning rate, and the mean of each loss over the gradient steps of an update."""
+    means = {f"loss/{name}": sum(step[name] for step in losses) / len(losses) for name in losses[0]}
+    return {"learning_rate": optimizer.param_groups[0]["lr"], **means}

@@ -15,7 +15,11 @@ from pufferlib.annotations import StateDict
 from pufferlib.exceptions import ArgumentError
 from pufferlib.pytorch import sample_actions
 from pufferlib.training.distributed import DistributedContext
-from pufferlib.training.optimization import gradient_step
+from pufferlib.training.optimization import (
+    gradient_step,
+    set_learning_rate,
+    update_metrics,
+)
 from pufferlib.training.policy_runner import PolicyRunner
 from pufferlib.training.rollout import Rollout, Sequences
 from pufferlib.vtrace.config import VTraceConfig
@@ -49,16 +53,12 @@ class VTrace:
     def update(self, rollout: Rollout, progress: float) -> dict[str, float]:
         """Learn from a rollout; see `Algorithm.update`."""
         if self._config.anneal_learning_rate:
-            for group in self.optimizer.param_groups:
-                group["lr"] = self._config.learning_rate * (1 - progress)
+            set_learning_rate(self.optimizer, self._config.learning_rate * (1 - progress))
         losses = [
             self._step(minibatch.to(self._runner.device))
             for minibatch in self._minibatches(rollout)
         ]
-        means = {
-            f"loss/{name}": sum(step[name] for step in losses) / len(losses) for name in losses[0]
-        }
-        return {"learning_rate": self.optimizer.param_groups[0]["lr"], **means}
+        return update_metrics(self.optimizer, losses)
 
     def _minibatches(self, rollout: Rollout) -> Iterator[Sequences]:
         """Yield the minibatches of all epochs, in a new random order each epoch."""

@@ -6,7 +6,7 @@ from torch import nn
 
 from pufferlib.exceptions import NotFiniteError
 from pufferlib.training.distributed import DistributedContext
-from pufferlib.training.optimization import gradient_step
+from pufferlib.training.optimization import gradient_step, set_learning_rate, update_metrics
 
 
 class Weights(nn.Module):
@@ -48,3 +48,11 @@ def test_a_gradient_that_is_not_finite_changes_no_weight():
     with pytest.raises(NotFiniteError, match=r"gradient's norm is (inf|nan)"):
         step(policy, {"total": total})
     assert policy.weight.tolist() == [3.0, 4.0]
+
+
+def test_metrics_are_the_learning_rate_and_the_mean_of_each_loss():
+    optimizer = torch.optim.SGD(Weights().parameters(), lr=0.1)
+    set_learning_rate(optimizer, 0.05)
+    losses = [{"total": 1.0, "value": 4.0}, {"total": 2.0, "value": 8.0}]
+    expected = {"learning_rate": 0.05, "loss/total": 1.5, "loss/value": 6.0}
+    assert update_metrics(optimizer, losses) == expected
