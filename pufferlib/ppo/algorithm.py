@@ -53,8 +53,8 @@ class PPO:
         """Learn from a rollout; see `Algorithm.update`."""
         config = self._config
         left = 1 - progress
-        if config.anneal_learning_rate:
-            set_learning_rate(self.optimizer, config.learning_rate * left)
+        annealed = left if config.anneal_learning_rate else 1
+        set_learning_rate(self.optimizer, config.learning_rate * annealed)  # also at a resume
         entropy_coefficient = config.entropy_coefficient * (left if config.anneal_entropy else 1)
         estimates = advantages(
             rollout.part(rollout.rewards),

@@ -52,8 +52,8 @@ class VTrace:
 
     def update(self, rollout: Rollout, progress: float) -> dict[str, float]:
         """Learn from a rollout; see `Algorithm.update`."""
-        if self._config.anneal_learning_rate:
-            set_learning_rate(self.optimizer, self._config.learning_rate * (1 - progress))
+        annealed = 1 - progress if self._config.anneal_learning_rate else 1
+        set_learning_rate(self.optimizer, self._config.learning_rate * annealed)
         losses = [
             self._step(minibatch.to(self._runner.device))
             for minibatch in self._minibatches(rollout)

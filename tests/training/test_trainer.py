@@ -20,6 +20,7 @@ from pufferlib.ppo import TrainConfig, Trainer
 from pufferlib.ppo.algorithm import advantages
 from pufferlib.pytorch import sample_actions
 from pufferlib.registry.ocean import make_env as make_squared
+from pufferlib.vtrace import VTraceConfig
 
 
 class Clock(PufferEnv):
@@ -445,6 +446,23 @@ def test_a_checkpoint_restores_weights_optimizer_and_progress(tmp_path):
         trainer.algorithm.update(rollout, first.progress)
     for one, other in zip(first.policy.parameters(), second.policy.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("config", [TrainConfig, VTraceConfig])
+@pytest.mark.parametrize("is_annealed", [False, True])
+def test_a_resumed_run_learns_at_its_new_learning_rate(tmp_path, config, is_annealed):
+    def trainer_at(rate):
+        vecenv = vector.make(Clock, num_envs=2)
+        settings = {"horizon": 8, "minibatches": 2, "total_timesteps": 64}
+        annealing = {"learning_rate": rate, "anneal_learning_rate": is_annealed}
+        return Trainer(config(**settings, **annealing), vecenv, Default(vecenv))
+
+    first, second = trainer_at(0.01), trainer_at(0.002)
+    first.step()
+    first.save(tmp_path / "checkpoint.pt")
+    second.load(tmp_path / "checkpoint.pt")
+    expected = 0.002 * (0.5 if is_annealed else 1)  # 32 of 64 steps were taken
+    assert second.step()["learning_rate"] == pytest.approx(expected)
 
 
 def test_a_resumed_run_plays_other_episodes_and_counts_its_own_speed(tmp_path):
