@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _OURS = "pufferlib.registry."
 # Packages that register their namespace of Gymnasium only when they are imported.
 _NAMESPACES = {"ALE": "ale_py"}
+_MAKE_ARGUMENTS = ("max_episode_steps", "disable_env_checker")  # of gymnasium.make itself
 
 
 class Creator(Protocol):
@@ -70,13 +71,18 @@ class FamilyTask:
     module: str
     task: str
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether pufferlib itself, not another distribution, brings the family."""
+        return self.module.startswith(_OURS)
+
     def __call__(self, *args: Any, **kwargs: Any) -> "FlatEnv":
         """Return a new environment of the task, flat, with episode statistics.
 
         Those of other distributions may return a plain environment.
         """
         env = self._load().make_env(self.task, *args, **kwargs)
-        if self.module.startswith(_OURS):
+        if self.is_ours:
             return env
         from pufferlib.registry._emulated import emulate
 
@@ -203,21 +209,22 @@ class FromGymnasium:
         from pufferlib.registry._emulated import emulate
 
         self.check()
-        env = gymnasium.make(self.id, render_mode=render_mode, disable_env_checker=True, **kwargs)
+        if render_mode is not None:  # not every environment has this argument
+            kwargs["render_mode"] = render_mode
+        env = gymnasium.make(self.id, disable_env_checker=True, **kwargs)
         return emulate(env, f"gymnasium:{self.id}")
 
     def check(self, kwargs: Mapping[str, object] | None = None) -> None:
-        """Refuse an id that Gymnasium does not know; arguments are checked when it is made."""
-        self._spec()
+        """Refuse an id that Gymnasium does not know, and arguments that nothing takes."""
+        maker, spec = self._maker(), self._spec()
+        if kwargs is not None:
+            own = {key: kwargs[key] for key in kwargs if key not in _MAKE_ARGUMENTS}
+            _check_arguments(maker, f"gymnasium:{self.id}", (), {**spec.kwargs, **own})
 
     @property
     def parameters(self) -> Mapping[str, inspect.Parameter]:
-        """What `gymnasium.make` takes for every environment, and this one's own if it says so."""
-        from gymnasium.envs.registration import load_env_creator
-
-        point = self._spec().entry_point
-        made: Any = load_env_creator(point) if isinstance(point, str) else point
-        own = {} if made is None else dict(inspect.signature(made).parameters)
+        """The environment's own, if it says, and `render_mode`."""
+        own = dict(inspect.signature(self._maker()).parameters)
         return {**own, "render_mode": inspect.signature(self).parameters["render_mode"]}
 
     def policy(self) -> "Callable[..., nn.Module]":
@@ -226,9 +233,25 @@ class FromGymnasium:
 
     def origin(self) -> dict[str, str]:
         """Return the id and the package that registered it."""
-        point: Any = self._spec().entry_point
-        module = point.partition(":")[0] if isinstance(point, str) else point.__module__
+        module = self._maker().__module__
         return {"kind": "gymnasium", "attribute": self.id, **_module_facts(module)}
+
+    def _maker(self) -> "EnvCreator":
+        """Return the class or function that Gymnasium calls.
+
+        Raises:
+            ArgumentError: Gymnasium can make only vectors of the environment.
+        """
+        from gymnasium.envs.registration import load_env_creator
+
+        point: Any = self._spec().entry_point
+        if point is None:
+            raise ArgumentError(
+                f"gymnasium:{self.id} has only a vector_entry_point, and pufferlib vectorizes "
+                f"single environments. Register an entry_point for it too."
+            )
+        maker: EnvCreator = load_env_creator(point) if isinstance(point, str) else point
+        return maker
 
     def _spec(self) -> "EnvSpec":
         """Return Gymnasium's record of the id, once the module that registers it is imported."""

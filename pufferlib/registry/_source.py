@@ -85,6 +85,11 @@ class EnvSource:
         return argument in self.parameters
 
     @property
+    def is_ours(self) -> bool:
+        """Whether the environment belongs to a family of pufferlib itself."""
+        return isinstance(self.make_env, FamilyTask) and self.make_env.is_ours
+
+    @property
     def is_one_per_process(self) -> bool:
         """Whether the package refuses a second environment in a process."""
         return self.family is not None and self.family.is_one_per_process

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import closing
 
+import gymnasium
 import numpy as np
 import pytest
 
@@ -247,6 +248,29 @@ def test_keyword_arguments_reach_a_factory_and_wrong_ones_are_refused(file):
     for call in (source.check, lambda kwargs: source.make_env(**kwargs)):
         with pytest.raises(ArgumentError, match=f"{match}cells, render_mode"):
             call({"cels": 5})
+
+
+def test_arguments_of_a_gymnasium_id_are_checked_before_it_is_made():
+    source = registry.resolve("gymnasium:CartPole-v1")
+    with pytest.raises(ArgumentError, match=r"called with \(gravty=9\): .*It takes sutton_b"):
+        source.check({"gravty": 9})
+    kwargs = {"max_episode_steps": 3, "sutton_barto_reward": True}
+    with closing(source.creator(kwargs)(**kwargs)) as env:
+        assert episode(env) == [(0.0, 3)]  # Sutton and Barto: 0 until the pole falls
+
+
+def test_a_gymnasium_id_whose_environment_takes_no_render_mode_is_made(file):
+    gymnasium.register("Plain-v0", lambda: registry.resolve(f"{file}:Line").make_env().unwrapped)
+    with closing(registry.resolve("gymnasium:Plain-v0").creator({})()) as env:
+        assert episode(env) == [(6.0, 3)]
+
+
+def test_a_gymnasium_id_that_only_makes_vectors_is_refused():
+    gymnasium.register("Vectors-v0", vector_entry_point="somewhere:Vectors")
+    source = registry.resolve("gymnasium:Vectors-v0")
+    for call in (source.check, source.origin, lambda: source.parameters):
+        with pytest.raises(ArgumentError, match=r"only a vector_entry_point"):
+            call()
 
 
 def test_what_make_env_takes_is_that_of_the_class_or_function(file):
