@@ -7,7 +7,7 @@ wrapped by `LSTMWrapper` and `GRUWrapper`, which insert a recurrent layer in bet
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -20,7 +20,7 @@ from torch.distributions import Normal
 from pufferlib.annotations import Space, Structure
 from pufferlib.emulation.actions import ActionLayout
 from pufferlib.emulation.description import HasSpaces, describe
-from pufferlib.emulation.layout import Field
+from pufferlib.emulation.layout import Field, Layout
 from pufferlib.exceptions import ArgumentError
 from pufferlib.policy import State, map_state
 from pufferlib.pytorch import Heads, layer_init, unflatten
@@ -178,6 +178,30 @@ class Default(HiddenState):
         return self.encoder(self.features(observations)), None
 
 
+def spaces_of(
+    layout: Layout, keys: Sequence[str], policy: str, advice: str = ""
+) -> Mapping[str, Any]:
+    """Return the spaces of a Dict observation by key.
+
+    Args:
+        layout: of the observation.
+        keys: those that the policy needs.
+        policy: its name, for the error: "The NetHack policy".
+        advice: what to do about a missing key, for the error.
+
+    Raises:
+        ArgumentError: the observation lacks one of `keys`.
+    """
+    spaces: Mapping[str, Any] = getattr(layout.structure, "spaces", {})
+    missing = [key for key in keys if key not in spaces]
+    if missing:
+        raise ArgumentError(
+            f"{policy} needs the observation keys {', '.join(keys)}; this environment lacks "
+            f"{', '.join(missing)}. {advice}".rstrip()
+        )
+    return spaces
+
+
 def leaves_of(structure: Structure) -> list[Tensor]:
     """Return the tensors in nested dicts and tuples, in order."""
     if isinstance(structure, dict):
@@ -286,6 +310,23 @@ class NormalizedObservations(nn.Module):
         self.count.copy_(counted)
 
 
+def check_halves(policy: object) -> None:
+    """Refuse a policy, or a class of policies, that a recurrent layer cannot be put into.
+
+    Raises:
+        ArgumentError: it lacks `encode_observations` or `decode_actions`.
+    """
+    name = policy.__name__ if isinstance(policy, type) else type(policy).__name__
+    for half in ("encode_observations", "decode_actions"):
+        if not callable(getattr(policy, half, None)):
+            raise ArgumentError(
+                f"{name} has no method {half}. The recurrent layer goes between "
+                f"encode_observations and decode_actions: split forward into these two, leave the "
+                f"layer out (--policy.memory none), or write a policy with its own memory "
+                f"(pufferlib.policy.RecurrentPolicy)."
+            )
+
+
 class _MemoryWrapper(nn.Module, ABC):
     """A recurrent layer between a policy's `encode_observations` and its `decode_actions`."""
 
@@ -299,13 +340,7 @@ class _MemoryWrapper(nn.Module, ABC):
         hidden_size: int | None = None,
     ) -> None:
         super().__init__()
-        for name in ("encode_observations", "decode_actions"):
-            if not callable(getattr(policy, name, None)):
-                raise ArgumentError(
-                    f"{type(policy).__name__} has no method {name}. The memory goes between "
-                    f"encode_observations and decode_actions: split forward into these two, or "
-                    f"bring a policy with its own memory (pufferlib.policy.RecurrentPolicy)."
-                )
+        check_halves(policy)
         self.policy = policy
         self.input_size = input_size or int(getattr(policy, "hidden_size", None) or 128)
         self.hidden_size = hidden_size or self.input_size

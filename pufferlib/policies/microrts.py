@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from pufferlib.emulation.description import HasSpaces, describe
-from pufferlib.exceptions import ArgumentError
+from pufferlib.models import spaces_of
 from pufferlib.pytorch import Heads, layer_init, unflatten
 
 _CELL_CHANNELS, _BACK_CHANNELS = 64, 16
@@ -29,13 +29,7 @@ class Policy(nn.Module):
     def __init__(self, env: HasSpaces, hidden_size: int = 256) -> None:
         super().__init__()
         self._layout = describe(env).observation_layout
-        spaces = getattr(self._layout.structure, "spaces", {})
-        missing = [key for key in ("observation", "action_mask") if key not in spaces]
-        if missing:
-            raise ArgumentError(
-                f"The MicroRTS policy needs the observation keys observation, action_mask; this "
-                f"environment lacks {', '.join(missing)}."
-            )
+        spaces = spaces_of(self._layout, ("observation", "action_mask"), "The MicroRTS policy")
         height, width, planes = spaces["observation"].shape
         cells, choices = spaces["action_mask"].shape
         self._size = height, width

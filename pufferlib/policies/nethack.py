@@ -5,8 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pufferlib.emulation.description import HasSpaces, describe
-from pufferlib.exceptions import ArgumentError
-from pufferlib.models import ActionHeads, HiddenState
+from pufferlib.models import ActionHeads, HiddenState, spaces_of
 from pufferlib.pytorch import layer_init, unflatten
 
 _MAP_HEIGHT, _MAP_WIDTH = 21, 79
@@ -33,13 +32,8 @@ class Policy(HiddenState):
     ) -> None:
         super().__init__()
         self._layout = describe(env).observation_layout
-        spaces = getattr(self._layout.structure, "spaces", {})
-        missing = [key for key in _NEEDED if key not in spaces]
-        if missing:
-            raise ArgumentError(
-                f"The NetHack policy needs the observation keys {', '.join(_NEEDED)}; this "
-                f"environment lacks {', '.join(missing)}. Add them to observation_keys."
-            )
+        advice = "Add them to observation_keys."
+        spaces = spaces_of(self._layout, _NEEDED, "The NetHack policy", advice)
         self.hidden_size = hidden_size
         self.crop = crop
         self.char_embedding = nn.Embedding(256, embedding_size)

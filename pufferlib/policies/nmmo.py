@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pufferlib.emulation.description import HasSpaces, describe
-from pufferlib.exceptions import ArgumentError
+from pufferlib.models import spaces_of
 from pufferlib.pytorch import Heads, layer_init, unflatten
 
 # The keys that an observation needs, and the key in which an action's target is looked up.
@@ -45,13 +45,8 @@ class Policy(nn.Module):
     def __init__(self, env: HasSpaces, hidden_size: int = 256, embedding_size: int = 32) -> None:
         super().__init__()
         self._layout = describe(env).observation_layout
-        spaces = getattr(self._layout.structure, "spaces", {})
-        missing = [key for key in _NEEDED if key not in spaces]
-        if missing:
-            raise ArgumentError(
-                f"The Neural MMO policy needs the observation keys {', '.join(_NEEDED)}; this "
-                f"environment lacks {', '.join(missing)}. Leave the game systems on."
-            )
+        advice = "Leave the game systems on."
+        spaces = spaces_of(self._layout, _NEEDED, "The Neural MMO policy", advice)
         self.hidden_size = hidden_size
         self._side = round(spaces["Tile"].shape[0] ** 0.5)
         padding = max(0, _LEAST_SIDE - self._side) // 2

@@ -9,7 +9,7 @@ from pufferlib.annotations import Kwargs
 from pufferlib.config import PolicyConfig
 from pufferlib.emulation.description import HasSpaces
 from pufferlib.exceptions import SettingError, UnknownNameError, suggestion
-from pufferlib.models import GRUWrapper, LSTMWrapper, NormalizedObservations
+from pufferlib.models import GRUWrapper, LSTMWrapper, NormalizedObservations, check_halves
 from pufferlib.policies import POLICIES
 from pufferlib.policy import is_recurrent
 from pufferlib.references import is_reference, load_attribute
@@ -63,9 +63,9 @@ def make_policy(
             on the policy is an error; others, from a preset for example, are ignored there.
 
     Raises:
-        UnknownNameError, SettingError: see `check_policy`; or the policy is not a module, cannot
-            get a memory, or has its own and another one, or normalization around it, was given.
-        ArgumentError: the policy cannot act in such an environment.
+        UnknownNameError, SettingError: see `check_policy`; or the policy is not a module, or it has
+            its own memory and another one, or normalization around it, was given.
+        ArgumentError: the policy cannot act in such an environment, or cannot get a memory.
     """
     make, arguments = check_policy(settings, default, given)
     with RandomStreams(seed).active():
@@ -79,7 +79,7 @@ def make_policy(
             _refuse_around_memory(settings, given, type(policy).__name__)
             return policy
         if settings.memory != "none":
-            _check_halves(policy, settings.memory)
+            check_halves(policy)
         if settings.normalize_observations:
             policy = NormalizedObservations(env, policy)
         if settings.memory != "none":
@@ -96,8 +96,11 @@ def check_policy(
 
     Raises:
         UnknownNameError, SettingError: see `policy_class`; or the policy does not take an argument.
+        ArgumentError: the policy is a class that cannot get a memory, and the settings ask for one.
     """
     make = default if settings.name is None else policy_class(settings.name)
+    if isinstance(make, type) and settings.memory != "none" and not hasattr(make, "initial_state"):
+        check_halves(make)
     arguments = _arguments(make, settings, given)
     try:
         signature = inspect.signature(make)
@@ -158,18 +161,6 @@ def _refuse_around_memory(settings: PolicyConfig, given: Collection[str], policy
             raise SettingError(
                 f"{name} is for policies without memory; {policy} has its own (initial_state). "
                 f"Leave {name} out."
-            )
-
-
-def _check_halves(policy: nn.Module, memory: str) -> None:
-    """Refuse a policy that is not split where the memory goes."""
-    for name in ("encode_observations", "decode_actions"):
-        if not callable(getattr(policy, name, None)):
-            raise SettingError(
-                f"policy.memory {memory!r} goes between the methods encode_observations and "
-                f"decode_actions of a policy; {type(policy).__name__} has no {name}. Use "
-                f"--policy.memory none, split its forward into these two, or write a policy with "
-                f"its own memory (pufferlib.policy.RecurrentPolicy)."
             )
 
 

@@ -3,12 +3,14 @@
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from pufferlib.policy import Rows, State, map_state, state_rows, write_state_rows
+
+_Samples = TypeVar("_Samples", "Minibatch", "Sequences")
 
 
 @dataclass
@@ -41,13 +43,7 @@ class Minibatch:
 
     def to(self, device: torch.device) -> "Minibatch":
         """Return it on `device`: itself, if it is there."""
-        if self.actions.device == device:
-            return self
-        moved = {
-            field.name: _moved(getattr(self, field.name), device)
-            for field in dataclasses.fields(self)
-        }
-        return Minibatch(**moved)
+        return _on_device(self, device)
 
 
 @dataclass
@@ -82,17 +78,18 @@ class Sequences:
 
     def to(self, device: torch.device) -> "Sequences":
         """Return it on `device`: itself, if it is there."""
-        if self.actions.device == device:
-            return self
-        moved = {
-            field.name: _moved(getattr(self, field.name), device)
-            for field in dataclasses.fields(self)
-        }
-        return Sequences(**moved)
+        return _on_device(self, device)
 
 
-def _moved(value: Any, device: torch.device) -> Any:
-    return None if value is None else map_state(lambda tensor: tensor.to(device), value)
+def _on_device(samples: _Samples, device: torch.device) -> _Samples:
+    if samples.actions.device == device:
+        return samples
+    values = {field.name: getattr(samples, field.name) for field in dataclasses.fields(samples)}
+    moved: dict[str, Any] = {
+        name: value if value is None else map_state(lambda tensor: tensor.to(device), value)
+        for name, value in values.items()
+    }
+    return dataclasses.replace(samples, **moved)
 
 
 class Rollout:

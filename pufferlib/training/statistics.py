@@ -63,6 +63,8 @@ class EpisodeStatistics:
 
 def _number(key: object, value: object) -> float | None:
     """Return `value` as a float, None if it is no number."""
+    if type(value) is float:
+        return value
     if isinstance(value, (np.ndarray, Tensor)):
         if value.ndim > 0:
             return None

@@ -113,8 +113,8 @@ def test_every_name_is_that_of_a_class_or_function(name):
 
 def test_a_policy_of_two_networks_acts_and_has_no_memory(vecenv):
     outputs(made(vecenv, name="mlp", hidden_size=16, kwargs={"layers": 3}), vecenv)
-    with pytest.raises(SettingError, match=r"MLP has no encode_observations.*--policy.memory none"):
-        made(vecenv, name="mlp", memory="lstm")
+    with pytest.raises(ArgumentError, match=r"MLP has no method encode_obs.*--policy.memory none"):
+        check_policy(PolicyConfig(name="mlp", memory="lstm"), Default)
 
 
 @pytest.mark.parametrize("name", ["auto", "default"])
@@ -221,8 +221,8 @@ def test_the_width_is_passed_where_it_is_an_argument_and_else_refused_if_given(v
 @pytest.mark.parametrize("memory", ["lstm", "gru"])
 @pytest.mark.parametrize("is_normalized", [False, True])
 def test_a_policy_that_cannot_have_a_memory_says_what_to_write(vecenv, mine, memory, is_normalized):
-    match = f"policy.memory '{memory}' goes between .* Whole has no encode_observations. Use --pol"
-    with pytest.raises(SettingError, match=match):
+    match = "Whole has no method encode_observations. .*--policy.memory none"
+    with pytest.raises(ArgumentError, match=match):
         made(vecenv, name=mine("Whole"), memory=memory, normalize_observations=is_normalized)
 
 
