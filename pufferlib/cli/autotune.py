@@ -94,7 +94,7 @@ def _autotune(env: str, console: Console, limits: argparse.Namespace) -> dict[st
     )
     console.print(_table(tuning))
     console.print(f"[bold]Best: {tuning.best}[/bold]")
-    trainable = best_to_train(tuning, config)
+    trainable = best_to_train(tuning, config, run.is_recurrent)
     if trainable != tuning.best:
         console.print(
             f"Pools are not proposed for training, as their gain depends on the network, nor fewer "
@@ -115,15 +115,16 @@ def _autotune(env: str, console: Console, limits: argparse.Namespace) -> dict[st
     return {"best": str(tuning.best), "steps/s": f"{fastest.steps_per_second:,.0f}"}
 
 
-def best_to_train(tuning: Tuning, config: Config) -> Candidate | None:
+def best_to_train(tuning: Tuning, config: Config, is_recurrent: bool) -> Candidate | None:
     """Return the best of the candidates that the trainer takes with the rest of `config`.
 
     No pools, whose gain depends on the network; and at least as many rows as there are minibatches.
     """
+    agents = tuning.profile.num_agents
     trials = [
         trial
         for trial in tuning.trials
-        if trial.error is None and _trains(trial.candidate, tuning.profile.num_agents, config)
+        if trial.error is None and _trains(trial.candidate, agents, config, is_recurrent)
     ]
     if not trials:
         return None
@@ -131,13 +132,11 @@ def best_to_train(tuning: Tuning, config: Config) -> Candidate | None:
     return choose([dataclasses.replace(trial, ratio=trial.ratio / top) for trial in trials])
 
 
-def _trains(candidate: Candidate, agents: int, config: Config) -> bool:
+def _trains(candidate: Candidate, agents: int, config: Config, is_recurrent: bool) -> bool:
     if candidate.is_pool:
         return False
     try:
-        config.train.check_rows(
-            candidate.num_envs * agents, config.policy.memory != "none", is_pool=False
-        )
+        config.train.check_rows(candidate.num_envs * agents, is_recurrent, is_pool=False)
     except SettingError:
         return False
     return True
@@ -155,13 +154,19 @@ def _preset_file(run: Run, env: str) -> Path:
             f"{run.source.label}.toml"
         )
     task = run.source.name
-    path = presets.preset_file(task, presets.PRESETS)
+    folder = (presets.PRESETS, *run.source.preset_folders)[-1]
+    path = presets.preset_file(task, folder)
     if env != task and not path.exists():
-        path = presets.preset_file(env, presets.PRESETS)
-    if not (presets.PRESETS.parents[1] / "pyproject.toml").is_file():
+        path = presets.preset_file(env, folder)
+    if folder == presets.PRESETS and not run.source.is_ours:
         raise SettingError(
-            f"--write changes the presets of a checkout, and {presets.PRESETS} is part of an "
-            f"installation. Name a file: --write {path.name}"
+            f"--write changes the presets of a family, and that of {env} brings none. Name a file: "
+            f"--write {path.name}"
+        )
+    if {"site-packages", "dist-packages"} & set(folder.parts):
+        raise SettingError(
+            f"--write changes the presets of a checkout, and {folder} is part of an installation. "
+            f"Name a file: --write {path.name}"
         )
     return path
 

@@ -17,10 +17,11 @@ from pufferlib.runs.folder import CHECKPOINT, latest_checkpoint
 from pufferlib.runs.terminal import print_change, print_comparison, replay, unfinished
 from pufferlib.runs.video import check_video
 
+_MOVED = ("algorithm", "policy.name")  # say where files of the run are now
 # Those that affect an evaluation; --episodes says how many environments play.
 _SETTINGS = (
     *("env.kwargs", "vec.backend", "vec.timeout_s", "vec.on_failure", "vec.caller_steps"),
-    "policy.name",  # where the file of the run's policy was moved
+    *_MOVED,
     "train.threads",
 )
 
@@ -71,11 +72,12 @@ def _evaluate(env: str, console: Console, arguments: argparse.Namespace) -> dict
     if path is not None and not path.exists():
         raise ArgumentError(f"There is no checkpoint {path}. Name the folder of a run.")
     if path is None:
-        if "policy.name" in arguments.overrides:
-            raise ArgumentError(
-                "--policy.name has no effect without a checkpoint: only the random policy plays. "
-                "Leave it out, or name a run with --checkpoint."
-            )
+        for name in _MOVED:
+            if name in arguments.overrides:
+                raise ArgumentError(
+                    f"--{name} has no effect without a checkpoint: only the random policy plays. "
+                    f"Leave it out, or name a run with --checkpoint."
+                )
         run = Run.configure(env, arguments.overrides)
     else:
         run = Run.open(path.parent, arguments.overrides, env)

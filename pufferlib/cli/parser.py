@@ -72,17 +72,31 @@ def _is_setting(flag: str) -> bool:
 
 
 def normalized(words: Sequence[str]) -> list[str]:
-    """Return the words of a command line with `_` replaced by `-` in the names of flags.
+    """Return the words of a command line as argparse reads them.
 
-    In `--env.kwargs.KEY` and `--policy.kwargs.KEY` nothing is replaced.
+    `_` is replaced by `-` in the names of flags, except in `--env.kwargs.KEY` and
+    `--policy.kwargs.KEY`. A negative number is joined to its flag, as `--flag=-1e-3`: argparse
+    takes one with an exponent for a flag.
     """
-    found = []
+    found: list[str] = []
     for word in words:
         name, equals, value = word.partition("=")
-        if name.startswith("--") and not name.startswith(_KWARGS):
-            name = name.replace("_", "-")
-        found.append(f"{name}{equals}{value}")
+        if found and found[-1].startswith("--") and "=" not in found[-1] and _is_negative(word):
+            found[-1] += f"={word}"
+        elif name.startswith("--") and not name.startswith(_KWARGS):
+            found.append(f"{name.replace('_', '-')}{equals}{value}")
+        else:
+            found.append(word)
     return found
+
+
+def _is_negative(word: str) -> bool:
+    """Return whether `word` is a number with a minus sign."""
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return word.startswith("-")
 
 
 class _Override(argparse.Action):

@@ -15,7 +15,7 @@ from pufferlib.cli.all import check_one_run, for_each
 from pufferlib.cli.parser import ENV_OR_ALL_HELP, Parser, add_settings
 from pufferlib.config import ALGORITHMS, Config, algorithm_config
 from pufferlib.runs import Run
-from pufferlib.runs.folder import latest_run
+from pufferlib.runs.folder import latest_run, read_config
 from pufferlib.runs.settings import names_of
 from pufferlib.runs.terminal import print_change
 from pufferlib.training.loggers import METRICS
@@ -45,13 +45,31 @@ def add_arguments(parser: Parser, words: Sequence[str], config: Config | None = 
 
 
 def _algorithms(words: Sequence[str]) -> list[str]:
-    """Return the names of our algorithms, and those that the command line names."""
-    given = [
+    """Return the names of our algorithms, and of those that the command line uses."""
+    used = _values(words, "--algorithm") or (_resumed_algorithm(words) if words else [])
+    return list(dict.fromkeys([*ALGORITHMS, *used]))
+
+
+def _resumed_algorithm(words: Sequence[str]) -> list[str]:
+    """Return the algorithm of the run to resume, in a list; [] if none is resumed."""
+    if words[0] == "all":  # refused later
+        return []
+    return [read_config(_folder(name, words[0])).algorithm for name in _values(words, "--resume")]
+
+
+def _folder(resume: str, env: str) -> Path:
+    """Return the folder of the run that `--resume` names, or of the latest of `env`."""
+    is_named = resume and not resume.startswith("-")
+    return Path(resume) if is_named else latest_run(registry.resolve(env).name)
+
+
+def _values(words: Sequence[str], flag: str) -> list[str]:
+    """Return what follows each `flag` on a command line."""
+    return [
         word.partition("=")[2] or following
         for word, following in itertools.pairwise([*words, ""])
-        if word.partition("=")[0] == "--algorithm"
+        if word.partition("=")[0] == flag
     ]
-    return list(dict.fromkeys([*ALGORITHMS, *given]))
 
 
 class _Help(argparse.Action):
@@ -78,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
     def train(env: str, console: Console) -> dict[str, str]:
         if resume is None:
             return _train(Run.configure(env, overrides), console, arguments.profile)
-        folder = Path(resume) if resume else latest_run(registry.resolve(env).name)
+        folder = _folder(resume, env)
         resumed = Run.open(folder, overrides, env)
         console.print(f"Resuming {folder}", highlight=False, soft_wrap=True)
         print_change(console, resumed)

@@ -121,11 +121,16 @@ def from_json(values: JsonObject, source: str) -> Config:
     """
     values = dict(values)
     run = values.pop("run", None)
-    policy = dict(values.get("policy", {}))
-    if "recurrent" in policy:  # of versions before policy.memory
-        policy["memory"] = "lstm" if policy.pop("recurrent") else "none"
-        values["policy"] = policy
+    if not isinstance(run, str | None):
+        raise SettingError(f"{source}: run must be str or None; got {run!r}.")
+    policy = values.get("policy", {})
+    if isinstance(policy, Mapping) and "recurrent" in policy:  # of versions before policy.memory
+        memory = "lstm" if policy["recurrent"] else "none"
+        rest = {key: value for key, value in policy.items() if key != "recurrent"}
+        values["policy"] = {**rest, "memory": memory}
     algorithm = values.get("algorithm", "ppo")
+    if not isinstance(algorithm, str):
+        raise SettingError(f"{source}: algorithm must be str; got {algorithm!r}.")
     config = Config(train=algorithm_config(algorithm)())
     config = override(config, values, source)
     return dataclasses.replace(config, run=None if run is None else Path(run))

@@ -35,9 +35,9 @@ def compare(run: Run, path: Path | None, episodes: int, seed: int) -> dict[str, 
     """
     if episodes < 2:
         raise ArgumentError(
-            f"--episodes must be at least 2, for a confidence interval; got {episodes}."
+            f"episodes must be at least 2, for a confidence interval; got {episodes}."
         )
-    whole_number("--seed", seed, 0, MAX_SEED)
+    whole_number("seed", seed, 0, MAX_SEED)
     run.config.policy.check()
     run.config.train.check_values()
     if path is not None:

@@ -71,11 +71,24 @@ def film(run: Run, path: Path | None, seed: int, out: Path) -> tuple[Episode, fl
     Raises:
         ArgumentError: the environment draws neither pictures nor text.
     """
-    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # else pygame fails without a display
-    run, fps = rendering(run)
-    with one_episode(run, path, seed) as episode:
-        fps = write_video(out, episode.frames(), fps)
+    with _without_display():
+        run, fps = rendering(run)
+        with one_episode(run, path, seed) as episode:
+            fps = write_video(out, episode.frames(), fps)
     return episode, fps
+
+
+@contextmanager
+def _without_display() -> Iterator[None]:
+    """Let pygame draw without a display; leave the environment variables as they were."""
+    if "SDL_VIDEODRIVER" in os.environ:
+        yield
+        return
+    os.environ["SDL_VIDEODRIVER"] = "dummy"
+    try:
+        yield
+    finally:
+        os.environ.pop("SDL_VIDEODRIVER", None)
 
 
 def rendering(run: Run) -> tuple[Run, float]:

@@ -20,7 +20,7 @@ import torch
 from pufferlib import config as presets
 from pufferlib.annotations import JsonObject
 from pufferlib.config import Config
-from pufferlib.exceptions import ArgumentError, CheckpointError
+from pufferlib.exceptions import ArgumentError, CheckpointError, UnknownNameError
 from pufferlib.registry import same_source
 from pufferlib.training import Trainer, checkpoint
 from pufferlib.training.loggers import write_json
@@ -221,14 +221,30 @@ def read_task(folder: Path) -> str:
     return task
 
 
-def read_config(folder: Path) -> Config:
+def read_config(folder: Path, algorithm: str | None = None) -> Config:
     """Return the settings of the run in `folder`.
+
+    Args:
+        folder: of the run.
+        algorithm: where the file of the run's algorithm is now; None: where the run says. A file
+            of another name is ignored.
 
     Raises:
         CheckpointError: `folder` is not that of a run, or its settings are damaged.
         SettingError: another version wrote it.
+        UnknownNameError: the file or module of the algorithm is missing.
     """
-    return presets.from_json(_read_settings(folder), str(folder / CONFIG))
+    values = _read_settings(folder)
+    own = values.get("algorithm")
+    if algorithm is not None and isinstance(own, str) and same_source(own, algorithm):
+        values = {**values, "algorithm": algorithm}
+    try:
+        return presets.from_json(values, str(folder / CONFIG))
+    except UnknownNameError as error:
+        raise UnknownNameError(
+            f"{error} The run {folder} was made with the algorithm {own}. If its file was moved, "
+            f"name it with --algorithm."
+        ) from error
 
 
 def _read_settings(folder: Path) -> JsonObject:

@@ -15,8 +15,8 @@ from pufferlib.emulation.description import HasSpaces
 from pufferlib.exceptions import ArgumentError, PufferError
 from pufferlib.registry import EnvSource
 from pufferlib.runs import folder as run_folder
-from pufferlib.runs.policy import check_policy, make_policy
-from pufferlib.runs.settings import Overrides, assemble
+from pufferlib.runs.policy import check_policy, make_policy, policy_class
+from pufferlib.runs.settings import Overrides, assemble, located
 from pufferlib.training import Evaluation, checkpoint
 from pufferlib.vector import VectorEnv, make
 
@@ -68,7 +68,8 @@ class Run:
         Args:
             folder: of the run.
             overrides: settings that change, by dotted name.
-            env: the environment of the run, if its file was moved; None: as the run names it.
+            env: the environment of the run, if its file was moved; None: as the run names it. Of an
+                algorithm or policy whose file was moved, `overrides` name the new place.
 
         Raises:
             CheckpointError: `folder` is not the folder of a run, or is damaged.
@@ -76,17 +77,20 @@ class Run:
                 folder.
             UnknownNameError, NotInstalledError: the environment is missing here.
         """
-        folder = Path(folder)
-        base = run_folder.read_config(folder)
+        folder, overrides = Path(folder), overrides or {}
+        algorithm = overrides.get("algorithm")
+        base = run_folder.read_config(
+            folder, None if algorithm is None else located(str(algorithm))
+        )
         source = _source_of(env or base.env.task, folder)
-        config = assemble(source, overrides or {}, base)
+        config = assemble(source, overrides, base)
         if config.run != base.run:
             raise ArgumentError(
-                f"--resume {folder} continues in its own folder; got --run {config.run}. Leave out "
-                f"--run."
+                f"The run in {folder} continues there; got the folder {config.run} (run). Leave "
+                f"run out."
             )
         config = dataclasses.replace(config, run=folder)
-        return cls(config, source, resumes=True, given=frozenset(overrides or ()))
+        return cls(config, source, resumes=True, given=frozenset(overrides))
 
     @property
     def given_kwargs(self) -> Kwargs:
@@ -139,6 +143,16 @@ class Run:
         """
         config, default = self.config, self.source.default_policy()
         return make_policy(config.policy, default, env, config.train.seed, self.given)
+
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether the policy has a memory, from the settings or of its class.
+
+        Nothing is made, so a function that returns policies counts as one without.
+        """
+        name = self.config.policy.name
+        made = self.source.default_policy() if name is None else policy_class(name)
+        return self.config.policy.memory != "none" or hasattr(made, "initial_state")
 
     def check_policy(self) -> None:
         """Refuse settings of the policy that cannot work, before any process starts.
@@ -207,7 +221,7 @@ def _source_of(env: str, folder: Path) -> EnvSource:
         where = f" in the directory {facts['directory']}" if "directory" in facts else ""
         raise type(error)(
             f"{error} The run {folder} was made{where} with the environment "
-            f"{run_folder.read_config(folder).env.task}. Go there, install what is missing, or "
+            f"{run_folder.read_task(folder)}. Go there, install what is missing, or "
             f"name the environment where it is now."
         ) from error
     return source

@@ -41,7 +41,7 @@ def assemble(source: EnvSource, overrides: Overrides, base: Config | None = None
     """
     if base is None:
         algorithm = overrides.get("algorithm")
-        algorithm = None if algorithm is None else _located(parse("algorithm", algorithm, str))
+        algorithm = None if algorithm is None else located(parse("algorithm", algorithm, str))
         folders = (presets.PRESETS, *source.preset_folders)
         config = presets.load(source.preset_names, folders, algorithm)
     else:
@@ -55,13 +55,13 @@ def assemble(source: EnvSource, overrides: Overrides, base: Config | None = None
     for name, value in overrides.items():
         config = _override(config, name, value)
     if config.policy.name is not None:
-        config = _replace(config, "policy.name", _located(config.policy.name))
+        config = _replace(config, "policy.name", located(config.policy.name))
     _check_effects(config, overrides)
     return config
 
 
-def _located(name: str) -> str:
-    """Return a name, the path of a file in it absolute: a run is also opened from other folders."""
+def located(name: str) -> str:
+    """Return `name` with an absolute path if it names a file: runs are opened from any folder."""
     return Reference.parse(name).name if is_reference(name) else name
 
 
@@ -71,7 +71,7 @@ def _override(config: Config, name: str, value: object) -> Config:
     if prefix is not None:
         return _with_argument(config, prefix, name.removeprefix(prefix).split("."), value)
     if name == "algorithm":
-        if _located(parse(name, value, str)) != config.algorithm:
+        if located(parse(name, value, str)) != config.algorithm:
             raise SettingError(
                 f"algorithm cannot change within a run; got {value!r}, the run uses "
                 f"{config.algorithm!r}. Start a new run."

@@ -10,7 +10,7 @@ from pufferlib.cli import train
 from pufferlib.cli.autotune import best_to_train
 from pufferlib.cli.main import main
 from pufferlib.cli.parser import Parser
-from pufferlib.config import Config, PolicyConfig
+from pufferlib.config import Config
 from pufferlib.ppo.config import PPOConfig
 from pufferlib.runs import Run
 from pufferlib.vector import Tuning
@@ -53,19 +53,16 @@ def tuning(*trials, agents=1):
     return Tuning(profile, rows, rows[0].candidate)
 
 
-@pytest.mark.parametrize("memory", ["lstm", "gru"])
-def test_training_takes_no_pool_and_rows_for_every_minibatch(memory):
+def test_training_takes_no_pool_and_rows_for_every_minibatch():
     pool = (1000.0, Candidate("Multiprocessing", 32, num_workers=4, batch_size=16))
     many = (500.0, Candidate("Multiprocessing", 32, num_workers=4))
     few = (490.0, Candidate("Multiprocessing", 2, num_workers=2))
-    assert best_to_train(tuning(pool, many, few), Config()) == few[1]
-    assert best_to_train(tuning(pool), Config()) is None
+    config = Config(train=PPOConfig(minibatches=4))
+    assert best_to_train(tuning(pool, many, few), config, is_recurrent=False) == few[1]
+    assert best_to_train(tuning(pool), config, is_recurrent=False) is None
     # A recurrent policy learns from whole rows: four minibatches need four.
-    recurrent = Config(policy=PolicyConfig(memory=memory), train=PPOConfig(minibatches=4))
-    found = tuning(pool, many, few)
-    assert best_to_train(found, recurrent) == many[1]
-    found = tuning(pool, many, few, agents=2)
-    assert best_to_train(found, recurrent) == few[1]
+    assert best_to_train(tuning(pool, many, few), config, is_recurrent=True) == many[1]
+    assert best_to_train(tuning(pool, many, few, agents=2), config, is_recurrent=True) == few[1]
 
 
 def test_if_no_candidate_can_train_the_file_is_unchanged_and_it_says_so(tmp_path, capsys):
@@ -85,7 +82,6 @@ def checkout(tmp_path, monkeypatch):
     """Return the presets of a checkout, made for the test."""
     folder = tmp_path / "pufferlib" / "config"
     folder.mkdir(parents=True)
-    (tmp_path / "pyproject.toml").touch()
     monkeypatch.setattr(presets, "PRESETS", folder)
     return folder
 
@@ -124,13 +120,15 @@ def test_printed_flags_and_written_preset_remove_a_pool(checkout, tmp_path, caps
     assert vec_settings("squared", printed.split()) == written
 
 
-def test_an_installation_is_not_changed(checkout, capsys):
-    (checkout.parents[1] / "pyproject.toml").unlink()
+def test_an_installation_is_not_changed(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "site-packages" / "pufferlib" / "config"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(presets, "PRESETS", folder)
     assert autotune("CartPole-v1", "--write") == 2
     captured = capsys.readouterr()
     assert "part of an installation. Name a file: --write CartPole-v1.toml" in captured.err
     assert captured.out == ""
-    assert list(checkout.iterdir()) == []
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -173,7 +173,7 @@ def test_a_signal_in_the_middle_of_an_update_waits_for_its_end(tmp_path, number)
         (["train", "squared", "--env.kwargs.config", "{'a': 5, 1: 2}"], "got {'a': 5, 1: 2}"),
         (["train", "squared", "--train.seed", "-1"], "train.seed must be a whole number from 0 to"),
         (["train", "squared", "--train.seed", str(2**64)], f"to {2**63 - 1}; got {2**64}"),
-        (["eval", "squared", "--seed", "-1"], "--seed must be a whole number from 0 to"),
+        (["eval", "squared", "--seed", "-1"], "seed must be a whole number from 0 to"),
         (["eval", "squared", "--seed", "9" * 20], f"to {2**63 - 1}; got {'9' * 20}"),
         (["eval", "squared", "--train.threads", "-1"], "train.threads must be at least 1; got -1"),
         (["envs", "--gallery", __file__], f"{__file__} cannot be created: File exists"),
@@ -184,7 +184,7 @@ def test_a_signal_in_the_middle_of_an_update_waits_for_its_end(tmp_path, number)
         (["install", "nethak"], "nothing named 'nethak' to install. Did you mean 'nethack'"),
         (["install", "CartPole-v9"], "Did you mean 'CartPole-v1'"),
         (["install", "nethack", "--constraint", "no.txt"], "no constraint file no.txt"),
-        (["eval", "squared", "--episodes", "1"], "--episodes must be at least 2"),
+        (["eval", "squared", "--episodes", "1"], "episodes must be at least 2"),
         (["eval", "squared", "--checkpoint", "none/c.pt"], "There is no checkpoint none/c.pt"),
         (["train", "squared", "--train.horizon", "0"], "train.horizon must be at least 1; got 0"),
         (["train", "squared", "--train.device", "tpu"], "must be one of auto, cpu"),
@@ -294,7 +294,7 @@ def test_settings_that_are_not_a_json_object_are_refused(tmp_path, text):
 
 def test_a_run_is_resumed_in_its_own_folder_only(trained, tmp_path, capsys):
     assert main(["train", "squared", "--resume", str(trained), "--run", str(tmp_path)]) == 2
-    assert "continues in its own folder" in capsys.readouterr().err
+    assert "continues there; got the folder" in capsys.readouterr().err
 
 
 def test_a_run_is_evaluated_on_a_machine_without_its_device(trained, tmp_path, capsys):

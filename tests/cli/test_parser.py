@@ -75,6 +75,8 @@ def error_of(capsys, *words):
         (["--env.kwargs.max-steps", "20"], {"env.kwargs.max_steps": "20"}),
         (["--env.kwargs.max_steps=-3"], {"env.kwargs.max_steps": "-3"}),
         (["--env.kwargs.low", "-0.5"], {"env.kwargs.low": "-0.5"}),
+        (["--env.kwargs.low", "-1e-3"], {"env.kwargs.low": "-1e-3"}),
+        (["--env.kwargs.low=-inf", "--run", "-3"], {"env.kwargs.low": "-inf", "run": "-3"}),
         (["--env.kwargs.size=(40, 60)"], {"env.kwargs.size": "(40, 60)"}),
         (["--env.kwargs.text", "a=b"], {"env.kwargs.text": "a=b"}),
         (["--env.kwargs.table.part", "3"], {"env.kwargs.table.part": "3"}),

@@ -8,7 +8,7 @@ import pytest
 from pufferlib import config as presets
 from pufferlib import registry
 from pufferlib.config import ALGORITHMS, Config
-from pufferlib.exceptions import SettingError
+from pufferlib.exceptions import ArgumentError, SettingError
 from pufferlib.registry import ocean
 
 ALGORITHM = """
@@ -141,6 +141,17 @@ def test_settings_of_another_version_name_their_file():
     written = presets.as_json(Config())
     written["train"]["learning_rte"] = 1
     with pytest.raises(SettingError, match=r"there: there is no setting 'train.learning_rte'"):
+        presets.from_json(written, "there")
+
+
+@pytest.mark.parametrize("name", sorted(presets.as_json(Config())))
+@pytest.mark.parametrize("value", [3, None, [], "text", {"text": 3}])
+def test_damaged_settings_are_refused_with_their_name(name, value):
+    written = {**presets.as_json(Config()), name: value}
+    if (name, value) in (("run", "text"), ("run", None)):  # a folder, or none
+        assert str(presets.from_json(written, "there").run) == str(value)
+        return
+    with pytest.raises(ArgumentError, match=rf"there: .*{name}|no algorithm 'text'"):
         presets.from_json(written, "there")
 
 

@@ -1,7 +1,6 @@
 """A run from Python: settings, environments, policy, training and evaluation from one object."""
 
 import json
-import os
 import pickle
 import shutil
 import subprocess
@@ -56,7 +55,16 @@ SMALL = {
     "train.device": "cpu",
     "train.minibatches": 2,
 }
-QUIET = Console(file=open(os.devnull, "w"))  # noqa: SIM115  (for the whole process)
+QUIET = Console(quiet=True)
+ALGORITHM = """
+from dataclasses import dataclass
+from pufferlib.ppo import PPOConfig
+
+@dataclass(frozen=True)
+class Mine(PPOConfig):
+    algorithm = "mine"
+    patience: int = 3
+"""
 
 
 @pytest.fixture
@@ -153,7 +161,7 @@ def test_another_architecture_is_refused(trained):
 
 
 def test_a_run_stays_in_its_folder_and_environment(trained, tmp_path):
-    with pytest.raises(ArgumentError, match=r"continues in its own folder; got --run elsewhere"):
+    with pytest.raises(ArgumentError, match=r"continues there; got the folder elsewhere"):
         Run.open(trained, {"run": "elsewhere"})
     with pytest.raises(ArgumentError, match="made with squared, the environment given is bandit"):
         Run.open(trained, env="bandit")
@@ -205,11 +213,34 @@ def test_a_file_environment_is_found_from_another_directory_and_where_it_was_mov
     assert 0 <= float(result.stdout) <= 8
 
 
+def test_an_algorithm_whose_file_was_moved_is_named_where_it_is_now(tmp_path):
+    path, folder = tmp_path / "algorithm_of_run.py", tmp_path / "run"
+    path.write_text(ALGORITHM)
+    mine = {"algorithm": f"{path}:Mine", "train.patience": 5, "run": folder}
+    Run.configure("squared", {**SMALL, **mine}).train(QUIET)
+    puffer = [sys.executable, "-m", "pufferlib.cli"]  # a process that has not loaded the file
+    train = [*puffer, "train", "squared", "--resume", str(folder), "--train.patience", "7"]
+    assert finished(train).returncode == 0  # the run's algorithm need not be repeated
+    assert read_config(folder).train.patience == 7
+
+    (tmp_path / "moved").mkdir()
+    moved = f"{shutil.move(path, tmp_path / 'moved')}:Mine"
+    evaluate = [*puffer, "eval", "squared", "--checkpoint", str(folder), "--episodes", "2"]
+    for command in (evaluate, train):  # which then keeps the new place
+        result = finished(command)
+        assert result.returncode == 2
+        assert f"There is no file {path}." in result.stderr
+        assert f"{path}:Mine. If its file was moved, name it with --algorithm" in result.stderr
+        assert finished([*command, "--algorithm", moved]).returncode == 0
+
+
+def finished(command):
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
 def new_process(script):
     """Run a script where nothing has been imported yet."""
-    return subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
-    )
+    return finished([sys.executable, "-c", script])
 
 
 def test_a_missing_module_names_the_directory_where_the_run_was_made(trained, tmp_path):
@@ -271,7 +302,7 @@ def test_settings_are_checked_before_any_process_starts(
 
 
 def test_too_few_episodes_are_refused(trained):
-    with pytest.raises(ArgumentError, match="--episodes must be at least 2"):
+    with pytest.raises(ArgumentError, match="episodes must be at least 2"):
         Run.open(trained).evaluate(None, episodes=1)
 
 
