@@ -46,7 +46,7 @@ class LoopConfig:
 
     normalize_rewards: bool = False
     """Divide rewards by the running deviation of their discounted sum (Engstrom et al. 2020,
-    arXiv:2005.12729)."""
+    arXiv:2005.12729) and clip them to [-10, 10], as CleanRL's ppo_continuous_action.py."""
 
     checkpoint_interval: int = 100
     """Updates between checkpoints; the last is always saved."""

@@ -83,11 +83,15 @@ def _number(key: object, value: object) -> float | None:
 
 
 class RewardScale:
-    """Divides rewards by the running deviation of their discounted sum.
+    """Divides rewards by the running deviation of their discounted sum, and clips them to 10.
 
     Engstrom et al. 2020 (arXiv:2005.12729), as in Gymnasium's NormalizeReward: the sum of each row
     is not restarted by a division, only by the end of its episode. The running variance is Chan's.
+    Clipping is that of CleanRL and Stable-Baselines3: the first reward after n steps of zeros would
+    be as large as 4 sqrt(n).
     """
+
+    _CLIP = 10.0
 
     def __init__(self, rows: int, gamma: float) -> None:
         self._gamma = gamma
@@ -102,7 +106,7 @@ class RewardScale:
         acting: NDArray[np.bool_],
         rows: slice = slice(None),
     ) -> NDArray[np.float32]:
-        """Return scaled rewards (B,).
+        """Return scaled rewards (B,), within [-10, 10].
 
         Args:
             rewards: of a step.
@@ -117,7 +121,8 @@ class RewardScale:
             self._merge(len(seen), seen.mean(), seen.var())
             self._since += len(seen), seen.sum(), (seen**2).sum()
         sums[ends] = 0
-        return (rewards / np.sqrt(self._variance + 1e-8)).astype(np.float32)
+        scaled = rewards / np.sqrt(self._variance + 1e-8)
+        return np.clip(scaled, -self._CLIP, self._CLIP).astype(np.float32)
 
     def merge_processes(
         self, all_reduce_sum: Callable[[Tensor], Tensor], device: torch.device

@@ -32,14 +32,21 @@ class Noise(gymnasium.Env):
         return np.zeros(1, np.float32), reward, self.steps == 7, False, {}
 
 
-def test_rewards_are_scaled_as_in_stable_baselines():
-    reference = VecNormalize(
-        DummyVecEnv([Noise] * ROWS), norm_obs=False, clip_reward=np.inf, gamma=0.9
-    )
+class Late(Noise):
+    """Gives no reward for three hundred steps, and then one: 17 deviations, clipped to 10."""
+
+    def step(self, action):
+        self.steps += 1
+        return np.zeros(1, np.float32), float(self.steps == 300), self.steps == 305, False, {}
+
+
+@pytest.mark.parametrize("env", [Noise, Late])
+def test_rewards_are_scaled_and_clipped_as_in_stable_baselines(env):
+    reference = VecNormalize(DummyVecEnv([env] * ROWS), norm_obs=False, gamma=0.9)
     scale = RewardScale(ROWS, gamma=0.9)
     reference.seed(0)
     reference.reset()
-    for _ in range(50):
+    for _ in range(310):
         _, expected, ends, _ = reference.step(np.zeros(ROWS, np.int64))
         everyone = np.ones(ROWS, np.bool_)
         assert scale(reference.get_original_reward(), ends, everyone) == pytest.approx(
