@@ -68,6 +68,7 @@ def test_vectorizers_are_compared_with_the_bound_and_the_best_alternative(cell, 
         assert float(row["CPU a step"]) > 0
 
 
+@pytest.mark.long
 def test_processes_for_each_of_many_environments_are_left_out():
     (table,) = rows(
         "vector.py", "--only", "nested-actions-64", "--rounds", "1", "--seconds", "0.05"
@@ -85,6 +86,7 @@ def test_the_names_of_the_cells_are_listed_and_others_refused():
     assert "invalid choice: 'x'" in refused.stderr
 
 
+@pytest.mark.long
 def test_native_games_are_compared_with_as_many_ordinary_ones():
     tables = rows("native.py", "--rounds", "1", "--num-envs", "2", "--steps", "2")
     assert len(tables) == 5

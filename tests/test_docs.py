@@ -10,7 +10,11 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SNIPPETS = [
-    pytest.param(code, id=f"{path.name}-{number}")
+    pytest.param(
+        code,
+        id=f"{path.name}-{number}",
+        marks=() if path.name == "README.md" else pytest.mark.long,
+    )
     for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     for number, code in enumerate(re.findall(r"```python\n(.*?)```", path.read_text(), re.DOTALL))
 ]

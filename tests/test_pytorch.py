@@ -90,6 +90,7 @@ def assert_compiles(compile_whole, space, backend, counts):
         assert_agree(compiled(rows), leaves_and_uses(rows))
 
 
+@pytest.mark.long
 @over_spaces
 def test_unflatten_compiles_without_a_break(space, compile_whole):
     counts = (3, 5, 7)  # at the second batch size it is compiled again, for any

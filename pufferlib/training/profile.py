@@ -1,7 +1,7 @@
-"""Profile the wall time by part."""
+"""Profile the wall time by part, and measure the steps per second."""
 
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -36,3 +36,25 @@ class Profile:
         elapsed_s = self.elapsed_s
         shares = {name: seconds / elapsed_s for name, seconds in self.seconds.items()}
         return {**shares, "other": max(0.0, 1 - sum(shares.values()))}
+
+
+class Throughput:
+    """Steps per second over the latest updates; a mean since the start would hide a slowdown.
+
+    Args:
+        timesteps: taken so far.
+        updates: how many updates are covered.
+    """
+
+    def __init__(self, timesteps: int = 0, updates: int = 10) -> None:
+        self._marks = deque([(time.perf_counter(), timesteps)], maxlen=updates + 1)
+
+    def add(self, timesteps: int) -> None:
+        """Note how many steps have been taken at the end of an update."""
+        self._marks.append((time.perf_counter(), timesteps))
+
+    @property
+    def steps_per_second(self) -> float:
+        """Steps per second of wall time; 0 before the first update."""
+        (began_s, before), (ended_s, after) = self._marks[0], self._marks[-1]
+        return (after - before) / (ended_s - began_s) if after > before else 0.0

@@ -17,7 +17,7 @@ from pufferlib.training.collector import Collector
 from pufferlib.training.config import LoopConfig, choose_device
 from pufferlib.training.distributed import DistributedContext
 from pufferlib.training.policy_runner import PolicyRunner
-from pufferlib.training.profile import Profile
+from pufferlib.training.profile import Profile, Throughput
 from pufferlib.training.rollout import Rollout
 from pufferlib.training.statistics import EpisodeStatistics, RewardScale
 from pufferlib.training.torch_state import RandomStreams, torch_threads
@@ -82,8 +82,7 @@ class Trainer:
         self._random = RandomStreams(self._seed, self.device)
         self._scale = RewardScale(vecenv.num_agents, config.gamma)
         self._metrics: dict[str, float] = {}
-        self._seconds_before = 0.0  # this and the next: of the runs that this one resumes
-        self._timesteps_before = 0
+        self._seconds_before = 0.0  # of the runs that this one resumes
         self._timesteps_at_rollout = 0  # of this process, when the latest was begun
         self._progress_at_rollout = 0.0
         self._shared_seconds = 0.0
@@ -103,6 +102,7 @@ class Trainer:
         )
         with self._torch_settings():
             self._collector.begin(self._seed)
+        self._throughput = Throughput()
 
     @property
     def is_done(self) -> bool:
@@ -163,6 +163,7 @@ class Trainer:
         self._check_progress(int(taken))
         self._shared_seconds = seconds / self._context.world_size
         self.updates += 1
+        self._throughput.add(self.timesteps)
         if self.config.exact_resume and self.updates % self.config.checkpoint_interval == 0:
             self._begin_episodes()
         self.is_updating = False
@@ -170,12 +171,11 @@ class Trainer:
 
     def metrics(self) -> dict[str, float]:
         """Return the latest metrics by name: counts, losses, and means over episodes."""
-        new_timesteps = self.timesteps - self._timesteps_before
         return {
             "timesteps": self.timesteps,
             "updates": self.updates,
             "seconds": self.seconds,
-            "steps_per_second": new_timesteps / self.profile.elapsed_s,
+            "steps_per_second": self._throughput.steps_per_second,
             **self._metrics,
             **{f"episode/{name}": value for name, value in self.episodes.means().items()},
         }
@@ -248,12 +248,13 @@ class Trainer:
         checkpoint.load_policy(self.policy, state, path)
         checkpoint.check_algorithm(self.config.algorithm, state, path)
         self.algorithm.load_state_dict(state["algorithm"])
-        self.timesteps = self._timesteps_before = state["timesteps"]
+        self.timesteps = state["timesteps"]
         self.updates = state["updates"]
         self._seconds_before = self._shared_seconds = state["seconds"]
         self._scale.load_state_dict(state["reward_scale"])
         self.episodes.load_state_dict(state["episodes"])
         self.is_updating = False
+        self._throughput = Throughput(self.timesteps)
         if self._context.is_main:
             self._generator.set_state(state["generator"])
             self._random.load_state_dict(state)

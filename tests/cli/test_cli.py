@@ -384,6 +384,7 @@ def test_every_command_takes_all_and_ends_with_one_table(capsys, monkeypatch, tm
         assert all("passed" in row for row in rows)
 
 
+@pytest.mark.long
 def test_the_throughput_of_all_is_written_into_a_document(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr("pufferlib.registry.installed_samples", lambda: SAMPLES)
     small = ["--rounds", "1", "--seconds", "0.02", "--num-envs", "2"]

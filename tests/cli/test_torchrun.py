@@ -56,6 +56,7 @@ def test_no_thread_of_the_group_outlives_the_run(tmp_path):
     assert [line.split() for line in lines] == [["left:"]] * 2
 
 
+@pytest.mark.long
 def test_two_processes_make_one_run_and_resume_it(tmp_path):
     for total, flags in ((1024, ["--run", "runs/mine"]), (2048, ["--resume"])):
         result = torchrun(tmp_path, "--train.total-timesteps", str(total), *flags)

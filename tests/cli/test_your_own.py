@@ -90,7 +90,7 @@ def puffer(capfd):
     ("name", "package"),
     [
         ("my_own.py:Corridor", "gymnasium"),
-        ("gymnasium:CartPole-v1", "gymnasium"),
+        pytest.param("gymnasium:CartPole-v1", "gymnasium", marks=pytest.mark.long),
         ("pettingzoo:mpe2.simple_spread_v3", "mpe2"),
     ],
 )

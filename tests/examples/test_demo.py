@@ -4,9 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 DEMO = Path(__file__).parents[2] / "examples" / "demo.py"
 
 
+@pytest.mark.long
 def test_the_demo_trains_evaluates_saves_and_replays(tmp_path):
     arguments = ["--seconds", "4", "--episodes", "4", "--replay-steps", "20"]
     result = subprocess.run(

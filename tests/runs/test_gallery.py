@@ -11,6 +11,7 @@ from pufferlib.cli import main
 PICTURES = Path(__file__).parents[2] / "docs" / "images" / "environments"
 
 
+@pytest.mark.long
 def test_families_of_each_kind_are_drawn(tmp_path, capsys, monkeypatch):
     image = pytest.importorskip("PIL.Image")
     samples = {"classic_control": "CartPole-v1", "ocean": "squared", "nethack": "NetHackScore-v0"}

@@ -96,6 +96,7 @@ def test_each_sample_of_a_family_is_tested(capfd, monkeypatch):
     assert "1 of the 2 samples of ocean failed: no such task. See the errors" in shown.err
 
 
+@pytest.mark.long
 def test_all_pass_only_if_all_are_installed(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr("pufferlib.registry.installed_samples", lambda: {"ocean": "squared"})

@@ -109,6 +109,7 @@ def test_a_run_killed_at_any_moment_and_resumed_exactly_equals_one_that_was_not(
     assert last_episode_metrics(run) == last_episode_metrics(whole) != {}
 
 
+@pytest.mark.long
 def test_a_run_killed_and_resumed_continues_in_other_episodes(tmp_path, uninterrupted):
     run, arguments = tmp_path / "run", ["squared", *SMALL, *BACKENDS["serial"]]
     assert killed(run, arguments, signal.SIGKILL, 7, 0) == -signal.SIGKILL

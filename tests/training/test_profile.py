@@ -11,7 +11,7 @@ from pufferlib import vector
 from pufferlib.models import Default
 from pufferlib.training.collector import Collector
 from pufferlib.training.policy_runner import PolicyRunner
-from pufferlib.training.profile import Profile
+from pufferlib.training.profile import Profile, Throughput
 from pufferlib.training.statistics import RewardScale
 
 NAP_S = 0.02
@@ -38,6 +38,18 @@ def test_the_time_of_a_part_within_another_counts_once():
     elapsed_s = profile.elapsed_s
     assert profile.seconds["forward"] >= 2 * NAP_S
     assert profile.seconds["forward"] + profile.seconds["copy"] <= elapsed_s
+
+
+def test_throughput_is_that_of_the_latest_updates(monkeypatch):
+    clock = iter([0.0, 1.0, 2.0, 4.0, 6.0])
+    monkeypatch.setattr("pufferlib.training.profile.time.perf_counter", lambda: next(clock))
+    throughput = Throughput(timesteps=500, updates=2)  # 500 of the run that is resumed
+    assert throughput.steps_per_second == 0
+    found = []
+    for timesteps in (600, 700, 800, 900):
+        throughput.add(timesteps)
+        found.append(throughput.steps_per_second)
+    assert found == [100, 100, 200 / 3, 50]  # the updates take 1, 1, 2 and 2 seconds
 
 
 class Sleepy(gymnasium.Env):
@@ -86,4 +98,3 @@ def test_the_time_of_a_rollout_is_that_of_its_parts():
     for name, count in naps.items():
         assert profile.seconds[name] >= count * NAP_S
     assert sum(profile.seconds.values()) <= profile.elapsed_s
-    assert profile.shares()["other"] < min(profile.shares()[name] for name in naps)
