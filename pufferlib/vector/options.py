@@ -9,9 +9,9 @@ from pufferlib.exceptions import ArgumentError, suggestion
 from pufferlib.vector.arguments import (
     batch_envs,
     check_flag,
+    check_start_method,
     check_timeout,
     check_zero_copy,
-    start_context,
     worker_count,
 )
 from pufferlib.vector.restart import RestartRule
@@ -103,7 +103,7 @@ class VectorOptions:
         """
         check_flag("zero_copy", self.zero_copy)
         check_flag("caller_steps", self.caller_steps)
-        start_context(self.start_method)
+        check_start_method(self.start_method)
         check_timeout(self.timeout_s)
         self.restart_rule()
 

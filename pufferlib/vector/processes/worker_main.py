@@ -19,6 +19,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from pufferlib.annotations import Array
+from pufferlib.vector.arguments import Creation
 from pufferlib.vector.batch import Infos
 from pufferlib.vector.block import Block
 from pufferlib.vector.failure import Failure
@@ -28,6 +29,9 @@ from pufferlib.vector.threads import limit_this_worker
 
 STEP, COMMAND = 1, 2  # orders
 DONE, MESSAGE = 1, 2  # answers
+
+WorkerCreations = tuple[Creation, ...] | bytes
+"""How to make each environment of a worker; pickled, unless the worker is a fork."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +49,12 @@ class RowSlice:
     workers: int
 
 
-def run(connection: Connection, pickled: bytes, worker: int, first_env: int) -> None:
+def run(connection: Connection, made: WorkerCreations, worker: int, first_env: int) -> None:
     """Serve until the caller sends "close" or ends.
 
     Args:
         connection: to the caller.
-        pickled: a tuple of `Creation`, how to make each environment.
+        made: how to make each environment.
         worker: index of this worker.
         first_env: index of its first environment.
 
@@ -67,21 +71,21 @@ def run(connection: Connection, pickled: bytes, worker: int, first_env: int) -> 
         contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError),
         connection,
     ):
-        shared = _make(connection, block, pickled, worker)
+        shared = _make(connection, block, made, worker)
         if shared is not None:
             _serve(connection, block, *shared, worker)
         block.close()
 
 
 def _make(
-    connection: Connection, block: Block, pickled: bytes, worker: int
+    connection: Connection, block: Block, made: WorkerCreations, worker: int
 ) -> tuple[Gate, Array] | None:
     """Make the environments and map their rows; return the gate and their actions.
 
     None if one could not be made, or if the caller closes before it shares its memory.
     """
     try:
-        descriptions = block.make(pickle.loads(pickled))
+        descriptions = block.make(pickle.loads(made) if isinstance(made, bytes) else made)
     except Exception as error:
         _send(connection, Failure.of(error, block, "__init__", worker))
         return None

@@ -15,7 +15,7 @@ from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 
 from pufferlib.vector.processes.gate import Gate
-from pufferlib.vector.processes.worker_main import COMMAND, exit_fd, run
+from pufferlib.vector.processes.worker_main import COMMAND, WorkerCreations, exit_fd, run
 from pufferlib.vector.threads import limit_started_processes
 
 GRACE_S = 1.0  # for workers to close their environments before they are stopped
@@ -34,14 +34,14 @@ class WorkerProcess:
     def __init__(
         self,
         context: multiprocessing.context.BaseContext,
-        pickled: bytes,
+        made: WorkerCreations,
         worker: int,
         first_env: int,
     ) -> None:
         self.connection, theirs = context.Pipe()
         self._process = context.Process(  # type: ignore[attr-defined]  # all contexts have it
             target=run,
-            args=(theirs, pickled, worker, first_env),
+            args=(theirs, made, worker, first_env),
             name=f"pufferlib worker {worker}",
             daemon=True,
         )

@@ -17,12 +17,14 @@ from typing import Any
 from pufferlib.annotations import Array
 from pufferlib.environment import Buffers
 from pufferlib.exceptions import WorkerError
-from pufferlib.vector.arguments import Creation, pickled
+from pufferlib.vector.arguments import Creation
 from pufferlib.vector.block import Block, Description
 from pufferlib.vector.failure import Failure, death_error, start_error, stuck_error
+from pufferlib.vector.pickling import pickled
 from pufferlib.vector.processes.gate import Gate
 from pufferlib.vector.processes.shared_memory import RowMemory
-from pufferlib.vector.processes.worker_main import COMMAND, DONE, STEP, RowSlice
+from pufferlib.vector.processes.start_method import is_fork
+from pufferlib.vector.processes.worker_main import COMMAND, DONE, STEP, RowSlice, WorkerCreations
 from pufferlib.vector.processes.worker_process import WorkerProcess, stop
 from pufferlib.vector.restart import RestartRule
 from pufferlib.vector.worker_group import WorkerGroup
@@ -65,11 +67,13 @@ class ProcessWorkers(WorkerGroup):
             self, stop, os.getpid(), self._processes, self._gates, self._memory_fds
         )
         self._block = Block(self._envs[-1].start) if caller_steps else None
-        what = "env_creators, env_args and env_kwargs"
         num_processes = num_workers - caller_steps
-        self._pickled = [
-            pickled(what, made[envs.start : envs.stop]) for envs in self._envs[:num_processes]
+        self._made: list[WorkerCreations] = [
+            made[envs.start : envs.stop] for envs in self._envs[:num_processes]
         ]
+        if not is_fork(context):  # a fork has them already
+            what = "env_creators, env_args and env_kwargs"
+            self._made = [pickled(what, creations) for creations in self._made]
         self._own_made = made[self._envs[-1].start :] if caller_steps else ()
         try:
             for worker in range(num_processes):
@@ -81,7 +85,7 @@ class ProcessWorkers(WorkerGroup):
     def _start(self, worker: int) -> None:
         envs = self._envs[worker]
         try:
-            process = WorkerProcess(self._context, self._pickled[worker], worker, envs.start)
+            process = WorkerProcess(self._context, self._made[worker], worker, envs.start)
         except OSError as error:
             raise start_error(worker, envs, error) from error
         self._processes[worker : worker + 1] = [process]
