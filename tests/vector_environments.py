@@ -238,6 +238,59 @@ class Numeric(Echo):
         return os.environ.get(name)
 
 
+class Computing(Echo):
+    """Computes in each step with a library that may use threads; its reward is how many it may.
+
+    Args:
+        library: a key of `COMPUTE`.
+    """
+
+    def __init__(self, library):
+        super().__init__()
+        self.compute = COMPUTE[library]
+
+    def step(self, action):
+        observation, _, *rest = super().step(action)
+        return observation, float(self.compute()), *rest
+
+
+def compute_with_torch():
+    """Compute in parallel; return the number of threads."""
+    import torch
+
+    torch.nn.functional.linear(torch.ones(2048, 512), torch.ones(512, 512))
+    torch.ones(2**21).add_(1).sum()
+    return torch.get_num_threads()
+
+
+def compute_with_opencv():
+    import cv2
+
+    cv2.GaussianBlur(np.zeros((2000, 2000, 3), np.uint8), (31, 31), 0)
+    return cv2.getNumThreads()
+
+
+def compute_with_numba():
+    import numba
+
+    @numba.njit(parallel=True)
+    def add(array):
+        total = 0.0
+        for i in numba.prange(len(array)):
+            total += array[i]
+        return total
+
+    assert add(np.ones(10**5)) == 10**5
+    return numba.get_num_threads()
+
+
+COMPUTE = {
+    "torch": compute_with_torch,
+    "opencv": compute_with_opencv,
+    "numba": compute_with_numba,
+}
+
+
 def raise_plain():
     raise ValueError("negative energy")
 

@@ -49,7 +49,9 @@ class RowSlice:
     workers: int
 
 
-def run(connection: Connection, made: WorkerCreations, worker: int, first_env: int) -> None:
+def run(
+    connection: Connection, made: WorkerCreations, worker: int, first_env: int, is_forked: bool
+) -> None:
     """Serve until the caller sends "close" or ends.
 
     Args:
@@ -57,6 +59,7 @@ def run(connection: Connection, made: WorkerCreations, worker: int, first_env: i
         made: how to make each environment.
         worker: index of this worker.
         first_env: index of its first environment.
+        is_forked: this process is a fork of the caller.
 
     Sends the descriptions and row counts of the environments once they are made, then one answer to
     each command. A failure of an environment is sent as a `Failure` and ends the worker.
@@ -65,7 +68,7 @@ def run(connection: Connection, made: WorkerCreations, worker: int, first_env: i
     caller = parent_process()
     assert caller is not None
     threading.Thread(target=_exit_with, args=(exit_fd(caller),), daemon=True).start()
-    limit_this_worker()
+    limit_this_worker(is_forked)
     block = Block(first_env)
     with (
         contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError),

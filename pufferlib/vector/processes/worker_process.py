@@ -15,6 +15,7 @@ from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 
 from pufferlib.vector.processes.gate import Gate
+from pufferlib.vector.processes.start_method import is_fork
 from pufferlib.vector.processes.worker_main import COMMAND, WorkerCreations, exit_fd, run
 from pufferlib.vector.threads import limit_started_processes
 
@@ -41,7 +42,7 @@ class WorkerProcess:
         self.connection, theirs = context.Pipe()
         self._process = context.Process(  # type: ignore[attr-defined]  # all contexts have it
             target=run,
-            args=(theirs, made, worker, first_env),
+            args=(theirs, made, worker, first_env, is_fork(context)),
             name=f"pufferlib worker {worker}",
             daemon=True,
         )
