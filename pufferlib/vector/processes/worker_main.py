@@ -7,6 +7,7 @@ answers MESSAGE and sends the message through the pipe. Rows and actions are in 
 """
 
 import contextlib
+import multiprocessing
 import os
 import pickle
 import signal
@@ -18,6 +19,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from pufferlib import proc
 from pufferlib.annotations import Array
 from pufferlib.vector.arguments import Creation
 from pufferlib.vector.batch import Infos
@@ -29,6 +31,7 @@ from pufferlib.vector.threads import limit_this_worker
 
 STEP, COMMAND = 1, 2  # orders
 DONE, MESSAGE = 1, 2  # answers
+
 
 WorkerCreations = tuple[Creation, ...] | bytes
 """How to make each environment of a worker; pickled, unless the worker is a fork."""
@@ -62,22 +65,27 @@ def run(
         is_forked: this process is a fork of the caller.
 
     Sends the descriptions and row counts of the environments once they are made, then one answer to
-    each command. A failure of an environment is sent as a `Failure` and ends the worker.
+    each command. A failure of an environment is sent as a `Failure` and ends the worker. Processes
+    that the environments have started and not ended are killed at the end.
     """
     _leave_signals_to_the_caller()
+    multiprocessing.current_process().daemon = False  # a daemonic process may not start others
     caller = parent_process()
     assert caller is not None
     threading.Thread(target=_exit_with, args=(exit_fd(caller),), daemon=True).start()
     limit_this_worker(is_forked)
     block = Block(first_env)
-    with (
-        contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError),
-        connection,
-    ):
-        shared = _make(connection, block, made, worker)
-        if shared is not None:
-            _serve(connection, block, *shared, worker)
-        block.close()
+    try:
+        with (
+            contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError),
+            connection,
+        ):
+            shared = _make(connection, block, made, worker)
+            if shared is not None:
+                _serve(connection, block, *shared, worker)
+            block.close()
+    finally:
+        proc.kill(proc.descendants())
 
 
 def _make(
@@ -161,6 +169,7 @@ def _leave_signals_to_the_caller() -> None:
 def _exit_with(caller_exit_fd: int) -> None:
     """End this process when the caller's has ended, even in the middle of a step."""
     wait([caller_exit_fd])
+    proc.kill(proc.descendants())
     os._exit(1)
 
 

@@ -4,6 +4,8 @@ A worker is a process or, for the last one, the calling process itself. `first_r
 `Gate`, and regularly checks whether a process has ended or exceeds the timeout.
 """
 
+import atexit
+import functools
 import math
 import multiprocessing
 import os
@@ -32,6 +34,7 @@ from pufferlib.vector.worker_group import WorkerGroup
 _LOOK_S = 0.05  # between two checks that every process still lives
 _LOOK_AT_NEW_S = 0.005  # while a replacement is being started
 _LOOK_AT_FIRST_S = 0.5  # while all are being started
+_open: "weakref.WeakSet[ProcessWorkers]" = weakref.WeakSet()
 
 
 class ProcessWorkers(WorkerGroup):
@@ -66,6 +69,8 @@ class ProcessWorkers(WorkerGroup):
         self._stop = weakref.finalize(
             self, stop, os.getpid(), self._processes, self._gates, self._memory_fds
         )
+        _open.add(self)
+        _stop_at_exit()
         self._block = Block(self._envs[-1].start) if caller_steps else None
         num_processes = num_workers - caller_steps
         self._made: list[WorkerCreations] = [
@@ -322,3 +327,18 @@ class ProcessWorkers(WorkerGroup):
     def _death(self, worker: int) -> WorkerError:
         exit_code = self._processes[worker].exit_code()
         return death_error(worker, self._envs[worker], exit_code, self._doing(worker))
+
+
+@functools.cache
+def _stop_at_exit() -> None:
+    """Stop open workers at exit before multiprocessing terminates them.
+
+    What is registered last runs first. The finalizers of weakref are registered with the first of
+    them in this process, which may be before multiprocessing is imported.
+    """
+
+    def stop_all() -> None:
+        for workers in list(_open):
+            workers._stop()
+
+    atexit.register(stop_all)
