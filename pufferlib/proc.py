@@ -3,8 +3,10 @@
 Without /proc, on macOS for example, there are no processes and every quantity is None.
 """
 
+import contextlib
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +73,26 @@ def descendants(pid: int | None = None) -> list[Process]:
     return found
 
 
+def kill(processes: Iterable[Process]) -> None:
+    """Kill processes, except trackers of multiprocessing.
+
+    A `multiprocessing.resource_tracker` ends by itself after the last process that uses it, and
+    then removes the shared memory that they have left.
+    """
+    for process in processes:
+        if not _is_resource_tracker(process.pid):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(process.pid, signal.SIGKILL)
+
+
+def _is_resource_tracker(pid: int) -> bool:
+    try:
+        command = (_PROC / str(pid) / "cmdline").read_bytes()
+    except OSError:
+        return False
+    return b"multiprocessing.resource_tracker" in command
+
+
 def _has_children_files() -> bool:
     """Return whether the kernel lists the children of a thread; some are built without."""
     return (_PROC / "thread-self/children").exists()
@@ -79,11 +101,11 @@ def _has_children_files() -> bool:
 def _read_children(pid: int) -> list[int]:
     """Return the ids of a process's children: as fast as it has few threads."""
     found: list[int] = []
-    for children in (_PROC / str(pid) / "task").glob("*/children"):
-        try:
-            found += map(int, children.read_text().split())
-        except OSError:  # the thread has ended
-            continue
+    tasks = _PROC / str(pid) / "task"
+    with contextlib.suppress(OSError):  # the process has ended, or this one may open no more files
+        for task in os.listdir(tasks):
+            with contextlib.suppress(OSError):  # the thread has ended
+                found += map(int, (tasks / task / "children").read_text().split())
     return found
 
 

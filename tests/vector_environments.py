@@ -3,10 +3,13 @@
 Imported by name in worker processes, so nothing here may load torch or pytest.
 """
 
+import concurrent.futures
 import ctypes
 import faulthandler
+import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -17,6 +20,7 @@ import pettingzoo
 import threadpoolctl
 from gymnasium.spaces import Box, Discrete
 
+from pufferlib import vector
 from pufferlib.cores import usable_threads
 
 
@@ -236,6 +240,134 @@ class Numeric(Echo):
 
     def variable(self, name):
         return os.environ.get(name)
+
+
+class Parent(Faulty):
+    """An `Echo` that starts a process, which sleeps for a minute, and forgets to end it.
+
+    Args:
+        how: "process", "daemon", "executor", "program" or "fork".
+        where: as in `Faulty`; "__init__" does not apply.
+        fault: as in `Faulty`.
+    """
+
+    def __init__(self, how, where="", fault=None):
+        super().__init__(where, fault)
+        self.child = STARTS[how]()
+
+    def child_pid(self):
+        return self.child
+
+
+def start_process(**daemon):
+    """Start a process with multiprocessing that answers; return its id."""
+    ours, theirs = multiprocessing.Pipe()
+    multiprocessing.Process(target=answer_and_sleep, args=(theirs,), **daemon).start()
+    return ours.recv()
+
+
+def answer_and_sleep(connection):
+    connection.send(os.getpid())
+    time.sleep(60)
+
+
+def start_executor():
+    """Start a process of a pool that is kept; return its id."""
+    global executor
+    executor = concurrent.futures.ProcessPoolExecutor(1)
+    return executor.submit(os.getpid).result()
+
+
+STARTS = {
+    "process": start_process,
+    "daemon": lambda: start_process(daemon=True),
+    "executor": start_executor,
+    "program": lambda: subprocess.Popen(["sleep", "60"]).pid,
+    "fork": lambda: leave_a_child(),
+}
+
+
+class Nested(Echo):
+    """Plays two `Echo` in two worker processes, and adds up their rewards.
+
+    Args:
+        start_method: of these.
+        closes: close them with this environment.
+    """
+
+    def __init__(self, start_method=None, closes=True):
+        super().__init__()
+        options = {"backend": "Multiprocessing", "num_envs": 2, "num_workers": 2}
+        self.envs = vector.make(Echo, start_method=start_method, **options)
+        self.closes = closes
+
+    def reset(self, *, seed=None, options=None):
+        self.envs.reset(seed or 0)
+        return super().reset(seed=seed)
+
+    def step(self, action):
+        observation, _, *rest = super().step(action)
+        return observation, float(self.envs.step([action, action])[1].sum()), *rest
+
+    def pids(self):
+        return self.envs.call("pid")
+
+    def close(self):
+        if self.closes:
+            self.envs.close()
+
+
+class Computing(Echo):
+    """Computes in each step with a library that may use threads; its reward is how many it may.
+
+    Args:
+        library: a key of `COMPUTE`.
+    """
+
+    def __init__(self, library):
+        super().__init__()
+        self.compute = COMPUTE[library]
+
+    def step(self, action):
+        observation, _, *rest = super().step(action)
+        return observation, float(self.compute()), *rest
+
+
+def compute_with_torch():
+    """Compute in parallel; return the number of threads."""
+    import torch
+
+    torch.nn.functional.linear(torch.ones(2048, 512), torch.ones(512, 512))
+    torch.ones(2**21).add_(1).sum()
+    return torch.get_num_threads()
+
+
+def compute_with_opencv():
+    import cv2
+
+    cv2.GaussianBlur(np.zeros((2000, 2000, 3), np.uint8), (31, 31), 0)
+    return cv2.getNumThreads()
+
+
+def compute_with_numba():
+    import numba
+
+    @numba.njit(parallel=True)
+    def add(array):
+        total = 0.0
+        for i in numba.prange(len(array)):
+            total += array[i]
+        return total
+
+    assert add(np.ones(10**5)) == 10**5
+    return numba.get_num_threads()
+
+
+COMPUTE = {
+    "torch": compute_with_torch,
+    "opencv": compute_with_opencv,
+    "numba": compute_with_numba,
+}
 
 
 def raise_plain():

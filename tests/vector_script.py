@@ -1,21 +1,27 @@
 """A user's script that vectorizes and then ends in the way asked for: see `test_shutdown`.
 
-Arguments: start method; "idle", "asleep" (in a step) or "childbearing" (each environment has forked
-a process); and how it ends.
+Prints the ids of its workers, and of processes that environments have started. Arguments: start
+method; "idle", "asleep" (in a step) or "parents" (each environment has forked a process); and how
+it ends.
 """
 
 import os
 import sys
 import time
+import weakref
 
-from vector_environments import Echo, Faulty, fall_asleep, leave_a_child
+# As many packages do when they are imported. If the first finalizer is older than the import of
+# multiprocessing, finalizers run at exit after multiprocessing has terminated its children.
+weakref.finalize(sys, int)
 
-from pufferlib import vector
+from vector_environments import Echo, Faulty, Parent, fall_asleep  # noqa: E402
+
+from pufferlib import vector  # noqa: E402
 
 ENVIRONMENTS = {
     "idle": (Echo, [1]),
     "asleep": (Faulty, ["step", fall_asleep]),
-    "childbearing": (Faulty, ["__init__", leave_a_child]),
+    "parents": (Parent, ["fork"]),
 }
 
 
@@ -28,7 +34,8 @@ def main(start_method, doing, ending):
         start_method=start_method,
     )
     envs.reset(seed=0)
-    print(*envs.call("pid")[::2], flush=True)
+    children = envs.call("child_pid") if doing == "parents" else []
+    print(*envs.call("pid")[::2], *children, flush=True)
     for _ in range(2):
         envs.step([1] * 4)
     envs.send([1] * 4)  # the third step, in which an environment may fall asleep

@@ -31,6 +31,7 @@ from pufferlib.exceptions import (
     ActionError,
     ArgumentError,
     CallOrderError,
+    ContractError,
     ObservationError,
     SpaceError,
 )
@@ -267,7 +268,11 @@ class PettingZooRows(PufferEnv):
 
     In the step in which an agent dies, its last observation is in `final_observations`, and its
     reward and flags are in its row; from then on its `masks` is False and its observation zeros.
-    When no agent is left alive, the next episode starts in the same step.
+    When no agent is left alive, the next episode starts in the same step; also if all flags say
+    so, and the environment forgets to empty `agents`.
+
+    Raises:
+        ContractError: from `reset` and `step`, if an episode begins without any agent.
     """
 
     def __init__(self, env: PettingZooPufferEnv) -> None:
@@ -303,10 +308,9 @@ class PettingZooRows(PufferEnv):
         """Step all living agents; if none is left, start the next episode."""
         env = self.env.env
         *result, infos = map(_as_dict, env.step(self._chosen(actions)))
-        living = env.agents
-        self._agent_rows.step(living, *result)
+        self._agent_rows.step(env.agents, *result)
         kept = present(infos)
-        if not living:
+        if not self.masks.any():
             kept += self._begin()
         return self.observations, self.rewards, self.terminals, self.truncations, kept
 
@@ -325,7 +329,14 @@ class PettingZooRows(PufferEnv):
 
     def _begin(self, seed: int | None = None) -> list[Info]:
         observations, infos = map(_as_dict, self.env.reset_structured(seed))
-        self._agent_rows.reset(observations, self.env.agents)
+        living = self.env.agents
+        self._agent_rows.reset(observations, living)
+        if not any(agent in observations for agent in living):
+            raise ContractError(
+                f"reset of {self.env.env} began an episode in which no agent can act: `agents` is "
+                f"{list(living)}, and the observations are of {list(observations)}. At least one "
+                f"agent of possible_agents must be in `agents` and have an observation."
+            )
         return present(infos)
 
     def _chosen(self, actions: Array) -> dict[Agent, Action]:

@@ -104,6 +104,7 @@ def step_bare(env: UserEnv, action: Action, where: str) -> tuple[dict[Agent, Obs
             _check_flag(name, flag, where, f" for {agent!r}")
     for agent, info in infos.items():
         _check_info(info, where, f" for {agent!r}")
+    _check_agents_left(env, terminations, truncations, where)
     return dict(observations), not env.agents
 
 
@@ -133,6 +134,18 @@ def _check_agents(name: str, of_agents: object, env: UserEnv, where: str) -> Non
         f"{where} returns {name} of {', '.join(map(repr, unknown_agents))}",
         "agents of possible_agents, which must list every agent that may take part",
     )
+
+
+def _check_agents_left(
+    env: UserEnv, terminations: Mapping[Agent, Any], truncations: Mapping[Agent, Any], where: str
+) -> None:
+    ended = [a for a in env.agents if terminations.get(a) or truncations.get(a)]
+    if ended:
+        raise breach(
+            f"{where} reports that {', '.join(map(repr, ended))} ended, and `agents` still lists "
+            f"{'them' if len(ended) > 1 else 'it'}",
+            "`agents` without the agents that have ended, and empty once all have",
+        )
 
 
 def _check_reward(reward: object, where: str, whose: str = "") -> None:

@@ -1,12 +1,10 @@
 """Check the arguments of a backend before any process starts."""
 
 import multiprocessing
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import cloudpickle
 import numpy as np
 
 from pufferlib.annotations import EnvCreator, Kwargs, UserEnv
@@ -140,16 +138,13 @@ def check_flag(name: str, value: bool) -> None:
         raise ArgumentError(f"{name} must be True or False; got {value!r}.")
 
 
-def start_context(start_method: str | None) -> multiprocessing.context.BaseContext:
-    """Return the multiprocessing context of a start method; None is fork on Linux, else spawn."""
+def check_start_method(start_method: str | None) -> None:
+    """Refuse a start method that this system does not have."""
     allowed = multiprocessing.get_all_start_methods()
-    if start_method is None:
-        start_method = "fork" if sys.platform == "linux" else "spawn"
-    if start_method not in allowed:
+    if start_method is not None and start_method not in allowed:
         raise ArgumentError(
             f"start_method must be one of {', '.join(allowed)}; got {start_method!r}."
         )
-    return multiprocessing.get_context(start_method)
 
 
 def check_timeout(timeout_s: float | None) -> None:
@@ -205,23 +200,6 @@ def _entry_each(name: str, values: object, num_envs: int) -> list[Any]:
             f"{name} has {len(values)} entries for num_envs={num_envs}. Give one per environment."
         )
     return list(values)
-
-
-def pickled(what: str, value: object) -> bytes:
-    """Return `value` as bytes for a worker; `what` names it in the error.
-
-    Raises:
-        ArgumentError: it cannot be pickled.
-    """
-    try:
-        data: bytes = cloudpickle.dumps(value)
-    except Exception as error:  # pickling a user's object may raise anything
-        raise ArgumentError(
-            f"{what} must be picklable, to be sent to a worker process: "
-            f"{type(error).__name__}: {error}. Make that object inside the environment, or use the "
-            f"Serial backend."
-        ) from error
-    return data
 
 
 def _raise_not_a_multiple(what: str, given: int, of: str, divisor: int) -> None:

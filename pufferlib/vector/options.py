@@ -9,9 +9,9 @@ from pufferlib.exceptions import ArgumentError, suggestion
 from pufferlib.vector.arguments import (
     batch_envs,
     check_flag,
+    check_start_method,
     check_timeout,
     check_zero_copy,
-    start_context,
     worker_count,
 )
 from pufferlib.vector.restart import RestartRule
@@ -44,7 +44,9 @@ class VectorOptions:
     they arrive."""
 
     start_method: Literal["fork", "forkserver", "spawn"] | None = None
-    """How processes are started; None: fork on Linux, else spawn. No effect on Ray."""
+    """How processes are started. None: fork on Linux, else spawn; but forkserver, with a warning,
+    if the calling process runs Java, CUDA, Ray or numba's OpenMP, which do not survive a fork. No
+    effect on Ray."""
 
     timeout_s: float | None = None
     """Seconds that a worker may take to make its environments, to reset them or to step them; with
@@ -103,7 +105,7 @@ class VectorOptions:
         """
         check_flag("zero_copy", self.zero_copy)
         check_flag("caller_steps", self.caller_steps)
-        start_context(self.start_method)
+        check_start_method(self.start_method)
         check_timeout(self.timeout_s)
         self.restart_rule()
 

@@ -289,6 +289,80 @@ def test_an_agent_outside_possible_agents_is_refused():
         env.step(ACTIONS)
 
 
+class Forgetful(Population):
+    """Never removes an agent from `agents`, and reports those that have ended in every step."""
+
+    def reset(self, seed=None, options=None):
+        self.over = {}
+        return super().reset(seed, options)
+
+    def step(self, actions):
+        ended, listed = self.over, list(self.agents)
+        self.agents = [agent for agent in listed if agent not in ended]
+        observations, rewards, terminations, truncations, infos = super().step(actions)
+        ended |= {agent: how for agent, (_, last, how) in TIMETABLE.items() if last == self.now}
+        self.agents = listed + [agent for agent in observations if agent not in listed]
+        terminations |= {agent: how == "terminated" for agent, how in ended.items()}
+        truncations |= {agent: how == "truncated" for agent, how in ended.items()}
+        return observations, rewards, terminations, truncations, infos
+
+
+def test_an_environment_that_forgets_to_empty_agents_begins_the_next_episode():
+    forgetful, correct = native(Forgetful()), native(Population())
+    assert_agree(forgetful.reset(0)[0], correct.reset(0)[0])
+    for _ in range(7):  # an episode takes 3
+        rows, _, _, _, infos = forgetful.step(ACTIONS)
+        expected, _, _, _, expected_infos = correct.step(ACTIONS)
+        assert_agree(rows, expected)
+        assert forgetful.masks.tolist() == correct.masks.tolist()
+        assert infos == expected_infos
+
+
+class Deserted(Population):
+    """Begins episodes without agents.
+
+    Args:
+        how: "empty": without agents; "unseen": without observations; "unlisted": `agents` is
+            empty, although there are observations.
+        after: so many correct episodes.
+    """
+
+    def __init__(self, how, after=0):
+        super().__init__()
+        self.how, self.after = how, after
+
+    def reset(self, seed=None, options=None):
+        observations, infos = super().reset(seed, options)
+        if self.episode > self.after:
+            self.agents = self.agents if self.how == "unseen" else []
+            observations = observations if self.how == "unlisted" else {}
+        return observations, infos
+
+
+NO_ONE_ACTS = {
+    "empty": r"`agents` is \[\], and the observations are of \[\]",
+    "unseen": r"`agents` is \['early', 'through'\], and the observations are of \[\]",
+    "unlisted": r"`agents` is \[\], and the observations are of \['early', 'through'\]",
+}
+
+
+@pytest.mark.parametrize("how", NO_ONE_ACTS)
+def test_a_reset_that_returns_no_living_agent_is_refused(how):
+    env = native(Deserted(how))
+    with pytest.raises(ContractError, match=NO_ONE_ACTS[how]):
+        env.reset(0)
+
+
+@pytest.mark.parametrize("how", NO_ONE_ACTS)
+def test_an_environment_that_stays_empty_after_an_episode_is_refused(how):
+    env = native(Deserted(how, after=1))
+    env.reset(0)
+    env.step(ACTIONS)
+    env.step(ACTIONS)
+    with pytest.raises(ContractError, match=NO_ONE_ACTS[how]):
+        env.step(ACTIONS)
+
+
 def test_with_to_puffer_it_gives_rows():
     env = PettingZooPufferEnv(Population(), to_puffer=True)
     rows = native(Population())

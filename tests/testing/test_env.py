@@ -463,6 +463,19 @@ def test_an_invalid_reward_of_an_agent_is_reported():
         check_env(Broken)
 
 
+def test_agents_that_have_ended_and_are_still_listed_are_reported():
+    class Broken(Population):
+        def step(self, actions):
+            before, result = self.agents, super().step(actions)
+            self.agents = self.agents or before
+            return result
+
+    with pytest.raises(
+        ContractError, match=r"Step 3 of .* that 'through', 'late' ended, and `agents` st"
+    ):
+        check_env(Broken)
+
+
 def test_an_observation_may_be_empty():
     check_env(Sampler, Box(0, 1, (0,)), steps=3)
 

@@ -188,11 +188,20 @@ def test_environments_with_different_spaces_are_refused(space, make, tmp_path, c
     assert capfd.readouterr().err == ""
 
 
-def test_creators_that_cannot_be_pickled_are_refused(no_process):
+@pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
+def test_creators_that_cannot_be_pickled_are_refused(no_process, start_method):
     lock = threading.Lock()  # which no pickler takes
-    creators = [Echo, lambda: Echo(lock)]
+    options = {"num_envs": 2, "num_workers": 2, "start_method": start_method}
     with pytest.raises(ArgumentError, match=r"sent to a worker process: TypeError: cannot pickle"):
-        vector.make(creators, backend=Multiprocessing, num_envs=2, num_workers=2)
+        vector.make([Echo, lambda: Echo(lock)], backend=Multiprocessing, **options)
+
+
+def test_creators_need_no_pickling_for_a_fork():
+    lock = threading.Lock()
+    options = {"num_envs": 2, "num_workers": 2, "start_method": "fork"}
+    envs = vector.make([Echo, lambda: Echo(lock)], backend=Multiprocessing, **options)
+    assert envs.render()[1].startswith("picture of <unlocked")
+    envs.close()
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ class Unloadable:
 
 def test_a_creator_that_cannot_be_unpickled_fails_by_name():
     with pytest.raises(WorkerError, match=r"Worker 0, environment 0 .*no such game") as raised:
-        vector.make(Unloadable(), backend=Multiprocessing)
+        vector.make(Unloadable(), backend=Multiprocessing, start_method="spawn")
     assert raised.value.original_type == "ImportError"
     assert children() == set()
 

@@ -2,6 +2,9 @@
 
 import contextlib
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import threadpoolctl
@@ -13,6 +16,7 @@ from pufferlib.cores import usable_cores, usable_threads
 from pufferlib.vector import Multiprocessing
 
 START_METHODS = ["fork", "forkserver", "spawn"]
+TESTS = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
@@ -74,3 +78,69 @@ def test_omp_num_threads_is_respected_if_set(start_method, monkeypatch):
         libraries = dict(envs.call("threads_of_libraries")[0])
         assert set(libraries.values()) <= {1, 2}
         assert os.environ["OMP_NUM_THREADS"] == "2"
+
+
+# What a caller may have done before it forks its workers.
+TORCH = """
+import torch
+torch.set_num_threads(2)
+assert COMPUTE["torch"]() == 2
+"""
+TRAINER = """
+from pufferlib.models import Default
+from pufferlib.ppo import TrainConfig
+from pufferlib.training import Trainer
+envs = vector.make(Echo, num_envs=8)
+Trainer(TrainConfig(threads=2, horizon=256, device="cpu"), envs, Default(envs)).step()
+envs.close()
+"""
+OPENCV = """
+import cv2
+cv2.setNumThreads(2)
+assert COMPUTE["opencv"]() == 2
+"""
+NUMBA = "import numba"
+FORKED = """
+from vector_environments import COMPUTE, Computing, Echo
+from pufferlib import vector
+{before}
+options = dict(backend="Multiprocessing", num_envs=2, num_workers=2, timeout_s=60)
+envs = vector.make(Computing, [{library!r}], start_method="fork", **options)
+envs.reset(seed=0)
+for _ in range(2):
+    print(*envs.step([0, 0])[1])
+envs.close()
+"""
+
+
+@pytest.mark.parametrize(
+    ("library", "before"),
+    [
+        ("torch", TORCH),
+        ("torch", TRAINER),
+        ("torch", ""),
+        ("opencv", OPENCV),
+        ("opencv", ""),
+        pytest.param("numba", NUMBA, marks=pytest.mark.long),
+        pytest.param("numba", "", marks=pytest.mark.long),
+    ],
+    ids=["torch", "trainer", "torch later", "opencv", "opencv later", "numba", "numba later"],
+)
+@pytest.mark.parametrize("variable", [None, "2"])
+def test_a_forked_worker_does_not_wait_for_threads_of_the_caller(library, before, variable):
+    pytest.importorskip({"opencv": "cv2"}.get(library, library))
+    variables = {} if variable is None else {"OMP_NUM_THREADS": variable}
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED.format(library=library, before=before)],
+        env={
+            **{name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"},
+            **variables,
+            "PYTHONPATH": os.pathsep.join(map(str, (TESTS, TESTS.parent))),
+        },
+        capture_output=True,
+        text=True,
+        timeout=150,
+    )
+    was_loaded = before and before is not NUMBA
+    threads = 1 if variable is None or was_loaded else 2
+    assert (done.stdout, done.stderr) == (f"{threads:.1f} {threads:.1f}\n" * 2, "")

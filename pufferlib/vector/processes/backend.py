@@ -4,9 +4,10 @@ from typing import Any
 
 from pufferlib.arguments import whole_number
 from pufferlib.exceptions import ArgumentError
-from pufferlib.vector.arguments import EnvArgs, EnvCreators, EnvKwargs, creations, start_context
+from pufferlib.vector.arguments import EnvArgs, EnvCreators, EnvKwargs, creations
 from pufferlib.vector.options import VectorOptions
 from pufferlib.vector.parallel import Parallel
+from pufferlib.vector.processes.start_method import start_context
 from pufferlib.vector.processes.workers import ProcessWorkers
 
 

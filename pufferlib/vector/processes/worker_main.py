@@ -7,6 +7,7 @@ answers MESSAGE and sends the message through the pipe. Rows and actions are in 
 """
 
 import contextlib
+import multiprocessing
 import os
 import pickle
 import signal
@@ -18,7 +19,9 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from pufferlib import proc
 from pufferlib.annotations import Array
+from pufferlib.vector.arguments import Creation
 from pufferlib.vector.batch import Infos
 from pufferlib.vector.block import Block
 from pufferlib.vector.failure import Failure
@@ -28,6 +31,10 @@ from pufferlib.vector.threads import limit_this_worker
 
 STEP, COMMAND = 1, 2  # orders
 DONE, MESSAGE = 1, 2  # answers
+
+
+WorkerCreations = tuple[Creation, ...] | bytes
+"""How to make each environment of a worker; pickled, unless the worker is a fork."""
 
 
 @dataclass(frozen=True)
@@ -45,43 +52,51 @@ class RowSlice:
     workers: int
 
 
-def run(connection: Connection, pickled: bytes, worker: int, first_env: int) -> None:
+def run(
+    connection: Connection, made: WorkerCreations, worker: int, first_env: int, is_forked: bool
+) -> None:
     """Serve until the caller sends "close" or ends.
 
     Args:
         connection: to the caller.
-        pickled: a tuple of `Creation`, how to make each environment.
+        made: how to make each environment.
         worker: index of this worker.
         first_env: index of its first environment.
+        is_forked: this process is a fork of the caller.
 
     Sends the descriptions and row counts of the environments once they are made, then one answer to
-    each command. A failure of an environment is sent as a `Failure` and ends the worker.
+    each command. A failure of an environment is sent as a `Failure` and ends the worker. Processes
+    that the environments have started and not ended are killed at the end.
     """
     _leave_signals_to_the_caller()
+    multiprocessing.current_process().daemon = False  # a daemonic process may not start others
     caller = parent_process()
     assert caller is not None
     threading.Thread(target=_exit_with, args=(exit_fd(caller),), daemon=True).start()
-    limit_this_worker()
+    limit_this_worker(is_forked)
     block = Block(first_env)
-    with (
-        contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError),
-        connection,
-    ):
-        shared = _make(connection, block, pickled, worker)
-        if shared is not None:
-            _serve(connection, block, *shared, worker)
-        block.close()
+    try:
+        with (
+            contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError),
+            connection,
+        ):
+            shared = _make(connection, block, made, worker)
+            if shared is not None:
+                _serve(connection, block, *shared, worker)
+            block.close()
+    finally:
+        proc.kill(proc.descendants())
 
 
 def _make(
-    connection: Connection, block: Block, pickled: bytes, worker: int
+    connection: Connection, block: Block, made: WorkerCreations, worker: int
 ) -> tuple[Gate, Array] | None:
     """Make the environments and map their rows; return the gate and their actions.
 
     None if one could not be made, or if the caller closes before it shares its memory.
     """
     try:
-        descriptions = block.make(pickle.loads(pickled))
+        descriptions = block.make(pickle.loads(made) if isinstance(made, bytes) else made)
     except Exception as error:
         _send(connection, Failure.of(error, block, "__init__", worker))
         return None
@@ -154,6 +169,7 @@ def _leave_signals_to_the_caller() -> None:
 def _exit_with(caller_exit_fd: int) -> None:
     """End this process when the caller's has ended, even in the middle of a step."""
     wait([caller_exit_fd])
+    proc.kill(proc.descendants())
     os._exit(1)
 
 

@@ -9,13 +9,15 @@ import socket
 import struct
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from multiprocessing import reduction
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 
+from pufferlib import proc
 from pufferlib.vector.processes.gate import Gate
-from pufferlib.vector.processes.worker_main import COMMAND, exit_fd, run
+from pufferlib.vector.processes.start_method import is_fork
+from pufferlib.vector.processes.worker_main import COMMAND, WorkerCreations, exit_fd, run
 from pufferlib.vector.threads import limit_started_processes
 
 GRACE_S = 1.0  # for workers to close their environments before they are stopped
@@ -34,21 +36,21 @@ class WorkerProcess:
     def __init__(
         self,
         context: multiprocessing.context.BaseContext,
-        pickled: bytes,
+        made: WorkerCreations,
         worker: int,
         first_env: int,
     ) -> None:
         self.connection, theirs = context.Pipe()
         self._process = context.Process(  # type: ignore[attr-defined]  # all contexts have it
             target=run,
-            args=(theirs, pickled, worker, first_env),
+            args=(theirs, made, worker, first_env, is_fork(context)),
             name=f"pufferlib worker {worker}",
             daemon=True,
         )
         _started.add(self._process)
         _let_forks_ignore_workers()
         try:
-            with limit_started_processes():
+            with limit_started_processes(), _daemonic_process_may_start_others():
                 self._process.start()
             self._exit_fd = exit_fd(self._process)
         except BaseException:
@@ -93,14 +95,14 @@ class WorkerProcess:
                 self.connection.send(("close",))
 
     def kill(self) -> None:
-        """Kill the process and free its resources."""
-        self._process.kill()
-        self.end(time.monotonic())
+        """Kill the process and those that it has started, and free its resources."""
+        self.end(deadline_s=0)
 
     def end(self, deadline_s: float) -> None:
-        """Wait for the process to end, kill it if it has not, and free its resources.
+        """Wait for the process to end, and free its resources.
 
-        May be called again.
+        If it has not ended by the deadline, it is killed with all that it has started. May be
+        called again.
 
         Args:
             deadline_s: when to kill it, on the monotonic clock.
@@ -109,11 +111,31 @@ class WorkerProcess:
             return
         wait([self._exit_fd], max(0.0, deadline_s - time.monotonic()))
         if self._process.exitcode is None:
+            started = proc.descendants(self._process.pid)  # they would lose their parent
             self._process.kill()
+            proc.kill(started)
         self._process.join()
         self._process.close()
         os.close(self._exit_fd)
         self.connection.close()
+
+
+@contextlib.contextmanager
+def _daemonic_process_may_start_others() -> Iterator[None]:
+    """Let this process start workers even if it is daemonic, as those of `Pool` are.
+
+    multiprocessing forbids it because a process that is terminated would leave the others behind.
+    Workers end with the process that started them, however it ends.
+    """
+    process = multiprocessing.current_process()
+    if not process.daemon:
+        yield
+        return
+    process.daemon = False
+    try:
+        yield
+    finally:
+        process.daemon = True
 
 
 def stop(owner: int, processes: list[WorkerProcess], gates: Sequence[Gate], fds: list[int]) -> None:

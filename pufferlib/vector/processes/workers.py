@@ -4,6 +4,8 @@ A worker is a process or, for the last one, the calling process itself. `first_r
 `Gate`, and regularly checks whether a process has ended or exceeds the timeout.
 """
 
+import atexit
+import functools
 import math
 import multiprocessing
 import os
@@ -17,12 +19,14 @@ from typing import Any
 from pufferlib.annotations import Array
 from pufferlib.environment import Buffers
 from pufferlib.exceptions import WorkerError
-from pufferlib.vector.arguments import Creation, pickled
+from pufferlib.vector.arguments import Creation
 from pufferlib.vector.block import Block, Description
 from pufferlib.vector.failure import Failure, death_error, start_error, stuck_error
+from pufferlib.vector.pickling import pickled
 from pufferlib.vector.processes.gate import Gate
 from pufferlib.vector.processes.shared_memory import RowMemory
-from pufferlib.vector.processes.worker_main import COMMAND, DONE, STEP, RowSlice
+from pufferlib.vector.processes.start_method import is_fork
+from pufferlib.vector.processes.worker_main import COMMAND, DONE, STEP, RowSlice, WorkerCreations
 from pufferlib.vector.processes.worker_process import WorkerProcess, stop
 from pufferlib.vector.restart import RestartRule
 from pufferlib.vector.worker_group import WorkerGroup
@@ -30,6 +34,7 @@ from pufferlib.vector.worker_group import WorkerGroup
 _LOOK_S = 0.05  # between two checks that every process still lives
 _LOOK_AT_NEW_S = 0.005  # while a replacement is being started
 _LOOK_AT_FIRST_S = 0.5  # while all are being started
+_open: "weakref.WeakSet[ProcessWorkers]" = weakref.WeakSet()
 
 
 class ProcessWorkers(WorkerGroup):
@@ -64,12 +69,16 @@ class ProcessWorkers(WorkerGroup):
         self._stop = weakref.finalize(
             self, stop, os.getpid(), self._processes, self._gates, self._memory_fds
         )
+        _open.add(self)
+        _stop_at_exit()
         self._block = Block(self._envs[-1].start) if caller_steps else None
-        what = "env_creators, env_args and env_kwargs"
         num_processes = num_workers - caller_steps
-        self._pickled = [
-            pickled(what, made[envs.start : envs.stop]) for envs in self._envs[:num_processes]
+        self._made: list[WorkerCreations] = [
+            made[envs.start : envs.stop] for envs in self._envs[:num_processes]
         ]
+        if not is_fork(context):  # a fork has them already
+            what = "env_creators, env_args and env_kwargs"
+            self._made = [pickled(what, creations) for creations in self._made]
         self._own_made = made[self._envs[-1].start :] if caller_steps else ()
         try:
             for worker in range(num_processes):
@@ -81,7 +90,7 @@ class ProcessWorkers(WorkerGroup):
     def _start(self, worker: int) -> None:
         envs = self._envs[worker]
         try:
-            process = WorkerProcess(self._context, self._pickled[worker], worker, envs.start)
+            process = WorkerProcess(self._context, self._made[worker], worker, envs.start)
         except OSError as error:
             raise start_error(worker, envs, error) from error
         self._processes[worker : worker + 1] = [process]
@@ -318,3 +327,18 @@ class ProcessWorkers(WorkerGroup):
     def _death(self, worker: int) -> WorkerError:
         exit_code = self._processes[worker].exit_code()
         return death_error(worker, self._envs[worker], exit_code, self._doing(worker))
+
+
+@functools.cache
+def _stop_at_exit() -> None:
+    """Stop open workers at exit before multiprocessing terminates them.
+
+    What is registered last runs first. The finalizers of weakref are registered with the first of
+    them in this process, which may be before multiprocessing is imported.
+    """
+
+    def stop_all() -> None:
+        for workers in list(_open):
+            workers._stop()
+
+    atexit.register(stop_all)

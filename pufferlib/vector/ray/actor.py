@@ -12,6 +12,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from pufferlib import proc
 from pufferlib.annotations import Array
 from pufferlib.environment import Buffers
 from pufferlib.vector.batch import Infos
@@ -113,8 +114,11 @@ class WorkerActor:
         return message, self._packed.of_step(self._memory, self._rows)
 
     def close(self) -> None:
-        """Close the environments."""
-        self._block.close()
+        """Close the environments, and kill processes that they have started and not ended."""
+        try:
+            self._block.close()
+        finally:
+            proc.kill(proc.descendants())
 
     def _bind(self) -> None:
         """Give the environments rows in this process, once the caller has compared their spaces."""

@@ -11,8 +11,9 @@ import numpy as np
 from pufferlib.annotations import Array
 from pufferlib.environment import Buffers
 from pufferlib.exceptions import ArgumentError, WorkerError
-from pufferlib.vector.arguments import Creation, pickled
+from pufferlib.vector.arguments import Creation
 from pufferlib.vector.failure import Failure, lost_error, stuck_error
+from pufferlib.vector.pickling import pickled
 from pufferlib.vector.ray.actor import Answer, PackedRows, WorkerActor
 from pufferlib.vector.ray.cluster import Lease, ray_module
 from pufferlib.vector.restart import RestartRule

@@ -39,7 +39,7 @@ def run_script(start_method, doing, ending, end=None):
     with start(str(TESTS / "vector_script.py"), start_method, doing, ending) as script:
         try:
             workers = {int(pid) for pid in script.stdout.readline().split()}
-            assert len(workers) == 2
+            assert len(workers) == (6 if doing == "parents" else 2)
             awaited = {"ready", "asleep"} if doing == "asleep" else {"ready"}
             while awaited:
                 line = script.stdout.readline()
@@ -49,7 +49,7 @@ def run_script(start_method, doing, ending, end=None):
                 assert living(workers) == workers
                 end(script.pid)
             _, errors = script.communicate(timeout=240)
-            assert living_after(workers, deadline_s=60) == set()
+            assert living_after(workers, deadline_s=20) == set()
             return script.returncode, errors
         finally:
             if script.poll() is None:
@@ -97,11 +97,11 @@ def test_workers_end_with_a_script_that_is_killed(number, start_method, doing):
     assert exit_code == -number
 
 
-def test_workers_end_with_a_script_although_their_own_children_live_on():
-    exit_code, _ = run_script(
-        "fork", "childbearing", "signal", end=lambda pid: os.kill(pid, signal.SIGKILL)
-    )
-    assert exit_code == -signal.SIGKILL
+@pytest.mark.parametrize("ending", ["close", "no close", "error", "signal"])
+def test_processes_of_environments_end_with_a_script(ending):
+    end = (lambda pid: os.kill(pid, signal.SIGKILL)) if ending == "signal" else None
+    exit_code, _ = run_script("fork", "parents", ending, end)
+    assert exit_code == {"error": 1, "signal": -signal.SIGKILL}.get(ending, 0)
 
 
 def test_the_error_of_a_spawning_script_names_the_missing_main_guard(tmp_path):
