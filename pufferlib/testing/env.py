@@ -12,7 +12,7 @@ from pufferlib.annotations import Agent, Array, EnvCreator, GymnasiumEnv, Observ
 from pufferlib.emulation import GymnasiumPufferEnv, Layout, PettingZooPufferEnv, native
 from pufferlib.emulation.description import describe
 from pufferlib.environment import Buffers, PufferEnv
-from pufferlib.exceptions import ContractError
+from pufferlib.exceptions import ContractError, OldInterfaceWarning
 from pufferlib.spaces import difference, value_at
 from pufferlib.testing.breach import breach, require
 from pufferlib.testing.infos import InfosCheck
@@ -50,7 +50,7 @@ def check_env(
         allow_nan: observations may contain NaN.
         **kwargs: passed to `env_creator`.
 
-    Warns if the environment has an old interface that an adapter was chosen for: what is old.
+    Warns of what is old (OldInterfaceWarning) if an adapter was chosen for the environment.
 
     Raises:
         ContractError: for the first breach found.
@@ -83,7 +83,7 @@ def _warn_of_old_interfaces(env: UserEnv) -> None:
     if not isinstance(env, gymnasium.Env) and not hasattr(env, "metadata"):
         found.append(f"{env} has no metadata. Add metadata = {{'name': ..., 'render_modes': []}}.")
     for text in found:
-        warnings.warn(text, stacklevel=3)
+        warnings.warn(text, OldInterfaceWarning, stacklevel=3)
 
 
 def _check_spaces(env: PufferEnv) -> None:

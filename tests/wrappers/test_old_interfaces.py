@@ -18,7 +18,7 @@ from gymnasium.utils.env_checker import check_env as check_gymnasium_env
 from old_gym_spaces import FIXED, VARYING, gym
 
 from pufferlib.emulation import GymnasiumPufferEnv, Layout, PettingZooPufferEnv, native
-from pufferlib.exceptions import ArgumentError, ContractError
+from pufferlib.exceptions import ArgumentError, ContractError, OldInterfaceWarning
 from pufferlib.registry._emulated import emulate
 from pufferlib.testing import check_env
 from pufferlib.vector import Multiprocessing, Serial, make
@@ -357,7 +357,7 @@ def test_an_aec_environment_with_dones_plays_to_its_end(emulated):
     ],
 )
 def test_check_env_accepts_an_old_interface_and_explains_it(creator, said):
-    with pytest.warns(UserWarning, match=said):
+    with pytest.warns(OldInterfaceWarning, match=said):
         check_env(creator)
 
 
