@@ -16,6 +16,8 @@
     └── NotFiniteError (ArithmeticError)  a reward, observation, loss or gradient is NaN or infinite
 
 A message says what was given, what is allowed and what to do.
+
+`OldInterfaceWarning` is a UserWarning of `pufferlib.testing.check_env`.
 """
 
 import difflib
@@ -72,6 +74,10 @@ class LogError(PufferError, RuntimeError):
 
 class NotFiniteError(PufferError, ArithmeticError):
     """A reward, an observation, a loss or a gradient is NaN or infinite."""
+
+
+class OldInterfaceWarning(UserWarning):
+    """An environment has the interface of an earlier gym or PettingZoo, which is adapted."""
 
 
 class WorkerError(PufferError, RuntimeError):

@@ -26,7 +26,11 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return the exit status. A user's mistake is one line, without traceback."""
+    """Run one command; return the exit status.
+
+    A user's mistake, and a file or device that the system refuses, is one line on stderr and
+    status 2, without a traceback.
+    """
     words = normalized(sys.argv[1:] if arguments is None else arguments)
     command: str = _top_parser().parse_args(words[:1]).command
     module = importlib.import_module(f"pufferlib.cli.{command}")  # it may load torch
@@ -44,8 +48,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # puffer ... | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        _flush_or_discard_output()
+        print(f"puffer {command}: {_described(error)}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return 130
+
+
+def _described(error: OSError) -> str:
+    """Return the reason that the system gave, and the file it is about."""
+    reason = error.strerror or str(error) or type(error).__name__
+    if error.filename is None:
+        return f"{reason}."
+    return f"{error.filename}: {reason}. Check the path and its permissions, or name another."
+
+
+def _flush_or_discard_output() -> None:
+    """Flush stdout; if that fails, as on a full disk, drop what it has not written.
+
+    Otherwise the interpreter would try again at exit, print a traceback and change the status.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Version(argparse.Action):

@@ -130,7 +130,14 @@ class Config:
         self.vec.check()
         self.policy.check()
         for folder in () if self.run is None else (self.run, *self.run.parents):
-            if folder.is_file():
+            try:
+                is_file = folder.is_file()
+            except OSError as error:  # a name that is too long, or a folder that may not be read
+                raise SettingError(
+                    f"run must be a folder; got {self.run}, which the system refuses: "
+                    f"{error.strerror}. Name another."
+                ) from error
+            if is_file:
                 raise SettingError(
                     f"run must be a folder; got {self.run}, where {folder} is a file. Name another."
                 )

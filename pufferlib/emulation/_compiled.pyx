@@ -17,6 +17,7 @@ import numpy as np
 
 from pufferlib.emulation import _plain
 from pufferlib.exceptions import ContractError
+from pufferlib.wrappers.old_interfaces import wrong_step
 
 cimport numpy as cnp
 
@@ -116,7 +117,10 @@ cdef class StepRow:
         return self.advance(action)
 
     cdef list advance(self, object action):
-        observation, reward, terminated, truncated, info = self.take(action)
+        result = self.take(action)
+        if len(result) != 5:
+            raise wrong_step(getattr(self.take, "__self__", None), result)
+        observation, reward, terminated, truncated, info = result
         cdef bint ends = terminated, cut = truncated
         cdef list infos = [info] if info else None
         if ends or cut:

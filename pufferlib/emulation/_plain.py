@@ -22,6 +22,7 @@ from pufferlib.annotations import (
 )
 from pufferlib.environment import Buffers, Info
 from pufferlib.exceptions import ContractError
+from pufferlib.wrappers.old_interfaces import wrong_step
 
 Tree = int | list[tuple[str | int, "Tree"]]
 """The positions of leaves: (key, subtree) pairs, where a leaf is its number; a single leaf is 0."""
@@ -91,7 +92,10 @@ class StepRow:
         Returns:
             The non-empty infos, at most two: of the step and of the reset; None without any.
         """
-        observation, reward, terminated, truncated, info = self._take(action)
+        result = self._take(action)
+        if len(result) != 5:
+            raise wrong_step(getattr(self._take, "__self__", None), result)
+        observation, reward, terminated, truncated, info = result
         infos = [info] if info else None
         if terminated or truncated:
             self._write_final(observation)

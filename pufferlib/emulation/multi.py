@@ -36,6 +36,7 @@ from pufferlib.exceptions import (
     SpaceError,
 )
 from pufferlib.spaces import difference
+from pufferlib.wrappers.old_interfaces import adapted, checked_reset, wrong_step
 
 
 class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, Array, Action]):
@@ -77,14 +78,14 @@ class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, Array, Action]):
         env_kwargs: Mapping[str, object] | None = None,
         to_puffer: bool = False,
     ) -> None:
-        env = create(env, env_creator, env_args, env_kwargs)
+        env = adapted(create(env, env_creator, env_args, env_kwargs))
         if isinstance(env, pettingzoo.AECEnv):
             env = pettingzoo.utils.aec_to_parallel(env)
         if not isinstance(env, pettingzoo.ParallelEnv):
             raise ArgumentError(
                 f"PettingZooPufferEnv wraps a pettingzoo.ParallelEnv or AECEnv, got "
                 f"{type(env).__module__}.{type(env).__name__}. Gymnasium environments take "
-                f"GymnasiumPufferEnv; pufferlib.wrappers adapts other interfaces."
+                f"GymnasiumPufferEnv; any other object needs reset, step and possible_agents."
             )
         if not getattr(env, "possible_agents", None):
             raise ArgumentError(
@@ -92,7 +93,7 @@ class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, Array, Action]):
                 f"a list of every agent that may take part, in a fixed order."
             )
         self.env = env
-        self.metadata = env.metadata
+        self.metadata = getattr(env, "metadata", {})
         self.possible_agents = list(env.possible_agents)
         first = self.possible_agents[0]
         structure = _shared_space(env.observation_space, self.possible_agents, "observation")
@@ -202,7 +203,7 @@ class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, Array, Action]):
         self, seed: int | None = None, options: Options | None = None
     ) -> ParallelReset[Agent]:
         """Start an episode; return the environment's structured observations, and infos."""
-        observations, infos = self.env.reset(seed=seed, options=options)
+        observations, infos = checked_reset(self.env, seed, options)
         self._was_reset = True
         if not self._observation_checked and observations:
             self._check_observation(*next(iter(observations.items())))
@@ -213,7 +214,10 @@ class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, Array, Action]):
         if not self.is_action_checked:
             self.check_actions(actions)
         rebuild = self._rebuild_action
-        return self.env.step({agent: rebuild(action) for agent, action in actions.items()})
+        result = self.env.step({agent: rebuild(action) for agent, action in actions.items()})
+        if len(result) != 5:
+            raise wrong_step(self.env, result)
+        return result
 
     def check_actions(self, actions: Mapping[Agent, Action]) -> None:
         """Check the first flat actions against their space.
@@ -307,7 +311,10 @@ class PettingZooRows(PufferEnv):
     def step(self, actions: Array) -> StepResult:
         """Step all living agents; if none is left, start the next episode."""
         env = self.env.env
-        *result, infos = map(_as_dict, env.step(self._chosen(actions)))
+        results = env.step(self._chosen(actions))
+        if len(results) != 5:
+            raise wrong_step(env, results)
+        *result, infos = map(_as_dict, results)
         self._agent_rows.step(env.agents, *result)
         kept = present(infos)
         if not self.masks.any():

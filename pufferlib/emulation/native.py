@@ -8,14 +8,18 @@ from pufferlib.emulation.multi import PettingZooPufferEnv, PettingZooRows
 from pufferlib.emulation.single import GymnasiumPufferEnv, GymnasiumRows
 from pufferlib.environment import PufferEnv
 from pufferlib.exceptions import ArgumentError
+from pufferlib.wrappers.old_interfaces import adapted
 
 
 def native(env: UserEnv) -> PufferEnv:
     """Return `env` as a `PufferEnv`, wrapping a bare Gymnasium or PettingZoo environment.
 
+    Interfaces of earlier versions are adapted: see `pufferlib.wrappers.OldGymEnv`.
+
     Raises:
         ArgumentError: if `env` has another type.
     """
+    env = adapted(env)
     if isinstance(env, PufferEnv):
         return env
     if isinstance(env, (pettingzoo.ParallelEnv, pettingzoo.AECEnv)):
@@ -26,6 +30,7 @@ def native(env: UserEnv) -> PufferEnv:
         return GymnasiumRows(env)
     raise ArgumentError(
         f"An environment must be a gymnasium.Env, a pettingzoo.ParallelEnv or AECEnv, or a "
-        f"PufferEnv; got {type(env).__module__}.{type(env).__name__}. pufferlib.wrappers adapts "
-        f"other interfaces."
+        f"PufferEnv; got {type(env).__module__}.{type(env).__name__}. Any other object with reset, "
+        f"step, observation_space and action_space, or possible_agents, is adapted if it is one "
+        f"environment, not a vectorized one."
     )

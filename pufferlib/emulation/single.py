@@ -1,6 +1,7 @@
 """Flatten the spaces of any Gymnasium environment."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, SupportsFloat, TypeVar
 
 import gymnasium
@@ -31,6 +32,7 @@ from pufferlib.exceptions import (
     ObservationError,
 )
 from pufferlib.spaces import difference
+from pufferlib.wrappers.old_interfaces import adapted, checked_reset, wrong_step
 
 _Layout = TypeVar("_Layout", Layout, ActionLayout)
 
@@ -71,12 +73,12 @@ class GymnasiumPufferEnv(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs
         env_args: Sequence[object] = (),
         env_kwargs: Mapping[str, object] | None = None,
     ) -> None:
-        env = create(env, env_creator, env_args, env_kwargs)
+        env = adapted(create(env, env_creator, env_args, env_kwargs))
         if not isinstance(env, gymnasium.Env):
             raise ArgumentError(
                 f"GymnasiumPufferEnv wraps a gymnasium.Env, got {type(env).__module__}."
-                f"{type(env).__name__}. PettingZoo environments take PettingZooPufferEnv; "
-                f"pufferlib.wrappers adapts other interfaces."
+                f"{type(env).__name__}. PettingZoo environments take PettingZooPufferEnv; other "
+                f"objects need reset, step, observation_space and action_space."
             )
         gymnasium.utils.RecordConstructorArgs.__init__(self)  # lets `spec` recreate this wrapper
         gymnasium.Wrapper.__init__(self, env)
@@ -121,7 +123,10 @@ class GymnasiumPufferEnv(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs
             ActionError: if the first action is outside `action_space`.
             CallOrderError: before the first reset.
         """
-        observation, reward, terminated, truncated, info = self.step_structured(action)
+        result = self.step_structured(action)
+        if len(result) != 5:
+            raise wrong_step(self.env, result)
+        observation, reward, terminated, truncated, info = result
         self._write(observation)
         return self._row.copy(), reward, terminated, truncated, info
 
@@ -148,7 +153,8 @@ class GymnasiumPufferEnv(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs
         """Start an episode; return the environment's structured observation, and info."""
         if seed is None:
             seed, self._seed = self._seed, None
-        observation, info = self.env.reset(seed=seed, options=options)
+        reset = self.env.reset if self._was_reset else partial(checked_reset, self.env)
+        observation, info = reset(seed=seed, options=options)
         self._was_reset = True
         if not self._observation_checked:
             self._check_observation(observation)

@@ -7,8 +7,10 @@ from typing import Any
 import gymnasium
 
 from pufferlib.annotations import (
+    Action,
     GymnasiumEnv,
     GymnasiumReset,
+    GymnasiumStep,
     GymnasiumWrapper,
     Options,
 )
@@ -27,7 +29,7 @@ def box2d() -> Any:
 
 
 class NewWorld(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs):
-    """Give BipedalWalker and CarRacing a new Box2D world at each reset.
+    """Give BipedalWalker and CarRacing a new Box2D world at each reset, and rewards of type float.
 
     They destroy their bodies but keep the world, whose solver keeps state: without a new world, a
     second `reset` with the same seed would play a different episode.
@@ -43,3 +45,8 @@ class NewWorld(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs):
         task._destroy()
         task.world = box2d().b2World(gravity=task.world.gravity)
         return self.env.reset(seed=seed, options=options)
+
+    def step(self, action: Action) -> GymnasiumStep:
+        """Take one step; return (observation, reward, terminated, truncated, info)."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return observation, float(reward), terminated, truncated, info

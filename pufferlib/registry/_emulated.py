@@ -10,6 +10,7 @@ from pufferlib.environment import PufferEnv
 from pufferlib.exceptions import ArgumentError
 from pufferlib.registry._pygame_close import PygameEpisodeStats, PygameMultiAgentEpisodeStats
 from pufferlib.wrappers import EpisodeStats, EqualSpaceTeams, MultiAgentEpisodeStats, Turns
+from pufferlib.wrappers.old_interfaces import adapted
 
 FlatEnv = GymnasiumPufferEnv | PettingZooPufferEnv | PufferEnv
 """An environment of the registry, with flat observations and actions."""
@@ -24,8 +25,9 @@ def emulate(env: UserEnv, source: str) -> FlatEnv:
     """Return `env` flat and with episode statistics; what is there already is not added again.
 
     Agents with different spaces are made alike by `EqualSpaceTeams`. An AEC environment whose
-    agents observe an action mask gets `Turns`, another one PettingZoo's conversion to parallel. A
-    `PufferEnv` is returned as it is: it reports its own episodes.
+    agents observe an action mask gets `Turns`, another one PettingZoo's conversion to parallel. An
+    environment with an interface of an earlier gym or PettingZoo is adapted. A `PufferEnv` is
+    returned as it is: it reports its own episodes.
 
     Args:
         env: the environment.
@@ -36,6 +38,7 @@ def emulate(env: UserEnv, source: str) -> FlatEnv:
             played neither way.
         SpaceError: a space of no fixed size.
     """
+    env = adapted(env)
     if isinstance(env, PufferEnv):
         return env
     if isinstance(env, gymnasium.Env):
@@ -47,8 +50,8 @@ def emulate(env: UserEnv, source: str) -> FlatEnv:
     if not isinstance(env, pettingzoo.ParallelEnv):
         raise ArgumentError(
             f"{source} must return {_KINDS}; it returned "
-            f"{'None' if env is None else _type_name(env)}. Return the environment, or adapt it "
-            f"with pufferlib.wrappers."
+            f"{'None' if env is None else _type_name(env)}. Return the environment. Any other "
+            f"object needs reset, step, observation_space and action_space."
         )
     if not getattr(env, "possible_agents", None):
         raise ArgumentError(

@@ -112,7 +112,12 @@ class NetHackEpisode(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs):
         self._is_running = False
 
     def reset(self, *, seed: int | None = None, options: Options | None = None) -> GymnasiumReset:
-        """Start a game; return (observation, info)."""
+        """Start a game; return (observation, info).
+
+        Args:
+            seed: of this game and those after it.
+            options: those of NLE: `wizkit_items`, for a game in wizard mode.
+        """
         if seed is not None and self._is_seedable:
             self._generator = np.random.default_rng(seed)
         game = self._game
@@ -122,6 +127,8 @@ class NetHackEpisode(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs):
         game._frozen_steps = 0  # the counter of a time penalty, which NLE does not reset
         if self._generator is not None:
             self._seed_game(*self._generator.integers(_LARGEST_SEED, size=3).tolist())
+        if options is not None:  # nle 1.3.0 raises a KeyError for options without this one
+            options = {"wizkit_items": None, **options}
         observation, info = self.env.reset(seed=seed, options=options)
         self._is_running = True
         self._depth = 0

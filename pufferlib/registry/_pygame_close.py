@@ -29,7 +29,7 @@ class PygameMultiAgentEpisodeStats(MultiAgentEpisodeStats):
 
     def close(self) -> None:
         """Close the environment, and its window if it has one."""
-        with _pygame_kept(self.render_mode):
+        with _pygame_kept(getattr(self, "render_mode", None)):
             super().close()
 
 

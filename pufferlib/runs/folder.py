@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
+from typing import TextIO
 
 import torch
 
@@ -117,29 +118,55 @@ def locked(folder: Path) -> Iterator[None]:
     workers never have it; with flock, forked workers would.
 
     Raises:
-        ArgumentError: another process trains in it, or the folder cannot be created.
+        ArgumentError: another process trains in it, or the folder cannot be created, written to or
+            locked.
     """
     make_folder(folder, "--run")
-    with (folder / _LOCK).open("a+") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError) as error:
-            file.seek(0)
-            raise ArgumentError(
-                f"{folder} is in use: process {file.read().strip() or '?'} trains in it. Wait for "
-                f"it to end, or name another folder with --run."
-            ) from error
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
-        for unfinished in folder.glob(".*.pt.*"):  # killed while it wrote a checkpoint
-            unfinished.unlink()
+    with _lock_file(folder):
         try:
             yield
         finally:
-            if os.listdir(folder) == [_LOCK]:  # training did not start
-                (folder / _LOCK).unlink()
-                folder.rmdir()
+            with contextlib.suppress(FileNotFoundError):  # the folder was deleted
+                if os.listdir(folder) == [_LOCK]:  # training did not start
+                    (folder / _LOCK).unlink()
+                    folder.rmdir()
+
+
+def _lock_file(folder: Path) -> TextIO:
+    """Return the lock file of `folder`, open, locked and with the id of this process.
+
+    Also deletes checkpoints that a killed process left unfinished.
+
+    Raises:
+        ArgumentError: see `locked`.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context((folder / _LOCK).open("a+"))
+            _lock(file, folder)
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
+            for unfinished in folder.glob(".*.pt.*"):
+                unfinished.unlink()
+        except OSError as error:
+            raise ArgumentError(
+                f"{error.filename or folder / _LOCK} cannot be written: {error.strerror}. Make the "
+                f"folder writable, or name another with --run."
+            ) from error
+        stack.pop_all()
+    return file
+
+
+def _lock(file: TextIO, folder: Path) -> None:
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError) as error:
+        file.seek(0)
+        raise ArgumentError(
+            f"{folder} is in use: process {file.read().strip() or '?'} trains in it. Wait for "
+            f"it to end, or name another folder with --run."
+        ) from error
 
 
 def write_facts(folder: Path, facts: JsonObject) -> str:
@@ -249,7 +276,13 @@ def read_config(folder: Path, algorithm: str | None = None) -> Config:
 
 def _read_settings(folder: Path) -> JsonObject:
     path = folder / CONFIG
-    if not path.is_file():
+    try:
+        is_run = path.is_file()
+    except OSError as error:  # a name that is too long, or a folder that may not be read
+        raise CheckpointError(
+            f"{folder} cannot be read as the folder of a run: {error.strerror}. Name another."
+        ) from error
+    if not is_run:
         raise CheckpointError(f"{folder} is not the folder of a run: it has no {CONFIG}.")
     return _read_object(path, "settings")
 

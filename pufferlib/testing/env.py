@@ -1,6 +1,7 @@
 """Check an environment by random play: as rows, emulated, and inside its emulation."""
 
 import copy
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,12 +12,13 @@ from pufferlib.annotations import Agent, Array, EnvCreator, GymnasiumEnv, Observ
 from pufferlib.emulation import GymnasiumPufferEnv, Layout, PettingZooPufferEnv, native
 from pufferlib.emulation.description import describe
 from pufferlib.environment import Buffers, PufferEnv
-from pufferlib.exceptions import ContractError
+from pufferlib.exceptions import ContractError, OldInterfaceWarning
 from pufferlib.spaces import difference, value_at
 from pufferlib.testing.breach import breach, require
 from pufferlib.testing.infos import InfosCheck
 from pufferlib.testing.returns import check_reset_rows, check_step_rows, reset_bare, step_bare
 from pufferlib.testing.rows import check_actions, check_rows
+from pufferlib.wrappers.old_interfaces import old_interfaces
 
 Rows = tuple[Array, ...]  # in the order of Buffers
 
@@ -48,6 +50,8 @@ def check_env(
         allow_nan: observations may contain NaN.
         **kwargs: passed to `env_creator`.
 
+    Warns of what is old (OldInterfaceWarning) if an adapter was chosen for the environment.
+
     Raises:
         ContractError: for the first breach found.
     """
@@ -62,6 +66,7 @@ def check_env(
             _check_inside(emulated.env, seed, steps)
             if not getattr(emulated, "to_puffer", False):  # its rows have been checked already
                 _check_alone(emulated, seed, steps)
+            _warn_of_old_interfaces(emulated.env)
     finally:
         env.close()
     if is_deterministic:
@@ -71,6 +76,14 @@ def check_env(
             _check_equal(first, again, "in a second instance")
         finally:
             twin.close()
+
+
+def _warn_of_old_interfaces(env: UserEnv) -> None:
+    found = old_interfaces(env)
+    if not isinstance(env, gymnasium.Env) and not hasattr(env, "metadata"):
+        found.append(f"{env} has no metadata. Add metadata = {{'name': ..., 'render_modes': []}}.")
+    for text in found:
+        warnings.warn(text, OldInterfaceWarning, stacklevel=3)
 
 
 def _check_spaces(env: PufferEnv) -> None:

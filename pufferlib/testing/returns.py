@@ -4,7 +4,6 @@ A `PufferEnv` returns the rows it is bound to; Gymnasium and PettingZoo environm
 that the caller may keep.
 """
 
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,16 +50,7 @@ def reset_bare(env: UserEnv, where: str, **seed: int) -> dict[Agent, Observation
         where: the name of the call.
         **seed: `seed`, or no argument.
     """
-    where = f"{where} of {env}"
-    try:
-        result = env.reset(**seed)
-    except TypeError as error:
-        bare: UserEnv = getattr(env, "unwrapped", env)
-        if seed and "seed" not in inspect.signature(bare.reset).parameters:
-            raise breach(
-                f"{where} takes no seed", "reset(self, seed=None, options=None)"
-            ) from error
-        raise
+    where, result = f"{where} of {env}", env.reset(**seed)
     if isinstance(env, gymnasium.Env):
         _check_count(result, where, ("observation", "info"))
         _check_info(result[1], where)

@@ -10,11 +10,16 @@
 | agents with different spaces in rows of one space | `EqualSpaceTeams` |
 | agents that act as one | `Teams` |
 | turn-based games (AEC environments) with a row for every agent | `Turns` |
+| environments of an earlier gym or PettingZoo | `OldGymEnv`, `OldParallelEnv`, `OldAECEnv` |
+
+The last three are applied automatically to environments that they recognize.
 """
 
 from pufferlib.wrappers.equal_spaces import EqualSpaceTeams
 from pufferlib.wrappers.hooks import featurize, shape_reward
 from pufferlib.wrappers.nan import check_nan
+from pufferlib.wrappers.old_gym import OldGymEnv
+from pufferlib.wrappers.old_pettingzoo import OldAECEnv, OldParallelEnv
 from pufferlib.wrappers.silencing import make_silent, silence
 from pufferlib.wrappers.statistics import EpisodeStats, MultiAgentEpisodeStats
 from pufferlib.wrappers.teams import Teams
@@ -24,6 +29,9 @@ __all__ = [
     "EpisodeStats",
     "EqualSpaceTeams",
     "MultiAgentEpisodeStats",
+    "OldAECEnv",
+    "OldGymEnv",
+    "OldParallelEnv",
     "Teams",
     "Turns",
     "check_nan",

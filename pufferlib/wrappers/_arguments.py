@@ -7,6 +7,7 @@ import pettingzoo
 
 from pufferlib.annotations import UserEnv
 from pufferlib.exceptions import ArgumentError
+from pufferlib.wrappers.old_interfaces import adapted
 
 
 def is_parallel_env(env: UserEnv, wrapper: str) -> bool:
@@ -24,7 +25,7 @@ def is_parallel_env(env: UserEnv, wrapper: str) -> bool:
     elif callable(env):
         advice = f"Make the environment first: {wrapper}({_name(env)}(...))."
     else:
-        advice = "Wrap the environment before emulation, or adapt its interface first."
+        advice = "Wrap the environment before emulation."
     raise ArgumentError(
         f"{wrapper} takes a gymnasium.Env or a pettingzoo.ParallelEnv, got {described(env)}. "
         f"{advice}"
@@ -37,6 +38,7 @@ def parallel_env(env: UserEnv, wrapper: str) -> UserEnv:
     Raises:
         ArgumentError: if `env` is not a PettingZoo environment, or has no `possible_agents`.
     """
+    env = adapted(env)
     if isinstance(env, pettingzoo.AECEnv):
         env = pettingzoo.utils.aec_to_parallel(env)
     if not isinstance(env, pettingzoo.ParallelEnv):

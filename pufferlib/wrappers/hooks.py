@@ -22,6 +22,7 @@ from pufferlib.annotations import (
 from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError
 from pufferlib.wrappers._arguments import check_callable, described, is_parallel_env
+from pufferlib.wrappers.old_interfaces import adapted
 
 Shaper = Callable[[Observation, Action, Info], SupportsFloat]
 
@@ -47,6 +48,7 @@ def featurize(
         ArgumentError: if `env` is of another kind, `feature` is not callable, or
             `observation_space` is not a space.
     """
+    env = adapted(env)
     is_parallel = is_parallel_env(env, "featurize")
     check_callable(feature, "feature", "a function of one observation")
     if not isinstance(observation_space, gymnasium.Space):
@@ -96,6 +98,7 @@ def shape_reward(env: UserEnv, shaper: Shaper) -> UserEnv:
     Raises:
         ArgumentError: if `env` is of another kind, or `shaper` is not callable.
     """
+    env = adapted(env)
     is_parallel = is_parallel_env(env, "shape_reward")
     check_callable(shaper, "shaper", "a function of a reward, an observation and an info")
     return ShapedRewards(env, shaper) if is_parallel else ShapedReward(env, shaper)

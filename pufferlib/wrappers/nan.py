@@ -22,6 +22,7 @@ from pufferlib.annotations import (
 from pufferlib.exceptions import ObservationError
 from pufferlib.spaces import Path, name_of
 from pufferlib.wrappers._arguments import is_parallel_env
+from pufferlib.wrappers.old_interfaces import adapted
 
 
 def check_nan(env: UserEnv) -> UserEnv:
@@ -37,6 +38,7 @@ def check_nan(env: UserEnv) -> UserEnv:
         ObservationError: on `reset` and `step`; names the step since the reset, the agent and the
             path into the observation.
     """
+    env = adapted(env)
     return NanCheckedAgents(env) if is_parallel_env(env, "check_nan") else NanChecked(env)
 
 

@@ -15,6 +15,7 @@ import pettingzoo
 from pufferlib.annotations import EnvCreator, GymnasiumEnv, GymnasiumWrapper, UserEnv
 from pufferlib.locks import process_lock
 from pufferlib.wrappers._arguments import check_callable, is_parallel_env
+from pufferlib.wrappers.old_interfaces import adapted
 
 
 @contextlib.contextmanager
@@ -137,6 +138,7 @@ def silence(env: UserEnv) -> UserEnv:
     Raises:
         ArgumentError: if `env` is of another kind.
     """
+    env = adapted(env)
     return SilentAgents(env) if is_parallel_env(env, "silence") else Silent(env)
 
 

@@ -19,6 +19,7 @@ from pufferlib.annotations import (
     UserEnv,
 )
 from pufferlib.environment import Info
+from pufferlib.wrappers.old_interfaces import adapted, checked_reset, wrong_step
 
 Statistics = Callable[[UserEnv], Info]
 
@@ -39,19 +40,22 @@ class EpisodeStats(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs):
         gymnasium.utils.RecordConstructorArgs.__init__(
             self, _disable_deepcopy=True, statistics=statistics
         )
-        gymnasium.Wrapper.__init__(self, env)
+        gymnasium.Wrapper.__init__(self, adapted(env))
         self._statistics = statistics
         self._return, self._length = 0.0, 0
 
     def reset(self, *, seed: int | None = None, options: Options | None = None) -> GymnasiumReset:
         """Start an episode; return (observation, {})."""
         self._return, self._length = 0.0, 0
-        observation, _ = self.env.reset(seed=seed, options=options)
+        observation, _ = checked_reset(self.env, seed, options)
         return observation, {}
 
     def step(self, action: Action) -> GymnasiumStep:
         """Take one step; return (observation, reward, terminated, truncated, info)."""
-        observation, reward, terminated, truncated, info = self.env.step(action)
+        result = self.env.step(action)
+        if len(result) != 5:
+            raise wrong_step(self.env, result)
+        observation, reward, terminated, truncated, info = result
         self._return += float(reward)
         self._length += 1
         if not (terminated or truncated):
@@ -69,7 +73,7 @@ class MultiAgentEpisodeStats(pettingzoo.utils.BaseParallelWrapper):
     """
 
     def __init__(self, env: pettingzoo.ParallelEnv[Agent, Observation, Action]) -> None:
-        super().__init__(env)
+        super().__init__(adapted(env))
         self._returns: dict[Agent, float] = {}
         self._lengths: dict[Agent, int] = {}
 
@@ -78,12 +82,15 @@ class MultiAgentEpisodeStats(pettingzoo.utils.BaseParallelWrapper):
     ) -> ParallelReset[Agent]:
         """Start an episode; return (observations, an empty info for each agent)."""
         self._returns, self._lengths = {}, {}
-        observations, infos = super().reset(seed=seed, options=options)
+        observations, infos = checked_reset(self.env, seed, options)
         return observations, {agent: {} for agent in infos}
 
     def step(self, actions: dict[Agent, Action]) -> ParallelStep[Agent]:
         """Take one step; return (observations, rewards, terminations, truncations, infos)."""
-        observations, rewards, terminations, truncations, infos = super().step(actions)
+        result = super().step(actions)
+        if len(result) != 5:
+            raise wrong_step(self.env, result)
+        observations, rewards, terminations, truncations, infos = result
         reported: dict[Agent, Info] = {agent: {} for agent in infos}
         for agent, reward in rewards.items():
             self._returns[agent] = self._returns.get(agent, 0.0) + float(reward)

@@ -21,6 +21,7 @@ from pufferlib.annotations import (
 from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError
 from pufferlib.wrappers._arguments import described
+from pufferlib.wrappers.old_interfaces import adapted
 
 Mask = NDArray[np.int8]
 
@@ -52,6 +53,7 @@ class Turns(pettingzoo.ParallelEnv[Agent, Observation, Action]):
     """
 
     def __init__(self, env: UserEnv, is_reseeded: bool = False) -> None:
+        env = adapted(env)
         if not isinstance(env, pettingzoo.AECEnv):
             raise ArgumentError(
                 f"Turns takes a pettingzoo.AECEnv, got {described(env)}. A parallel environment "

@@ -47,6 +47,18 @@ def test_the_last_screen_of_a_game_does_not_report_of_games_before_it():
     check_env(nethack.env_creator(), steps=500)  # several games; the last screen ranks them
 
 
+@pytest.mark.parametrize("family", [nethack, minihack], ids=["nethack", "minihack"])
+def test_empty_options_start_the_same_game_as_none(family):
+    env = family.make_env()
+    np.testing.assert_array_equal(env.reset(seed=7)[0], env.reset(seed=7, options={})[0])
+
+
+@pytest.mark.parametrize("family", [nethack, minihack], ids=["nethack", "minihack"])
+def test_options_reach_the_game(family):
+    with pytest.raises(ValueError, match="wizard=True to use the wizkit"):
+        family.make_env().reset(options={"wizkit_items": ["meatball"]})
+
+
 @pytest.mark.parametrize("is_own", [False, True], ids=["gymnasium's", "nle's"])
 def test_the_time_limit_truncates_and_does_not_terminate(is_own):
     env = nethack.make_env(**({} if is_own else {"max_episode_steps": 10}))

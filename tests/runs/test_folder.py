@@ -21,12 +21,12 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from pufferlib.cli.main import main
 from pufferlib.config import Config
-from pufferlib.exceptions import NotFiniteError
+from pufferlib.exceptions import ArgumentError, NotFiniteError
 from pufferlib.models import Default
 from pufferlib.ppo import PPOConfig
 from pufferlib.registry.ocean.squared import Squared
 from pufferlib.runs import Run
-from pufferlib.runs.folder import CheckpointManager, latest_run, new_folder
+from pufferlib.runs.folder import CheckpointManager, latest_run, locked, new_folder
 from pufferlib.training import Trainer, checkpoint
 from pufferlib.vector import make
 
@@ -250,6 +250,20 @@ def test_one_process_trains_in_a_folder_and_its_lock_ends_with_it(tmp_path, caps
     assert not list(run.glob(".*.pt.*"))
     updates = [line["updates"] for line in lines(run)]
     assert updates == list(range(1, len(updates) + 1))
+
+
+def test_a_lock_that_cannot_be_opened_is_refused_with_its_path(tmp_path):
+    (tmp_path / ".lock").mkdir()
+    refused = f"{tmp_path}/.lock cannot be written: Is a directory. Make the folder writable, or"
+    with pytest.raises(ArgumentError, match=re.escape(refused)), locked(tmp_path):
+        pass
+
+
+def test_a_folder_that_is_deleted_during_a_run_does_not_hide_its_error(tmp_path):
+    run = tmp_path / "run"
+    with pytest.raises(ZeroDivisionError), locked(run):  # noqa: PT012
+        shutil.rmtree(run)
+        raise ZeroDivisionError
 
 
 def wait_for_updates(process, run, count):

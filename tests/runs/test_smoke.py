@@ -20,7 +20,7 @@ from vector_processes import end_process
 from pufferlib import registry
 from pufferlib.cli.main import main
 from pufferlib.environment import PufferEnv
-from pufferlib.exceptions import ContractError
+from pufferlib.exceptions import ContractError, OldInterfaceWarning
 from pufferlib.registry import ocean
 from pufferlib.registry.ocean.squared import Squared
 from pufferlib.runs.smoke import (
@@ -305,3 +305,8 @@ def test_a_warning_is_found_unless_it_is_filtered():
         without_warnings(),
     ):
         warnings.warn("new name of it", DeprecationWarning, stacklevel=1)
+
+
+def test_an_old_interface_is_reported_and_passes():
+    with pytest.warns(OldInterfaceWarning, match="reset takes no seed"), without_warnings():
+        warnings.warn("reset takes no seed", OldInterfaceWarning, stacklevel=1)

@@ -1,5 +1,7 @@
 """Spaces: three questions, each in a separate part of a nested space."""
 
+import copy
+
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
@@ -61,7 +63,7 @@ class Spaces(gymnasium.Env[Observation, Action]):
             "image": image,
             "rest": {"numbers": numbers, "symbol": symbol},
         }
-        return self._asked, {}
+        return copy.deepcopy(self._asked), {}
 
     def step(
         self, action: dict[str, Action]
@@ -69,7 +71,8 @@ class Spaces(gymnasium.Env[Observation, Action]):
         """Answer; return (observation, reward, terminated, truncated, info)."""
         given = (action["image"], *action["rest"])
         right = [int(a) == due for a, due in zip(given, self._due(), strict=True)]
-        return self._asked, sum(right) / 3, True, False, {"score": float(all(right))}
+        info = {"score": float(all(right))}
+        return copy.deepcopy(self._asked), sum(right) / 3, True, False, info
 
     def render(self) -> str:
         """Return the questions as text: `x` the lit pixel; then the numbers and the symbol."""
