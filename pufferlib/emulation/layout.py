@@ -20,8 +20,8 @@ from pufferlib.emulation._plain import Tree
 from pufferlib.emulation.bounded import fixed
 from pufferlib.emulation.packing import packer, unpacker
 from pufferlib.emulation.twin import Plan
-from pufferlib.exceptions import SpaceError
-from pufferlib.spaces import Leaf, children, is_space, leaves
+from pufferlib.exceptions import ObservationError, SpaceError
+from pufferlib.spaces import Leaf, children, difference, is_space, leaves
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,11 @@ class Layout:
 
     def plan(self) -> Plan:
         """Return a new plan that finds the leaves of an observation, for use in this process."""
-        return Plan(self.tree(), packer(self.original))
+        return Plan(self.tree(), self.difference, packer(self.original))
+
+    def difference(self, observation: Structure) -> str | None:
+        """Return a sentence on why `observation` is not in `original`; None if it is."""
+        return difference(observation, self.original)
 
     def tree(self) -> Tree:
         """Return the keys that lead to each leaf, and the leaves' numbers in `fields`."""
@@ -103,6 +107,9 @@ class Layout:
 
         Args:
             row: C-contiguous, of `space.shape` and `space.dtype`.
+
+        Raises:
+            ObservationError: from the function, see `_plain.Plan.writer`.
         """
         return self.plan().writer(self.views(row))
 

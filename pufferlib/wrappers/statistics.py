@@ -18,6 +18,7 @@ from pufferlib.annotations import (
     ParallelStep,
     UserEnv,
 )
+from pufferlib.emulation.results import number
 from pufferlib.environment import Info
 
 Statistics = Callable[[UserEnv], Info]
@@ -52,7 +53,7 @@ class EpisodeStats(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs):
     def step(self, action: Action) -> GymnasiumStep:
         """Take one step; return (observation, reward, terminated, truncated, info)."""
         observation, reward, terminated, truncated, info = self.env.step(action)
-        self._return += float(reward)
+        self._return += reward if type(reward) is float else number(reward)
         self._length += 1
         if not (terminated or truncated):
             return observation, reward, terminated, truncated, {}
@@ -86,7 +87,8 @@ class MultiAgentEpisodeStats(pettingzoo.utils.BaseParallelWrapper):
         observations, rewards, terminations, truncations, infos = super().step(actions)
         reported: dict[Agent, Info] = {agent: {} for agent in infos}
         for agent, reward in rewards.items():
-            self._returns[agent] = self._returns.get(agent, 0.0) + float(reward)
+            reward = reward if type(reward) is float else number(reward)
+            self._returns[agent] = self._returns.get(agent, 0.0) + reward
             self._lengths[agent] = self._lengths.get(agent, 0) + 1
             if terminations.get(agent) or truncations.get(agent):
                 reported[agent] = dict(
