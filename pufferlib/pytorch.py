@@ -16,6 +16,7 @@ from pufferlib.emulation.layout import Layout, nest
 
 Head = Tensor | Normal
 Heads = Head | Sequence[Head]
+from pufferlib.exceptions import ObservationError
 
 _DTYPES = {
     np.dtype(name): getattr(torch, name)
@@ -41,7 +42,8 @@ def unflatten(observations: Tensor, layout: Layout | None) -> Structure:
 
     Args:
         observations: (*batch, *layout.space.shape), of the layout's dtype, on any device. The last
-            axis must be contiguous.
+            axis must be contiguous. Rows of bytes or other integers may be of another dtype that
+            represents them exactly, as `torch.Tensor(rows)` makes them: they are cast back.
         layout: `observation_layout` of an emulated or vectorized environment; None if its
             observations are flat already.
 
@@ -51,9 +53,18 @@ def unflatten(observations: Tensor, layout: Layout | None) -> Structure:
     `torch.compile` traces it without a graph break. A leaf that a compiled function returns is a
     copy if its dtype differs from the row's.
     """
-    if layout is None or (layout.is_identity and layout.fields[0].leaf.kind == "Box"):
+    Raises:
+        ObservationError: rows of another dtype, with values that the layout's cannot represent. Not
+            checked while `torch.compile` traces.
+
+    if layout is None:
         return observations
-    batch, row_dtype = observations.shape[:-1], _DTYPES[np.dtype(layout.space.dtype)]
+    row_dtype = _DTYPES[np.dtype(layout.space.dtype)]
+    if observations.dtype != row_dtype and not row_dtype.is_floating_point:
+        observations = _cast_back(observations, row_dtype)
+    if layout.is_identity and layout.fields[0].leaf.kind == "Box":
+        return observations
+    batch = observations.shape[:-1]
     values = []
     for field in layout.fields:
         piece = observations[..., field.start : field.stop]
@@ -66,6 +77,24 @@ def unflatten(observations: Tensor, layout: Layout | None) -> Structure:
 
 def _bitcast(piece: Tensor, dtype: torch.dtype) -> Tensor:
     """Return bytes (..., n) as `dtype`: a view, or new values while `torch.compile` traces.
+
+def _cast_back(observations: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return integer rows that were cast to another dtype in their own."""
+    rows = observations.to(dtype)
+    if torch.compiler.is_compiling() or torch.equal(rows.to(observations.dtype), observations):
+        return rows
+    raise ObservationError(
+        f"Observations of this environment are rows of {_name(dtype)}; got {_name(observations)} "
+        f"with values that are no {_name(dtype)}. Rows must not be scaled or normalized: the "
+        f"policy does that after unflatten. Pass torch.as_tensor(observations)."
+    )
+
+
+def _name(kind: torch.dtype | Tensor) -> str:
+    """Return the name of a dtype, or of a tensor's dtype, without "torch."."""
+    dtype = kind.dtype if isinstance(kind, Tensor) else kind
+    return str(dtype).removeprefix("torch.")
+
 
     Torch 2.13 returns a wrong shape for such a view from a function compiled for any batch size,
     and its C++ backend cannot view bytes as bool. Leaves used inside the compiled function are

@@ -14,9 +14,12 @@ from spaces_cases import SPACES, assert_agree, nested_spaces, over_spaces, sampl
 from torch.distributions import Categorical, Independent, Normal
 
 from pufferlib.emulation import GymnasiumPufferEnv, Layout
+from pufferlib.emulation.description import EnvDescription
+from pufferlib.exceptions import ObservationError
 from pufferlib.models import Default
 from pufferlib.policies.nethack import Policy as NetHackPolicy
-from pufferlib.pytorch import layer_init, sample_actions, unflatten
+from pufferlib.policies.pixels import NatureCNN
+from pufferlib.pytorch import action_converter, layer_init, sample_actions, unflatten
 from pufferlib.spaces import value_at
 
 DTYPES = ["bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"]
@@ -68,6 +71,66 @@ def test_sequences_unflatten_like_their_rows(space):
 def test_flat_observations_are_returned_unchanged(layout):
     rows = torch.rand(2, 4)
     assert unflatten(rows, layout) is rows
+
+
+FLOATS = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
+
+
+@pytest.mark.parametrize("dtype", [*FLOATS, torch.int64], ids=str)
+@pytest.mark.parametrize("space", [SPACES["like NetHack"], EVERY_DTYPE], ids=["NetHack", "dtypes"])
+def test_byte_rows_that_became_floats_are_cast_back(space, dtype):
+    layout = Layout.of(space)
+    rows = rows_of(layout, 3)
+    assert_agree(unflatten(rows.to(dtype), layout), unflatten(rows, layout))
+    assert_agree(layout.unflatten(rows.double().numpy()), layout.unflatten(rows.numpy()))
+
+
+@pytest.mark.parametrize(
+    "name", ["box 3-d bytes", "multi-discrete", "discrete int8", "box 2-d int16"]
+)
+def test_other_integer_rows_that_became_floats_are_cast_back(name):
+    layout = Layout.of(SPACES[name])
+    rows = rows_of(layout, 3)
+    assert_agree(unflatten(rows.float(), layout), unflatten(rows, layout))
+    assert_agree(layout.unflatten(rows.double().numpy()), layout.unflatten(rows.numpy()))
+
+
+@pytest.mark.parametrize(
+    "broken", [lambda rows: rows / 255, lambda rows: rows - 300, lambda rows: rows * np.nan]
+)
+def test_byte_rows_that_were_scaled_are_refused(broken):
+    layout = Layout.of(SPACES["like NetHack"])
+    rows = broken(rows_of(layout, 3).float())
+    with pytest.raises(ObservationError, match=r"rows of uint8; got float32 .* torch\.as_tensor"):
+        unflatten(rows, layout)
+    with pytest.raises(ObservationError, match=r"rows of uint8; got float32 .* after unflatten"):
+        layout.unflatten(rows.numpy())
+
+
+def test_float_rows_of_another_precision_are_used_as_they_are():
+    layout = Layout.of(SPACES["dict of one dtype"])
+    rows = rows_of(layout, 3)
+    assert unflatten(rows.double(), layout)["a"].dtype == torch.float64
+
+
+@pytest.mark.parametrize(
+    ("policy", "space"),
+    [
+        (Default, SPACES["like NetHack"]),
+        (NetHackPolicy, SPACES["like NetHack"]),
+        (Default, SPACES["box 3-d bytes"]),
+        (NatureCNN, Box(0, 255, (36, 36, 3), np.uint8)),
+    ],
+    ids=["Default", "NetHack", "Default of an image", "NatureCNN"],
+)
+def test_a_policy_takes_rows_as_the_published_guide_passes_them(policy, space, compile_whole):
+    env = GymnasiumPufferEnv(Sampler(space))
+    policy = policy(env)
+    rows = rows_of(env.observation_layout, 2).numpy()
+    expected = policy(torch.as_tensor(rows))
+    torch.testing.assert_close(policy(torch.Tensor(rows)), expected)
+    compiled = compile_whole(policy, backend="aot_eager")
+    torch.testing.assert_close(compiled(torch.Tensor(rows)), expected)
 
 
 def rows_of(layout, count):
