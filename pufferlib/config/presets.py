@@ -124,7 +124,8 @@ def from_json(values: JsonObject, source: str) -> Config:
     policy = dict(values.get("policy", {}))
     if "recurrent" in policy:  # of versions before policy.memory
         policy["memory"] = "lstm" if policy.pop("recurrent") else "none"
-        values["policy"] = policy
+    # Versions without this setting clipped actions, and their weights are for that.
+    values["policy"] = {"rescale_actions": False, **policy}
     algorithm = values.get("algorithm", "ppo")
     config = Config(train=algorithm_config(algorithm)())
     config = override(config, values, source)
