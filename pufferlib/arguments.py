@@ -42,3 +42,16 @@ def finite_number(name: str, value: Any, least: float = -math.inf) -> float:
         bound = "" if least == -math.inf else f" of at least {least:g}"
         raise ArgumentError(f"{name} must be a finite number{bound}; got {value!r}.")
     return float(value)
+
+
+def brief(value: object, length: int = 60) -> str:
+    """Return the class and the start of the repr of `value`, for an error message.
+
+    A value whose repr fails, such as an int of five thousand digits, is named by its class alone.
+    """
+    name = type(value).__name__
+    try:
+        text = repr(value)
+    except Exception:  # a repr may raise anything
+        return name
+    return f"{name} {text[:length]}{'...' if len(text) > length else ''}"

@@ -6,6 +6,7 @@
     │   └── UnknownNameError              a name that is not registered; suggests the nearest
     ├── SpaceError (TypeError)            a space that cannot be flattened; names the path
     ├── ObservationError (ValueError)     an environment returned what its space does not allow
+    ├── RewardError (ValueError)          an environment returned a reward that is not a number
     ├── ActionError (ValueError)          actions of the wrong shape or outside the space
     ├── ContractError (AssertionError)    the conformance kit found a breach
     ├── CallOrderError (RuntimeError)     step before reset, recv without send, use after close
@@ -46,6 +47,10 @@ class SpaceError(PufferError, TypeError):
 
 class ObservationError(PufferError, ValueError):
     """An environment returned an observation that its space does not allow."""
+
+
+class RewardError(PufferError, ValueError):
+    """An environment returned a reward that is not a number."""
 
 
 class ActionError(PufferError, ValueError):

@@ -32,6 +32,11 @@ class Policy(Protocol):
         encode_observations(observations) -> (hidden (B, H), lookup) and
             decode_actions(hidden, lookup) -> (actions, value): the two halves of forward.
             `LSTMWrapper` and `GRUWrapper` insert a recurrent layer between them.
+
+    Optional attributes:
+        rescale_actions: False if continuous actions are in the units of the action space already,
+            and only to be clipped to its bounds. Without it, [-1, 1] is rescaled to the bounds
+            where both are finite; see `pufferlib.pytorch.action_converter`.
     """
 
     def __call__(self, observations: Tensor) -> tuple[Heads, Tensor]:

@@ -2,17 +2,21 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gymnasium
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.distributions import Normal
 
-from pufferlib.annotations import Array, Space, Structure
+from pufferlib.annotations import Array, Structure
+from pufferlib.emulation.actions import ActionLayout
+from pufferlib.emulation.description import HasSpaces, describe
 from pufferlib.emulation.layout import Layout, nest
+from pufferlib.exceptions import ObservationError
 
 Head = Tensor | Normal
 Heads = Head | Sequence[Head]
@@ -41,19 +45,29 @@ def unflatten(observations: Tensor, layout: Layout | None) -> Structure:
 
     Args:
         observations: (*batch, *layout.space.shape), of the layout's dtype, on any device. The last
-            axis must be contiguous.
+            axis must be contiguous. Rows of bytes or other integers may be of another dtype that
+            represents them exactly, as `torch.Tensor(rows)` makes them: they are cast back.
         layout: `observation_layout` of an emulated or vectorized environment; None if its
             observations are flat already.
 
     Returns:
         A tensor, or dicts and tuples of tensors, each (*batch, *leaf.shape) in the leaf's dtype.
 
+    Raises:
+        ObservationError: rows of another dtype, with values that the layout's cannot represent. Not
+            checked while `torch.compile` traces.
+
     `torch.compile` traces it without a graph break. A leaf that a compiled function returns is a
     copy if its dtype differs from the row's.
     """
-    if layout is None or (layout.is_identity and layout.fields[0].leaf.kind == "Box"):
+    if layout is None:
         return observations
-    batch, row_dtype = observations.shape[:-1], _DTYPES[np.dtype(layout.space.dtype)]
+    row_dtype = _DTYPES[np.dtype(layout.space.dtype)]
+    if observations.dtype != row_dtype and not row_dtype.is_floating_point:
+        observations = _cast_back(observations, row_dtype)
+    if layout.is_identity and layout.fields[0].leaf.kind == "Box":
+        return observations
+    batch = observations.shape[:-1]
     values = []
     for field in layout.fields:
         piece = observations[..., field.start : field.stop]
@@ -62,6 +76,24 @@ def unflatten(observations: Tensor, layout: Layout | None) -> Structure:
             piece = _bitcast(piece, dtype)
         values.append(piece.reshape((*batch, *field.leaf.shape)))
     return nest(layout.structure, iter(values))
+
+
+def _cast_back(observations: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return integer rows that were cast to another dtype in their own."""
+    rows = observations.to(dtype)
+    if torch.compiler.is_compiling() or torch.equal(rows.to(observations.dtype), observations):
+        return rows
+    raise ObservationError(
+        f"Observations of this environment are rows of {_name(dtype)}; got {_name(observations)} "
+        f"with values that are no {_name(dtype)}. Rows must not be scaled or normalized: the "
+        f"policy does that after unflatten. Pass torch.as_tensor(observations)."
+    )
+
+
+def _name(kind: torch.dtype | Tensor) -> str:
+    """Return the name of a dtype, or of a tensor's dtype, without "torch."."""
+    dtype = kind.dtype if isinstance(kind, Tensor) else kind
+    return str(dtype).removeprefix("torch.")
 
 
 def _bitcast(piece: Tensor, dtype: torch.dtype) -> Tensor:
@@ -123,16 +155,74 @@ def sample_actions(heads: Heads, actions: Tensor | None = None) -> tuple[Tensor,
     return torch.cat(columns, 1), _sum(log_probabilities), _sum(entropies)
 
 
-def actions_to_numpy(actions: Tensor, space: Space) -> Array:
-    """Return sampled actions (B, ...) as an array whose rows belong to `space`.
+def action_converter(env: HasSpaces, policy: nn.Module) -> Callable[[Tensor], Array]:
+    """Return a function that converts actions sampled from `policy` to rows of the action space.
 
-    A Normal is unbounded: values outside a Box are clipped for the environment. Training uses the
-    unclipped sample, whose probability is known.
+    Choices are unchanged. A Normal is unbounded and begins near [-1, 1]: there, a column of a Box
+    with finite bounds is rescaled from [-1, 1] to its bounds, samples outside are clipped, and
+    integers are rounded to the nearest. Columns without one of the bounds are clipped to the other,
+    and integers rounded toward zero; with `rescale_actions = False` in the policy, or a module in
+    it, all columns are. Training uses the sample itself, whose probability is known.
+
+    Args:
+        env: the environment, vectorizer or description that the actions are for.
+        policy: says whether its actions are to be rescaled.
+
+    Returns:
+        A function of actions (B, ...), see `sample_actions`; it returns an array
+        (B, *single_action_space.shape).
     """
+    description = describe(env)
+    space = description.single_action_space
+    if not isinstance(space, gymnasium.spaces.Box):
+        return _as_numpy
+    is_scaled, is_whole = _columns(space, description.action_layout)
+    if any(getattr(module, "rescale_actions", True) is False for module in policy.modules()):
+        is_scaled[...] = False
+    low, high = space.low.astype(np.float64), space.high.astype(np.float64)
+    is_unit = (low == -1) & (high == 1) & ~is_whole
+    if np.all(is_unit | ~is_scaled):
+        return lambda actions: _clipped(actions, space)
+    least, most = np.where(is_scaled, -1, low), np.where(is_scaled, 1, high)
+    middle, half = np.zeros(space.shape), np.ones(space.shape)
+    middle[is_scaled] = (low[is_scaled] + high[is_scaled]) / 2
+    half[is_scaled] = (high[is_scaled] - low[is_scaled]) / 2
+    is_rounded = is_scaled & is_whole
+
+    def convert(actions: Tensor) -> Array:
+        array = _as_numpy(actions).reshape(-1, *space.shape)
+        values = np.clip(array, least, most) * half + middle
+        values = np.where(is_rounded, np.rint(values), values)
+        return np.clip(values, low, high).astype(space.dtype)
+
+    return convert
+
+
+def _columns(
+    space: gymnasium.spaces.Box, layout: ActionLayout | None
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which elements of a Box are continuous and bounded, and which are integers.
+
+    A range wider than the largest float32 counts as unbounded: some environments declare the limits
+    of the dtype where they mean infinity.
+    """
+    with np.errstate(over="ignore"):
+        width = space.high.astype(np.float64) - space.low
+    is_bounded = width < np.finfo(np.float32).max
+    is_whole = np.full(space.shape, space.dtype.kind != "f")
+    for field in () if layout is None else layout.fields:
+        is_bounded[field.start : field.stop] &= field.leaf.is_continuous
+        is_whole[field.start : field.stop] = field.leaf.dtype.kind != "f"
+    return is_bounded, is_whole
+
+
+def _clipped(actions: Tensor, space: gymnasium.spaces.Box) -> Array:
+    array = _as_numpy(actions).reshape(-1, *space.shape)
+    return np.clip(array, space.low, space.high).astype(space.dtype, copy=False)
+
+
+def _as_numpy(actions: Tensor) -> Array:
     array: Array = actions.cpu().numpy()
-    if isinstance(space, gymnasium.spaces.Box):
-        array = array.reshape(-1, *space.shape)
-        return np.clip(array, space.low, space.high).astype(space.dtype, copy=False)
     return array
 
 

@@ -13,7 +13,7 @@ import gymnasium
 import numpy as np
 
 from pufferlib.annotations import AnySpace, Array, Space, Structure
-from pufferlib.arguments import as_whole
+from pufferlib.arguments import as_whole, brief
 from pufferlib.exceptions import SpaceError
 
 Path = tuple[str | int, ...]
@@ -94,7 +94,7 @@ def leaves(space: AnySpace, path: Path = ()) -> Iterator[Leaf]:
 
 def _leaf(space: AnySpace, path: Path) -> Leaf:
     if is_space(space, "Box"):
-        dtype = np.dtype(space.dtype).newbyteorder("=")
+        dtype = np.dtype(space.dtype.type)  # in native byte order
         return Leaf(path, "Box", dtype, space.shape, space.low, space.high)
     if is_space(space, "Discrete"):
         start = int(getattr(space, "start", 0))
@@ -233,14 +233,14 @@ def _nesting_difference(
         if present - expected:
             return f"{where} has the extra keys {sorted(map(str, present - expected))}"
     elif not isinstance(given, (tuple, list)) or len(given) != len(parts):
-        return f"{where} must be a tuple of {len(parts)}, got {_brief(given)}"
+        return f"{where} must be a tuple of {len(parts)}, got {brief(given)}"
     return None
 
 
 def _text_difference(given: Structure, space: AnySpace, where: str) -> str | None:
     least, most = space.min_length, space.max_length
     if not isinstance(given, str) or not least <= len(given) <= most:
-        return f"{where} must be a text of {least} to {most} characters, got {_brief(given)}"
+        return f"{where} must be a text of {least} to {most} characters, got {brief(given)}"
     foreign = sorted(set(given) - space.character_set)
     if foreign:
         return f"{where} has the characters {foreign}, which are not in its charset"
@@ -252,7 +252,7 @@ def _sequence_difference(given: Structure, space: AnySpace, path: Path) -> str |
         return _stack_difference(given, space.feature_space, path, max_items(space))
     where = _value_name(path)
     if not isinstance(given, (tuple, list)):
-        return f"{where} must be a tuple of items, got {_brief(given)}"
+        return f"{where} must be a tuple of items, got {brief(given)}"
     return _excess(len(given), max_items(space), where) or _first(
         difference(item, space.feature_space, (*path, i)) for i, item in enumerate(given)
     )
@@ -261,7 +261,7 @@ def _sequence_difference(given: Structure, space: AnySpace, path: Path) -> str |
 def _graph_difference(given: Structure, space: AnySpace, path: Path) -> str | None:
     where = _value_name(path)
     if not all(hasattr(given, part) for part in ("nodes", "edges", "edge_links")):
-        return f"{where} must be a GraphInstance, got {_brief(given)}"
+        return f"{where} must be a GraphInstance, got {brief(given)}"
     max_nodes, max_edges = max_nodes_and_edges(space) or (None, None)
     fault = _stack_difference(given.nodes, space.node_space, (*path, "nodes"), max_nodes)
     if fault or (given.edges is None and given.edge_links is None):
@@ -276,7 +276,7 @@ def _graph_difference(given: Structure, space: AnySpace, path: Path) -> str | No
     links, expected = given.edge_links, (stacked_length(given.edges, space.edge_space), 2)
     if not isinstance(links, np.ndarray) or links.shape != expected or links.dtype.kind not in "iu":
         return (
-            f"{where}['edge_links'] must be whole numbers of shape {expected}, got {_brief(links)}"
+            f"{where}['edge_links'] must be whole numbers of shape {expected}, got {brief(links)}"
         )
     num_nodes = stacked_length(given.nodes, space.node_space)
     outside = links[(links < 0) | (links >= num_nodes)]
@@ -310,7 +310,7 @@ def _column_difference(
     try:
         items = list(given)
     except TypeError:
-        return f"{where} must have items on its first axis, got {_brief(given)}"
+        return f"{where} must have items on its first axis, got {brief(given)}"
     lengths.add(len(items))
     return _first(difference(item, space, (*path, i)) for i, item in enumerate(items))
 
@@ -333,7 +333,7 @@ def _leaf_difference(given: Structure, leaf: Leaf, where: str) -> str | None:
     try:
         array = np.asarray(given)
     except ValueError:
-        return f"{where} must be an array, got {_brief(given)}"
+        return f"{where} must be an array, got {brief(given)}"
     if array.shape != leaf.shape:
         return f"{where} must have shape {leaf.shape}, got {array.shape}"
     # Any integer dtype is accepted for another, such as Python's int; the bounds decide.
@@ -346,8 +346,3 @@ def _leaf_difference(given: Structure, leaf: Leaf, where: str) -> str | None:
         low, high = np.min(leaf.low), np.max(leaf.high)
         return f"{where} must lie within [{low}, {high}], got {worst}"
     return None
-
-
-def _brief(value: object) -> str:
-    text = repr(value)
-    return f"{type(value).__name__} {text[:60]}{'...' if len(text) > 60 else ''}"

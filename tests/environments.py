@@ -53,6 +53,118 @@ class Fixed(gymnasium.Env[Any, Any]):
         return self.observation, 0.0, False, False, {}
 
 
+class Stepped(gymnasium.Env[Any, Any]):
+    """Observes a first value, and from the first step on returns the same results.
+
+    Args:
+        observation_space: any.
+        first: the observation of every reset.
+        observation: of every step; `first` if not given.
+        reward: of every step.
+    """
+
+    def __init__(
+        self, observation_space: Any, first: Any, observation: Any = ..., reward: Any = 0.0
+    ) -> None:
+        self.observation_space, self.action_space = observation_space, Discrete(2)
+        self.first, self.reward = first, reward
+        self.observation = first if observation is ... else observation
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        return self.first, {}
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        return self.observation, self.reward, False, False, {}
+
+
+class SteppedPair(pettingzoo.ParallelEnv[str, Any, Any]):
+    """Two agents: "a" always observes and gets what is valid, "b" as in `Stepped`."""
+
+    metadata = {"name": "stepped_pair_v0"}  # noqa: RUF012
+
+    def __init__(
+        self, observation_space: Any, first: Any, observation: Any = ..., reward: Any = 0.0
+    ) -> None:
+        self.possible_agents, self.agents = ["a", "b"], []
+        self.space, self.first, self.reward = observation_space, first, reward
+        self.observation = first if observation is ... else observation
+
+    def observation_space(self, agent: str) -> Any:
+        return self.space
+
+    def action_space(self, agent: str) -> Any:
+        return Discrete(2)
+
+    def reset(self, seed: int | None = None, options: Any = None) -> tuple[dict[str, Any], ...]:
+        self.agents = ["a", "b"]
+        return dict.fromkeys(self.agents, self.first), {agent: {} for agent in self.agents}
+
+    def step(self, actions: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+        flags = dict.fromkeys(self.agents, False)
+        return (
+            {"a": self.first, "b": self.observation},
+            {"a": 1.0, "b": self.reward},
+            flags,
+            flags,
+            {agent: {} for agent in self.agents},
+        )
+
+
+class Reusing(gymnasium.Env[Any, Any]):
+    """Episodes of two steps; every call returns the same info dict, list, array and reward."""
+
+    def __init__(self) -> None:
+        self.observation_space, self.action_space = Box(-9, 9, (1,), np.float32), Discrete(2)
+        self.info: dict[str, Any] = {"nested": {"score": 0.0}}
+        self.path = self.info["path"] = np.zeros(2)
+        self.items = self.info["items"] = [0]
+        self.reward = np.zeros(())
+        self.now = 0
+
+    def _report(self, number: int) -> dict[str, Any]:
+        self.info["nested"]["score"] = float(number)
+        self.info["number"], self.path[:], self.items[0] = number, number, number
+        return self.info
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.now, self.reward[...] = 0, -1
+        return np.zeros(1, np.float32), self._report(-1)
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        self.now += 1
+        self.reward[...] = self.now
+        ends = self.now == 2
+        return np.ones(1, np.float32), self.reward, ends, False, self._report(self.now)
+
+
+class ReusingAgents(pettingzoo.ParallelEnv[str, Any, Any]):
+    """One agent, "a", in a `Reusing`."""
+
+    metadata = {"name": "reusing_v0"}  # noqa: RUF012
+
+    def __init__(self) -> None:
+        self.possible_agents, self.agents, self.inner = ["a"], [], Reusing()
+
+    def observation_space(self, agent: str) -> Any:
+        return self.inner.observation_space
+
+    def action_space(self, agent: str) -> Any:
+        return self.inner.action_space
+
+    def reset(self, seed: int | None = None, options: Any = None) -> tuple[dict[str, Any], ...]:
+        observation, info = self.inner.reset(seed=seed)
+        self.agents = ["a"]
+        return {"a": observation}, {"a": info}
+
+    def step(self, actions: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+        result = self.inner.step(0)
+        if result[2]:
+            self.agents = []
+        return tuple({"a": value} for value in result)
+
+
 class Countdown(gymnasium.Env[Any, Any]):
     """Observes [episode since seeded, step] in an array it reuses; the reward is the step.
 

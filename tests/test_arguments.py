@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from pufferlib.arguments import as_whole, finite_number, whole_number
+from pufferlib.arguments import as_whole, brief, finite_number, whole_number
 from pufferlib.exceptions import ArgumentError
 
 
@@ -40,3 +40,12 @@ def test_only_finite_numbers_from_the_least_are_accepted(value):
     with pytest.raises(ArgumentError) as caught:
         finite_number("rate", value, least=0)
     assert str(caught.value) == f"rate must be a finite number of at least 0; got {value!r}."
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(1.5, "float 1.5"), ("abcdef", "str 'abc..."), (10**5000, "int"), (None, "NoneType None")],
+    ids=["float", "text", "huge", "None"],
+)
+def test_a_value_is_named_by_its_class_and_the_start_of_its_repr(value, said):
+    assert brief(value, length=4) == said

@@ -7,16 +7,19 @@ import numpy as np
 import pytest
 import torch
 from environments import Sampler
-from gymnasium.spaces import Box, Dict
+from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Tuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from spaces_cases import SPACES, assert_agree, nested_spaces, over_spaces, samples
 from torch.distributions import Categorical, Independent, Normal
 
 from pufferlib.emulation import GymnasiumPufferEnv, Layout
+from pufferlib.emulation.description import EnvDescription
+from pufferlib.exceptions import ObservationError
 from pufferlib.models import Default
 from pufferlib.policies.nethack import Policy as NetHackPolicy
-from pufferlib.pytorch import layer_init, sample_actions, unflatten
+from pufferlib.policies.pixels import NatureCNN
+from pufferlib.pytorch import action_converter, layer_init, sample_actions, unflatten
 from pufferlib.spaces import value_at
 
 DTYPES = ["bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"]
@@ -68,6 +71,66 @@ def test_sequences_unflatten_like_their_rows(space):
 def test_flat_observations_are_returned_unchanged(layout):
     rows = torch.rand(2, 4)
     assert unflatten(rows, layout) is rows
+
+
+FLOATS = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
+
+
+@pytest.mark.parametrize("dtype", [*FLOATS, torch.int64], ids=str)
+@pytest.mark.parametrize("space", [SPACES["like NetHack"], EVERY_DTYPE], ids=["NetHack", "dtypes"])
+def test_byte_rows_that_became_floats_are_cast_back(space, dtype):
+    layout = Layout.of(space)
+    rows = rows_of(layout, 3)
+    assert_agree(unflatten(rows.to(dtype), layout), unflatten(rows, layout))
+    assert_agree(layout.unflatten(rows.double().numpy()), layout.unflatten(rows.numpy()))
+
+
+@pytest.mark.parametrize(
+    "name", ["box 3-d bytes", "multi-discrete", "discrete int8", "box 2-d int16"]
+)
+def test_other_integer_rows_that_became_floats_are_cast_back(name):
+    layout = Layout.of(SPACES[name])
+    rows = rows_of(layout, 3)
+    assert_agree(unflatten(rows.float(), layout), unflatten(rows, layout))
+    assert_agree(layout.unflatten(rows.double().numpy()), layout.unflatten(rows.numpy()))
+
+
+@pytest.mark.parametrize(
+    "broken", [lambda rows: rows / 255, lambda rows: rows - 300, lambda rows: rows * np.nan]
+)
+def test_byte_rows_that_were_scaled_are_refused(broken):
+    layout = Layout.of(SPACES["like NetHack"])
+    rows = broken(rows_of(layout, 3).float())
+    with pytest.raises(ObservationError, match=r"rows of uint8; got float32 .* torch\.as_tensor"):
+        unflatten(rows, layout)
+    with pytest.raises(ObservationError, match=r"rows of uint8; got float32 .* after unflatten"):
+        layout.unflatten(rows.numpy())
+
+
+def test_float_rows_of_another_precision_are_used_as_they_are():
+    layout = Layout.of(SPACES["dict of one dtype"])
+    rows = rows_of(layout, 3)
+    assert unflatten(rows.double(), layout)["a"].dtype == torch.float64
+
+
+@pytest.mark.parametrize(
+    ("policy", "space"),
+    [
+        (Default, SPACES["like NetHack"]),
+        (NetHackPolicy, SPACES["like NetHack"]),
+        (Default, SPACES["box 3-d bytes"]),
+        (NatureCNN, Box(0, 255, (36, 36, 3), np.uint8)),
+    ],
+    ids=["Default", "NetHack", "Default of an image", "NatureCNN"],
+)
+def test_a_policy_takes_rows_as_the_published_guide_passes_them(policy, space, compile_whole):
+    env = GymnasiumPufferEnv(Sampler(space))
+    policy = policy(env)
+    rows = rows_of(env.observation_layout, 2).numpy()
+    expected = policy(torch.as_tensor(rows))
+    torch.testing.assert_close(policy(torch.Tensor(rows)), expected)
+    compiled = compile_whole(policy, backend="aot_eager")
+    torch.testing.assert_close(compiled(torch.Tensor(rows)), expected)
 
 
 def rows_of(layout, count):
@@ -251,3 +314,83 @@ def test_layer_init_is_orthogonal(shape):
     smaller = weight @ weight.T if shape[0] < shape[1] else weight.T @ weight
     torch.testing.assert_close(smaller, 4.0 * torch.eye(3), atol=1e-5, rtol=0)
     assert layer.bias.tolist() == [0.25] * shape[0]
+
+
+class Clipping(torch.nn.Module):
+    rescale_actions = False
+
+
+INF = np.inf
+# A space, sampled actions, and the rows they become: rescaled, and only clipped.
+SAMPLED = {
+    "at [-1, 1]": (Box(-1, 1, (3,)), [-0.25, 2, -3], [-0.25, 1, -1], [-0.25, 1, -1]),
+    "Pendulum": (Box(-2, 2, (3,)), [-0.25, 2, 0.5], [-0.5, 2, 1], [-0.25, 2, 0.5]),
+    "far": (Box(1000, 1001, (3,)), [0, 0.5, -9], [1000.5, 1000.75, 1000], [1000] * 3),
+    "unbounded": (Box(-INF, INF, (2,)), [5, -7], [5, -7], [5, -7]),
+    "half bounded": (Box(np.float32([0, -INF]), np.float32([INF, 9])), [-5, 5], [0, 5], [0, 5]),
+    "limits of the dtype": (
+        Box(np.finfo(np.float32).min, np.finfo(np.float32).max, (2,)),
+        [5, -7],
+        [5, -7],
+        [5, -7],
+    ),
+    "mixed bounds": (Box(np.float32([-INF, 0]), np.float32([INF, 8])), [5, 0.5], [5, 6], [5, 0.5]),
+    "integers": (
+        Box(0, 10, (5,), np.int64),
+        [-2, -1, 0.05, 0.7, 9],
+        [0, 0, 5, 8, 10],
+        [0, 0, 0, 0, 9],
+    ),
+    "bytes": (Box(0, 255, (3,), np.uint8), [-1, 1, 0.5], [0, 255, 191], [0, 1, 0]),
+    "bools": (Box(0, 1, (4,), np.bool_), [-1, -0.1, 0.1, 3], [0, 0, 1, 1], [0, 0, 1, 1]),
+    "one float64": (Box(1e6, 1e6 + 1, (1,), np.float64), [0.5], [1e6 + 0.75], [1e6]),
+    "with a choice": (
+        Tuple((Discrete(5), Box(1000, 1001, (2,)), MultiDiscrete([3, 9]))),
+        [4, 0.5, -9, 2, 8],
+        [4, 1000.75, 1000, 2, 8],
+        [4, 1000, 1000, 2, 8],
+    ),
+    "integers with a choice": (
+        Tuple((Discrete(5), Box(0, 10, (1,), np.int8), Box(-INF, INF, (1,)))),
+        [3, 0.7, 5.5],
+        [3, 8, 5.5],
+        [3, 0.7, 5.5],
+    ),
+}
+
+
+@pytest.mark.parametrize(("space", "sampled", "rescaled", "clipped"), SAMPLED.values(), ids=SAMPLED)
+def test_samples_become_actions_within_the_bounds(space, sampled, rescaled, clipped):
+    env = GymnasiumPufferEnv(Sampler(Box(0, 1, (1,)), space))
+    for policy, expected in ((torch.nn.Identity(), rescaled), (Clipping(), clipped)):
+        for whole in (policy, torch.nn.Sequential(policy)):
+            rows = action_converter(env, whole)(torch.tensor([sampled, sampled]).float())
+            assert rows.dtype == env.action_space.dtype
+            np.testing.assert_array_equal(rows, np.array([expected] * 2, rows.dtype))
+
+
+@pytest.mark.parametrize("space", [case[0] for case in SAMPLED.values()], ids=SAMPLED)
+def test_every_sample_becomes_an_action_of_the_environment(space):
+    env = GymnasiumPufferEnv(Sampler(Box(0, 1, (1,)), space))
+    choices = env.action_space.sample()
+    noise = np.random.default_rng(0).normal(0, 3, (1000, *env.action_space.shape))
+    fields = env.action_layout.fields
+    kept = [c for f in fields if not f.leaf.is_continuous for c in range(f.start, f.stop)]
+    noise[:, kept] = choices[kept]
+    for row in action_converter(env, torch.nn.Identity())(torch.tensor(noise)):
+        assert env.action_space.contains(row)
+        assert space.contains(env.action_layout.rebuilder()(row))
+
+
+def test_actions_of_a_native_environment_of_any_shape_are_rescaled():
+    description = EnvDescription(Box(0, 1, (1,)), Box(2, 4, (2, 2)), Layout.of(Box(0, 1, (1,))))
+    rows = action_converter(description, torch.nn.Identity())(torch.zeros(3, 4))
+    assert rows.tolist() == np.full((3, 2, 2), 3).tolist()
+
+
+@pytest.mark.parametrize("space", [Discrete(3), MultiDiscrete([3, 2])])
+def test_choices_are_unchanged(space):
+    description = EnvDescription(Box(0, 1, (1,)), space, Layout.of(Box(0, 1, (1,))))
+    choices = torch.tensor(np.stack([space.sample(), space.sample()]))
+    rows = action_converter(description, torch.nn.Identity())(choices)
+    assert rows.tolist() == choices.tolist()

@@ -78,6 +78,31 @@ class Constant(gymnasium.Env):
         return observation, 1.0, ended and not self.is_truncated, ended and self.is_truncated, {}
 
 
+class Dial(gymnasium.Env):
+    """Episodes of one step; the reward is minus the distance to a target, as a share of the range.
+
+    Args:
+        action_space: a Box with finite bounds, or a Tuple of a Discrete, which has no effect, and
+            such a Box.
+        target: an action of the Box.
+    """
+
+    observation_space = gymnasium.spaces.Box(0, 1, (1,), np.float32)
+
+    def __init__(self, action_space, target):
+        self.action_space, self.target = action_space, target
+
+    def reset(self, *, seed=None, options=None):
+        return np.ones(1, np.float32), {}
+
+    def step(self, action):
+        box = self.action_space
+        if isinstance(box, gymnasium.spaces.Tuple):
+            (_, action), (_, box) = action, box.spaces
+        distances = np.abs(action.astype(float) - self.target) / (box.high.astype(float) - box.low)
+        return np.ones(1, np.float32), -float(distances.mean()), True, False, {}
+
+
 class OneValue(torch.nn.Module):
     """A policy that gives every observation the same value and the same logits."""
 

@@ -127,7 +127,10 @@ def from_json(values: JsonObject, source: str) -> Config:
     if isinstance(policy, Mapping) and "recurrent" in policy:  # of versions before policy.memory
         memory = "lstm" if policy["recurrent"] else "none"
         rest = {key: value for key, value in policy.items() if key != "recurrent"}
-        values["policy"] = {**rest, "memory": memory}
+        policy = {**rest, "memory": memory}
+    if isinstance(policy, Mapping):
+        # Versions without this setting clipped actions, and their weights are for that.
+        values["policy"] = {"rescale_actions": False, **policy}
     algorithm = values.get("algorithm", "ppo")
     if not isinstance(algorithm, str):
         raise SettingError(f"{source}: algorithm must be str; got {algorithm!r}.")

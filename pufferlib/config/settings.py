@@ -81,6 +81,11 @@ class PolicyConfig:
     """Shift and scale float observations to running mean 0 and deviation 1, clipped to 10
     (Andrychowicz et al. 2021, arXiv:2006.05990, 3.3: decisive for locomotion)."""
 
+    rescale_actions: bool = True
+    """Rescale continuous actions from [-1, 1], where a new policy samples, to the bounds of the
+    action space where both are finite. False clips them to the bounds, as CleanRL and
+    Stable-Baselines3 do."""
+
     def check(self) -> None:
         """Refuse impossible settings.
 

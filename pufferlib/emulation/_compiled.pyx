@@ -2,12 +2,12 @@
 """Write observations into rows, compiled: the twin of `_plain.py`, which documents both.
 
 A leaf that is a C-contiguous array of the row's dtype and shape is copied with one memcpy; Python
-and NumPy numbers are stored directly; NumPy's assignment handles everything else, as in the plain
-twin.
+and NumPy numbers of its dtype are stored directly; arrays of its shape whose cast is safe are
+assigned by NumPy; everything else is checked by `results.fitting`, as in the plain twin.
 """
 
 from cpython.dict cimport PyDict_CheckExact, PyDict_GetItemWithError
-from cpython.float cimport PyFloat_AsDouble, PyFloat_CheckExact
+from cpython.float cimport PyFloat_AsDouble, PyFloat_Check
 from cpython.long cimport PyLong_CheckExact
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
@@ -16,12 +16,27 @@ from libc.string cimport memcmp, memcpy, memset
 import numpy as np
 
 from pufferlib.emulation import _plain
-from pufferlib.exceptions import ContractError
+from pufferlib.emulation.results import (
+    MISFITS,
+    NUMBER_TYPES,
+    fitting,
+    kept,
+    number,
+    of_agent,
+    refuse,
+)
+from pufferlib.exceptions import ContractError, PufferError
 from pufferlib.wrappers.old_interfaces import wrong_step
 
 cimport numpy as cnp
 
 cnp.import_array()
+
+cdef frozenset _NUMBER_TYPES = NUMBER_TYPES
+cdef object _FLOAT32 = np.float32  # the most frequent one
+cdef dict _TYPE_NUMBERS = {  # of NumPy's scalars, by class
+    kind: np.dtype(kind).num for kind in NUMBER_TYPES if issubclass(kind, np.generic)
+}
 
 
 cdef class Node:
@@ -39,11 +54,11 @@ cdef class Plan:
     """See the plain twin."""
 
     cdef Node root  # None: the observation is a single leaf
-    cdef object pack
+    cdef object explain, pack
 
-    def __init__(self, tree, pack=None):
+    def __init__(self, tree, explain, pack=None):
         self.root = None if isinstance(tree, int) else Node(tree)
-        self.pack = pack
+        self.explain, self.pack = explain, pack
 
     def writer(self, views):
         """See the plain twin."""
@@ -67,6 +82,12 @@ cdef class Writer:
         self.store(value)
 
     cdef int store(self, object value) except -1:
+        try:
+            return self.fill(value)
+        except MISFITS as problem:
+            refuse(value, self.plan.explain, problem)
+
+    cdef int fill(self, object value) except -1:
         if self.plan.pack is not None:
             value = self.plan.pack(value)
         if self.plan.root is None:
@@ -123,14 +144,17 @@ cdef class StepRow:
         observation, reward, terminated, truncated, info = result
         cdef bint ends = terminated, cut = truncated
         cdef list infos = [info] if info else None
+        # Before the restart: the environment may use the same arrays and dict again in `reset`.
+        self.reward[0] = <float>_number(reward)
+        self.terminal[0], self.truncation[0] = ends, cut
         if ends or cut:
             self.final_writer.store(observation)
+            if infos is not None:
+                infos = [kept(info)]
             observation, first = self.restart()
             if first:
-                infos = [info, first] if info else [first]
+                infos = [first] if infos is None else [infos[0], first]
         self.writer.store(observation)
-        self.reward[0] = <float>PyFloat_AsDouble(reward)
-        self.terminal[0], self.truncation[0] = ends, cut
         return infos
 
 
@@ -200,7 +224,7 @@ cdef class AgentRows:
             agent = self.agents[row]
             self.masks[row] = agent in observations
             if self.masks[row]:
-                (<Writer>self.writers[row]).store(observations[agent])
+                _store_of(agent, <Writer>self.writers[row], observations[agent])
             else:
                 memset(self.observations + row * self.row_bytes, 0, self.row_bytes)
 
@@ -229,7 +253,7 @@ cdef class AgentRows:
             if not (lives[row] or ends):
                 cut = True
             found = PyDict_GetItemWithError(rewards, agent)
-            self.rewards[row] = 0 if found is NULL else <float>PyFloat_AsDouble(<object>found)
+            self.rewards[row] = 0 if found is NULL else <float>_number_of(agent, <object>found)
             self.terminals[row], self.truncations[row] = ends, cut
             self.masks[row] = not (ends or cut)
             out, writer = self.observations, <Writer>self.writers[row]
@@ -240,7 +264,7 @@ cdef class AgentRows:
             if found is NULL:
                 memset(out + row * self.row_bytes, 0, self.row_bytes)
             else:
-                writer.store(<object>found)
+                _store_of(agent, writer, <object>found)
 
     cdef int count(self, list living) except -1:
         """Make `living` the agents that are alive; keep the previous ones in `lived`."""
@@ -274,6 +298,29 @@ def present(dict infos):
     return [info for info in infos.values() if info]
 
 
+cdef int _store_of(object agent, Writer writer, object observation) except -1:
+    """Write an agent's observation; an error names the agent."""
+    try:
+        return writer.store(observation)
+    except PufferError as error:
+        raise of_agent(error, agent) from error.__cause__
+
+
+cdef double _number_of(object agent, object reward) except? -1:
+    """Return an agent's reward; an error names the agent."""
+    try:
+        return _number(reward)
+    except PufferError as error:
+        raise of_agent(error, agent) from error.__cause__
+
+
+cdef inline double _number(object reward) except? -1:
+    """Return a reward as a double; see `results.number`."""
+    if PyFloat_Check(reward) or type(reward) is _FLOAT32 or type(reward) in _NUMBER_TYPES:
+        return PyFloat_AsDouble(reward)
+    return number(reward)
+
+
 cdef inline object _item(object container, object key):
     cdef PyObject* found
     if not PyDict_CheckExact(container):
@@ -290,35 +337,48 @@ cdef inline bint _flag(dict flags, object agent) except -1:
 
 
 cdef inline int _assign(cnp.ndarray view, object value) except -1:
-    """Assign as `view[...] = value` does; `view` is contiguous and in native byte order."""
+    """Store `value` in `view`, which is contiguous and in native byte order, if it fits."""
     cdef cnp.ndarray array
     cdef int axes = cnp.PyArray_NDIM(view)
     cdef int kind = cnp.PyArray_TYPE(view)
     if cnp.PyArray_CheckExact(value):
         array = <cnp.ndarray>value
-        if (
-            cnp.PyArray_DESCR(array) is cnp.PyArray_DESCR(view)
-            and cnp.PyArray_NDIM(array) == axes
-            and cnp.PyArray_IS_C_CONTIGUOUS(array)
-            and not memcmp(
-                cnp.PyArray_DIMS(array), cnp.PyArray_DIMS(view), axes * sizeof(cnp.npy_intp)
-            )
+        if cnp.PyArray_NDIM(array) == axes and not memcmp(
+            cnp.PyArray_DIMS(array), cnp.PyArray_DIMS(view), axes * sizeof(cnp.npy_intp)
         ):
-            memcpy(cnp.PyArray_DATA(view), cnp.PyArray_DATA(array), cnp.PyArray_NBYTES(view))
-            return 0
+            if (
+                cnp.PyArray_TYPE(array) == kind
+                and cnp.PyArray_ISNOTSWAPPED(array)
+                and cnp.PyArray_IS_C_CONTIGUOUS(array)
+            ):
+                memcpy(cnp.PyArray_DATA(view), cnp.PyArray_DATA(array), cnp.PyArray_NBYTES(view))
+                return 0
+            if _casts(cnp.PyArray_TYPE(array), kind):
+                return cnp.PyArray_CopyInto(view, array)
     elif axes == 0:
         if PyLong_CheckExact(value) and kind == cnp.NPY_INT64:
             (<int64_t*>cnp.PyArray_DATA(view))[0] = value
             return 0
-        if PyFloat_CheckExact(value):
-            if kind == cnp.NPY_FLOAT64:
-                (<double*>cnp.PyArray_DATA(view))[0] = value
-                return 0
-            if kind == cnp.NPY_FLOAT32:
-                (<float*>cnp.PyArray_DATA(view))[0] = <float>PyFloat_AsDouble(value)
-                return 0
-    view[...] = value
+        if PyFloat_Check(value) and kind == cnp.NPY_FLOAT64:
+            (<double*>cnp.PyArray_DATA(view))[0] = PyFloat_AsDouble(value)
+            return 0
+        if PyFloat_Check(value) and kind == cnp.NPY_FLOAT32:
+            (<float*>cnp.PyArray_DATA(view))[0] = <float>PyFloat_AsDouble(value)
+            return 0
+        if _TYPE_NUMBERS.get(type(value)) == kind:
+            cnp.PyArray_ScalarAsCtype(value, cnp.PyArray_DATA(view))
+            return 0
+    view[...] = fitting(value, view.dtype, (<object>view).shape)
     return 0
+
+
+cdef inline bint _casts(int given, int leaf):
+    """Return whether every array of the type number `given` can be cast; see `results.fitting`."""
+    return (
+        given == leaf
+        or cnp.PyArray_CanCastSafely(given, leaf)
+        or (cnp.PyTypeNum_ISFLOAT(given) and cnp.PyTypeNum_ISFLOAT(leaf))
+    )
 
 
 cdef char* _rows(object array, Py_ssize_t count) except NULL:

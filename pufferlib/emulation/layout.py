@@ -20,8 +20,8 @@ from pufferlib.emulation._plain import Tree
 from pufferlib.emulation.bounded import fixed
 from pufferlib.emulation.packing import packer, unpacker
 from pufferlib.emulation.twin import Plan
-from pufferlib.exceptions import SpaceError
-from pufferlib.spaces import Leaf, children, is_space, leaves
+from pufferlib.exceptions import ObservationError, SpaceError
+from pufferlib.spaces import Leaf, children, difference, is_space, leaves
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,11 @@ class Layout:
 
     def plan(self) -> Plan:
         """Return a new plan that finds the leaves of an observation, for use in this process."""
-        return Plan(self.tree(), packer(self.original))
+        return Plan(self.tree(), self.difference, packer(self.original))
+
+    def difference(self, observation: Structure) -> str | None:
+        """Return a sentence on why `observation` is not in `original`; None if it is."""
+        return difference(observation, self.original)
 
     def tree(self) -> Tree:
         """Return the keys that lead to each leaf, and the leaves' numbers in `fields`."""
@@ -103,6 +107,9 @@ class Layout:
 
         Args:
             row: C-contiguous, of `space.shape` and `space.dtype`.
+
+        Raises:
+            ObservationError: from the function, see `_plain.Plan.writer`.
         """
         return self.plan().writer(self.views(row))
 
@@ -110,12 +117,19 @@ class Layout:
         """Return rows in the structure of the original space, as views.
 
         Args:
-            rows: (*batch, *space.shape), a NumPy array of `space.dtype`.
+            rows: (*batch, *space.shape), a NumPy array of `space.dtype`. Rows of bytes or other
+                integers may be of another dtype that represents them exactly; they are cast back.
 
         Returns:
             A value of `structure`, with each leaf (*batch, *leaf.shape) in its dtype; a Dict
             becomes a dict and a Tuple a tuple. For torch see `pufferlib.pytorch.unflatten`.
+
+        Raises:
+            ObservationError: rows of another dtype, with values that `space.dtype` cannot
+                represent.
         """
+        if rows.dtype != self.space.dtype and np.dtype(self.space.dtype).kind != "f":
+            rows = _cast_back(rows, np.dtype(self.space.dtype))
         if self.is_identity and self.fields[0].leaf.kind == "Box":
             return rows
         values = [self._cut(rows, field) for field in self.fields]
@@ -150,6 +164,18 @@ def nest(space: AnySpace, values: Iterator[Structure]) -> Structure:
         return next(values)
     built = {key: nest(part, values) for key, part in parts}
     return built if is_space(space, "Dict") else tuple(built.values())
+
+
+def _cast_back(rows: Array, dtype: np.dtype[Any]) -> Array:
+    """Return integer rows that were cast to another dtype in their own."""
+    with np.errstate(invalid="ignore"):
+        cast = rows.astype(dtype)
+    if np.array_equal(cast, rows):
+        return cast
+    raise ObservationError(
+        f"Observations of this environment are rows of {dtype}; got {rows.dtype} with values that "
+        f"are no {dtype}. Rows must not be scaled or normalized: do that after unflatten."
+    )
 
 
 def _of_one_dtype(

@@ -25,6 +25,7 @@ from pufferlib.annotations import (
 from pufferlib.emulation.actions import ActionLayout
 from pufferlib.emulation.creation import create
 from pufferlib.emulation.layout import Layout
+from pufferlib.emulation.results import kept, of_agent
 from pufferlib.emulation.twin import AgentRows, present
 from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
 from pufferlib.exceptions import (
@@ -245,7 +246,10 @@ class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, Array, Action]):
     def _flat(self, observations: dict[Agent, Observation]) -> dict[Agent, Array]:
         flat = {}
         for agent, observation in observations.items():
-            self._write(observation)
+            try:
+                self._write(observation)
+            except ObservationError as error:
+                raise of_agent(error, agent) from error.__cause__
             flat[agent] = self._row.copy()
         return flat
 
@@ -316,10 +320,10 @@ class PettingZooRows(PufferEnv):
             raise wrong_step(env, results)
         *result, infos = map(_as_dict, results)
         self._agent_rows.step(env.agents, *result)
-        kept = present(infos)
-        if not self.masks.any():
-            kept += self._begin()
-        return self.observations, self.rewards, self.terminals, self.truncations, kept
+        reported = present(infos)
+        if not self.masks.any():  # the environment may use the same dicts again in `reset`
+            reported = [kept(info) for info in reported] + self._begin()
+        return self.observations, self.rewards, self.terminals, self.truncations, reported
 
     @property
     def user_env(self) -> PettingZooPufferEnv:

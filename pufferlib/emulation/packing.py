@@ -8,6 +8,7 @@ import gymnasium
 
 from pufferlib.annotations import AnySpace, Array, Structure
 from pufferlib.emulation.bounded import fixed
+from pufferlib.emulation.results import fitting
 from pufferlib.exceptions import ObservationError, PufferError
 from pufferlib.spaces import (
     children,
@@ -115,7 +116,7 @@ def _writer(space: AnySpace, room: Structure) -> Callable[[Structure], None]:
 
 def _leaf_writer(room: Array) -> Callable[[Structure], None]:
     def write(value: Structure) -> None:
-        room[...] = value
+        room[...] = fitting(value, room.dtype, room.shape)
 
     return write
 
@@ -162,7 +163,8 @@ def _graph_writer(space: AnySpace, room: Structure) -> Callable[[Structure], Non
         if num_edges:
             room["num_edges"][...] = num_edges
             write_edges(value.edges)
-            room["edge_links"][:num_edges] = value.edge_links
+            links = room["edge_links"][:num_edges]
+            links[...] = fitting(value.edge_links, links.dtype, links.shape)
 
     return write
 
@@ -190,8 +192,9 @@ def _rows_writer(
     if parts is None:
 
         def write_array(rows: Structure) -> None:
-            if len(rows):
-                room[: len(rows)] = rows
+            count = len(rows)
+            if count:
+                room[:count] = fitting(rows, room.dtype, (count, *room.shape[1:]))
 
         return write_array
     writers_of = [(key, _rows_writer(part, room[key], most, is_stacked)) for key, part in parts]

@@ -75,16 +75,26 @@ def make_policy(
                 f"policy.name must make a torch.nn.Module; {_name(make, settings)} returned an "
                 f"instance of {type(policy).__name__}."
             )
-        if is_recurrent(policy):
-            _refuse_around_memory(settings, given, type(policy).__name__)
-            return policy
-        if settings.memory != "none":
-            check_halves(policy)
-        if settings.normalize_observations:
-            policy = NormalizedObservations(env, policy)
-        if settings.memory != "none":
-            policy = _MEMORIES[settings.memory](env, policy)
+        policy = _wrapped(policy, settings, env, given)
+    if not settings.rescale_actions:
+        policy.rescale_actions = False  # type: ignore[assignment]
+    return policy
+
+
+def _wrapped(
+    policy: nn.Module, settings: PolicyConfig, env: HasSpaces, given: Collection[str]
+) -> nn.Module:
+    """Return `policy` with the memory and the normalization that the settings ask for."""
+    if is_recurrent(policy):
+        _refuse_around_memory(settings, given, type(policy).__name__)
         return policy
+    if settings.memory != "none":
+        check_halves(policy)
+    if settings.normalize_observations:
+        policy = NormalizedObservations(env, policy)
+    if settings.memory != "none":
+        policy = _MEMORIES[settings.memory](env, policy)
+    return policy
 
 
 def check_policy(

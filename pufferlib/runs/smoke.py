@@ -25,7 +25,7 @@ from pufferlib.annotations import Space
 from pufferlib.exceptions import ContractError, OldInterfaceWarning
 from pufferlib.models import LSTMWrapper
 from pufferlib.policy import is_recurrent
-from pufferlib.pytorch import actions_to_numpy, sample_actions
+from pufferlib.pytorch import action_converter, sample_actions
 from pufferlib.registry import Family
 from pufferlib.runs.policy import make_policy
 from pufferlib.runs.run import Run
@@ -172,7 +172,7 @@ class _Test:
             is_one_graph = not is_recurrent(policy)
             observations = torch.tensor(vecenv.reset(0)[0])
             actions = sample_actions(policy(observations)[0])[0]
-            vecenv.step(actions_to_numpy(actions, vecenv.single_action_space))
+            vecenv.step(action_converter(vecenv, policy)(actions))
             check_policy(policy, observations, actions, is_one_graph)
             if len(observations) > 1:
                 check_policy(policy, observations[:1], actions[:1], is_one_graph)

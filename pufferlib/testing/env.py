@@ -217,7 +217,7 @@ def _check_alone(env: UserEnv, seed: int, steps: int) -> None:
 
 
 def _check_inside(env: UserEnv, seed: int, steps: int) -> None:
-    """Play the environment inside an emulated one, whose rows cast wrong dtypes silently."""
+    """Play the environment inside an emulated one: all its results must belong to its spaces."""
     for where, observations in _moments(env, seed, steps):
         for agent, observation in observations.items():
             is_single = isinstance(env, gymnasium.Env)
@@ -226,8 +226,8 @@ def _check_inside(env: UserEnv, seed: int, steps: int) -> None:
             require(
                 fault is None,
                 f"{where} of {env} returns an observation outside its space: {fault}",
-                "a value of observation_space on every step, because emulation casts silently. "
-                "Fix observation_space or the returned observation",
+                "a value of observation_space on every step: fix observation_space or the returned "
+                "observation",
             )
 
 

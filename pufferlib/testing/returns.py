@@ -11,6 +11,7 @@ import gymnasium
 import numpy as np
 
 from pufferlib.annotations import Action, Agent, Array, Observation, UserEnv
+from pufferlib.emulation.results import is_number
 from pufferlib.environment import Buffers
 from pufferlib.testing.breach import breach, require
 
@@ -139,9 +140,7 @@ def _check_agents_left(
 
 
 def _check_reward(reward: object, where: str, whose: str = "") -> None:
-    array = np.asarray(reward)
-    is_object = array.dtype.kind == "O" and hasattr(reward, "__float__")  # a Fraction, say
-    if not (array.ndim == 0 and (array.dtype.kind in "biuf" or is_object)):
+    if not is_number(reward):
         found = f"{where} returns the reward {reward!r:.80}{whose}"
         raise breach(found, "a number, such as a float")
 

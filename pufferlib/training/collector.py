@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pufferlib.exceptions import ArgumentError
 from pufferlib.policy import map_state
-from pufferlib.pytorch import actions_to_numpy
+from pufferlib.pytorch import action_converter
 from pufferlib.training.finite import FiniteCheck
 from pufferlib.training.policy_runner import PolicyRunner
 from pufferlib.training.profile import Profile
@@ -83,6 +83,7 @@ class Collector:
         self.episodes = EpisodeStatistics()
         self._group_count = vecenv.num_envs // vecenv.batch_size
         self._finite = FiniteCheck(vecenv)
+        self._convert = action_converter(vecenv, runner.policy)
         self._copy: Callable[[NDArray[np.generic]], Tensor] = _copier(runner.device)
         self._storage: Rollout | None = None
 
@@ -152,7 +153,7 @@ class Collector:
             storage.log_probabilities[step, columns] = log_probabilities.to(self._storage_device)
             storage.values[step, columns] = values.to(self._storage_device)
             storage.starts[step, columns] = starts.to(self._storage_device)
-            return actions_to_numpy(actions, self._vecenv.single_action_space)
+            return self._convert(actions)
 
     def _bootstrap(self, group: _Group) -> None:
         """Store the value of the observation that follows the last finished segment."""

@@ -12,7 +12,7 @@ from torch import nn
 
 from pufferlib.annotations import Array
 from pufferlib.exceptions import ArgumentError
-from pufferlib.pytorch import actions_to_numpy
+from pufferlib.pytorch import action_converter
 from pufferlib.training.policy_runner import PolicyRunner
 from pufferlib.training.torch_state import RandomStreams
 from pufferlib.vector import VectorEnv
@@ -105,14 +105,14 @@ def acting(vecenv: VectorEnv, policy: nn.Module | None, seed: int) -> Iterator[A
         return
     device = next(policy.parameters()).device
     runner, random = PolicyRunner(policy, vecenv.num_agents, device), RandomStreams(seed, device)
-    space = vecenv.single_action_space
+    convert = action_converter(vecenv, policy)
 
     @torch.no_grad()
     def act(observations: Array, starts: NDArray[np.bool_]) -> Array:
         rows = torch.as_tensor(observations, device=device)
         with random.active():
             decision = runner.act(rows, torch.as_tensor(starts, device=device))
-        return actions_to_numpy(decision.actions, space)
+        return convert(decision.actions)
 
     modes = {module: module.training for module in policy.modules()}
     policy.eval()

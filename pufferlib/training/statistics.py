@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pufferlib.annotations import StateDict
+from pufferlib.arguments import brief
 from pufferlib.environment import Info
 from pufferlib.exceptions import ContractError
 
@@ -62,7 +63,7 @@ class EpisodeStatistics:
 
 
 def _number(key: object, value: object) -> float | None:
-    """Return `value` as a float, None if it is no number."""
+    """Return `value` as a float; None if it is not a number."""
     if type(value) is float:
         return value
     if isinstance(value, (np.ndarray, Tensor)):
@@ -77,7 +78,7 @@ def _number(key: object, value: object) -> float | None:
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError) as error:
         raise ContractError(
-            f"infos[{key!r}] must be a number that a float can hold; got {value!r:.60} "
+            f"infos[{key!r}] must be a number that a float can hold; got {brief(value)} "
             f"({type(error).__name__}). Convert it in the environment, or leave it out."
         ) from error
 

@@ -18,6 +18,7 @@ from pufferlib.annotations import (
     ParallelStep,
     UserEnv,
 )
+from pufferlib.emulation.results import number
 from pufferlib.environment import Info
 from pufferlib.wrappers.old_interfaces import adapted, checked_reset, wrong_step
 
@@ -56,7 +57,7 @@ class EpisodeStats(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs):
         if len(result) != 5:
             raise wrong_step(self.env, result)
         observation, reward, terminated, truncated, info = result
-        self._return += float(reward)
+        self._return += reward if type(reward) is float else number(reward)
         self._length += 1
         if not (terminated or truncated):
             return observation, reward, terminated, truncated, {}
@@ -93,7 +94,8 @@ class MultiAgentEpisodeStats(pettingzoo.utils.BaseParallelWrapper):
         observations, rewards, terminations, truncations, infos = result
         reported: dict[Agent, Info] = {agent: {} for agent in infos}
         for agent, reward in rewards.items():
-            self._returns[agent] = self._returns.get(agent, 0.0) + float(reward)
+            reward = reward if type(reward) is float else number(reward)
+            self._returns[agent] = self._returns.get(agent, 0.0) + reward
             self._lengths[agent] = self._lengths.get(agent, 0) + 1
             if terminations.get(agent) or truncations.get(agent):
                 reported[agent] = dict(

@@ -137,6 +137,12 @@ def test_settings_of_before_policy_memory_are_read(recurrent, memory):
     assert (config.policy.memory, config.algorithm) == (memory, "ppo")
 
 
+def test_settings_of_before_rescaled_actions_still_clip_them():
+    written = presets.as_json(Config())
+    del written["policy"]["rescale_actions"]
+    assert presets.from_json(written, "here").policy.rescale_actions is False
+
+
 def test_settings_of_another_version_name_their_file():
     written = presets.as_json(Config())
     written["train"]["learning_rte"] = 1

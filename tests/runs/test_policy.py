@@ -14,6 +14,7 @@ from pufferlib.config import PolicyConfig
 from pufferlib.exceptions import ArgumentError, NotInstalledError, SettingError, UnknownNameError
 from pufferlib.models import Default, GRUWrapper, LSTMWrapper, NormalizedObservations
 from pufferlib.policies import POLICIES
+from pufferlib.pytorch import action_converter
 from pufferlib.runs.policy import check_policy, make_policy, policy_class
 
 MINE = """
@@ -283,3 +284,13 @@ def test_a_policy_that_cannot_be_called_is_refused_before_anything_starts():
     for make, match in ((needs_more, "missing a required argument: 'layers'"), (takes_nothing, "")):
         with pytest.raises(SettingError, match=f"cannot be called with an environment.*{match}"):
             check_policy(PolicyConfig(), make)
+
+
+@pytest.mark.parametrize("memory", ["none", "lstm"])
+def test_actions_are_rescaled_unless_the_settings_say_otherwise(memory):
+    env = emulation.GymnasiumPufferEnv(gymnasium.make("Pendulum-v1"))
+    for rescale, expected in ((True, [1.0]), (False, [0.5])):
+        settings = PolicyConfig(memory=memory, rescale_actions=rescale)
+        policy = make_policy(settings, Default, env, seed=0)
+        assert action_converter(env, policy)(torch.tensor([[0.5]])).tolist() == [expected]
+    env.close()

@@ -1,5 +1,6 @@
 """Episode means, and the reward scale compared with Stable-Baselines3's."""
 
+import decimal
 import enum
 import fractions
 
@@ -131,7 +132,11 @@ def test_keys_of_any_type_are_named_by_their_text():
     assert {type(key) for key in statistics.state_dict()} == {str}
 
 
-@pytest.mark.parametrize("value", [10**400, np.complex64(1j)], ids=["huge", "complex"])
+@pytest.mark.parametrize(
+    "value",
+    [10**400, 10**5000, np.complex64(1j), 1j, decimal.Decimal("sNaN"), np.array(1j)],
+    ids=["huge", "huge beyond its repr", "complex", "Python's complex", "signaling", "array"],
+)
 def test_a_number_that_is_no_float_is_refused_with_its_key(value):
     with pytest.raises(ContractError, match=r"infos\['damage'\] must be a number .* got"):
         EpisodeStatistics().add([{"damage": value}])

@@ -11,6 +11,7 @@ from environments import Sampler
 from gymnasium.spaces import Box, Discrete, MultiDiscrete, Tuple
 from gymnasium.wrappers import TimeLimit
 from torch.distributions import Normal
+from training_environments import Dial
 
 from pufferlib import vector
 from pufferlib.environment import PufferEnv
@@ -20,6 +21,7 @@ from pufferlib.ppo import TrainConfig, Trainer
 from pufferlib.ppo.algorithm import advantages
 from pufferlib.pytorch import sample_actions
 from pufferlib.registry.ocean import make_env as make_squared
+from pufferlib.training.evaluation import evaluate
 from pufferlib.vtrace import VTraceConfig
 
 
@@ -250,12 +252,13 @@ ACTIONS = {
 }
 
 
-def trainer_acting_in(space, recurrent=False, precision="float32"):
+def trainer_acting_in(space, recurrent=False, precision="float32", rescales=True):
     """Return a trainer of two environments that are truncated on every third step, and them."""
     envs = [Sampler(Box(-1, 1, (4,)), space) for _ in range(2)]
     vecenv = vector.make([functools.partial(TimeLimit, env, 3) for env in envs], num_envs=2)
     torch.manual_seed(1)
     network = Default(vecenv)
+    network.rescale_actions = rescales
     if recurrent:
         network = LSTMWrapper(vecenv, network)
     config = TrainConfig(horizon=8, minibatches=2, precision=precision)
@@ -289,11 +292,12 @@ def test_the_ratio_is_one_before_the_first_gradient_step(actions, recurrent, pre
             torch.testing.assert_close(ratio, torch.ones_like(ratio), **tolerance)
 
 
+@pytest.mark.parametrize("rescales", [True, False])
 @pytest.mark.parametrize(("space", "low", "high"), ACTIONS.values(), ids=ACTIONS)
-def test_an_environment_gets_sampled_actions_clipped_to_its_bounds(space, low, high):
-    trainer, envs = trainer_acting_in(space)
+def test_an_environment_gets_sampled_actions_within_its_bounds(space, low, high, rescales):
+    trainer, envs = trainer_acting_in(space, rescales=rescales)
     drawn = trainer.collect().actions.numpy().reshape(8, 2, -1)
-    given = np.clip(drawn, low, high)
+    given = np.clip(drawn * np.where(np.equal(low, -0.5) & rescales, 0.5, 1), low, high)
     for row, env in enumerate(envs):
         assert all(space.contains(action) for action in env.actions)
         taken = [np.hstack(a if isinstance(a, tuple) else (a,)) for a in env.actions]
@@ -519,3 +523,29 @@ def test_a_recurrent_policy_solves_squared_from_scratch():
     while not trainer.is_done:
         metrics = trainer.step()
     assert metrics["episode/score"] > 0.95
+
+
+@pytest.mark.parametrize(
+    ("space", "target"),
+    [
+        (Box(1000, 1001, (2,)), 1000.7),
+        (Box(-2, 2, (1,)), -1.4),
+        (Box(-0.4, 0.4, (1,)), 0.2),
+        (Box(0, 10, (1,), np.int64), 8),
+        (Tuple((Discrete(3), Box(1000, 1001, (1,)))), 1000.2),
+    ],
+    ids=["far", "Pendulum", "narrow", "integers", "mixed"],
+)
+def test_an_action_anywhere_between_finite_bounds_is_learned(space, target):
+    vecenv = vector.make(Dial, [space, target], num_envs=32)
+    torch.manual_seed(0)
+    policy = Default(vecenv, 32)
+    config = TrainConfig(
+        total_timesteps=16_000, horizon=16, learning_rate=5e-3, entropy_coefficient=0.0
+    )
+    trainer = Trainer(config, vecenv, policy)
+    while not trainer.is_done:
+        trainer.step()
+    # A uniform draw is 0.25 or more away, on average, from any target.
+    assert evaluate(vecenv, policy, seed=0).mean > -0.15
+    vecenv.close()

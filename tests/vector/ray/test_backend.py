@@ -10,7 +10,8 @@ import time
 import gymnasium
 import numpy as np
 import pytest
-from environments import Countdown, Population, Sampler
+from environments import Countdown, Population, Sampler, Stepped, SteppedPair
+from gymnasium.spaces import Box
 from ray_clusters import FILTERS, SMALL, end, importable, wait_until
 from spaces_cases import SPACES
 from vector_environments import (
@@ -332,6 +333,21 @@ class Unloadable:
 
     def __reduce__(self):
         return exec, ("raise ImportError('no such game')",)
+
+
+@pytest.mark.parametrize(
+    ("bare", "given", "said"),
+    [
+        (Stepped, [1.0], r"ObservationError: .* must have shape \(2,\), got \(\)"),
+        (SteppedPair, [np.zeros(2), None], "RewardError: The reward .* NoneType .* agent 'b'"),
+    ],
+)
+def test_later_results_that_do_not_fit_are_refused(bare, given, said):
+    space, first = Box(0, 1, (2,)), np.zeros(2, np.float32)
+    with opened([bare] * 2, [[space, first], [space, first, *given]], num_workers=2) as envs:
+        envs.reset(seed=0)
+        with pytest.raises(WorkerError, match=rf"environment 1 failed in step\(\) .*{said}"):
+            envs.step(np.zeros(envs.num_agents, np.int64))
 
 
 def test_an_object_that_cannot_be_pickled_is_an_error_that_says_so():
