@@ -222,7 +222,12 @@ def test_rows_and_actions_of_a_pool_belong_to_their_environments(
 
 # batch_size, zero_copy, which environments wait for environment 0
 @pytest.mark.parametrize(
-    ("batch_size", "zero_copy", "bound"), [(1, True, {0}), (2, True, {0, 1}), (3, False, {0})]
+    ("batch_size", "zero_copy", "bound"),
+    [
+        (1, True, {0}),
+        pytest.param(2, True, {0, 1}, marks=pytest.mark.long),
+        pytest.param(3, False, {0}, marks=pytest.mark.long),
+    ],
 )
 def test_a_slow_environment_holds_up_only_its_own_batch(batch_size, zero_copy, bound, tmp_path):
     gate = tmp_path / "gate"

@@ -76,6 +76,7 @@ def knowing_its_node(make):
     return creator
 
 
+@pytest.mark.long
 def test_a_rollout_outlives_the_loss_of_a_node(cluster):
     cluster, nodes = cluster
     creator = knowing_its_node(Echo)
