@@ -3,13 +3,13 @@
 Every backend steps its environments through this class, so all backends give the same rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
 
-from pufferlib.annotations import Array, Kwargs, Space, UserEnv
+from pufferlib.annotations import Array, Kwargs, Space
 from pufferlib.emulation import native
 from pufferlib.emulation.actions import ActionLayout
 from pufferlib.emulation.layout import Layout
@@ -19,6 +19,7 @@ from pufferlib.environment import Buffers, PufferEnv
 from pufferlib.exceptions import ArgumentError
 from pufferlib.spaces import Path
 from pufferlib.vector.arguments import Creation
+from pufferlib.vector.attributes import get_attribute, has_attribute, set_attribute
 from pufferlib.vector.batch import Infos
 
 
@@ -169,30 +170,34 @@ class Block:
             self.current = rows.current
 
     def call(self, name: str, args: tuple[object, ...], kwargs: Kwargs) -> list[Any]:
-        """Call the method `name` of each environment; return the results."""
+        """Call the method `name` of each environment; return the results.
+
+        An attribute that is not callable is returned, as Gymnasium does.
+        """
         results = []
-        for position, env in enumerate(self.envs):
-            self.current = position
-            results.append(_attribute(env, name)(*args, **kwargs))
+        for env in self._each():
+            found = get_attribute(env, name)
+            results.append(found(*args, **kwargs) if callable(found) else found)
         return results
+
+    def has_attr(self, name: str) -> list[bool]:
+        """Return whether each environment has the attribute `name`."""
+        return [has_attribute(env, name) for env in self._each()]
 
     def get_attr(self, name: str) -> list[Any]:
         """Return the attribute `name` of each environment."""
-        results = []
-        for position, env in enumerate(self.envs):
-            self.current = position
-            results.append(_attribute(env, name))
-        return results
+        return [get_attribute(env, name) for env in self._each()]
 
     def set_attr(self, name: str, values: list[object]) -> None:
         """Set the attribute `name` of each environment to its entry of `values`."""
-        for position, (env, value) in enumerate(zip(self.envs, values, strict=True)):
+        for env, value in zip(self._each(), values, strict=True):
+            set_attribute(env, name, value)
+
+    def _each(self) -> Iterator[PufferEnv]:
+        """Yield each environment; `current` is then its position."""
+        for position, env in enumerate(self.envs):
             self.current = position
-            inner = env.user_env
-            if hasattr(inner, "set_wrapper_attr"):
-                inner.set_wrapper_attr(name, value)
-            else:
-                setattr(_owner(inner, name), name, value)
+            yield env
 
     def close(self) -> None:
         """Close every environment; raise the first failure when all have been tried."""
@@ -204,18 +209,3 @@ class Block:
                 failed = failed or error
         if failed is not None:
             raise failed
-
-
-def _attribute(env: PufferEnv, name: str) -> Any:
-    """Return `name` of the user's environment, through its wrappers."""
-    inner = env.user_env
-    if hasattr(inner, "get_wrapper_attr"):
-        return inner.get_wrapper_attr(name)
-    return getattr(_owner(inner, name), name)
-
-
-def _owner(env: UserEnv, name: str) -> Any:
-    """Return the outermost wrapper of `env` that has `name`; if none has it, the innermost."""
-    while not hasattr(env, name) and hasattr(env, "env"):
-        env = env.env
-    return env

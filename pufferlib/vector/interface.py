@@ -15,6 +15,7 @@ from pufferlib.exceptions import ActionError, CallOrderError
 from pufferlib.spaces import difference, joint_space
 from pufferlib.vector.arguments import EnvArgs, EnvCreators, EnvKwargs
 from pufferlib.vector.batch import Batch, Infos
+from pufferlib.vector.calls import CALLS
 
 
 class VectorEnv(Protocol):
@@ -103,15 +104,36 @@ class VectorEnv(Protocol):
         ...
 
     def call(self, name: str, *args: object, **kwargs: object) -> list[Any]:
-        """Call a method of every environment; return the results."""
+        """Call a method of every environment; return the results.
+
+        An attribute that is not callable is returned, as Gymnasium does.
+
+        Raises:
+            WorkerError: an environment raised; names it. The vectorizer can be used as before, also
+                after a failure in `get_attr`, `set_attr` and `render`; but if a worker died or
+                exceeded the timeout, everything is closed.
+        """
+        ...
+
+    def has_attr(self, name: str) -> bool:
+        """Return whether every environment has the attribute `name`, itself or in a wrapper."""
         ...
 
     def get_attr(self, name: str) -> list[Any]:
-        """Return an attribute of every environment."""
+        """Return an attribute of every environment, of the outermost wrapper that has it.
+
+        Raises:
+            MissingAttributeError: an environment lacks it; a `WorkerError` and an `AttributeError`.
+        """
         ...
 
     def set_attr(self, name: str, values: object) -> None:
-        """Set an attribute of every environment: a list has a value for each, else one for all."""
+        """Set an attribute of every environment: a list has a value for each, else one for all.
+
+        It is set where it is stored, in the environment or in a wrapper. A new attribute is set on
+        the outermost Gymnasium wrapper, as Gymnasium does, or on the unwrapped PettingZoo
+        environment; never on the wrappers of `pufferlib.emulation`.
+        """
         ...
 
     def render(self) -> list[Rendered]:
@@ -135,13 +157,11 @@ class CallState(StrEnum):  # of strings, whose hashes are quick: each step looks
     CLOSED = "closed"  # `close`, or the vectorizer closed itself after a failure
 
 
-_BETWEEN_BATCHES = ("call", "get_attr", "set_attr")
-
 # For each state, the calls that are allowed and the state that follows.
 CALL_TRANSITIONS: dict[CallState, dict[str, CallState]] = {
     CallState.NEW: {
         "reset": CallState.PENDING,
-        **dict.fromkeys(_BETWEEN_BATCHES, CallState.NEW),
+        **dict.fromkeys(CALLS, CallState.NEW),
         "close": CallState.CLOSED,
     },
     CallState.PENDING: {
@@ -152,7 +172,7 @@ CALL_TRANSITIONS: dict[CallState, dict[str, CallState]] = {
     CallState.RECEIVED: {
         "reset": CallState.PENDING,
         "send": CallState.PENDING,
-        **dict.fromkeys(_BETWEEN_BATCHES, CallState.RECEIVED),
+        **dict.fromkeys(CALLS, CallState.RECEIVED),
         "close": CallState.CLOSED,
     },
     CallState.CLOSED: {"close": CallState.CLOSED},
