@@ -4,12 +4,12 @@ Every backend steps its environments through this class, so all backends give th
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gymnasium
 
-from pufferlib.annotations import Array, Kwargs, Space
+from pufferlib.annotations import Array, Kwargs, Space, UserEnv
 from pufferlib.emulation import native
 from pufferlib.emulation.actions import ActionLayout
 from pufferlib.emulation.layout import Layout
@@ -19,7 +19,7 @@ from pufferlib.environment import Buffers, PufferEnv
 from pufferlib.exceptions import ArgumentError
 from pufferlib.spaces import Path
 from pufferlib.vector.arguments import Creation
-from pufferlib.vector.attributes import get_attribute, has_attribute, set_attribute
+from pufferlib.vector.attributes import base_env, get_attribute, has_attribute, set_attribute
 from pufferlib.vector.batch import Infos
 
 
@@ -33,6 +33,8 @@ class Description:
         observation_layout: unflattens observations; None if the environment's own space is flat.
         action_layout: the same for actions.
         render_mode: of the environment.
+        same_as: index of the earlier environment that is the same object, itself or inside its
+            wrappers; None if there is none.
     """
 
     single_observation_space: gymnasium.spaces.Box
@@ -40,6 +42,7 @@ class Description:
     observation_layout: Layout | None
     action_layout: ActionLayout | None
     render_mode: str | None
+    same_as: int | None = None
 
     @classmethod
     def of(cls, env: PufferEnv) -> "Description":
@@ -59,10 +62,17 @@ def common_description(descriptions: Sequence[Description]) -> Description:
     Different spaces may flatten to the same rows, so the environments' own spaces are compared too.
 
     Raises:
-        ArgumentError: the spaces of an environment differ from those of environment 0.
+        ArgumentError: the spaces of an environment differ from those of environment 0, or two
+            environments are the same object.
     """
     first = descriptions[0]
     for index, description in enumerate(descriptions):
+        if description.same_as is not None:
+            raise ArgumentError(
+                f"Each environment must be a new object; environments {description.same_as} and "
+                f"{index} are the same one, or wrap the same one. Make the environment inside the "
+                f"creator: a function that returns one made before returns it for every row."
+            )
         for name in ("single_observation_space", "single_action_space"):
             one, other = getattr(first, name), getattr(description, name)
             if one != other:
@@ -109,12 +119,24 @@ class Block:
         self._together: StepRows | None = None
 
     def make(self, creations: Sequence[Creation]) -> list[Description]:
-        """Make the environments; return the description of each."""
+        """Make the environments; return the description of each.
+
+        Stops at one that is the same object as an earlier one, which its description says.
+        """
+        descriptions: list[Description] = []
+        known: dict[int, tuple[int, UserEnv]] = {}  # by id; kept alive, so that ids stay unique
         for position, creation in enumerate(creations):
             self.current = position
-            self.envs.append(native(creation.make()))
+            env = native(creation.make())
+            descriptions.append(Description.of(env))
+            base = base_env(env)
+            earlier, _ = known.setdefault(id(base), (position, base))
+            if earlier != position:
+                descriptions[-1] = replace(descriptions[-1], same_as=self.first_env + earlier)
+                break
+            self.envs.append(env)
             self.seeds.append(None)
-        return [Description.of(env) for env in self.envs]
+        return descriptions
 
     @property
     def num_agents(self) -> list[int]:

@@ -80,7 +80,8 @@ class Serial:
         try:
             description = common_description(descriptions)
         except ArgumentError:
-            self.close()
+            with contextlib.suppress(Exception):  # the first failure is the one to raise
+                self.close()
             raise
         self.num_envs = self.envs_per_worker = self.batch_size = num_envs
         self.agents_per_env = self._block.num_agents
