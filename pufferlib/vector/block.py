@@ -22,6 +22,8 @@ from pufferlib.vector.arguments import Creation
 from pufferlib.vector.attributes import base_env, get_attribute, has_attribute, set_attribute
 from pufferlib.vector.batch import Infos
 
+_PLAIN = (bool, int, float, str, list, tuple, type(None))  # every process can unpickle these
+
 
 @dataclass(frozen=True)
 class Description:
@@ -33,6 +35,7 @@ class Description:
         observation_layout: unflattens observations; None if the environment's own space is flat.
         action_layout: the same for actions.
         render_mode: of the environment.
+        metadata: of the environment, without values that are neither numbers, texts nor lists.
         same_as: index of the earlier environment that is the same object, itself or inside its
             wrappers; None if there is none.
     """
@@ -42,6 +45,7 @@ class Description:
     observation_layout: Layout | None
     action_layout: ActionLayout | None
     render_mode: str | None
+    metadata: Kwargs
     same_as: int | None = None
 
     @classmethod
@@ -53,6 +57,7 @@ class Description:
             getattr(env, "observation_layout", None),
             getattr(env, "action_layout", None),
             env.render_mode,
+            _plain(env.metadata),
         )
 
 
@@ -97,6 +102,10 @@ def _unequal(name: str, one: object, other: object, index: int) -> ArgumentError
         f"Environments of one vectorizer must have equal spaces: {name} is {one} in environment 0, "
         f"{other} in environment {index}. Make a vectorizer for each kind, or pad the smaller."
     )
+
+
+def _plain(metadata: Kwargs | None) -> Kwargs:
+    return {name: each for name, each in (metadata or {}).items() if isinstance(each, _PLAIN)}
 
 
 class Block:

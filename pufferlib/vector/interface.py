@@ -15,6 +15,7 @@ from pufferlib.exceptions import ActionError, CallOrderError
 from pufferlib.spaces import difference, joint_space
 from pufferlib.vector.arguments import EnvArgs, EnvCreators, EnvKwargs
 from pufferlib.vector.batch import Batch, Infos
+from pufferlib.vector.block import Description
 from pufferlib.vector.calls import CALLS
 
 
@@ -36,11 +37,13 @@ class VectorEnv(Protocol):
         single_observation_space: of one row; a Box.
         single_action_space: of one row.
         observation_space: of a batch.
-        action_space: of a batch.
+        action_space: of a batch; if the action space of environment 0 is seeded, with its random
+            state, as Gymnasium does.
         observation_layout: unflattens observations; None if the space is already flat.
         action_layout: the same for actions.
         render_mode: of the environments.
-        metadata: `autoreset_mode` is SAME_STEP: the step that ends an episode starts the next one.
+        metadata: that of environment 0, with its `render_modes` and `render_fps`; `autoreset_mode`
+            is SAME_STEP: the step that ends an episode starts the next one.
         num_restarts: how many workers have been replaced after a failure.
         final_observations: that of the last batch; see `Batch`.
         lost: that of the last batch; see `Batch`.
@@ -145,7 +148,9 @@ class VectorEnv(Protocol):
         ...
 
 
-METADATA = {"autoreset_mode": gymnasium.vector.AutoresetMode.SAME_STEP}
+def metadata_of(description: Description) -> dict[str, Any]:
+    """Return the `metadata` of a vectorizer of environments with this description."""
+    return description.metadata | {"autoreset_mode": gymnasium.vector.AutoresetMode.SAME_STEP}
 
 
 class CallState(StrEnum):  # of strings, whose hashes are quick: each step looks up two

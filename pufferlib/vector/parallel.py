@@ -15,7 +15,7 @@ from pufferlib.vector.arguments import one_value_each, whole_seed
 from pufferlib.vector.batch import Batch, Infos, batch_of
 from pufferlib.vector.block import Description
 from pufferlib.vector.calls import results_of
-from pufferlib.vector.interface import METADATA, ActionCheck, CallOrder
+from pufferlib.vector.interface import ActionCheck, CallOrder, metadata_of
 from pufferlib.vector.restart import RestartRule
 from pufferlib.vector.worker_group import WorkerGroup
 from pufferlib.vector.worker_tracker import Lost
@@ -36,8 +36,6 @@ class Parallel:
         ArgumentError: the environments differ.
         WorkerError: an environment could not be made.
     """
-
-    metadata = METADATA
 
     def __init__(
         self,
@@ -65,7 +63,7 @@ class Parallel:
         self.single_action_space = description.single_action_space
         self.observation_layout = description.observation_layout
         self.action_layout = description.action_layout
-        self.render_mode = description.render_mode
+        self.render_mode, self.metadata = description.render_mode, metadata_of(description)
         self.agents_per_env = num_agents
         self.num_agents = sum(num_agents)
         per_worker = np.sum(np.reshape(num_agents, (self.num_workers, -1)), axis=1)

@@ -26,7 +26,7 @@ from pufferlib.vector.batch import Batch, Infos, batch_of
 from pufferlib.vector.block import Block, common_description
 from pufferlib.vector.calls import answer_of, results_of
 from pufferlib.vector.failure import Failure
-from pufferlib.vector.interface import METADATA, ActionCheck, CallOrder
+from pufferlib.vector.interface import ActionCheck, CallOrder, metadata_of
 from pufferlib.vector.options import VectorOptions
 
 Result = TypeVar("Result")
@@ -50,7 +50,6 @@ class Serial:
         WorkerError: an environment could not be made.
     """
 
-    metadata = METADATA
     num_workers = 1
     num_restarts = 0  # a failure is always raised
     zero_copy = True
@@ -92,7 +91,7 @@ class Serial:
         self.action_space = joint_space(self.single_action_space, self.num_agents)
         self.observation_layout = description.observation_layout
         self.action_layout = description.action_layout
-        self.render_mode = description.render_mode
+        self.render_mode, self.metadata = description.render_mode, metadata_of(description)
         self._check_actions = ActionCheck(self.single_action_space, self.num_agents)
         self._buffers = Buffers.allocate(self.single_observation_space, self.num_agents)
         self._env_ids = np.arange(self.num_agents)
