@@ -9,7 +9,7 @@ The vectorizer steps only environments with this contract. Gymnasium and Petting
 converted by `pufferlib.emulation`; environments written for speed subclass `PufferEnv` directly.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -120,6 +120,8 @@ class PufferEnv:
         buffers: rows to write into; allocated here if None.
 
     Attributes:
+        render_mode: what `render` returns; see Gymnasium.
+        metadata: `render_modes` and `render_fps`, as Gymnasium declares them.
         is_one_game: its agents play one game together, so their returns are correlated; False if
             each agent plays a separate game. Confidence intervals of evaluation count games.
 
@@ -132,6 +134,7 @@ class PufferEnv:
     single_action_space: Space
     num_agents: int
     render_mode: str | None = None
+    metadata: dict[str, Any] = {}  # noqa: RUF012  (as Gymnasium declares it)
     is_one_game: bool = False
 
     observations: Array

@@ -11,6 +11,7 @@
     ├── ContractError (AssertionError)    the conformance kit found a breach
     ├── CallOrderError (RuntimeError)     step before reset, recv without send, use after close
     ├── WorkerError (RuntimeError)        an environment failed, died or hung
+    │   └── MissingAttributeError (AttributeError)  an environment lacks an attribute
     ├── NotInstalledError (ImportError)   an optional package is missing; says how to install it
     ├── CheckpointError (RuntimeError)    a checkpoint that does not match, or cannot be read
     ├── LogError (RuntimeError)           the metrics of a run could not be written
@@ -117,6 +118,10 @@ class WorkerError(PufferError, RuntimeError):
         self.step = step
         self.original_type = original_type
         self.original_traceback = original_traceback
+
+
+class MissingAttributeError(WorkerError, AttributeError):
+    """A call into an environment raised AttributeError. The vectorizer can be used as before."""
 
 
 def suggestion(name: str, allowed: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ Integers that share a Box with floats are stored in a float dtype that represent
 to 2 ** 53.
 """
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,8 @@ from pufferlib.spaces import Leaf, children, is_space, leaves, value_at
 @dataclass(frozen=True)
 class ActionLayout:
     """How the actions of one space lie in a flat row.
+
+    If `original` is seeded, `space` begins with a copy of its random state.
 
     Attributes:
         original: the environment's action space.
@@ -60,6 +63,9 @@ class ActionLayout:
         if not fields:
             raise SpaceError(f"{space} has no leaves, so there is no action to choose.")
         flat = _flat_space([field.leaf for field in fields])
+        random_state = getattr(space, "_np_random", None)
+        if isinstance(random_state, np.random.Generator):  # the old gym has other kinds
+            flat._np_random = copy.deepcopy(random_state)
         return cls(space, structure, flat, tuple(fields))
 
     def rebuilder(self) -> Callable[[Array], Action]:

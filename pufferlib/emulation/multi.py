@@ -159,7 +159,7 @@ class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, Array, Action]):
     def action_space(self, agent: Agent) -> Space:
         """Return the agent's flat action space, the same object on every call."""
         if agent not in self._action_spaces:
-            self._action_spaces[agent] = ActionLayout.of(self.action_layout.structure).space
+            self._action_spaces[agent] = ActionLayout.of(self.env.action_space(agent)).space
         return self._action_spaces[agent]
 
     def reset(self, seed: int | None = None, options: Options | None = None) -> tuple[Any, Any]:
@@ -289,7 +289,8 @@ class PettingZooRows(PufferEnv):
         self.single_action_space = env.single_action_space
         self.observation_layout, self.action_layout = env.observation_layout, env.action_layout
         self.num_agents = len(env.possible_agents)
-        self.render_mode, self.is_one_game = env.render_mode, env.is_one_game
+        self.render_mode, self.metadata = env.render_mode, env.metadata
+        self.is_one_game = env.is_one_game
         self._rebuild_rows = env.action_layout.rows_rebuilder()
         super().__init__()
 

@@ -208,7 +208,7 @@ class GymnasiumRows(PufferEnv):
         self.single_action_space = env.single_action_space
         self.observation_layout, self.action_layout = env.observation_layout, env.action_layout
         self.num_agents = 1
-        self.render_mode = env.render_mode
+        self.render_mode, self.metadata = env.render_mode, env.metadata
         self.own_action_space = env.env.action_space
         self.rebuild_rows = env.rows_rebuilder()
         super().__init__()

@@ -63,6 +63,7 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Observation, Action]):
         is_information_state: observe all that the player has seen since the game began, in place
             of what it sees now; games that have only one of the two show that.
         parameters: of the game.
+        render_mode: "ansi" or None.
 
     Raises:
         ArgumentError: the game cannot be loaded with these parameters, or has no such tensors.
@@ -75,8 +76,9 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Observation, Action]):
         name: str,
         is_information_state: bool = False,
         parameters: Kwargs | None = None,
+        render_mode: str | None = "ansi",
     ) -> None:
-        self.render_mode = "ansi"
+        self.render_mode = render_mode
         self.agents: list[Agent] = []
         self._generator = np.random.default_rng()
         self._illegal: list[int] = []
@@ -154,9 +156,9 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Observation, Action]):
             infos,
         )
 
-    def render(self) -> str:
-        """Return the state of the game as text."""
-        return str(self._state)
+    def render(self) -> str | None:
+        """Return the state of the game as text, or None."""
+        return None if self.render_mode is None else str(self._state)
 
     def close(self) -> None:
         """Do nothing: a game has only memory."""

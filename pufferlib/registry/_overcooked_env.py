@@ -40,15 +40,18 @@ class Kitchen(pettingzoo.ParallelEnv[Agent, Observation, int]):
         layout: of the kitchen.
         horizon: steps after which an episode is truncated; the last 40 are observed.
         shaped_reward: weight of a cook's own useful actions, added to the soups of both.
+        render_mode: "rgb_array" or None.
     """
 
     metadata = {"name": "overcooked", "render_modes": ["rgb_array"]}  # noqa: RUF012  (as Gymnasium declares it)
 
-    def __init__(self, layout: str, horizon: int, shaped_reward: float) -> None:
+    def __init__(
+        self, layout: str, horizon: int, shaped_reward: float, render_mode: str | None
+    ) -> None:
         Recipe.configure({})  # a layout may begin with a soup, which is read before its recipes
         self.rules = OvercookedGridworld.from_layout_name(layout)
         self.horizon, self.shaped_reward = horizon, shaped_reward
-        self.render_mode = "rgb_array"
+        self.render_mode = render_mode
         self.possible_agents = ["agent_0", "agent_1"]
         self.agents: list[Agent] = []
         shape = tuple(int(n) for n in self.rules.get_lossless_state_encoding_shape())
@@ -105,8 +108,10 @@ class Kitchen(pettingzoo.ParallelEnv[Agent, Observation, int]):
             infos,
         )
 
-    def render(self) -> NDArray[np.uint8]:
-        """Return a picture of the kitchen, (h, w, 3)."""
+    def render(self) -> NDArray[np.uint8] | None:
+        """Return a picture of the kitchen, (h, w, 3), or None."""
+        if self.render_mode is None:
+            return None
         import pygame
 
         self._use_own_recipes()

@@ -58,7 +58,8 @@ def make_env(
     is `nmmo.config.Default`. When an agent dies or time is up, its info has, besides
     `episode_return` and `episode_length`: `exploration` (tiles from where it began),
     `player_kills`, `damage_inflicted`, `damage_received`, `level` (of its best weapon skill) and
-    `task_progress` in [0, 1].
+    `task_progress` in [0, 1]. Agents are named "agent_1", "agent_2" ... after the numbers that the
+    package gives them.
 
     Args:
         name: one of `FAMILY.tasks`.
@@ -74,12 +75,13 @@ def make_env(
     """
     FAMILY.check(name, render_mode)
     from pufferlib.registry._emulated import emulate_agents
+    from pufferlib.registry._named_agents import NamedAgents
     from pufferlib.registry._nmmo_env import World
 
     if num_agents is not None:
         settings["PLAYER_N"] = num_agents
     world = World(name.removeprefix("NMMO-"), settings, render_mode)
-    return emulate_agents(world)
+    return emulate_agents(NamedAgents(world))
 
 
 env_creator = creator_of(FAMILY, make_env)

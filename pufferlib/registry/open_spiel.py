@@ -135,6 +135,7 @@ FAMILY = Family(
         "open_spiel/catch",
         "open_spiel/hearts",
     ),
+    render_modes=("ansi",),
 )
 __getattr__ = lazily(Policy="pufferlib.policies.masked:MaskedDefault")
 
@@ -142,9 +143,10 @@ __getattr__ = lazily(Policy="pufferlib.policies.masked:MaskedDefault")
 def make_env(
     name: str = FAMILY.default,
     is_information_state: bool = False,
+    render_mode: str | None = "ansi",
     **parameters: Any,
 ) -> "PettingZooPufferEnv":
-    """Return the task `name`, flat, with statistics of each agent's episode; it renders as text.
+    """Return the task `name`, flat, with statistics of each agent's episode.
 
     Every agent has a row on every step; where it is not its turn the mask leaves action 0 alone.
     An illegal action is replaced by a legal one at random; at an episode's end an agent's info has,
@@ -154,17 +156,19 @@ def make_env(
         name: one of `FAMILY.tasks`.
         is_information_state: observe all that the player has seen since the game began, where the
             game has such a tensor, in place of what it sees now.
+        render_mode: "ansi", the state of the game as text, or None.
         **parameters: of the game (`players`, `board_size` ...). They are tried in a separate
             process first, since some would crash this one.
 
     Raises:
         ArgumentError: the game cannot be loaded, or cannot begin, with these parameters.
     """
-    FAMILY.check(name)
+    FAMILY.check(name, render_mode)
     from pufferlib.registry._emulated import emulate_agents
     from pufferlib.registry._open_spiel_env import SpielGame
 
-    return emulate_agents(SpielGame(name.partition("/")[2], is_information_state, parameters))
+    short_name = name.partition("/")[2]
+    return emulate_agents(SpielGame(short_name, is_information_state, parameters, render_mode))
 
 
 env_creator = creator_of(FAMILY, make_env)

@@ -69,14 +69,18 @@ FAMILY = Family(
         "overcooked/you_shall_not_pass",
     ),
     stale_pins=("overcooked-ai",),  # asks for pygame, which owns the folder of pygame-ce
+    render_modes=("rgb_array",),
 )
 __getattr__ = lazily(Policy="pufferlib.policies.local_grid:Policy")
 
 
 def make_env(
-    name: str = FAMILY.default, horizon: int = 400, shaped_reward: float = 0.0
+    name: str = FAMILY.default,
+    horizon: int = 400,
+    shaped_reward: float = 0.0,
+    render_mode: str | None = "rgb_array",
 ) -> "PettingZooPufferEnv":
-    """Return the task `name`, flat, with statistics of each agent's episode; it renders pixels.
+    """Return the task `name`, flat, with statistics of each agent's episode.
 
     Both cooks are paid for each soup that either serves. At an episode's end an agent's info has,
     besides its return and length, `soups` (served by both) and `sparse_return` (what these paid).
@@ -86,18 +90,20 @@ def make_env(
         horizon: steps after which an episode is truncated.
         shaped_reward: weight of rewards for an agent's own useful actions (an onion into the pot,
             a dish fetched, a soup taken); the authors start training with 1; 0 turns them off.
+        render_mode: "rgb_array" draws the kitchen, None nothing. Drawing costs nothing until asked
+            for.
 
     Raises:
         ArgumentError: `horizon` is not a whole number, or below 1; `shaped_reward` is not a
             finite number.
     """
-    FAMILY.check(name)
+    FAMILY.check(name, render_mode)
     horizon = whole_number("horizon", horizon)
     shaped_reward = finite_number("shaped_reward", shaped_reward)
     from pufferlib.registry._emulated import emulate_agents
     from pufferlib.registry._overcooked_env import Kitchen
 
-    return emulate_agents(Kitchen(name.partition("/")[2], horizon, shaped_reward))
+    return emulate_agents(Kitchen(name.partition("/")[2], horizon, shaped_reward, render_mode))
 
 
 env_creator = creator_of(FAMILY, make_env)

@@ -18,6 +18,7 @@ from pufferlib.testing.breach import breach, require
 from pufferlib.testing.infos import InfosCheck
 from pufferlib.testing.returns import check_reset_rows, check_step_rows, reset_bare, step_bare
 from pufferlib.testing.rows import check_actions, check_rows
+from pufferlib.vector.attributes import base_env
 from pufferlib.wrappers.old_interfaces import old_interfaces
 
 Rows = tuple[Array, ...]  # in the order of Buffers
@@ -71,6 +72,11 @@ def check_env(
         env.close()
     if is_deterministic:
         twin = native(env_creator(*args, **kwargs))
+        require(
+            base_env(twin) is not base_env(env),
+            "a second call of env_creator returned the same environment",
+            "a new environment; make it inside env_creator",
+        )
         try:
             again = list(_play(twin, seed, steps, allow_nan))
             _check_equal(first, again, "in a second instance")

@@ -7,10 +7,12 @@ import numpy as np
 from pufferlib.emulation import Layout
 from pufferlib.environment import Buffers
 from pufferlib.exceptions import CallOrderError, ContractError
-from pufferlib.testing.breach import require
+from pufferlib.testing.breach import breach, require
 from pufferlib.testing.infos import InfosCheck
 from pufferlib.testing.rows import check_actions, check_rows
 from pufferlib.vector import VectorEnv
+
+_MISSING = "pufferlib_missing_attribute"
 
 
 def check_vector(
@@ -32,6 +34,7 @@ def check_vector(
         ContractError: for the first breach found.
     """
     _check_call_order(vecenv)
+    _check_failed_call(vecenv)
     layout = vecenv.observation_layout or Layout.of(vecenv.single_observation_space)
     last_row_of = np.cumsum(vecenv.agents_per_env) - 1
     vecenv.action_space.seed(seed)
@@ -83,6 +86,24 @@ def _check_call_order(vecenv: VectorEnv) -> None:
     except CallOrderError:
         return
     raise ContractError("send before reset was accepted. It must raise CallOrderError.")
+
+
+def _check_failed_call(vecenv: VectorEnv) -> None:
+    """Refuse a vectorizer that is closed by the read of a missing attribute."""
+    if vecenv.batch_size < vecenv.num_envs or vecenv.has_attr(_MISSING):
+        return  # a pool has no such reads; some environments have every attribute
+    try:
+        value = vecenv.get_attr(_MISSING)
+    except AttributeError:
+        pass
+    else:
+        raise breach(f"get_attr of a missing attribute returned {value}", "an AttributeError")
+    try:
+        vecenv.has_attr(_MISSING)
+    except CallOrderError as error:
+        raise breach(
+            "get_attr of a missing attribute closed the vectorizer", "one to be used as before"
+        ) from error
 
 
 def _check_unchanged(rows: Buffers, copies: Buffers, where: str, until: str, expected: str) -> None:

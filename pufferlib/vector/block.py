@@ -3,8 +3,8 @@
 Every backend steps its environments through this class, so all backends give the same rows.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gymnasium
@@ -19,7 +19,10 @@ from pufferlib.environment import Buffers, PufferEnv
 from pufferlib.exceptions import ArgumentError
 from pufferlib.spaces import Path
 from pufferlib.vector.arguments import Creation
+from pufferlib.vector.attributes import base_env, get_attribute, has_attribute, set_attribute
 from pufferlib.vector.batch import Infos
+
+_PLAIN = (bool, int, float, str, list, tuple, type(None))  # every process can unpickle these
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,9 @@ class Description:
         observation_layout: unflattens observations; None if the environment's own space is flat.
         action_layout: the same for actions.
         render_mode: of the environment.
+        metadata: of the environment, without values that are neither numbers, texts nor lists.
+        same_as: index of the earlier environment that is the same object, itself or inside its
+            wrappers; None if there is none.
     """
 
     single_observation_space: gymnasium.spaces.Box
@@ -39,6 +45,8 @@ class Description:
     observation_layout: Layout | None
     action_layout: ActionLayout | None
     render_mode: str | None
+    metadata: Kwargs
+    same_as: int | None = None
 
     @classmethod
     def of(cls, env: PufferEnv) -> "Description":
@@ -49,6 +57,7 @@ class Description:
             getattr(env, "observation_layout", None),
             getattr(env, "action_layout", None),
             env.render_mode,
+            _plain(env.metadata),
         )
 
 
@@ -58,10 +67,17 @@ def common_description(descriptions: Sequence[Description]) -> Description:
     Different spaces may flatten to the same rows, so the environments' own spaces are compared too.
 
     Raises:
-        ArgumentError: the spaces of an environment differ from those of environment 0.
+        ArgumentError: the spaces of an environment differ from those of environment 0, or two
+            environments are the same object.
     """
     first = descriptions[0]
     for index, description in enumerate(descriptions):
+        if description.same_as is not None:
+            raise ArgumentError(
+                f"Each environment must be a new object; environments {description.same_as} and "
+                f"{index} are the same one, or wrap the same one. Make the environment inside the "
+                f"creator: a function that returns one made before returns it for every row."
+            )
         for name in ("single_observation_space", "single_action_space"):
             one, other = getattr(first, name), getattr(description, name)
             if one != other:
@@ -88,6 +104,10 @@ def _unequal(name: str, one: object, other: object, index: int) -> ArgumentError
     )
 
 
+def _plain(metadata: Kwargs | None) -> Kwargs:
+    return {name: each for name, each in (metadata or {}).items() if isinstance(each, _PLAIN)}
+
+
 class Block:
     """Consecutive environments, stepped one after the other.
 
@@ -108,12 +128,24 @@ class Block:
         self._together: StepRows | None = None
 
     def make(self, creations: Sequence[Creation]) -> list[Description]:
-        """Make the environments; return the description of each."""
+        """Make the environments; return the description of each.
+
+        Stops at one that is the same object as an earlier one, which its description says.
+        """
+        descriptions: list[Description] = []
+        known: dict[int, tuple[int, UserEnv]] = {}  # by id; kept alive, so that ids stay unique
         for position, creation in enumerate(creations):
             self.current = position
-            self.envs.append(native(creation.make()))
+            env = native(creation.make())
+            descriptions.append(Description.of(env))
+            base = base_env(env)
+            earlier, _ = known.setdefault(id(base), (position, base))
+            if earlier != position:
+                descriptions[-1] = replace(descriptions[-1], same_as=self.first_env + earlier)
+                break
+            self.envs.append(env)
             self.seeds.append(None)
-        return [Description.of(env) for env in self.envs]
+        return descriptions
 
     @property
     def num_agents(self) -> list[int]:
@@ -169,30 +201,34 @@ class Block:
             self.current = rows.current
 
     def call(self, name: str, args: tuple[object, ...], kwargs: Kwargs) -> list[Any]:
-        """Call the method `name` of each environment; return the results."""
+        """Call the method `name` of each environment; return the results.
+
+        An attribute that is not callable is returned, as Gymnasium does.
+        """
         results = []
-        for position, env in enumerate(self.envs):
-            self.current = position
-            results.append(_attribute(env, name)(*args, **kwargs))
+        for env in self._each():
+            found = get_attribute(env, name)
+            results.append(found(*args, **kwargs) if callable(found) else found)
         return results
+
+    def has_attr(self, name: str) -> list[bool]:
+        """Return whether each environment has the attribute `name`."""
+        return [has_attribute(env, name) for env in self._each()]
 
     def get_attr(self, name: str) -> list[Any]:
         """Return the attribute `name` of each environment."""
-        results = []
-        for position, env in enumerate(self.envs):
-            self.current = position
-            results.append(_attribute(env, name))
-        return results
+        return [get_attribute(env, name) for env in self._each()]
 
     def set_attr(self, name: str, values: list[object]) -> None:
         """Set the attribute `name` of each environment to its entry of `values`."""
-        for position, (env, value) in enumerate(zip(self.envs, values, strict=True)):
+        for env, value in zip(self._each(), values, strict=True):
+            set_attribute(env, name, value)
+
+    def _each(self) -> Iterator[PufferEnv]:
+        """Yield each environment; `current` is then its position."""
+        for position, env in enumerate(self.envs):
             self.current = position
-            inner = env.user_env
-            if hasattr(inner, "set_wrapper_attr"):
-                inner.set_wrapper_attr(name, value)
-            else:
-                setattr(_owner(inner, name), name, value)
+            yield env
 
     def close(self) -> None:
         """Close every environment; raise the first failure when all have been tried."""
@@ -204,18 +240,3 @@ class Block:
                 failed = failed or error
         if failed is not None:
             raise failed
-
-
-def _attribute(env: PufferEnv, name: str) -> Any:
-    """Return `name` of the user's environment, through its wrappers."""
-    inner = env.user_env
-    if hasattr(inner, "get_wrapper_attr"):
-        return inner.get_wrapper_attr(name)
-    return getattr(_owner(inner, name), name)
-
-
-def _owner(env: UserEnv, name: str) -> Any:
-    """Return the outermost wrapper of `env` that has `name`; if none has it, the innermost."""
-    while not hasattr(env, name) and hasattr(env, "env"):
-        env = env.env
-    return env

@@ -4,11 +4,12 @@ import contextlib
 import pickle
 import signal
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import cloudpickle
 
-from pufferlib.exceptions import WorkerError
+from pufferlib.exceptions import MissingAttributeError, WorkerError
 from pufferlib.vector.block import Block
 
 
@@ -26,6 +27,9 @@ class Failure:
         original_message: its message.
         original_traceback: its traceback, as text.
         pickled_error: the exception, pickled; None if it cannot be.
+        ends_worker: the worker ends with it; False for a call into the environments, after which
+            all of them can be used as before.
+        error: the exception; None in any other process.
     """
 
     worker: int | None
@@ -37,9 +41,18 @@ class Failure:
     original_message: str
     original_traceback: str
     pickled_error: bytes | None
+    ends_worker: bool = True
+    error: BaseException | None = None
 
     @classmethod
-    def of(cls, error: BaseException, block: Block, method: str, worker: int | None) -> "Failure":
+    def of(
+        cls,
+        error: BaseException,
+        block: Block,
+        method: str,
+        worker: int | None,
+        ends_worker: bool = True,
+    ) -> "Failure":
         """Describe what `block.<method>` raised."""
         known = block.current < len(block.seeds)
         return cls(
@@ -52,10 +65,17 @@ class Failure:
             original_message=_text(error),
             original_traceback="".join(traceback.format_exception(error)),
             pickled_error=_pickled(error),
+            ends_worker=ends_worker,
+            error=error,
         )
 
-    def to_error(self, cause: BaseException | None = None) -> WorkerError:
-        """Return the WorkerError to raise; its cause is `cause`, or the pickled exception."""
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Leave out the exception: `pickled_error` has it, if it can be pickled."""
+        values = [getattr(self, each.name) for each in fields(self) if each.name != "error"]
+        return type(self), tuple(values)
+
+    def to_error(self) -> WorkerError:
+        """Return the WorkerError to raise; its cause is the exception, if it could be pickled."""
         worker = "" if self.worker is None else f"Worker {self.worker}, "
         place = f"{worker}environment {self.env_index}"
         when = [f"seed {self.seed}"] if self.seed is not None else []
@@ -65,9 +85,10 @@ class Failure:
             f"{' (' + ', '.join(when) + ')' if when else ''}: "
             f"{self.original_type}: {self.original_message}"
         )
-        if cause is None:
+        if self.error is None:
             message += f"\nIts traceback follows.\n\n{self.original_traceback.rstrip()}"
-        error = WorkerError(
+        is_missing = self.original_type == "AttributeError" and not self.ends_worker
+        error = (MissingAttributeError if is_missing else WorkerError)(
             message,
             worker=self.worker,
             env_index=self.env_index,
@@ -76,11 +97,16 @@ class Failure:
             original_type=self.original_type,
             original_traceback=self.original_traceback,
         )
-        if cause is None and self.pickled_error is not None:
-            with contextlib.suppress(Exception):  # its class may exist in the worker only
-                cause = pickle.loads(self.pickled_error)
-        error.__cause__ = cause
+        error.__cause__ = self.error or self._unpickled_error()
         return error
+
+    def _unpickled_error(self) -> BaseException | None:
+        if self.pickled_error is None:
+            return None
+        with contextlib.suppress(Exception):  # its class may exist in the worker only
+            error: BaseException = pickle.loads(self.pickled_error)
+            return error
+        return None
 
 
 def start_error(worker: int, envs: range, error: OSError) -> WorkerError:

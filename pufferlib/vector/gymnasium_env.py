@@ -92,6 +92,26 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         self._first_rows: list[int] = (np.cumsum(agents) - agents).tolist()
         self._has_other_agents = np.repeat(agents > 1, agents)
         self._has_reset_info = np.zeros(self.num_envs, np.bool_)
+        self._seeds = (-1,) * vecenv.num_envs
+
+    @property
+    def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]  # as SyncVectorEnv does
+        """The seed of each environment's random state.
+
+        That of its last seeded reset, -1 before it, if the environment has no `np_random_seed`.
+        """
+        if self.vecenv.has_attr("np_random_seed"):
+            return self.get_attr("np_random_seed")
+        return self._seeds
+
+    @property  # type: ignore[misc]
+    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]  # likewise
+        """The random state of each environment, a copy if it is stepped by another process.
+
+        Raises:
+            MissingAttributeError: the environments have no `np_random`.
+        """
+        return self.get_attr("np_random")
 
     def reset(
         self,
@@ -115,7 +135,8 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
                 f"Pass them to the creator as env_kwargs."
             )
         first = first_seed(seed, self.vecenv.num_envs)
-        super().reset(seed=first)
+        if first is not None:
+            self._seeds = tuple(range(first, first + self.vecenv.num_envs))
         self.vecenv.async_reset(first)
         batch = self.vecenv.recv()
         self._has_reset_info[:] = False

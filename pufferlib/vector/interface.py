@@ -15,6 +15,8 @@ from pufferlib.exceptions import ActionError, CallOrderError
 from pufferlib.spaces import difference, joint_space
 from pufferlib.vector.arguments import EnvArgs, EnvCreators, EnvKwargs
 from pufferlib.vector.batch import Batch, Infos
+from pufferlib.vector.block import Description
+from pufferlib.vector.calls import CALLS
 
 
 class VectorEnv(Protocol):
@@ -35,11 +37,13 @@ class VectorEnv(Protocol):
         single_observation_space: of one row; a Box.
         single_action_space: of one row.
         observation_space: of a batch.
-        action_space: of a batch.
+        action_space: of a batch; if the action space of environment 0 is seeded, with its random
+            state, as Gymnasium does.
         observation_layout: unflattens observations; None if the space is already flat.
         action_layout: the same for actions.
         render_mode: of the environments.
-        metadata: `autoreset_mode` is SAME_STEP: the step that ends an episode starts the next one.
+        metadata: that of environment 0, with its `render_modes` and `render_fps`; `autoreset_mode`
+            is SAME_STEP: the step that ends an episode starts the next one.
         num_restarts: how many workers have been replaced after a failure.
         final_observations: that of the last batch; see `Batch`.
         lost: that of the last batch; see `Batch`.
@@ -103,15 +107,36 @@ class VectorEnv(Protocol):
         ...
 
     def call(self, name: str, *args: object, **kwargs: object) -> list[Any]:
-        """Call a method of every environment; return the results."""
+        """Call a method of every environment; return the results.
+
+        An attribute that is not callable is returned, as Gymnasium does.
+
+        Raises:
+            WorkerError: an environment raised; names it. The vectorizer can be used as before, also
+                after a failure in `get_attr`, `set_attr` and `render`; but if a worker died or
+                exceeded the timeout, everything is closed.
+        """
+        ...
+
+    def has_attr(self, name: str) -> bool:
+        """Return whether every environment has the attribute `name`, itself or in a wrapper."""
         ...
 
     def get_attr(self, name: str) -> list[Any]:
-        """Return an attribute of every environment."""
+        """Return an attribute of every environment, of the outermost wrapper that has it.
+
+        Raises:
+            MissingAttributeError: an environment lacks it; a `WorkerError` and an `AttributeError`.
+        """
         ...
 
     def set_attr(self, name: str, values: object) -> None:
-        """Set an attribute of every environment: a list has a value for each, else one for all."""
+        """Set an attribute of every environment: a list has a value for each, else one for all.
+
+        It is set where it is stored, in the environment or in a wrapper. A new attribute is set on
+        the outermost Gymnasium wrapper, as Gymnasium does, or on the unwrapped PettingZoo
+        environment; never on the wrappers of `pufferlib.emulation`.
+        """
         ...
 
     def render(self) -> list[Rendered]:
@@ -123,7 +148,9 @@ class VectorEnv(Protocol):
         ...
 
 
-METADATA = {"autoreset_mode": gymnasium.vector.AutoresetMode.SAME_STEP}
+def metadata_of(description: Description) -> dict[str, Any]:
+    """Return the `metadata` of a vectorizer of environments with this description."""
+    return description.metadata | {"autoreset_mode": gymnasium.vector.AutoresetMode.SAME_STEP}
 
 
 class CallState(StrEnum):  # of strings, whose hashes are quick: each step looks up two
@@ -135,13 +162,11 @@ class CallState(StrEnum):  # of strings, whose hashes are quick: each step looks
     CLOSED = "closed"  # `close`, or the vectorizer closed itself after a failure
 
 
-_BETWEEN_BATCHES = ("call", "get_attr", "set_attr")
-
 # For each state, the calls that are allowed and the state that follows.
 CALL_TRANSITIONS: dict[CallState, dict[str, CallState]] = {
     CallState.NEW: {
         "reset": CallState.PENDING,
-        **dict.fromkeys(_BETWEEN_BATCHES, CallState.NEW),
+        **dict.fromkeys(CALLS, CallState.NEW),
         "close": CallState.CLOSED,
     },
     CallState.PENDING: {
@@ -152,7 +177,7 @@ CALL_TRANSITIONS: dict[CallState, dict[str, CallState]] = {
     CallState.RECEIVED: {
         "reset": CallState.PENDING,
         "send": CallState.PENDING,
-        **dict.fromkeys(_BETWEEN_BATCHES, CallState.RECEIVED),
+        **dict.fromkeys(CALLS, CallState.RECEIVED),
         "close": CallState.CLOSED,
     },
     CallState.CLOSED: {"close": CallState.CLOSED},

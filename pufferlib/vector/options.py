@@ -59,13 +59,14 @@ class VectorOptions:
     `timeout_s` and `on_failure` do not apply to them. Not for a pool. No effect on Ray."""
 
     on_failure: Literal["raise", "restart"] = "raise"
-    """What to do if an environment raises, or a worker dies, is lost with its node or exceeds
-    `timeout_s`. "raise": raise a `WorkerError` and close everything. "restart": replace the worker
-    by a new one with new environments. In the batch that reports it, `lost` is True in the worker's
-    rows: reward 0, `terminals` False, `truncations` True, `masks` False, and the observation last
-    returned as the final one. The batch after that has the first observations of new episodes. An
-    info of the worker's first environment is {"restarted": reason, "worker": its index}. A failure
-    in `call`, `get_attr` or `set_attr` is raised in any case."""
+    """What to do if an environment raises in a reset or a step, or a worker dies, is lost with its
+    node or exceeds `timeout_s`. "raise": raise a `WorkerError` and close everything. "restart":
+    replace the worker by a new one with new environments. In the batch that reports it, `lost` is
+    True in the worker's rows: reward 0, `terminals` False, `truncations` True, `masks` False, and
+    the observation last returned as the final one. The batch after that has the first observations
+    of new episodes. An info of the worker's first environment is {"restarted": reason, "worker":
+    its index}. A failure in `call`, `get_attr`, `has_attr`, `set_attr` or `render` replaces no
+    worker: see `VectorEnv`."""
 
     max_restarts: int | None = 10
     """Replace this many workers in total, then raise the next failure. None: no limit."""

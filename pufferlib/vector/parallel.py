@@ -14,7 +14,8 @@ from pufferlib.spaces import joint_space
 from pufferlib.vector.arguments import one_value_each, whole_seed
 from pufferlib.vector.batch import Batch, Infos, batch_of
 from pufferlib.vector.block import Description
-from pufferlib.vector.interface import METADATA, ActionCheck, CallOrder
+from pufferlib.vector.calls import results_of
+from pufferlib.vector.interface import ActionCheck, CallOrder, metadata_of
 from pufferlib.vector.restart import RestartRule
 from pufferlib.vector.worker_group import WorkerGroup
 from pufferlib.vector.worker_tracker import Lost
@@ -35,8 +36,6 @@ class Parallel:
         ArgumentError: the environments differ.
         WorkerError: an environment could not be made.
     """
-
-    metadata = METADATA
 
     def __init__(
         self,
@@ -64,7 +63,7 @@ class Parallel:
         self.single_action_space = description.single_action_space
         self.observation_layout = description.observation_layout
         self.action_layout = description.action_layout
-        self.render_mode = description.render_mode
+        self.render_mode, self.metadata = description.render_mode, metadata_of(description)
         self.agents_per_env = num_agents
         self.num_agents = sum(num_agents)
         per_worker = np.sum(np.reshape(num_agents, (self.num_workers, -1)), axis=1)
@@ -209,8 +208,12 @@ class Parallel:
         rows.truncations[:] = True
 
     def call(self, name: str, *args: object, **kwargs: object) -> list[Any]:
-        """Call a method of every environment; return the results."""
+        """See `VectorEnv`."""
         return self._ask_all("call", [(name, args, kwargs)] * self.num_workers)
+
+    def has_attr(self, name: str) -> bool:
+        """Return whether every environment has the attribute `name`."""
+        return all(self._ask_all("has_attr", [(name,)] * self.num_workers))
 
     def get_attr(self, name: str) -> list[Any]:
         """Return an attribute of every environment."""
@@ -234,28 +237,30 @@ class Parallel:
         self._workers.close()
 
     def _ask_all(self, command: str, arguments: Sequence[tuple[object, ...]]) -> list[Any]:
-        """Send each worker a command between batches; return all results in one list."""
+        """Call into all environments between batches; return all results in one list.
+
+        An exception of an environment is raised when all workers have answered; a worker that dies
+        or exceeds the timeout closes everything.
+        """
         self._order.check(command)
         if self.batch_size < self.num_envs:
             raise ArgumentError(
                 f"{command} reaches all environments, but in a pool (batch_size={self.batch_size} "
                 f"of num_envs={self.num_envs}) some are always stepping. Use batch_size=None."
             )
-        results: list[Any] = []
         with self._closing_on_failure():
             self._workers.begin_call()
         try:
             with self._closing_on_failure(but=ArgumentError), self._restart_rule.suspended():
                 self._workers.order_all(command, arguments)
                 self._workers.first_ready(self.num_workers, None)
-                for worker in range(self.num_workers):
-                    results.extend(self._workers.take_answer(worker) or ())
+                answers = [self._workers.take_answer(w) for w in range(self.num_workers)]
         finally:
             self._workers.end_call()
             for worker in self._received:
                 if self._lost[self._starts[worker]]:
                     self._clear_lost(worker)
-        return results
+        return results_of(answers)
 
     @contextlib.contextmanager
     def _closing_on_failure(self, but: type[BaseException] | tuple[()] = ()) -> Iterator[None]:

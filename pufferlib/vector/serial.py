@@ -1,7 +1,7 @@
 """All environments in the calling process: for debugging, and for very cheap steps."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -24,8 +24,9 @@ from pufferlib.vector.arguments import (
 )
 from pufferlib.vector.batch import Batch, Infos, batch_of
 from pufferlib.vector.block import Block, common_description
+from pufferlib.vector.calls import answer_of, results_of
 from pufferlib.vector.failure import Failure
-from pufferlib.vector.interface import METADATA, ActionCheck, CallOrder
+from pufferlib.vector.interface import ActionCheck, CallOrder, metadata_of
 from pufferlib.vector.options import VectorOptions
 
 Result = TypeVar("Result")
@@ -49,7 +50,6 @@ class Serial:
         WorkerError: an environment could not be made.
     """
 
-    metadata = METADATA
     num_workers = 1
     num_restarts = 0  # a failure is always raised
     zero_copy = True
@@ -79,7 +79,8 @@ class Serial:
         try:
             description = common_description(descriptions)
         except ArgumentError:
-            self.close()
+            with contextlib.suppress(Exception):  # the first failure is the one to raise
+                self.close()
             raise
         self.num_envs = self.envs_per_worker = self.batch_size = num_envs
         self.agents_per_env = self._block.num_agents
@@ -90,7 +91,7 @@ class Serial:
         self.action_space = joint_space(self.single_action_space, self.num_agents)
         self.observation_layout = description.observation_layout
         self.action_layout = description.action_layout
-        self.render_mode = description.render_mode
+        self.render_mode, self.metadata = description.render_mode, metadata_of(description)
         self._check_actions = ActionCheck(self.single_action_space, self.num_agents)
         self._buffers = Buffers.allocate(self.single_observation_space, self.num_agents)
         self._env_ids = np.arange(self.num_agents)
@@ -135,21 +136,20 @@ class Serial:
         return batch_of(self._buffers, self._infos, self._env_ids, self.lost)
 
     def call(self, name: str, *args: object, **kwargs: object) -> list[Any]:
-        """Call a method of every environment; return the results."""
-        self._order.check("call")
-        return self._guarded(name, self._block.call, name, args, kwargs)
+        """See `VectorEnv`."""
+        return self._ask("call", (name, args, kwargs))
+
+    def has_attr(self, name: str) -> bool:
+        """Return whether every environment has the attribute `name`."""
+        return all(self._ask("has_attr", (name,)))
 
     def get_attr(self, name: str) -> list[Any]:
         """Return an attribute of every environment."""
-        self._order.check("get_attr")
-        return self._guarded("get_attr", self._block.get_attr, name)
+        return self._ask("get_attr", (name,))
 
     def set_attr(self, name: str, values: object) -> None:
         """Set an attribute of every environment: a list has a value for each, else one for all."""
-        self._order.check("set_attr")
-        self._guarded(
-            "set_attr", self._block.set_attr, name, one_value_each(name, values, self.num_envs)
-        )
+        self._ask("set_attr", (name, one_value_each(name, values, self.num_envs)))
 
     def render(self) -> list[Rendered]:
         """Return the result of each environment's `render`."""
@@ -160,6 +160,11 @@ class Serial:
         self._order.advance("close")
         self._block.close()
 
+    def _ask(self, command: str, arguments: Sequence[object]) -> list[Any]:
+        """Call into every environment between batches; return the results."""
+        self._order.check(command)
+        return results_of([answer_of(self._block, command, arguments, worker=None)])
+
     def _guarded(self, name: str, method: Callable[..., Result], *args: Any) -> Result:
         """Call a method of the block; raise an exception of an environment as a WorkerError."""
         try:
@@ -169,4 +174,4 @@ class Serial:
             self._order.advance("close")
             with contextlib.suppress(Exception):  # the first failure is the one to raise
                 self._block.close()
-            raise failure.to_error(cause=error) from error
+            raise failure.to_error() from error

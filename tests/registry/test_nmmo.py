@@ -69,10 +69,12 @@ def test_the_game_is_that_of_the_package_with_maps_in_files(make_small, tmp_path
     theirs = nmmo.Env(Config(), seed=0)  # the seed of the maps that are written
     assert (tmp_path / "maps" / "small" / "map1" / "map.npy").exists()
     ours = make_small()
+    named = {f"agent_{agent}": agent for agent in theirs.possible_agents}
     unflatten = ours.observation_layout.unflatten
     random = np.random.default_rng(0)
     (observations, _), (expected, _) = ours.reset(seed=5), theirs.reset(seed=5)
     for _ in range(40):
+        observations = {named[name]: row for name, row in observations.items()}
         assert set(observations) == set(expected)
         for agent, row in observations.items():
             found = unflatten(row)
@@ -82,12 +84,12 @@ def test_the_game_is_that_of_the_package_with_maps_in_files(make_small, tmp_path
             np.testing.assert_array_equal(found["ActionTargets"]["Attack"]["Target"], mask)
         directions = {agent: int(random.integers(5)) for agent in theirs.agents}
         observations, rewards, *_ = ours.step(
-            {agent: walk(ours, move) for agent, move in directions.items()}
+            {f"agent_{agent}": walk(ours, move) for agent, move in directions.items()}
         )
         expected, expected_rewards, *_ = theirs.step(
             {agent: aimless(ours, move) for agent, move in directions.items()}
         )
-        assert rewards == {agent: expected_rewards[agent] for agent in rewards}
+        assert rewards == {agent: expected_rewards[named[agent]] for agent in rewards}
 
 
 def aimless(env, direction):
@@ -162,7 +164,7 @@ def test_the_end_of_the_time_truncates_and_reports_of_each_agent(make_small):
     for _ in range(2):
         *_, truncations, infos = env.step(dict.fromkeys(env.agents, stay))
         assert not any(truncations.values())
-        assert infos == {1: {}, 2: {}, 3: {}, 4: {}}
+        assert infos == {"agent_1": {}, "agent_2": {}, "agent_3": {}, "agent_4": {}}
     _, _, terminations, truncations, infos = env.step(dict.fromkeys(env.agents, stay))
     assert (set(terminations.values()), set(truncations.values())) == ({False}, {True})
     assert env.agents == []

@@ -19,7 +19,7 @@ from kinds import kinds_of_bare
 
 import pufferlib
 from pufferlib import config as presets
-from pufferlib import registry
+from pufferlib import registry, vector
 from pufferlib.emulation import native
 from pufferlib.environment import PufferEnv
 from pufferlib.exceptions import ArgumentError, NotInstalledError, UnknownNameError
@@ -46,11 +46,7 @@ DESCRIBED = [
 OPTIONS = {
     module: inspect.signature(module.make_env).parameters for module in map(registry.load, FAMILIES)
 }
-TAKING_RENDER_MODES = [
-    pytest.param(module, id=module.FAMILY.name)
-    for module, options in OPTIONS.items()
-    if "render_mode" in options
-]
+MODULES = [pytest.param(module, id=module.FAMILY.name) for module in OPTIONS]
 COUNTING = [
     pytest.param(module, name, id=f"{module.FAMILY.name}-{name}")
     for module, options in OPTIONS.items()
@@ -189,12 +185,13 @@ def test_an_uninstalled_environment_says_how_to_install_it():
         family.check("a")
 
 
-def test_a_family_has_render_modes_where_it_takes_one():
+def test_every_family_takes_a_render_mode():
     for module, options in OPTIONS.items():
-        assert bool(module.FAMILY.render_modes) == ("render_mode" in options), module
+        assert "render_mode" in options, module
+        assert module.FAMILY.render_modes, module
 
 
-@pytest.mark.parametrize("module", TAKING_RENDER_MODES)
+@pytest.mark.parametrize("module", MODULES)
 def test_a_render_mode_that_is_not_is_refused_and_each_that_is_can_be_asked_for(module):
     family = module.FAMILY
     for mode in {"foo", "human", "ansi"} - set(family.render_modes):
@@ -205,6 +202,38 @@ def test_a_render_mode_that_is_not_is_refused_and_each_that_is_can_be_asked_for(
         with closing(module.make_env(task, render_mode=mode)) as env:
             env.reset(seed=0)
             assert env.render() is not None
+
+
+@pytest.mark.parametrize(
+    "task",
+    [*registry.load("ocean").FAMILY.tasks, "open_spiel/kuhn_poker", "overcooked/cramped_room"],
+)
+def test_without_a_render_mode_nothing_is_drawn(task):
+    with closing(registry.resolve(task).make_env(render_mode=None)) as env:
+        native(env).reset(seed=0)
+        assert env.render_mode is None
+        assert env.render() is None
+
+
+# Inside PettingZoo's wrappers, a conversion from AEC, and a simulator that is no environment.
+@pytest.mark.parametrize("task", ["battle_v4", "pistonball_v6", "multiwalker_v9"])
+def test_a_time_limit_set_from_outside_ends_the_episode(task):
+    make_env = registry.resolve(task).make_env
+    with closing(vector.make(make_env, env_kwargs={"max_cycles": 50}, num_envs=1)) as envs:
+        envs.reset(seed=0)
+        assert envs.get_attr("max_cycles") == [50]
+        envs.set_attr("max_cycles", 3)
+        envs.action_space.seed(0)
+        truncations = [envs.step(envs.action_space.sample())[3].all() for _ in range(3)]
+        assert truncations == [False, False, True]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_agents_are_named_by_text(module):
+    """As PettingZoo's and TorchRL's own checks ask."""
+    with closing(module.make_env(module.FAMILY.samples[-1])) as env:
+        agents = getattr(env, "possible_agents", [])
+        assert [type(agent) for agent in agents] == [str] * len(agents)
 
 
 @pytest.mark.parametrize(("module", "option"), COUNTING)

@@ -232,6 +232,13 @@ def test_a_difference_between_instances_is_found():
         check_env(Numbered)
 
 
+@pytest.mark.parametrize("wrap", [lambda env: env, GymnasiumPufferEnv])
+def test_an_environment_that_is_returned_twice_is_found(wrap):
+    env = Countdown()
+    with pytest.raises(ContractError, match="second call of env_creator returned the same"):
+        check_env(lambda: wrap(env))
+
+
 def test_a_nondeterministic_environment_passes_if_declared():
     unseeded = broken("step", lambda env, result: env.rewards.__setitem__(0, next(lives)))
     check_env(unseeded, is_deterministic=False)

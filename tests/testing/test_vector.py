@@ -36,6 +36,36 @@ def test_a_vectorizer_that_keeps_its_contract_passes_and_stays_open():
     vecenv.close()
 
 
+class Fragile(Serial):
+    """Is closed by the read of a missing attribute."""
+
+    def get_attr(self, name):
+        try:
+            return super().get_attr(name)
+        except AttributeError:
+            self.close()
+            raise
+
+
+class Obliging(Serial):
+    """Returns None for a missing attribute."""
+
+    def get_attr(self, name):
+        return super().get_attr(name) if self.has_attr(name) else [None] * self.num_envs
+
+
+@pytest.mark.parametrize(
+    ("vectorizer", "said"),
+    [
+        (Fragile, "Get_attr of a missing attribute closed the vectorizer"),
+        (Obliging, r"Get_attr of a missing attribute returned \[None, None\]"),
+    ],
+)
+def test_a_vectorizer_that_does_not_refuse_a_missing_attribute_or_closes_is_found(vectorizer, said):
+    with pytest.raises(ContractError, match=said):
+        check_vector(vectorizer(Population, num_envs=2), steps=5)
+
+
 class Eager(Serial):
     """Takes steps before the first reset."""
 

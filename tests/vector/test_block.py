@@ -2,6 +2,7 @@
 
 import pickle
 
+import gymnasium
 import numpy as np
 import pytest
 from environments import Sampler
@@ -9,11 +10,12 @@ from gymnasium.spaces import Box, Dict, Discrete, Text
 from vector_environments import Echo, Flock
 
 from pufferlib import vector
-from pufferlib.emulation import Layout, native
+from pufferlib.emulation import GymnasiumPufferEnv, Layout, PettingZooPufferEnv, native
 from pufferlib.environment import Buffers, PufferEnv
 from pufferlib.exceptions import ArgumentError
 from pufferlib.vector.arguments import Creation
 from pufferlib.vector.block import Block, Description, common_description
+from pufferlib.wrappers import EpisodeStats, MultiAgentEpisodeStats
 
 
 class Ledger(PufferEnv):
@@ -94,6 +96,36 @@ def test_a_new_attribute_is_set_on_the_users_own_environment():
     assert (pettingzoo_env.skill, gymnasium_env.skill) == (3, 4)
     block.set_attr("brand_new", [5, 6])
     assert block.get_attr("brand_new") == [5, 6]
+
+
+ONE = Echo()
+FLOCK = Flock()
+SHARED = {
+    "itself": lambda: ONE,
+    "in a wrapper of Gymnasium": lambda: gymnasium.wrappers.TimeLimit(ONE, 5),
+    "in emulation": lambda: GymnasiumPufferEnv(EpisodeStats(ONE)),
+    "several agents": lambda: FLOCK,
+    "several agents in a wrapper": lambda: MultiAgentEpisodeStats(FLOCK),
+    "several agents in emulation": lambda: PettingZooPufferEnv(FLOCK),
+    "native": lambda ledger=Ledger(7): ledger,  # noqa: B008  # one for all calls is the point
+}
+
+
+@pytest.mark.parametrize("creator", SHARED.values(), ids=SHARED.keys())
+def test_an_environment_made_twice_is_found_in_its_wrappers(creator):
+    block = Block(first_env=6)
+    other = Ledger if isinstance(creator(), Ledger) else type(creator().unwrapped)
+    args = (1,) if other is Ledger else ()
+    made = [Creation(other, args, {}), *[Creation(creator, (), {})] * 3]
+    descriptions = block.make(made)
+    assert [each.same_as for each in descriptions] == [None, None, 7]
+    assert len(block.envs) == 2  # so that none is closed twice
+
+
+def test_environments_that_share_a_space_are_different_ones():
+    block = Block(first_env=0)
+    descriptions = block.make([Creation(Ledger, (mark,), {}) for mark in range(3)])
+    assert [each.same_as for each in descriptions] == [None] * 3
 
 
 def test_environments_whose_actions_start_at_different_numbers_get_their_own_actions():

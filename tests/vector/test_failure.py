@@ -235,18 +235,6 @@ def test_a_failure_closes_the_other_environments_without_noise(where, make, tmp_
     assert capfd.readouterr().err == ""
 
 
-def test_a_failing_call_is_named_by_its_method(make):
-    envs = make(Echo, num_envs=2)
-    with pytest.raises(WorkerError, match=r"nvironment [01] failed in greet\(\): TypeError"):
-        envs.call("greet")
-
-
-def test_an_unknown_attribute_is_named(make):
-    envs = make(Echo, num_envs=2)
-    with pytest.raises(WorkerError, match=r"failed in get_attr\(\): AttributeError.*'nonsense'"):
-        envs.get_attr("nonsense")
-
-
 class Speechless(Echo):
     """Has much to say on its second step, and is stopped while it says it."""
 

@@ -1,10 +1,12 @@
 """With Gymnasium's interface our vectorizers return what its own SyncVectorEnv returns."""
 
+import copy
+
 import gymnasium
 import numpy as np
 import pytest
 from environments import TIMETABLE, Countdown, Population
-from gymnasium.spaces import Box, Dict, Discrete
+from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import vector as wrappers
 from vector_environments import Echo, Flock
@@ -12,6 +14,7 @@ from vector_environments import Echo, Flock
 from pufferlib import vector
 from pufferlib.emulation import GymnasiumPufferEnv
 from pufferlib.exceptions import ArgumentError, CallOrderError
+from pufferlib.registry import ocean
 from pufferlib.vector import to_gymnasium
 
 
@@ -189,7 +192,97 @@ def test_spaces_and_attributes_are_those_of_gymnasium(make):
     assert ours.unwrapped is ours
     assert wrappers.RecordEpisodeStatistics(ours).unwrapped is ours
     ours.reset(seed=5)
-    assert ours.np_random_seed == 5
+    theirs.reset(seed=5)
+    assert ours.np_random_seed == theirs.np_random_seed == (5, 6, 7, 8)
+    ours.reset()
+    theirs.reset()
+    assert ours.np_random_seed == theirs.np_random_seed == (5, 6, 7, 8)
+    for mine, other in zip(ours.np_random, theirs.np_random, strict=True):
+        assert mine.bit_generator.state == other.bit_generator.state
+
+
+def test_metadata_is_that_of_gymnasium(make):
+    def pictured():
+        return gymnasium.make("CartPole-v1", render_mode="rgb_array")
+
+    ours, theirs = to_gymnasium(make(pictured, num_envs=2)), of_gymnasium([pictured] * 2)
+    assert ours.metadata == theirs.metadata
+    assert ours.metadata["render_fps"] == 50
+    assert "rgb_array" in ours.metadata["render_modes"]
+    wrappers.HumanRendering(ours)  # refuses environments without `render_fps`
+    theirs.close()
+
+
+def test_metadata_of_several_agents_and_of_none_is_kept(make):
+    assert to_gymnasium(make(Population, num_envs=2)).metadata == {
+        "name": "population_v0",
+        "render_modes": ["ansi"],
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+    }
+    squared = make(ocean.make_env, ["squared"], num_envs=2)
+    assert squared.metadata["render_modes"] == ["ansi"]
+
+
+def test_metadata_that_other_processes_cannot_read_is_left_out(make):
+    class Odd(Echo):
+        def __init__(self):
+            super().__init__()
+            self.metadata = {"render_modes": [], "clock": (each for each in ())}
+
+    assert make(Odd, num_envs=2).metadata.keys() == {"render_modes", "autoreset_mode"}
+
+
+def test_seeds_of_environments_that_keep_none_are_those_of_the_last_reset(make):
+    envs = to_gymnasium(make(Flock, num_envs=2))
+    assert envs.np_random_seed == (-1, -1)
+    envs.reset(seed=7)
+    envs.reset()
+    assert envs.np_random_seed == (7, 8)
+    with pytest.raises(AttributeError, match="np_random"):
+        _ = envs.np_random
+
+
+ACTION_SPACES = [
+    Discrete(1000),
+    Box(-1, 1, (3,), np.float64),
+    MultiDiscrete([5, 7, 1000]),
+]
+
+
+@pytest.mark.parametrize("space", ACTION_SPACES, ids=str)
+def test_a_seeded_action_space_gives_the_actions_that_gymnasium_gives(space, make):
+    class Seeded(Echo):
+        def __init__(self):
+            super().__init__()
+            self.action_space = copy.deepcopy(space)
+            self.action_space.seed(3)
+
+    ours, theirs = to_gymnasium(make(Seeded, num_envs=4)), SyncVectorEnv([Seeded] * 4)
+    for _ in range(3):
+        np.testing.assert_array_equal(ours.action_space.sample(), theirs.action_space.sample())
+
+
+def test_a_seeded_structure_of_actions_gives_the_same_actions_again(make):
+    class Seeded(Echo):
+        action_space = Dict(a=Discrete(1000), b=MultiDiscrete([1000, 1000]))
+
+        def __init__(self):
+            super().__init__()
+            self.action_space = copy.deepcopy(self.action_space)
+            self.action_space.seed(3)
+
+    one, other = make(Seeded, num_envs=2), make(Seeded, num_envs=2)
+    np.testing.assert_array_equal(one.action_space.sample(), other.action_space.sample())
+
+
+def test_action_spaces_that_no_one_seeded_give_different_actions(make):
+    class Unseeded(Echo):
+        def __init__(self):
+            super().__init__()
+            self.action_space = Discrete(1000)
+
+    one, other = make(Unseeded, num_envs=8), make(Unseeded, num_envs=8)
+    assert (one.action_space.sample() != other.action_space.sample()).any()
 
 
 def test_methods_and_attributes_of_the_environments_can_be_used(make):

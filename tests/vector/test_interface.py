@@ -91,6 +91,7 @@ OUT_OF_ORDER = {
     "recv twice": (("reset",), "recv", "recv without a pending batch"),
     "call amid steps": (("reset", "send"), "call", "call while a batch is pending"),
     "get_attr amid steps": (("reset", "send"), "get_attr", "get_attr while a batch"),
+    "has_attr amid steps": (("reset", "send"), "has_attr", "has_attr while a batch"),
     "set_attr amid steps": (("reset", "send"), "set_attr", "set_attr while a batch"),
     "render amid steps": (("reset", "send"), "render", "while a batch is pending"),
     "reset after close": (("close",), "reset", "reset after close.*Make a new"),
@@ -100,6 +101,7 @@ OUT_OF_ORDER = {
     "recv after close": (("reset", "send", "close"), "recv", "recv after close"),
     "call after close": (("reset", "close"), "call", "call after close"),
     "get_attr after close": (("reset", "close"), "get_attr", "get_attr after close"),
+    "has_attr after close": (("reset", "close"), "has_attr", "has_attr after close"),
     "set_attr after close": (("reset", "close"), "set_attr", "set_attr after close"),
     "render after close": (("reset", "close"), "render", "after close"),
 }
@@ -108,6 +110,7 @@ ARGUMENTS = {
     "step": (FIT,),
     "call": ("greet", "hello"),
     "get_attr": ("skill",),
+    "has_attr": ("skill",),
     "set_attr": ("skill", 1),
 }
 
@@ -124,13 +127,13 @@ def test_calls_out_of_order_are_refused(before, name, match, make):
 
 
 NEW, PENDING, RECEIVED, CLOSED = CallState
-CALLS = ("reset", "send", "recv", "call", "get_attr", "set_attr", "close")
+CALLS = ("reset", "send", "recv", "call", "has_attr", "get_attr", "set_attr", "close")
 # What a caller may do, written by hand: the calls, the state they lead to, None if refused.
 ALLOWED = {
-    NEW: (PENDING, None, None, NEW, NEW, NEW, CLOSED),
-    PENDING: (PENDING, None, RECEIVED, None, None, None, CLOSED),
-    RECEIVED: (PENDING, PENDING, None, RECEIVED, RECEIVED, RECEIVED, CLOSED),
-    CLOSED: (None, None, None, None, None, None, CLOSED),
+    NEW: (PENDING, None, None, NEW, NEW, NEW, NEW, CLOSED),
+    PENDING: (PENDING, None, RECEIVED, None, None, None, None, CLOSED),
+    RECEIVED: (PENDING, PENDING, None, RECEIVED, RECEIVED, RECEIVED, RECEIVED, CLOSED),
+    CLOSED: (None, None, None, None, None, None, None, CLOSED),
 }
 WAY_TO = {NEW: (), PENDING: ("reset",), RECEIVED: ("reset", "recv"), CLOSED: ("close",)}
 
@@ -217,6 +220,13 @@ def test_attributes_are_reached_through_wrappers(make):
     envs.set_attr("tag", [3, 4])
     assert envs.get_attr("tag") == [3, 4]
     assert envs.reset(seed=0)[0][:, 0].tolist() == [3, 4]
+
+
+@pytest.mark.parametrize("env", [Echo, Flock])
+def test_one_instance_for_all_rows_is_refused(env, make):
+    one = env()
+    with pytest.raises(ArgumentError, match=r"must be a new object; environments 0 and 1 are the"):
+        make(lambda: one, num_envs=4)
 
 
 def test_a_value_that_cannot_be_sent_changes_nothing():

@@ -6,7 +6,7 @@ import pytest
 from vector_environments import Echo, Faulty, raise_plain
 
 from pufferlib import vector
-from pufferlib.exceptions import WorkerError
+from pufferlib.exceptions import ArgumentError, WorkerError
 
 
 def test_environments_are_stepped_in_this_process():
@@ -33,6 +33,19 @@ def test_a_failure_is_the_very_exception_that_was_raised():
         envs.reset()
     assert raised.value.__cause__ is error
     assert raised.value.worker is None
+
+
+def test_one_instance_for_all_rows_is_refused_and_closed_once():
+    class Once(Echo):
+        closed = 0
+
+        def close(self):
+            self.closed += 1
+
+    env = Once()
+    with pytest.raises(ArgumentError, match="Make the environment inside the creator"):
+        vector.make(lambda: env, num_envs=3)
+    assert env.closed == 1
 
 
 def test_a_failure_in_a_constructor_closes_the_environments_already_made(tmp_path):

@@ -57,6 +57,7 @@ FAMILY = Family(
     default="squared",
     tasks=tuple(_CLASSES),
     samples=tuple(_CLASSES),
+    render_modes=("ansi",),
 )
 __getattr__ = lazily(
     Policy="pufferlib.models:Default",
@@ -64,14 +65,17 @@ __getattr__ = lazily(
 )
 
 
-def make_env(name: str = FAMILY.default, **kwargs: Any) -> "FlatEnv":
+def make_env(
+    name: str = FAMILY.default, render_mode: str | None = "ansi", **kwargs: Any
+) -> "FlatEnv":
     """Return the task `name`: a native `PufferEnv`, or emulated, with episode statistics.
 
     Args:
         name: one of `FAMILY.tasks`.
+        render_mode: "ansi", the first game as text, or None.
         **kwargs: passed to its class; the native ones take `num_agents`, how many games they step.
     """
-    FAMILY.check(name)
+    FAMILY.check(name, render_mode)
     import gymnasium
 
     from pufferlib.emulation import GymnasiumPufferEnv, PettingZooPufferEnv
@@ -79,6 +83,7 @@ def make_env(name: str = FAMILY.default, **kwargs: Any) -> "FlatEnv":
     from pufferlib.wrappers import EpisodeStats, MultiAgentEpisodeStats
 
     env = __getattr__(_CLASSES[name])(**kwargs)
+    env.render_mode = render_mode
     if isinstance(env, PufferEnv):
         return env
     if isinstance(env, gymnasium.Env):

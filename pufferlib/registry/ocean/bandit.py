@@ -33,7 +33,8 @@ class Bandit(PufferEnv):
             is below 0 or not finite.
     """
 
-    render_mode = "ansi"
+    metadata = {"render_modes": ["ansi"]}  # noqa: RUF012  (as Gymnasium declares it)
+    render_mode: str | None = "ansi"
 
     def __init__(
         self,
@@ -76,8 +77,10 @@ class Bandit(PufferEnv):
         infos = results(self.rewards, 1, is_best.astype(np.float64))
         return self.observations, self.rewards, self.terminals, self.truncations, infos
 
-    def render(self) -> str:
+    def render(self) -> str | None:
         """Return the first game as text: the arms, `*` the best, `[ ]` around the one pulled."""
+        if self.render_mode is None:
+            return None
         arms = ["*" if arm == self.best_action else "." for arm in range(self.num_actions)]
         return "".join(
             f"[{arm}]" if index == self._pulled else f" {arm} " for index, arm in enumerate(arms)

@@ -38,7 +38,8 @@ class Continuous(PufferEnv):
         ArgumentError: a radius not between 0 and 1, or a horizon below 1.
     """
 
-    render_mode = "ansi"
+    metadata = {"render_modes": ["ansi"]}  # noqa: RUF012  (as Gymnasium declares it)
+    render_mode: str | None = "ansi"
 
     def __init__(
         self,
@@ -89,8 +90,10 @@ class Continuous(PufferEnv):
         self._show(self.observations)
         return self.observations, self.rewards, self.terminals, self.truncations, infos
 
-    def render(self) -> str:
+    def render(self) -> str | None:
         """Return the first game as text: `@` the agent, `x` the target."""
+        if self.render_mode is None:
+            return None
         grid = np.full((11, 21), ".")
         for (x, y), symbol in ((self._targets[0], "x"), (self._positions[0], "@")):
             grid[round(5 - 5 * y), round(10 + 10 * x)] = symbol

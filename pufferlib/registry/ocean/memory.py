@@ -33,7 +33,8 @@ class Memory(PufferEnv):
         ArgumentError: no bits, or a delay below 0.
     """
 
-    render_mode = "ansi"
+    metadata = {"render_modes": ["ansi"]}  # noqa: RUF012  (as Gymnasium declares it)
+    render_mode: str | None = "ansi"
 
     def __init__(
         self,
@@ -82,8 +83,10 @@ class Memory(PufferEnv):
         self._show(self.observations)
         return self.observations, self.rewards, self.terminals, self.truncations, infos
 
-    def render(self) -> str:
+    def render(self) -> str | None:
         """Return the first game as text: bits shown, then answers; `_` still to come."""
+        if self.render_mode is None:
+            return None
         answered = max(0, self._tick - self.mem_length - self.mem_delay)
         lines = {"shown": self._bits[0, : self._tick + 1], "answered": self._answers[0, :answered]}
         return "\n".join(

@@ -35,7 +35,8 @@ class Password(PufferEnv):
         ArgumentError: no bits.
     """
 
-    render_mode = "ansi"
+    metadata = {"render_modes": ["ansi"]}  # noqa: RUF012  (as Gymnasium declares it)
+    render_mode: str | None = "ansi"
 
     def __init__(
         self, num_agents: int = 1, password_length: int = 5, buffers: Buffers | None = None
@@ -72,7 +73,9 @@ class Password(PufferEnv):
             self.observations[:] = 0
         return self.observations, self.rewards, self.terminals, self.truncations, infos
 
-    def render(self) -> str:
+    def render(self) -> str | None:
         """Return the first game as text: the guesses so far, `_` those to come."""
+        if self.render_mode is None:
+            return None
         symbols = {-1.0: "0", 1.0: "1", 0.0: "_"}
         return "".join(symbols[float(guess)] for guess in self.observations[0])

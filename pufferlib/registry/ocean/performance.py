@@ -33,7 +33,7 @@ class Performance(gymnasium.Env[NDArray[np.uint8], Action]):
     """
 
     metadata = {"render_modes": ["ansi"]}  # noqa: RUF012  (as Gymnasium declares it)
-    render_mode = "ansi"
+    render_mode: str | None = "ansi"
 
     def __init__(
         self,
@@ -69,8 +69,10 @@ class Performance(gymnasium.Env[NDArray[np.uint8], Action]):
         self._tick += 1
         return self._observation(), 0.0, False, self._tick == self.episode_length, {}
 
-    def render(self) -> str:
+    def render(self) -> str | None:
         """Return the steps played as text."""
+        if self.render_mode is None:
+            return None
         return f"step {self._tick} of {self.episode_length}"
 
     def draw_delay_us(self) -> float:

@@ -33,7 +33,7 @@ class Spaces(gymnasium.Env[Observation, Action]):
     observation_space: Dict
     action_space: Dict
     metadata = {"render_modes": ["ansi"]}  # noqa: RUF012  (as Gymnasium declares it)
-    render_mode = "ansi"
+    render_mode: str | None = "ansi"
 
     def __init__(self) -> None:
         self.observation_space = Dict(
@@ -74,8 +74,10 @@ class Spaces(gymnasium.Env[Observation, Action]):
         info = {"score": float(all(right))}
         return copy.deepcopy(self._asked), sum(right) / 3, True, False, info
 
-    def render(self) -> str:
+    def render(self) -> str | None:
         """Return the questions as text: `x` the lit pixel; then the numbers and the symbol."""
+        if self.render_mode is None:
+            return None
         rows = ["".join("x" if pixel else "." for pixel in row) for row in self._asked["image"]]
         numbers = " ".join(f"{number:+.1f}" for number in self._asked["rest"]["numbers"])
         return "\n".join([*rows, numbers, str(self._asked["rest"]["symbol"])])

@@ -39,7 +39,8 @@ class Squared(PufferEnv):
         ArgumentError: no game, a distance below 1, or more targets than the edge has cells.
     """
 
-    render_mode = "ansi"
+    metadata = {"render_modes": ["ansi"]}  # noqa: RUF012  (as Gymnasium declares it)
+    render_mode: str | None = "ansi"
 
     def __init__(
         self,
@@ -100,8 +101,10 @@ class Squared(PufferEnv):
         self._draw(self.observations)
         return self.observations, self.rewards, self.terminals, self.truncations, infos
 
-    def render(self) -> str:
+    def render(self) -> str | None:
         """Return the first game as text: `@` the agent, `x` targets that are left."""
+        if self.render_mode is None:
+            return None
         grid = self.observations[0].reshape(self.side, self.side)
         symbols = {_AGENT: "@", _TARGET: "x", 0.0: "."}
         return "\n".join("".join(symbols[float(cell)] for cell in row) for row in grid)

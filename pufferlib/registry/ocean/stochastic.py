@@ -39,7 +39,8 @@ class Stochastic(PufferEnv):
         ArgumentError: `p` is not between 0 and 1, or the horizon below 1.
     """
 
-    render_mode = "ansi"
+    metadata = {"render_modes": ["ansi"]}  # noqa: RUF012  (as Gymnasium declares it)
+    render_mode: str | None = "ansi"
 
     def __init__(
         self,
@@ -84,8 +85,10 @@ class Stochastic(PufferEnv):
         self.observations[:] = 1
         return self.observations, self.rewards, self.terminals, self.truncations, infos
 
-    def render(self) -> str:
+    def render(self) -> str | None:
         """Return the first game as text: how often action 0 was played."""
+        if self.render_mode is None:
+            return None
         return f"action 0: {self._zeros[0]} of {self._tick}, due {self.p:.0%}"
 
     def _begin(self) -> None:

@@ -17,8 +17,8 @@ class Multiprocessing(Parallel):
     With `batch_size` below `num_envs` this is a pool: `recv` returns as soon as enough workers are
     done, while the others continue, and `send` answers only the environments received.
 
-    An exception in an environment, the death of a worker, and a worker that exceeds `timeout_s`
-    each raise a `WorkerError` here, after which everything is closed; or, with
+    An exception in a reset or step of an environment, the death of a worker, and a worker that
+    exceeds `timeout_s` each raise a `WorkerError` here, after which everything is closed; or, with
     `on_failure="restart"`, the worker is replaced.
 
     Args:

@@ -12,18 +12,17 @@ import os
 import pickle
 import signal
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import parent_process, reduction
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any
 
 from pufferlib import proc
 from pufferlib.annotations import Array
 from pufferlib.vector.arguments import Creation
 from pufferlib.vector.batch import Infos
 from pufferlib.vector.block import Block
+from pufferlib.vector.calls import CALLS, pickled_answer_of
 from pufferlib.vector.failure import Failure
 from pufferlib.vector.processes.gate import Gate
 from pufferlib.vector.processes.shared_memory import RowMemory
@@ -65,8 +64,9 @@ def run(
         is_forked: this process is a fork of the caller.
 
     Sends the descriptions and row counts of the environments once they are made, then one answer to
-    each command. A failure of an environment is sent as a `Failure` and ends the worker. Processes
-    that the environments have started and not ended are killed at the end.
+    each command. A failure of an environment is sent as a `Failure`, and ends the worker except in
+    one of `CALLS`. Processes that the environments have started and not ended are killed at the
+    end.
     """
     _leave_signals_to_the_caller()
     multiprocessing.current_process().daemon = False  # a daemonic process may not start others
@@ -116,28 +116,23 @@ def _make(
 
 def _serve(connection: Connection, block: Block, gate: Gate, actions: Array, worker: int) -> None:
     """Obey orders until the caller closes."""
-    methods: dict[str, Callable[..., Any]] = {
-        "reset": block.reset,
-        "call": block.call,
-        "get_attr": block.get_attr,
-        "set_attr": block.set_attr,
-    }
     while True:
         order = gate.next_order(worker)
-        name, arguments = "step", []
+        name = "step"
         try:
             if order == STEP:
-                result: Any = block.step(actions)
+                message = _pickled_infos(block.step(actions))
             else:
                 name, *arguments = connection.recv()
                 if name == "close":
                     return
-                result = methods[name](*arguments)
-            is_silent = result is None or (isinstance(result, Infos) and not result)
-            message = None if is_silent else _pickled(result)
+                if name in CALLS:
+                    message = pickled_answer_of(block, name, arguments, worker, _pickled)
+                else:
+                    message = _pickled_infos(block.reset(*arguments))
         except Exception as error:
             gate.answer(worker, MESSAGE)
-            _send(connection, Failure.of(error, block, _method(name, arguments), worker))
+            _send(connection, Failure.of(error, block, name, worker))
             return
         if message is None:
             gate.answer(worker, DONE)
@@ -146,9 +141,8 @@ def _serve(connection: Connection, block: Block, gate: Gate, actions: Array, wor
             connection.send_bytes(message)
 
 
-def _method(name: str, arguments: list[object]) -> str:
-    """Return the name of the environment's method that a command calls."""
-    return str(arguments[0]) if name == "call" else name
+def _pickled_infos(infos: Infos) -> bytes | None:
+    return _pickled(infos) if infos else None
 
 
 def _send(connection: Connection, message: object) -> None:

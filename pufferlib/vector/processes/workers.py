@@ -21,6 +21,7 @@ from pufferlib.environment import Buffers
 from pufferlib.exceptions import WorkerError
 from pufferlib.vector.arguments import Creation
 from pufferlib.vector.block import Block, Description
+from pufferlib.vector.calls import CALLS, answer_of, called_method
 from pufferlib.vector.failure import Failure, death_error, start_error, stuck_error
 from pufferlib.vector.pickling import pickled
 from pufferlib.vector.processes.gate import Gate
@@ -163,7 +164,7 @@ class ProcessWorkers(WorkerGroup):
         if command == "reset":
             self._seed = arguments[0][0]
         for worker, own in enumerate(arguments):
-            self._tracker.began(worker, own[0] if command == "call" else command)
+            self._tracker.began(worker, called_method(command, own))
         self._own_command = (command, *arguments[-1])
         for worker in range(len(self._processes)):
             self._command(worker, messages[worker])
@@ -264,7 +265,7 @@ class ProcessWorkers(WorkerGroup):
         """Return the message that a worker is sending.
 
         Raises:
-            WorkerError: the message reports a failure, or the worker died or got stuck.
+            WorkerError: the worker has failed, died or got stuck.
         """
         process = self._processes[worker]
         limit_s = math.inf if self._timeout_s is None else self._timeout_s
@@ -280,7 +281,7 @@ class ProcessWorkers(WorkerGroup):
             raise self._stuck(worker) from None
         except (EOFError, OSError):  # in the middle of a message, too
             raise self._death(worker) from None
-        if isinstance(message, Failure):
+        if isinstance(message, Failure) and message.ends_worker:
             raise message.to_error()
         return message
 
@@ -289,6 +290,11 @@ class ProcessWorkers(WorkerGroup):
         doing = self._tracker.doing[-1]
         assert doing is not None
         command, *arguments = self._own_command
+        if command in CALLS:
+            own = len(self._processes)
+            assert self._block is not None
+            self._tracker.finished(own, answer_of(self._block, command, arguments, own))
+            return
         self._run_own(doing, lambda block: getattr(block, command)(*arguments))
 
     def _run_own(self, method: str, run: Callable[[Block], object]) -> None:
@@ -302,7 +308,7 @@ class ProcessWorkers(WorkerGroup):
             answer = run(self._block)
         except Exception as error:
             failure = Failure.of(error, self._block, method, len(self._processes))
-            raise failure.to_error(cause=error) from error
+            raise failure.to_error() from error
         self._tracker.finished(len(self._processes), answer)
 
     def _fail(self, worker: int, error: WorkerError) -> None:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from pufferlib import proc
 from pufferlib.annotations import Array
 from pufferlib.environment import Buffers
-from pufferlib.vector.batch import Infos
 from pufferlib.vector.block import Block
+from pufferlib.vector.calls import CALLS, pickled_answer_of
 from pufferlib.vector.failure import Failure
 from pufferlib.vector.threads import limit_this_worker
 
@@ -99,18 +99,19 @@ class WorkerActor:
         return message, self._packed.of_step(self._memory, self._rows)
 
     def run(self, pickled: bytes) -> Answer:
-        """Run another command: a pickled (name of a method of `Block`, *arguments)."""
+        """Run another command: a pickled ("reset" or one of `CALLS`, *arguments)."""
         command, *arguments = pickle.loads(pickled)
-        method = str(arguments[0]) if command == "call" else command
         try:
             self._bind()
-            result = getattr(self._block, command)(*arguments)
-            is_silent = result is None or (isinstance(result, Infos) and not result)
-            message = None if is_silent else cloudpickle.dumps(result)
+            if command in CALLS:
+                answer = pickled_answer_of(
+                    self._block, command, arguments, self._worker, cloudpickle.dumps
+                )
+                return answer, None
+            infos = self._block.reset(*arguments)
+            message = cloudpickle.dumps(infos) if infos else None
         except Exception as error:
-            return self._failure(error, method)
-        if command != "reset":
-            return message, None
+            return self._failure(error, command)
         return message, self._packed.of_step(self._memory, self._rows)
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from pufferlib.annotations import Array
 from pufferlib.environment import Buffers
 from pufferlib.exceptions import ArgumentError, WorkerError
 from pufferlib.vector.arguments import Creation
+from pufferlib.vector.calls import called_method
 from pufferlib.vector.failure import Failure, lost_error, stuck_error
 from pufferlib.vector.pickling import pickled
 from pufferlib.vector.ray.actor import Answer, PackedRows, WorkerActor
@@ -113,7 +114,7 @@ class RayWorkers(WorkerGroup):
         if command == "reset":
             self._seed = arguments[0][0]
         for worker, own in enumerate(arguments):
-            doing = own[0] if command == "call" else command
+            doing = called_method(command, own)
             self._began(worker, doing, self._actors[worker].run.remote(messages[worker]))
 
     def close(self) -> None:
@@ -159,7 +160,7 @@ class RayWorkers(WorkerGroup):
             self._fail(worker, error)
             return
         message: Any = None if answer[0] is None else pickle.loads(answer[0])
-        if isinstance(message, Failure):
+        if isinstance(message, Failure) and message.ends_worker:
             self._fail(worker, message.to_error())
             return
         if answer[1] is not None:

@@ -14,15 +14,17 @@ def test_each_agent_is_paid_for_its_own_number_whatever_the_order():
     env = Multiagent(players=3)
     observations, _ = env.reset(seed=0)
     assert {agent: row.tolist() for agent, row in observations.items()} == {
-        0: [1, 0, 0],
-        1: [0, 1, 0],
-        2: [0, 0, 1],
+        "agent_0": [1, 0, 0],
+        "agent_1": [0, 1, 0],
+        "agent_2": [0, 0, 1],
     }
-    _, rewards, terminations, truncations, infos = env.step({2: 2, 0: 1, 1: 1})
-    assert rewards == {0: 0, 1: 1, 2: 1}
-    assert infos == {0: {"score": 0}, 1: {"score": 1}, 2: {"score": 1}}
-    assert terminations == dict.fromkeys(range(3), True)
-    assert truncations == dict.fromkeys(range(3), False)
+    _, rewards, terminations, truncations, infos = env.step(
+        {"agent_2": 2, "agent_0": 1, "agent_1": 1}
+    )
+    assert rewards == {"agent_0": 0, "agent_1": 1, "agent_2": 1}
+    assert infos == {"agent_0": {"score": 0}, "agent_1": {"score": 1}, "agent_2": {"score": 1}}
+    assert terminations == dict.fromkeys(env.possible_agents, True)
+    assert truncations == dict.fromkeys(env.possible_agents, False)
     assert env.agents == []
 
 
@@ -48,9 +50,9 @@ def test_doing_ones_own_scores_one_and_anything_a_half():
 def test_text_shows_what_each_agent_did():
     env = Multiagent()
     env.reset(seed=0)
-    assert env.render() == "agent 0: _\nagent 1: _"
-    env.step({0: 1, 1: 1})
-    assert env.render() == "agent 0: 1\nagent 1: 1"
+    assert env.render() == "agent_0: _\nagent_1: _"
+    env.step({"agent_0": 1, "agent_1": 1})
+    assert env.render() == "agent_0: 1\nagent_1: 1"
 
 
 def test_a_game_for_one_is_refused():

@@ -78,6 +78,18 @@ def test_methods_and_attributes_reach_the_callers_environments_too():
         assert envs.render() == [f"picture of {tag}" for tag in range(4)]
 
 
+def test_a_call_that_fails_in_any_environment_leaves_all_usable():
+    with opened([Echo] * 4, [[tag] for tag in range(4)]) as envs:
+        envs.reset(seed=0)
+        for failing in ([3], [1], [1, 3]):  # the caller steps environments 2 and 3
+            envs.set_attr("greet", [0 if tag in failing else abs for tag in range(4)])
+            assert envs.call("greet", -3) == [0 if tag in failing else 3 for tag in range(4)]
+            envs.set_attr("greet", [ord if tag in failing else abs for tag in range(4)])
+            with pytest.raises(WorkerError, match=rf"environment {failing[0]} failed in greet"):
+                envs.call("greet", -3)
+            assert envs.step([5, 6, 7, 8])[1].tolist() == [5, 6, 7, 8]
+
+
 def test_a_method_called_step_is_called_like_any_other():
     with opened([Echo] * 2, [[0], [1]]) as envs:
         envs.reset(seed=0)

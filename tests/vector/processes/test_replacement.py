@@ -371,12 +371,16 @@ def test_the_first_environments_must_be_made(tmp_path):
 def test_a_call_that_fails_is_raised_because_a_replacement_cannot_answer_it(is_killed):
     with restarting() as envs:
         envs.reset(seed=0)
-        match = r"failed in greet\(\) \(seed 0\): TypeError"
-        if is_killed:
-            os.kill(envs.call("pid")[2], signal.SIGKILL)
-            match = r"Worker 1 \(environments 2-3\) was killed by SIGKILL.*in greet\(\)"
+        if not is_killed:
+            with pytest.raises(WorkerError, match=r"failed in greet\(\) \(seed 0\): TypeError"):
+                envs.call("greet")
+            assert envs.get_attr("tag") == [0, 1, 2, 3]  # no worker has ended
+            assert envs.num_restarts == 0
+            return
+        os.kill(envs.call("pid")[2], signal.SIGKILL)
+        match = r"Worker 1 \(environments 2-3\) was killed by SIGKILL.*in greet\(\)"
         with pytest.raises(WorkerError, match=match) as raised:
-            envs.call("greet", *["Hello"] * is_killed)
+            envs.call("greet", "Hello")
         assert "a new one could not answer this call" in raised.value.__notes__[0]
         assert is_closed(envs)
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import gymnasium
@@ -31,7 +32,13 @@ from vector_processes import living_after, start_helpers
 
 from pufferlib import vector
 from pufferlib.cores import usable_threads
-from pufferlib.exceptions import ActionError, ArgumentError, CallOrderError, WorkerError
+from pufferlib.exceptions import (
+    ActionError,
+    ArgumentError,
+    CallOrderError,
+    MissingAttributeError,
+    WorkerError,
+)
 from pufferlib.registry import ocean
 from pufferlib.testing import check_vector
 from pufferlib.vector import Multiprocessing, Ray, Serial
@@ -163,8 +170,34 @@ def test_calls_and_attributes_reach_every_environment():
         assert pids[::2] == pids[1::2]
         assert len({*pids, os.getpid()}) == 3
         assert envs.call("has_loaded", "torch") == [False] * 4
-        with pytest.raises(WorkerError, match=r"failed in greet\(\): TypeError"):
+        with pytest.raises(WorkerError, match=r"Worker 0, environment 0 failed in greet\(\): Type"):
             envs.call("greet")
+        with pytest.raises(WorkerError, match=r"environment 0 failed in has_loaded\(\): TypeError"):
+            envs.call("has_loaded")
+        with pytest.raises(MissingAttributeError, match=r"environment 0 failed in .*'nonsense'"):
+            envs.get_attr("nonsense")
+        assert envs.has_attr("tag") is True
+        assert envs.has_attr("nonsense") is False
+        assert envs.call("tag") == [0, 1, 2, 3]
+        envs.reset(seed=0)
+        assert envs.step([4, 3, 2, 1])[1].tolist() == [4, 3, 2, 1]
+
+
+def test_a_result_that_cannot_be_sent_names_its_environment():
+    class Unsendable(Echo):
+        def lock(self):
+            return threading.Lock() if self.tag == 1 else self.tag
+
+    with opened([Unsendable] * 2, [[0], [1]], num_workers=1) as envs:
+        with pytest.raises(WorkerError, match=r"environment 1 failed in lock\(\): TypeError"):
+            envs.call("lock")
+        assert envs.get_attr("tag") == [0, 1]
+
+
+def test_one_instance_for_all_rows_of_a_worker_is_refused():
+    one = Echo()
+    with pytest.raises(ArgumentError, match="must be a new object; environments 0 and 1 are the"):
+        opened([lambda: one] * 4, num_workers=2)
 
 
 def test_a_worker_computes_with_one_thread():

@@ -1,0 +1,132 @@
+"""Find, read and set attributes of an environment through its wrappers.
+
+| environment | a name is looked up in | a new name is set on |
+|---|---|---|
+| Gymnasium | the outermost wrapper that has it (`Env.get_wrapper_attr`) | the outermost wrapper |
+| PettingZoo | the outermost wrapper that defines it | `unwrapped` |
+| `PufferEnv` | the environment | the environment |
+
+Emulation counts as none of the wrappers: only its public names can be read, where the environment
+has no attribute of that name, and nothing is ever set on it.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import gymnasium
+import pettingzoo
+
+from pufferlib.annotations import UserEnv
+from pufferlib.emulation.multi import PettingZooPufferEnv
+from pufferlib.emulation.single import GymnasiumPufferEnv
+from pufferlib.environment import PufferEnv
+
+# Their methods and `__getattr__` pass on what the wrapped environment has.
+_BASE_CLASSES = (
+    object,
+    pettingzoo.AECEnv,
+    pettingzoo.ParallelEnv,
+    pettingzoo.utils.BaseParallelWrapper,
+    pettingzoo.utils.BaseWrapper,
+)
+# PettingZoo's wrappers copy these from the environment when they are made.
+_COPIED = ("metadata", "render_mode", "state_space")
+
+
+def own_env(env: PufferEnv) -> UserEnv:
+    """Return the environment inside emulation, with its author's wrappers; else `env.user_env`."""
+    return env.user_env.env if _is_emulated(env) else env.user_env
+
+
+def base_env(env: PufferEnv) -> UserEnv:
+    """Return the environment without any wrapper."""
+    own = own_env(env)
+    return getattr(own, "unwrapped", own)
+
+
+def has_attribute(env: PufferEnv, name: str) -> bool:
+    """Return whether `get_attribute` finds `name`."""
+    return _place(env, name) is not None
+
+
+def get_attribute(env: PufferEnv, name: str) -> Any:
+    """Return the attribute `name` of an environment.
+
+    Raises:
+        AttributeError: neither the environment nor a wrapper has it.
+    """
+    place = _place(env, name)
+    if place is None:
+        raise AttributeError(f"{own_env(env)} has no attribute {name!r}")
+    return place.get_wrapper_attr(name) if _is_gymnasium(place) else getattr(place, name)
+
+
+def set_attribute(env: PufferEnv, name: str, value: object) -> None:
+    """Set the attribute `name` of an environment, where it is stored.
+
+    Raises:
+        AttributeError: it cannot be set.
+    """
+    own = own_env(env)
+    if _is_gymnasium(own):
+        own.set_wrapper_attr(name, value)
+        return
+    places = [each for each in _wrapped(own) if _defines(each, name, settable=True)]
+    places = places or [base_env(env)]
+    for place in places if name in _COPIED else places[:1]:
+        setattr(place, name, value)
+
+
+def _place(env: PufferEnv, name: str) -> UserEnv | None:
+    """Return the object from which to read `name`, or None."""
+    own = own_env(env)
+    if _is_gymnasium(own):
+        if own.has_wrapper_attr(name):
+            return own
+    else:
+        wrapped = list(_wrapped(own))
+        for place in wrapped:
+            if _defines(place, name):
+                return place
+        for place in wrapped:  # found by its `__getattr__`, or inherited
+            if hasattr(place, name):
+                return place
+    if _is_emulated(env) and not name.startswith("_") and hasattr(env.user_env, name):
+        return env.user_env
+    return None
+
+
+def _wrapped(env: UserEnv) -> Iterator[UserEnv]:
+    """Yield `env`, the environment that it wraps, and so on to the innermost."""
+    seen: list[UserEnv] = []
+    while callable(getattr(env, "step", None)) and not any(env is each for each in seen):
+        yield env
+        seen.append(env)
+        own = getattr(env, "__dict__", {})
+        env = own.get("env", own.get("aec_env"))
+
+
+def _defines(env: UserEnv, name: str, settable: bool = False) -> bool:
+    """Return whether `env` has `name` itself, rather than passes on that of another.
+
+    Args:
+        env: a wrapper or an environment.
+        name: of an attribute.
+        settable: a property without a setter does not count.
+    """
+    if name in getattr(env, "__dict__", {}):
+        return True
+    for each in type(env).__mro__:
+        if name in vars(each) and each not in _BASE_CLASSES:
+            found = vars(each)[name]
+            is_read_only = isinstance(found, property) and found.fset is None
+            return hasattr(env, name) and not (settable and is_read_only)
+    return False
+
+
+def _is_gymnasium(env: UserEnv) -> bool:
+    return isinstance(env, gymnasium.Env)
+
+
+def _is_emulated(env: PufferEnv) -> bool:
+    return isinstance(env.user_env, (GymnasiumPufferEnv, PettingZooPufferEnv))
