@@ -16,6 +16,7 @@ PACKAGE = Path(pufferlib.__file__).parent
 LAYERS = [
     {"exceptions", "annotations", "arguments", "cores", "locks", "references", "proc"},
     {"spaces", "bounded_spaces", "environment"},
+    {"old_interfaces"},
     {"emulation", "wrappers"},
     {"vector"},
     {"testing", "pytorch"},
@@ -29,6 +30,7 @@ LAYERS = [
     {"cli"},
 ]
 FORBIDDEN = {
+    "emulation": {"wrappers"},
     "training": {"registry", "policies", "frameworks", "benchmark"},
     "ppo": {"registry", "policies", "frameworks", "benchmark", "vtrace"},
     "vtrace": {"registry", "policies", "frameworks", "benchmark", "ppo"},

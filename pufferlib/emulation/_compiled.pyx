@@ -26,7 +26,7 @@ from pufferlib.emulation.results import (
     refuse,
 )
 from pufferlib.exceptions import ContractError, PufferError
-from pufferlib.wrappers.old_interfaces import wrong_step
+from pufferlib.old_interfaces import wrong_step
 
 cimport numpy as cnp
 

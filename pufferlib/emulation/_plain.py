@@ -37,7 +37,7 @@ from pufferlib.emulation.results import (
 )
 from pufferlib.environment import Buffers, Info
 from pufferlib.exceptions import ContractError, ObservationError, RewardError
-from pufferlib.wrappers.old_interfaces import wrong_step
+from pufferlib.old_interfaces import wrong_step
 
 Tree = int | list[tuple[str | int, "Tree"]]
 """The positions of leaves: (key, subtree) pairs, where a leaf is its number; a single leaf is 0."""

@@ -36,8 +36,8 @@ from pufferlib.exceptions import (
     ObservationError,
     SpaceError,
 )
+from pufferlib.old_interfaces import adapted, checked_reset, wrong_step
 from pufferlib.spaces import difference
-from pufferlib.wrappers.old_interfaces import adapted, checked_reset, wrong_step
 
 
 class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, Array, Action]):

@@ -8,7 +8,7 @@ from pufferlib.emulation.multi import PettingZooPufferEnv, PettingZooRows
 from pufferlib.emulation.single import GymnasiumPufferEnv, GymnasiumRows
 from pufferlib.environment import PufferEnv
 from pufferlib.exceptions import ArgumentError
-from pufferlib.wrappers.old_interfaces import adapted
+from pufferlib.old_interfaces import adapted
 
 
 def native(env: UserEnv) -> PufferEnv:

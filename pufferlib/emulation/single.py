@@ -31,8 +31,8 @@ from pufferlib.exceptions import (
     CallOrderError,
     ObservationError,
 )
+from pufferlib.old_interfaces import adapted, checked_reset, wrong_step
 from pufferlib.spaces import difference
-from pufferlib.wrappers.old_interfaces import adapted, checked_reset, wrong_step
 
 _Layout = TypeVar("_Layout", Layout, ActionLayout)
 

@@ -8,9 +8,9 @@ from pufferlib.annotations import Agent, UserEnv
 from pufferlib.emulation import GymnasiumPufferEnv, PettingZooPufferEnv
 from pufferlib.environment import PufferEnv
 from pufferlib.exceptions import ArgumentError
+from pufferlib.old_interfaces import adapted
 from pufferlib.registry._pygame_close import PygameEpisodeStats, PygameMultiAgentEpisodeStats
 from pufferlib.wrappers import EpisodeStats, EqualSpaceTeams, MultiAgentEpisodeStats, Turns
-from pufferlib.wrappers.old_interfaces import adapted
 
 FlatEnv = GymnasiumPufferEnv | PettingZooPufferEnv | PufferEnv
 """An environment of the registry, with flat observations and actions."""

@@ -13,13 +13,13 @@ from pufferlib.emulation import GymnasiumPufferEnv, Layout, PettingZooPufferEnv,
 from pufferlib.emulation.description import describe
 from pufferlib.environment import Buffers, PufferEnv
 from pufferlib.exceptions import ContractError, OldInterfaceWarning
+from pufferlib.old_interfaces import old_interfaces
 from pufferlib.spaces import difference, value_at
 from pufferlib.testing.breach import breach, require
 from pufferlib.testing.infos import InfosCheck
 from pufferlib.testing.returns import check_reset_rows, check_step_rows, reset_bare, step_bare
 from pufferlib.testing.rows import check_actions, check_rows
 from pufferlib.vector.attributes import base_env
-from pufferlib.wrappers.old_interfaces import old_interfaces
 
 Rows = tuple[Array, ...]  # in the order of Buffers
 

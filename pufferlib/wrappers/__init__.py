@@ -15,11 +15,11 @@
 The last three are applied automatically to environments that they recognize.
 """
 
+from pufferlib.old_interfaces.gym import OldGymEnv
+from pufferlib.old_interfaces.pettingzoo import OldAECEnv, OldParallelEnv
 from pufferlib.wrappers.equal_spaces import EqualSpaceTeams
 from pufferlib.wrappers.hooks import featurize, shape_reward
 from pufferlib.wrappers.nan import check_nan
-from pufferlib.wrappers.old_gym import OldGymEnv
-from pufferlib.wrappers.old_pettingzoo import OldAECEnv, OldParallelEnv
 from pufferlib.wrappers.silencing import make_silent, silence
 from pufferlib.wrappers.statistics import EpisodeStats, MultiAgentEpisodeStats
 from pufferlib.wrappers.teams import Teams

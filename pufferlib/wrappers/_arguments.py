@@ -7,7 +7,7 @@ import pettingzoo
 
 from pufferlib.annotations import UserEnv
 from pufferlib.exceptions import ArgumentError
-from pufferlib.wrappers.old_interfaces import adapted
+from pufferlib.old_interfaces import adapted
 
 
 def is_parallel_env(env: UserEnv, wrapper: str) -> bool:

@@ -21,8 +21,8 @@ from pufferlib.annotations import (
 )
 from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError
+from pufferlib.old_interfaces import adapted
 from pufferlib.wrappers._arguments import check_callable, described, is_parallel_env
-from pufferlib.wrappers.old_interfaces import adapted
 
 Shaper = Callable[[Observation, Action, Info], SupportsFloat]
 

@@ -20,9 +20,9 @@ from pufferlib.annotations import (
     UserEnv,
 )
 from pufferlib.exceptions import ObservationError
+from pufferlib.old_interfaces import adapted
 from pufferlib.spaces import Path, name_of
 from pufferlib.wrappers._arguments import is_parallel_env
-from pufferlib.wrappers.old_interfaces import adapted
 
 
 def check_nan(env: UserEnv) -> UserEnv:

@@ -14,8 +14,8 @@ import pettingzoo
 
 from pufferlib.annotations import EnvCreator, GymnasiumEnv, GymnasiumWrapper, UserEnv
 from pufferlib.locks import process_lock
+from pufferlib.old_interfaces import adapted
 from pufferlib.wrappers._arguments import check_callable, is_parallel_env
-from pufferlib.wrappers.old_interfaces import adapted
 
 
 @contextlib.contextmanager

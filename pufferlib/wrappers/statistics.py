@@ -20,7 +20,7 @@ from pufferlib.annotations import (
 )
 from pufferlib.emulation.results import number
 from pufferlib.environment import Info
-from pufferlib.wrappers.old_interfaces import adapted, checked_reset, wrong_step
+from pufferlib.old_interfaces import adapted, checked_reset, wrong_step
 
 Statistics = Callable[[UserEnv], Info]
 

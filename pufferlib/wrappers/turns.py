@@ -20,8 +20,8 @@ from pufferlib.annotations import (
 )
 from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError
+from pufferlib.old_interfaces import adapted
 from pufferlib.wrappers._arguments import described
-from pufferlib.wrappers.old_interfaces import adapted
 
 Mask = NDArray[np.int8]
 

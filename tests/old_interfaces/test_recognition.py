@@ -19,6 +19,8 @@ from old_gym_spaces import FIXED, VARYING, gym
 
 from pufferlib.emulation import GymnasiumPufferEnv, Layout, PettingZooPufferEnv, native
 from pufferlib.exceptions import ArgumentError, ContractError, OldInterfaceWarning
+from pufferlib.old_interfaces.gym_spaces import gymnasium_space
+from pufferlib.old_interfaces.recognition import adapted
 from pufferlib.registry._emulated import emulate
 from pufferlib.testing import check_env
 from pufferlib.vector import Multiprocessing, Serial, make
@@ -33,8 +35,6 @@ from pufferlib.wrappers import (
     shape_reward,
     silence,
 )
-from pufferlib.wrappers._gym_spaces import gymnasium_space
-from pufferlib.wrappers.old_interfaces import adapted
 
 SPACE, ACTIONS = Box(0, 9, (2,), np.float32), Discrete(2)
 

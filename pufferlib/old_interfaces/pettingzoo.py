@@ -14,8 +14,8 @@ from pufferlib.annotations import (
     ParallelStep,
     UserEnv,
 )
-from pufferlib.wrappers._gym_spaces import gymnasium_space
-from pufferlib.wrappers._old_reset import call_reset, note, reset_differences
+from pufferlib.old_interfaces.gym_spaces import gymnasium_space
+from pufferlib.old_interfaces.reset import call_reset, note, reset_differences
 
 _INHERITED = {
     getattr(kind, name)

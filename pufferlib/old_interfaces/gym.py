@@ -15,9 +15,9 @@ from pufferlib.annotations import (
     Rendered,
     UserEnv,
 )
+from pufferlib.old_interfaces.gym_spaces import gymnasium_space
+from pufferlib.old_interfaces.reset import call_reset, note, parameters_of, reset_differences
 from pufferlib.spaces import difference
-from pufferlib.wrappers._gym_spaces import gymnasium_space
-from pufferlib.wrappers._old_reset import call_reset, note, parameters_of, reset_differences
 
 
 class OldGymEnv(gymnasium.Env[Observation, Action]):

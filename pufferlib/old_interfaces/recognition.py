@@ -10,9 +10,9 @@ import pettingzoo
 from pufferlib.annotations import Options, UserEnv
 from pufferlib.environment import PufferEnv
 from pufferlib.exceptions import ContractError
-from pufferlib.wrappers._old_reset import has_old_reset, reset_differences
-from pufferlib.wrappers.old_gym import OldGymEnv
-from pufferlib.wrappers.old_pettingzoo import OldAECEnv, OldParallelEnv
+from pufferlib.old_interfaces.gym import OldGymEnv
+from pufferlib.old_interfaces.pettingzoo import OldAECEnv, OldParallelEnv
+from pufferlib.old_interfaces.reset import has_old_reset, reset_differences
 
 
 def adapted(env: UserEnv) -> UserEnv:
