@@ -23,6 +23,7 @@ _SUBMODULES = (
     "installation",
     "locks",
     "models",
+    "old_interfaces",
     "policies",
     "policy",
     "ppo",
