@@ -13,7 +13,9 @@ from pufferlib.annotations import Agent, Array, Structure
 from pufferlib.arguments import brief
 from pufferlib.exceptions import ObservationError, PufferError, RewardError
 
-NUMBER_TYPES = frozenset({bool, int, float, *(np.dtype(code).type for code in "?bBhHiIlLqQefdg")})
+NUMBER_TYPES: frozenset[type] = frozenset(
+    {bool, int, float, *(np.dtype(code).type for code in "?bBhHiIlLqQefdg")}
+)
 """The classes of Python's and NumPy's real numbers: a value of these needs no further check."""
 
 MISFITS = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
