@@ -40,7 +40,8 @@ _Layout = TypeVar("_Layout", Layout, ActionLayout)
 class GymnasiumPufferEnv(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs):
     """Wrap a Gymnasium environment as one with flat observations and actions.
 
-    The first observation and the first action are checked fully against their spaces.
+    The first observation and the first action are checked fully against their spaces, later
+    observations for nesting, shape and dtype.
 
     >>> env = GymnasiumPufferEnv(env_creator=gymnasium.make, env_args=["CartPole-v1"])
     >>> observation, info = env.reset(seed=0)
@@ -122,6 +123,7 @@ class GymnasiumPufferEnv(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs
         Raises:
             ActionError: if the first action is outside `action_space`.
             CallOrderError: before the first reset.
+            ObservationError: if the observation does not fit its row.
         """
         result = self.step_structured(action)
         if len(result) != 5:

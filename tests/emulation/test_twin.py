@@ -242,3 +242,19 @@ def test_an_observation_may_be_written_again_and_again_without_leaking_reference
     for _ in range(100):
         writer(values)
     assert (sys.getrefcount(values["a"]), sys.getrefcount(values)) == before
+
+
+@pytest.mark.parametrize(("module", "longest"), [(_plain, 16), (compiled, 1)], ids=TWINS)
+def test_a_misfit_late_in_a_run_is_found_within_sixteen_observations(module, longest):
+    layout = Layout.of(Box(0, 255, (4,), np.uint8))
+    row = np.zeros(4, np.uint8)
+    writer = plan_of(module, layout).writer(layout.views(row))
+    for _ in range(1000):
+        writer(np.ones(4, np.uint8))
+
+    def write_wrong():
+        for _ in range(longest):
+            writer(np.full(4, 0.7))
+
+    with pytest.raises(ObservationError, match="must have dtype uint8, got float64"):
+        write_wrong()
