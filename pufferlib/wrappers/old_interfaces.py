@@ -59,21 +59,27 @@ def checked_reset(
         ContractError: if an environment inside has an old interface that no adapter was chosen for;
             names the adapter.
     """
-    bare = getattr(env, "unwrapped", env)
     try:
         result = env.reset(seed=seed, options=options)
-    except TypeError as error:
-        if "unexpected keyword argument" not in str(error) or not has_old_reset(bare):
+    except (TypeError, AttributeError) as error:
+        fault = _fault(getattr(env, "unwrapped", env), error)
+        if fault is None:
             raise
-        raise _old(bare, "; ".join(reset_differences(bare))) from error
-    except AttributeError as error:
-        if not hasattr(bare, "dones") or hasattr(bare, "terminations"):
-            raise
-        raise _old(bare, "it has dones instead of terminations and truncations") from error
-    if not isinstance(result, (tuple, list)) or len(result) != 2:
-        names = "(observation, info)" if isinstance(env, gymnasium.Env) else "(observations, infos)"
-        raise _old(bare, f"reset returns {result!r:.80} instead of {names}")
-    return result[0], result[1]
+        raise _old(env, fault) from error
+    if isinstance(result, (tuple, list)) and len(result) == 2:
+        return result[0], result[1]
+    names = "(observation, info)" if isinstance(env, gymnasium.Env) else "(observations, infos)"
+    raise _old(env, f"reset returns {result!r:.80} instead of {names}")
+
+
+def _fault(bare: UserEnv, error: TypeError | AttributeError) -> str | None:
+    """Return what is old about an environment whose `reset` raised `error`; None if nothing is."""
+    if isinstance(error, AttributeError):
+        has_dones = hasattr(bare, "dones") and not hasattr(bare, "terminations")
+        return "it has dones instead of terminations and truncations" if has_dones else None
+    if "unexpected keyword argument" in str(error) and has_old_reset(bare):
+        return "; ".join(reset_differences(bare))
+    return None
 
 
 def wrong_step(env: UserEnv, result: Any) -> ContractError:
@@ -83,8 +89,7 @@ def wrong_step(env: UserEnv, result: Any) -> ContractError:
         env: the environment; None if it is not known.
         result: what its `step` returned.
     """
-    bare = getattr(env, "unwrapped", env)
-    return _old(bare, f"step returns {len(result)} results instead of five")
+    return _old(env, f"step returns {len(result)} results instead of five")
 
 
 def adapter_for(env: UserEnv) -> str:
@@ -97,7 +102,8 @@ def adapter_for(env: UserEnv) -> str:
     return f"pufferlib.wrappers.{adapter.__name__}"
 
 
-def _old(bare: UserEnv, fault: str) -> ContractError:
+def _old(env: UserEnv, fault: str) -> ContractError:
+    bare = getattr(env, "unwrapped", env)
     name = "The environment" if bare is None else str(bare)
     return ContractError(
         f"{name} has an old interface: {fault}. Update it, or wrap it with {adapter_for(bare)} "
