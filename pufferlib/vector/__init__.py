@@ -8,8 +8,9 @@ The backends are `serial`, `processes` (Multiprocessing) and `ray`. `interface` 
 common, `options` are their keyword arguments, and `batch` is what `recv` returns. `arguments`
 checks the arguments of the caller, and `block` steps the environments of one worker. A backend with
 workers is a `parallel` over a `worker_group`, with a `worker_tracker`; `restart` decides whether a
-worker is replaced, and `failure` carries its exception to the caller. `gymnasium_env` wraps a
-vectorizer for Gymnasium. `tuning` measures which options are fastest on this machine.
+worker is replaced, `pickling` carries creators to a worker, and `failure` its exception back.
+`gymnasium_env` wraps a vectorizer for Gymnasium. `tuning` measures which options are fastest on
+this machine.
 """
 
 import inspect

@@ -244,18 +244,21 @@ def test_a_process_that_a_worker_started_is_found_after_the_worker_ended(impatie
 
 
 def test_an_environment_that_leaves_a_process_behind_fails(capsys, monkeypatch, impatient):
-    init = Squared.__init__
+    init, started = Squared.__init__, []
 
     def start(self, *args, **kwargs):
-        subprocess.Popen(SLEEP)
+        started.append(subprocess.Popen(SLEEP).pid)  # those of workers end with them
         init(self, *args, **kwargs)
 
     monkeypatch.setattr(Squared, "__init__", start)
-    assert main(["test", "squared"]) == 2
+    try:
+        assert main(["test", "squared"]) == 2
+    finally:
+        for pid in started:
+            os.kill(pid, signal.SIGKILL)
     error = capsys.readouterr().err
     assert "After close, processes remain" in error
-    for pid in re.findall(r"\((\d+)\)", error):
-        os.kill(int(pid), signal.SIGKILL)
+    assert {int(pid) for pid in re.findall(r"\((\d+)\)", error)} <= set(started)
 
 
 class Network(nn.Module):

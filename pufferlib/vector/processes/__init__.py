@@ -1,6 +1,7 @@
 """The `Multiprocessing` backend: worker processes over shared memory.
 
-`backend` checks the arguments, `workers` starts and watches the processes, `worker_process` is one
-of them as the caller sees it, and `worker_main` is what runs in it. All map one `shared_memory`
-and wait for each other at a `gate`, whose twins are `_gate.pyx` and `_gate_plain`.
+`backend` checks the arguments, `start_method` chooses between fork, forkserver and spawn, `workers`
+starts and watches the processes, `worker_process` is one of them as the caller sees it, and
+`worker_main` is what runs in it. All map one `shared_memory` and wait for each other at a `gate`,
+whose twins are `_gate.pyx` and `_gate_plain`.
 """

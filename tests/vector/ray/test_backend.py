@@ -20,6 +20,7 @@ from vector_environments import (
     Faulty,
     Flock,
     Fragile,
+    Parent,
     be_killed,
     exit_at_once,
     hang,
@@ -442,10 +443,23 @@ def test_a_worker_without_a_place_is_named_and_the_cpus_that_are_free():
 def test_a_restart_gives_the_rows_that_multiprocessing_gives():
     creators, env_args = [Fragile] * 4, [[0], [0], [20], [0]]
     options = {"num_workers": 2, "on_failure": "restart", "max_restarts": None}
-    expected = played(100, creators, env_args, backend=Multiprocessing, **options)
+    workers = {"backend": Multiprocessing, "start_method": "forkserver", **options}
+    expected = played(100, creators, env_args, **workers)
     assert played(100, creators, env_args, **options) == expected
     restarts = [info for _, _, infos, _ in expected for info in infos if "restarted" in info]
     assert len(restarts) >= 4
+
+
+@pytest.mark.parametrize("fault", [raise_plain, None], ids=["failed", "closed"])
+def test_programs_that_an_environment_starts_end_with_its_actor(fault):
+    args = [["program", "step" if fault else "", fault]] * 2
+    with opened([Parent] * 2, args, num_workers=2, on_failure="restart") as envs:
+        envs.reset(seed=0)
+        started = set(envs.call("child_pid"))
+        for _ in range(3):
+            envs.step([0, 0])
+        assert envs.num_restarts == (2 if fault else 0)
+    assert living_after(started, deadline_s=10) == set()
 
 
 def test_an_actor_that_is_killed_is_replaced_and_its_rows_are_lost_once():
