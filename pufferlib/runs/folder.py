@@ -121,15 +121,17 @@ def locked(folder: Path) -> Iterator[None]:
         ArgumentError: another process trains in it, or the folder cannot be created, written to or
             locked.
     """
+    created = [path for path in (folder, *folder.parents) if not path.exists()]
     make_folder(folder, "--run")
     with _lock_file(folder):
         try:
             yield
         finally:
-            with contextlib.suppress(FileNotFoundError):  # the folder was deleted
+            with contextlib.suppress(OSError):  # the folder was deleted, or one above is in use
                 if os.listdir(folder) == [_LOCK]:  # training did not start
                     (folder / _LOCK).unlink()
-                    folder.rmdir()
+                    for path in created or [folder]:
+                        path.rmdir()
 
 
 def _lock_file(folder: Path) -> TextIO:

@@ -35,10 +35,10 @@ def limit_this_worker(is_forked: bool = False) -> None:
     threads = requested_threads() or 1
     limit_threads(threads)
     threads_of_loaded = 1 if is_forked else threads
+    _limit_numba(threads)  # first: it may start OpenMP with a thread for each core
     _limit_pools(threads, threads_of_loaded)
     _limit_torch(threads_of_loaded)
     _limit_opencv(threads, threads_of_loaded)
-    _limit_numba(threads)
 
 
 def _limit_pools(threads: int, threads_of_loaded: int) -> None:

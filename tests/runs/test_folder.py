@@ -402,3 +402,15 @@ def test_a_run_trains_outside_the_main_thread(tmp_path):
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         path = pool.submit(run.train, Console(file=io.StringIO())).result(timeout=120)
     assert path.is_file()
+
+
+def test_a_run_that_cannot_start_leaves_no_folders(tmp_path, monkeypatch, capsys):
+    (tmp_path / "broken_game.py").write_text("def make_env():\n    raise ValueError('no game')\n")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    for run in ([], ["--run", "mine/runs/first"]):
+        flags = ["--vec.backend", "Serial", *run]
+        assert main(["train", "broken_game.py:make_env", *flags]) == 2
+        assert "no game" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["mine"]
+    assert list((tmp_path / "mine").iterdir()) == []

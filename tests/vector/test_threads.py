@@ -39,6 +39,25 @@ def test_blas_and_openmp_run_one_thread(start_method):
             assert {threads for _, threads in libraries} == {1}
 
 
+NUMBA_IS_LOADED = """
+import numba, torch
+from vector_environments import Numeric
+from pufferlib import vector
+envs = vector.make(Numeric, backend="Multiprocessing", start_method="fork")
+libraries = envs.call("threads_of_libraries")[0]
+print({threads for _, threads in libraries}, envs.call("threads_of_torch"))
+envs.close()
+"""
+
+
+@pytest.mark.timeout(60)
+def test_numba_loaded_by_the_caller_changes_no_other_library():
+    pytest.importorskip("numba")
+    command = [sys.executable, "-W", "ignore", "-c", NUMBA_IS_LOADED]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=50, cwd=TESTS)
+    assert result.stdout == "{1} [1]\n", result.stderr
+
+
 @pytest.mark.skipif(usable_cores() < 2, reason="needs a second core: one has one thread")
 @pytest.mark.parametrize("start_method", START_METHODS)
 def test_an_environment_is_limited_to_one_thread(start_method):
