@@ -20,6 +20,7 @@ _SUBMODULES = (
     "environment",
     "exceptions",
     "frameworks",
+    "global_random",
     "installation",
     "locks",
     "models",

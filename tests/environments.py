@@ -3,6 +3,7 @@
 import copy
 import ctypes
 import os
+import random
 import sys
 from typing import Any, Literal
 
@@ -381,3 +382,24 @@ class NoisyPopulation(Population):
 
     def close(self) -> None:
         make_noise("closed")
+
+
+class Careless(gymnasium.Env[Any, Any]):
+    """Observes what it draws from the global generators of `random`, NumPy and torch."""
+
+    observation_space = Box(0, 1, (3,), np.float64)
+    action_space = Discrete(2)
+
+    def __init__(self) -> None:
+        import torch
+
+        self.torch = torch
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        return self._draw(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        return self._draw(), float(np.random.random()), False, False, {}
+
+    def _draw(self) -> Any:
+        return np.array([random.random(), np.random.random(), self.torch.rand(1).item()])

@@ -15,6 +15,7 @@ PACKAGE = Path(pufferlib.__file__).parent
 # Each layer may import itself and what stands above it.
 LAYERS = [
     {"exceptions", "annotations", "arguments", "cores", "locks", "references", "proc"},
+    {"global_random"},
     {"spaces", "bounded_spaces", "environment"},
     {"old_interfaces"},
     {"emulation", "wrappers"},

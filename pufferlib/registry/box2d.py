@@ -38,7 +38,7 @@ __getattr__ = lazily(Policy="pufferlib.policies.by_observation:policy_of")
 
 def make_env(
     name: str = FAMILY.default,
-    render_mode: str | None = "rgb_array",
+    render_mode: str | None = None,
     gray: bool = False,
     frame_stack: int = 1,
     **kwargs: Any,
@@ -49,7 +49,8 @@ def make_env(
 
     Args:
         name: one of `FAMILY.tasks`.
-        render_mode: "rgb_array" or "rgb_array_list", which need no display, "human" or None.
+        render_mode: None, "rgb_array" or "rgb_array_list", which need no display, or "human". With
+            any but None, LunarLander also simulates particles of its exhaust: half the speed.
         gray: CarRacing: one channel of brightness in place of three.
         frame_stack: CarRacing: how many frames, the newest last, are in the channels of an
             observation. The bars below the track show speed and wheel even in a single frame.

@@ -12,6 +12,7 @@ from torch import nn
 
 from pufferlib.annotations import Array
 from pufferlib.exceptions import ArgumentError
+from pufferlib.global_random import GlobalStreams
 from pufferlib.pytorch import action_converter
 from pufferlib.training.policy_runner import PolicyRunner
 from pufferlib.training.torch_state import RandomStreams
@@ -72,7 +73,7 @@ def evaluate(vecenv: VectorEnv, policy: nn.Module | None, seed: int) -> Evaluati
     Args:
         vecenv: synchronous; environment i plays with the seed `seed + i`.
         policy: samples actions as in training, but in eval mode; None plays uniformly at random.
-            Its mode, and torch's random generators, are restored.
+            Its mode, and the random generators of torch, NumPy and `random`, are restored.
         seed: of the first environment, and of the sampled actions.
 
     Raises:
@@ -83,7 +84,7 @@ def evaluate(vecenv: VectorEnv, policy: nn.Module | None, seed: int) -> Evaluati
             f"evaluate needs a synchronous vectorizer; got a pool with "
             f"batch_size={vecenv.batch_size} of num_envs={vecenv.num_envs}. Use batch_size=None."
         )
-    with acting(vecenv, policy, seed) as act:
+    with GlobalStreams(seed).active(), acting(vecenv, policy, seed) as act:
         return _play(vecenv, act, seed)
 
 

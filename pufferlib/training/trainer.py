@@ -11,6 +11,7 @@ from torch import nn
 
 from pufferlib.annotations import StateDict
 from pufferlib.exceptions import ContractError, NotFiniteError, SettingError
+from pufferlib.global_random import GlobalStreams
 from pufferlib.policy import is_recurrent
 from pufferlib.training import checkpoint
 from pufferlib.training.collector import Collector
@@ -80,6 +81,7 @@ class Trainer:
         self._seed = config.seed + self._context.rank * vecenv.num_envs
         self._generator = torch.Generator().manual_seed(self._seed)
         self._random = RandomStreams(self._seed, self.device)
+        self._global_random = GlobalStreams(self._seed)  # of environments in this process
         self._scale = RewardScale(vecenv.num_agents, config.gamma)
         self._metrics: dict[str, float] = {}
         self._seconds_before = 0.0  # of the runs that this one resumes
@@ -203,8 +205,12 @@ class Trainer:
 
     @contextlib.contextmanager
     def _torch_settings(self) -> Iterator[None]:
-        """Use this trainer's threads and random streams, and restore those before."""
-        with torch_threads(self.config.threads), self._random.active():
+        """Use this trainer's threads and random streams, and restore the previous ones."""
+        with (
+            torch_threads(self.config.threads),
+            self._random.active(),
+            self._global_random.active(),
+        ):
             yield
 
     @contextlib.contextmanager
@@ -271,6 +277,7 @@ class Trainer:
     def _begin_episodes(self) -> None:
         """Reset the environments, with seeds that no earlier episode of the run has used."""
         self._scale.restart()
+        self._global_random.seed(self._next_seed)
         with self._torch_settings():
             self._collector.begin(self._next_seed)
 

@@ -17,6 +17,7 @@ from pufferlib.emulation.single import GymnasiumRows
 from pufferlib.emulation.twin import StepRows
 from pufferlib.environment import Buffers, PufferEnv
 from pufferlib.exceptions import ArgumentError
+from pufferlib.global_random import seed_globals
 from pufferlib.spaces import Path
 from pufferlib.vector.arguments import Creation
 from pufferlib.vector.attributes import base_env, get_attribute, has_attribute, set_attribute
@@ -111,6 +112,10 @@ def _plain(metadata: Kwargs | None) -> Kwargs:
 class Block:
     """Consecutive environments, stepped one after the other.
 
+    Args:
+        first_env: index of the first environment.
+        owns_process: the process is a worker, and its global random generators are seeded, too.
+
     Attributes:
         first_env: index of the first environment.
         envs: the environments.
@@ -119,8 +124,9 @@ class Block:
         seeds: the last seed of each, or None.
     """
 
-    def __init__(self, first_env: int) -> None:
+    def __init__(self, first_env: int, owns_process: bool = False) -> None:
         self.first_env = first_env
+        self._owns_process = owns_process
         self.current = 0
         self.envs: list[PufferEnv] = []
         self.seeds: list[int | None] = []
@@ -171,6 +177,8 @@ class Block:
         """Reset every environment; the one with index i of all gets the seed `seed + i`."""
         infos = Infos()
         self.steps = 0
+        if self._owns_process and seed is not None:
+            seed_globals(seed + self.first_env)
         for position, env in enumerate(self.envs):
             self.current = position
             env_seed = None if seed is None else seed + self.first_env + position

@@ -70,9 +70,20 @@ def test_gray_is_refused_where_there_is_no_image():
         box2d.make_env("LunarLander-v3", gray=True)
 
 
+def test_lunar_lander_simulates_particles_only_where_it_renders():
+    counts = []
+    for options in ({}, {"render_mode": "rgb_array"}):
+        env = box2d.make_env("LunarLander-v3", **options)
+        env.reset(seed=0)
+        for _ in range(10):
+            env.step(2)  # the main engine
+        counts.append(len(env.unwrapped.particles))
+    assert counts[0] == 0 < counts[1]
+
+
 @pytest.mark.parametrize("name", ["LunarLander-v3", "CarRacing-v3"])
 def test_it_renders_without_a_display(name):
-    env = box2d.make_env(name)
+    env = box2d.make_env(name, render_mode="rgb_array")
     env.reset(seed=0)
     assert env.render().shape == (400, 600, 3)
     assert env.render().std() > 1

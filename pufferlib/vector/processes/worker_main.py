@@ -19,6 +19,7 @@ from multiprocessing.process import BaseProcess
 
 from pufferlib import proc
 from pufferlib.annotations import Array
+from pufferlib.global_random import seed_globals_of_worker
 from pufferlib.vector.arguments import Creation
 from pufferlib.vector.batch import Infos
 from pufferlib.vector.block import Block
@@ -74,7 +75,8 @@ def run(
     assert caller is not None
     threading.Thread(target=_exit_with, args=(exit_fd(caller),), daemon=True).start()
     limit_this_worker(is_forked)
-    block = Block(first_env)
+    seed_globals_of_worker(worker)
+    block = Block(first_env, owns_process=True)
     try:
         with (
             contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError),

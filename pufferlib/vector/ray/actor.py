@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pufferlib import proc
 from pufferlib.annotations import Array
 from pufferlib.environment import Buffers
+from pufferlib.global_random import seed_globals_of_worker
 from pufferlib.vector.block import Block
 from pufferlib.vector.calls import CALLS, pickled_answer_of
 from pufferlib.vector.failure import Failure
@@ -71,7 +72,8 @@ class WorkerActor:
     """
 
     def __init__(self, worker: int, first_env: int) -> None:
-        self._worker, self._block = worker, Block(first_env)
+        self._worker, self._block = worker, Block(first_env, owns_process=True)
+        seed_globals_of_worker(worker)
         self._is_bound = False
         limit_this_worker()  # Ray has set OMP_NUM_THREADS to num_cpus
 

@@ -11,7 +11,7 @@ import time
 import gymnasium
 import numpy as np
 import pytest
-from environments import Countdown, Population, Sampler, Stepped, SteppedPair
+from environments import Careless, Countdown, Population, Sampler, Stepped, SteppedPair
 from gymnasium.spaces import Box
 from ray_clusters import FILTERS, SMALL, end, importable, wait_until
 from spaces_cases import SPACES
@@ -652,3 +652,11 @@ def test_a_ray_that_the_program_initialized_is_not_shut_down():
     with opened([Echo]) as envs:
         envs.reset(seed=0)
     assert ray.is_initialized()
+
+
+def test_actors_draw_different_global_random_numbers_and_the_same_for_a_seed():
+    with opened(Careless, num_envs=2, num_workers=2) as envs:
+        first, other, again = (envs.reset(seed)[0].copy() for seed in (1, 9, 1))
+    assert np.array_equal(first, again)
+    drawn = np.stack([first, other])
+    assert len(np.unique(drawn)) == drawn.size
