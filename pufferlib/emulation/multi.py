@@ -26,8 +26,9 @@ from pufferlib.emulation.actions import ActionLayout
 from pufferlib.emulation.creation import create
 from pufferlib.emulation.layout import Layout
 from pufferlib.emulation.results import kept, of_agent
+from pufferlib.emulation.rows import EmulatedRows
 from pufferlib.emulation.twin import AgentRows, present
-from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
+from pufferlib.environment import Buffers, Info, StepResult
 from pufferlib.exceptions import (
     ActionError,
     ArgumentError,
@@ -271,7 +272,7 @@ class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, Array, Action]):
         self._observation_checked = True
 
 
-class PettingZooRows(PufferEnv):
+class PettingZooRows(EmulatedRows[PettingZooPufferEnv]):
     """A `PettingZooPufferEnv` that writes a row for every possible agent, alive or not.
 
     In the step in which an agent dies, its last observation is in `final_observations`, and its
@@ -284,15 +285,9 @@ class PettingZooRows(PufferEnv):
     """
 
     def __init__(self, env: PettingZooPufferEnv) -> None:
-        self.env = env
-        self.single_observation_space = env.single_observation_space
-        self.single_action_space = env.single_action_space
-        self.observation_layout, self.action_layout = env.observation_layout, env.action_layout
-        self.num_agents = len(env.possible_agents)
-        self.render_mode, self.metadata = env.render_mode, env.metadata
         self.is_one_game = env.is_one_game
         self._rebuild_rows = env.action_layout.rows_rebuilder()
-        super().__init__()
+        super().__init__(env, len(env.possible_agents))
 
     def bind(self, buffers: Buffers) -> None:
         """Write into `buffers` from now on."""
@@ -325,19 +320,6 @@ class PettingZooRows(PufferEnv):
         if not self.masks.any():  # the environment may use the same dicts again in `reset`
             reported = [kept(info) for info in reported] + self._begin()
         return self.observations, self.rewards, self.terminals, self.truncations, reported
-
-    @property
-    def user_env(self) -> PettingZooPufferEnv:
-        """The wrapped environment."""
-        return self.env
-
-    def render(self) -> Rendered:
-        """Return the environment's rendering."""
-        return self.env.render()
-
-    def close(self) -> None:
-        """Close the environment."""
-        self.env.close()
 
     def _begin(self, seed: int | None = None) -> list[Info]:
         observations, infos = map(_as_dict, self.env.reset_structured(seed))

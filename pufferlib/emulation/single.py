@@ -17,14 +17,14 @@ from pufferlib.annotations import (
     GymnasiumWrapper,
     Observation,
     Options,
-    Rendered,
     UserEnv,
 )
 from pufferlib.emulation.actions import ActionLayout
 from pufferlib.emulation.creation import create
 from pufferlib.emulation.layout import Layout
+from pufferlib.emulation.rows import EmulatedRows
 from pufferlib.emulation.twin import StepRow
-from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
+from pufferlib.environment import Buffers, Info, StepResult
 from pufferlib.exceptions import (
     ActionError,
     ArgumentError,
@@ -195,7 +195,7 @@ class GymnasiumPufferEnv(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs
         self.is_action_checked = True
 
 
-class GymnasiumRows(PufferEnv):
+class GymnasiumRows(EmulatedRows[GymnasiumPufferEnv]):
     """A `GymnasiumPufferEnv` that writes rows and starts the next episode in the same step.
 
     Attributes:
@@ -205,15 +205,9 @@ class GymnasiumRows(PufferEnv):
     """
 
     def __init__(self, env: GymnasiumPufferEnv) -> None:
-        self.env = env
-        self.single_observation_space = env.single_observation_space
-        self.single_action_space = env.single_action_space
-        self.observation_layout, self.action_layout = env.observation_layout, env.action_layout
-        self.num_agents = 1
-        self.render_mode, self.metadata = env.render_mode, env.metadata
         self.own_action_space = env.env.action_space
         self.rebuild_rows = env.rows_rebuilder()
-        super().__init__()
+        super().__init__(env, num_agents=1)
 
     def bind(self, buffers: Buffers) -> None:
         """Write into `buffers` from now on."""
@@ -233,19 +227,6 @@ class GymnasiumRows(PufferEnv):
         (action,) = self.rebuild_rows(actions)
         infos = self.step_row.step(action) or []
         return self.observations, self.rewards, self.terminals, self.truncations, infos
-
-    @property
-    def user_env(self) -> GymnasiumPufferEnv:
-        """The wrapped environment."""
-        return self.env
-
-    def render(self) -> Rendered:
-        """Return the environment's rendering."""
-        return self.env.render()
-
-    def close(self) -> None:
-        """Close the environment."""
-        self.env.close()
 
 
 def _inner(env: GymnasiumEnv, name: str, layout: _Layout) -> _Layout:
