@@ -81,7 +81,12 @@ def unflatten(observations: Tensor, layout: Layout | None) -> Structure:
 def _cast_back(observations: Tensor, dtype: torch.dtype) -> Tensor:
     """Return integer rows that were cast to another dtype in their own."""
     rows = observations.to(dtype)
-    if torch.compiler.is_compiling() or torch.equal(rows.to(observations.dtype), observations):
+    if torch.compiler.is_compiling():
+        return rows
+    is_exact = torch.equal(rows.to(observations.dtype), observations)
+    if is_exact and observations.dtype.is_floating_point:  # from here on it skips integers
+        is_exact = not bool((observations.abs() >= 2 / torch.finfo(observations.dtype).eps).any())
+    if is_exact:
         return rows
     raise ObservationError(
         f"Observations of this environment are rows of {_name(dtype)}; got {_name(observations)} "
@@ -193,7 +198,8 @@ def action_converter(env: HasSpaces, policy: nn.Module) -> Callable[[Tensor], Ar
         array = _as_numpy(actions).reshape(-1, *space.shape)
         values = np.clip(array, least, most) * half + middle
         values = np.where(is_rounded, np.rint(values), values)
-        return np.clip(values, low, high).astype(space.dtype)
+        converted = np.clip(values, low, high).astype(space.dtype)
+        return np.clip(converted, space.low, space.high)  # of integers beyond 2 ** 53, too
 
     return convert
 
@@ -201,19 +207,32 @@ def action_converter(env: HasSpaces, policy: nn.Module) -> Callable[[Tensor], Ar
 def _columns(
     space: gymnasium.spaces.Box, layout: ActionLayout | None
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return which elements of a Box are continuous and bounded, and which are integers.
-
-    A range wider than the largest float32 counts as unbounded: some environments declare the limits
-    of the dtype where they mean infinity.
-    """
-    with np.errstate(over="ignore"):
-        width = space.high.astype(np.float64) - space.low
-    is_bounded = width < np.finfo(np.float32).max
+    """Return which elements of a Box are continuous and bounded, and which are integers."""
+    is_bounded = _is_bounded(space.low, space.high, space.dtype)
     is_whole = np.full(space.shape, space.dtype.kind != "f")
     for field in () if layout is None else layout.fields:
-        is_bounded[field.start : field.stop] &= field.leaf.is_continuous
-        is_whole[field.start : field.stop] = field.leaf.dtype.kind != "f"
+        leaf, columns = field.leaf, slice(field.start, field.stop)
+        is_bounded[columns] = leaf.is_continuous
+        if leaf.is_continuous:
+            is_bounded[columns] &= _is_bounded(leaf.low, leaf.high, leaf.dtype).ravel()
+        is_whole[columns] = leaf.dtype.kind != "f"
     return is_bounded, is_whole
+
+
+def _is_bounded(low: Array, high: Array, dtype: np.dtype[Any]) -> NDArray[np.bool_]:
+    """Return which elements have two bounds.
+
+    Some environments declare the limits of the dtype where they mean infinity. So a range wider
+    than the largest float32 counts as unbounded, and so does a limit of integers of four or more
+    bytes.
+    """
+    with np.errstate(over="ignore"):
+        width = high.astype(np.float64) - low.astype(np.float64)
+    if dtype.kind not in "iu":
+        return width < np.finfo(np.float32).max
+    limits = np.iinfo(dtype)
+    is_limit = (high == limits.max) | ((low == limits.min) & (limits.min < 0))
+    return np.asarray((width < 2**53) & ~(is_limit & (dtype.itemsize >= 4)))
 
 
 def _clipped(actions: Tensor, space: gymnasium.spaces.Box) -> Array:

@@ -95,6 +95,17 @@ def test_other_integer_rows_that_became_floats_are_cast_back(name):
     assert_agree(layout.unflatten(rows.double().numpy()), layout.unflatten(rows.numpy()))
 
 
+@pytest.mark.parametrize(("dtype", "limit"), [(torch.float32, 2**24), (torch.float64, 2**53)])
+def test_integers_that_a_float_may_have_rounded_are_refused(dtype, limit):
+    layout = Layout.of(Box(0, 2**60, (1,), np.int64))
+    rows = torch.tensor([[limit - 1]])
+    assert torch.equal(unflatten(rows.to(dtype), layout), rows)
+    rounded = torch.tensor([[limit + 1]]).to(dtype)  # the nearest float is limit
+    for broken, call in ((rounded, unflatten), (rounded.numpy(), lambda a, b: b.unflatten(a))):
+        with pytest.raises(ObservationError, match="rows of int64; got float"):
+            call(broken, layout)
+
+
 @pytest.mark.parametrize(
     "broken", [lambda rows: rows / 255, lambda rows: rows - 300, lambda rows: rows * np.nan]
 )
@@ -340,6 +351,19 @@ SAMPLED = {
         [-2, -1, 0.05, 0.7, 9],
         [0, 0, 5, 8, 10],
         [0, 0, 0, 0, 9],
+    ),
+    "integers without a bound": (
+        Box(0, 2**62, (3,), np.int64),
+        [-2, 1, 9],
+        [0, 1, 9],
+        [0, 1, 9],
+    ),
+    "integers of a dtype": (Box(-(2**31), 2**31 - 1, (2,), np.int32), [-2, 1], [-2, 1], [-2, 1]),
+    "large integers": (
+        Box(2**40, 2**40 + 4, (2,), np.int64),
+        [-1, 1],
+        [2**40, 2**40 + 4],
+        [2**40] * 2,
     ),
     "bytes": (Box(0, 255, (3,), np.uint8), [-1, 1, 0.5], [0, 255, 191], [0, 1, 0]),
     "bools": (Box(0, 1, (4,), np.bool_), [-1, -0.1, 0.1, 3], [0, 0, 1, 1], [0, 0, 1, 1]),

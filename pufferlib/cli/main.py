@@ -1,10 +1,11 @@
 """Read the command line and run one command."""
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -32,28 +33,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     status 2, without a traceback.
     """
     words = normalized(sys.argv[1:] if arguments is None else arguments)
-    command: str = _top_parser().parse_args(words[:1]).command
-    module = importlib.import_module(f"pufferlib.cli.{command}")  # it may load torch
+    prog = "puffer"
     try:
-        parser = Parser(prog=f"puffer {command}", description=COMMANDS[command])
-        module.add_arguments(parser, words[1:])
-        status: int = module.run(parser.parse_args(words[1:]))
-        sys.stdout.flush()
+        with _flushed_at_exit():
+            command: str = _top_parser().parse_args(words[:1]).command
+            prog = f"puffer {command}"
+            module = importlib.import_module(f"pufferlib.cli.{command}")  # it may load torch
+            parser = Parser(prog=prog, description=COMMANDS[command])
+            module.add_arguments(parser, words[1:])
+            status: int = module.run(parser.parse_args(words[1:]))
         return status
     except PufferError as error:
         cause = error.__cause__ if isinstance(error, WorkerError) else None
         shown = cause if isinstance(cause, ArgumentError) else error  # without where it was raised
-        print(f"puffer {command}: {shown}", file=sys.stderr)
+        print(f"{prog}: {shown}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # puffer ... | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
         _flush_or_discard_output()
-        print(f"puffer {command}: {_described(error)}", file=sys.stderr)
+        print(f"{prog}: {_described(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+@contextlib.contextmanager
+def _flushed_at_exit() -> Iterator[None]:
+    """Flush stdout after the block, also where it exits, as --help and --version do."""
+    try:
+        yield
+    except SystemExit:
+        sys.stdout.flush()
+        raise
+    sys.stdout.flush()
 
 
 def _described(error: OSError) -> str:

@@ -19,8 +19,8 @@ from pufferlib.emulation import _plain
 from pufferlib.emulation.results import (
     MISFITS,
     NUMBER_TYPES,
+    copied_info,
     fitting,
-    kept,
     number,
     of_agent,
     refuse,
@@ -150,7 +150,7 @@ cdef class StepRow:
         if ends or cut:
             self.final_writer.store(observation)
             if infos is not None:
-                infos = [kept(info)]
+                infos = [copied_info(info)]
             observation, first = self.restart()
             if first:
                 infos = [first] if infos is None else [infos[0], first]
@@ -316,8 +316,13 @@ cdef double _number_of(object agent, object reward) except? -1:
 
 cdef inline double _number(object reward) except? -1:
     """Return a reward as a double; see `results.number`."""
-    if PyFloat_Check(reward) or type(reward) is _FLOAT32 or type(reward) in _NUMBER_TYPES:
+    if PyFloat_Check(reward) or type(reward) is _FLOAT32:
         return PyFloat_AsDouble(reward)
+    if type(reward) in _NUMBER_TYPES:
+        try:
+            return PyFloat_AsDouble(reward)
+        except OverflowError:  # number explains it
+            pass
     return number(reward)
 
 

@@ -26,11 +26,10 @@ from pufferlib.annotations import (
 )
 from pufferlib.emulation.results import (
     MISFITS,
-    NUMBER_TYPES,
     Explain,
+    copied_info,
     exact_types,
     fitting,
-    kept,
     number,
     of_agent,
     refuse,
@@ -146,14 +145,12 @@ class StepRow:
         infos = [info] if info else None
         buffers = self._buffers
         # Before the restart: the environment may use the same arrays and dict again in `reset`.
-        if reward.__class__ is not float and reward.__class__ not in NUMBER_TYPES:
-            reward = number(reward)
-        buffers.rewards[0] = reward
+        buffers.rewards[0] = reward if reward.__class__ is float else number(reward)
         buffers.terminals[0] = terminated
         buffers.truncations[0] = truncated
         if terminated or truncated:
             self._write_final(observation)
-            infos = [kept(info)] if info else None
+            infos = [copied_info(info)] if info else None
             observation, first = self._restart()
             if first:
                 infos = [*(infos or ()), first]
@@ -267,9 +264,7 @@ class AgentRows:
                 ends.append(end)
                 cuts.append(cut)
                 reward = rewards.get(agent, 0)
-                if reward.__class__ is not float and reward.__class__ not in NUMBER_TYPES:
-                    reward = number(reward)
-                paid.append(reward)
+                paid.append(reward if reward.__class__ is float else number(reward))
                 masks.append(not (end or cut))
                 if end or cut:
                     buffers.observations[row] = 0

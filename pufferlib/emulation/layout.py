@@ -170,7 +170,10 @@ def _cast_back(rows: Array, dtype: np.dtype[Any]) -> Array:
     """Return integer rows that were cast to another dtype in their own."""
     with np.errstate(invalid="ignore"):
         cast = rows.astype(dtype)
-    if np.array_equal(cast, rows):
+    is_exact = np.array_equal(cast, rows)
+    if is_exact and rows.dtype.kind == "f":  # from here on it skips integers
+        is_exact = not (np.abs(rows) >= 2 / np.finfo(rows.dtype).eps).any()
+    if is_exact:
         return cast
     raise ObservationError(
         f"Observations of this environment are rows of {dtype}; got {rows.dtype} with values that "

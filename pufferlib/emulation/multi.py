@@ -25,7 +25,7 @@ from pufferlib.annotations import (
 from pufferlib.emulation.actions import ActionLayout
 from pufferlib.emulation.creation import create
 from pufferlib.emulation.layout import Layout
-from pufferlib.emulation.results import kept, of_agent
+from pufferlib.emulation.results import copied_info, of_agent
 from pufferlib.emulation.rows import EmulatedRows
 from pufferlib.emulation.twin import AgentRows, present
 from pufferlib.environment import Buffers, Info, StepResult
@@ -318,7 +318,7 @@ class PettingZooRows(EmulatedRows[PettingZooPufferEnv]):
         self._agent_rows.step(env.agents, *result)
         reported = present(infos)
         if not self.masks.any():  # the environment may use the same dicts again in `reset`
-            reported = [kept(info) for info in reported] + self._begin()
+            reported = [copied_info(info) for info in reported] + self._begin()
         return self.observations, self.rewards, self.terminals, self.truncations, reported
 
     def _begin(self, seed: int | None = None) -> list[Info]:

@@ -4,6 +4,7 @@ Both twins, and the packers of values that vary in size, apply them.
 """
 
 import copy
+import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -125,18 +126,32 @@ def of_agent(error: PufferError, agent: Agent) -> PufferError:
     return type(error)(f"{error} It came from agent {agent!r}.")
 
 
-def kept(info: Structure) -> Any:
-    """Return an info that the environment cannot change: containers and arrays are copied.
+def copied_info(info: Structure, copies: dict[int, Any] | None = None) -> Any:
+    """Return an info that the environment cannot change: containers, arrays and tensors are copied.
 
     An environment may return the same dict from `reset`, which starts the next episode in the step
     that ends one. Objects of other types are not copied.
+
+    Args:
+        info: may contain itself.
+        copies: of containers, by their id; for recursion.
     """
+    copies = {} if copies is None else copies
+    if id(info) in copies:
+        return copies[id(info)]
     if isinstance(info, np.ndarray):
         return info.copy()
     if isinstance(info, dict):
-        same = copy.copy(info)  # of the same class
-        same.update({key: kept(part) for key, part in info.items()})
+        copies[id(info)] = same = copy.copy(info)  # of the same class
+        same.update({key: copied_info(part, copies) for key, part in info.items()})
         return same
-    if type(info) is list or type(info) is tuple:
-        return type(info)(kept(part) for part in info)
-    return info
+    if type(info) is list:
+        copies[id(info)] = parts = []
+        parts += [copied_info(part, copies) for part in info]
+        return parts
+    if type(info) is tuple:
+        return tuple(copied_info(part, copies) for part in info)
+    if type(info) is set:
+        return set(info)
+    torch = sys.modules.get("torch")
+    return info.clone() if torch is not None and isinstance(info, torch.Tensor) else info

@@ -1,7 +1,7 @@
 """Means over recent episodes, and the running scale of rewards."""
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from numbers import Number
 
 import numpy as np
@@ -20,7 +20,7 @@ _WINDOW = 100  # episodes
 class EpisodeStatistics:
     """Means over the last hundred episodes of the numbers in infos, by their keys.
 
-    The `episode` that Gymnasium's RecordEpisodeStatistics reports counts as `episode_return` and
+    What Gymnasium's RecordEpisodeStatistics reports counts as `episode_return` and
     `episode_length`, the names of `pufferlib.wrappers.EpisodeStats`.
     """
 
@@ -40,10 +40,15 @@ class EpisodeStatistics:
                 number = _number(key, value)
                 if number is not None:
                     self._values[str(key)].append(number)
-            episode = info.get("episode")
-            if isinstance(episode, Mapping) and "episode_return" not in info:
+            if "episode_return" not in info:
+                self._add_recorded(info)
+
+    def _add_recorded(self, info: Info) -> None:
+        """Add what RecordEpisodeStatistics reports, whatever its `stats_key`."""
+        for place, value in info.items():
+            if isinstance(value, dict) and {"r", "l"} <= value.keys():
                 for key, name in (("r", "episode_return"), ("l", "episode_length")):
-                    number = _number(f"episode/{key}", episode.get(key))
+                    number = _number(f"{place}/{key}", value[key])
                     if number is not None:
                         self._values[name].append(number)
 

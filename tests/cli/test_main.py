@@ -49,15 +49,30 @@ def test_a_run_folder_that_is_not_writable_is_one_clear_line(capsys, folder):
     assert errors.count("\n") == 1
 
 
+def puffer(arguments, stdout):
+    command = [sys.executable, "-m", "pufferlib.cli", *arguments]
+    result = subprocess.run(
+        command, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=120, check=False
+    )
+    return result.returncode, result.stderr
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
-def test_output_to_a_full_disk_is_one_clear_line():
+@pytest.mark.parametrize(
+    ("arguments", "prog"), [(["envs"], "puffer envs"), (["--version"], "puffer")]
+)
+def test_output_to_a_full_disk_is_one_clear_line(arguments, prog):
     with open("/dev/full", "w") as full:
-        result = subprocess.run(
-            [sys.executable, "-m", "pufferlib.cli", "envs"],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-    assert (result.returncode, result.stderr) == (2, "puffer envs: No space left on device.\n")
+        assert puffer(arguments, full) == (2, f"{prog}: No space left on device.\n")
+
+
+@pytest.mark.parametrize("arguments", [["envs"], ["train", "squared", "--help"], ["--version"]])
+def test_output_to_a_pipe_that_is_closed_prints_no_traceback(arguments):
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        status, errors = puffer(arguments, writer)
+        assert status in (0, 1)  # argparse ignores a help text that cannot be written
+        assert errors == ""
+    finally:
+        os.close(writer)

@@ -19,7 +19,7 @@ from pufferlib.emulation import (
     native,
     single,
 )
-from pufferlib.emulation.results import kept, number
+from pufferlib.emulation.results import copied_info, number
 from pufferlib.exceptions import ObservationError, RewardError, WorkerError
 from pufferlib.vector import block
 
@@ -138,6 +138,7 @@ REWARDS = {
     "tensor of one": torch.ones(1),
     "object": np.array(None, object),
     "dict": {},
+    "int that no float can represent": 2**2000,
 }
 
 
@@ -198,15 +199,28 @@ def test_it_is_what_gymnasiums_vector_environment_reports():
         envs.close()
 
 
-def test_only_containers_and_arrays_of_an_info_are_copied():
+def test_only_containers_arrays_and_tensors_of_an_info_are_copied():
     inner, pair = object(), (np.zeros(1), [1])
-    info = {"object": inner, "pair": pair, "text": "a"}
-    copied = kept(info)
+    tensor, names = torch.zeros(1), {"a"}
+    info = {"object": inner, "pair": pair, "text": "a", "tensor": tensor, "names": names}
+    copied = copied_info(info)
     pair[0][:], pair[1][0] = 1, 2
+    tensor[:] = 1
+    names.add("b")
+    assert (copied["tensor"].tolist(), copied["names"]) == ([0], {"a"})
     assert copied["object"] is inner
     assert copied["pair"][0].tolist() == [0]
     assert copied["pair"][1] == [1]
     assert list(copied) == list(info)
+
+
+def test_an_info_that_contains_itself_is_copied_once():
+    info = {"items": [1]}
+    info["self"] = info
+    info["items"].append(info["items"])
+    copied = copied_info(info)
+    assert copied["self"] is copied is not info
+    assert copied["items"][1] is copied["items"] is not info["items"]
 
 
 @pytest.mark.parametrize("options", [{"backend": "Serial"}, {"num_workers": 2}, {"batch_size": 1}])

@@ -142,8 +142,9 @@ def test_a_number_that_is_no_float_is_refused_with_its_key(value):
         EpisodeStatistics().add([{"damage": value}])
 
 
-def test_the_statistics_of_gymnasiums_wrapper_are_counted_under_our_names():
-    env = gymnasium.wrappers.RecordEpisodeStatistics(Noise())
+@pytest.mark.parametrize("options", [{}, {"stats_key": "of_the_wrapper"}])
+def test_the_statistics_of_gymnasiums_wrapper_are_counted_under_our_names(options):
+    env = gymnasium.wrappers.RecordEpisodeStatistics(Noise(), **options)
     env.reset(seed=0)
     statistics, total, ended = EpisodeStatistics(), 0.0, False
     while not ended:
