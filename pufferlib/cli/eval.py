@@ -13,7 +13,7 @@ from pufferlib.config import Config
 from pufferlib.exceptions import ArgumentError
 from pufferlib.runs import Run
 from pufferlib.runs.film import film
-from pufferlib.runs.folder import CHECKPOINT, latest_checkpoint
+from pufferlib.runs.folder import CHECKPOINT, CONFIG, latest_checkpoint
 from pufferlib.runs.terminal import print_change, print_comparison, replay, unfinished
 from pufferlib.runs.video import check_video
 
@@ -80,7 +80,8 @@ def _evaluate(env: str, console: Console, arguments: argparse.Namespace) -> dict
                 )
         run = Run.configure(env, arguments.overrides)
     else:
-        run = Run.open(path.parent, arguments.overrides, env)
+        is_in_folder = (path.parent / CONFIG).exists()
+        run = Run.open(path.parent if is_in_folder else path, arguments.overrides, env)
         print_change(console, run)
     if arguments.video is not None:
         check_video(arguments.video)

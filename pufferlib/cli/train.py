@@ -14,6 +14,7 @@ from pufferlib import registry
 from pufferlib.cli.all import check_one_run, for_each
 from pufferlib.cli.parser import ENV_OR_ALL_HELP, Parser, add_settings
 from pufferlib.config import ALGORITHMS, Config, algorithm_config
+from pufferlib.exceptions import ArgumentError
 from pufferlib.runs import Run
 from pufferlib.runs.folder import latest_run, read_config
 from pufferlib.runs.settings import names_of
@@ -59,8 +60,12 @@ def _resumed_algorithm(words: Sequence[str]) -> list[str]:
 
 def _folder(resume: str, env: str) -> Path:
     """Return the folder of the run that `--resume` names, or of the latest of `env`."""
-    is_named = resume and not resume.startswith("-")
-    return Path(resume) if is_named else latest_run(registry.resolve(env).name)
+    if not resume or resume.startswith("-"):
+        return latest_run(registry.resolve(env).name)
+    folder = Path(resume)
+    if os.path.isfile(folder):
+        raise ArgumentError(f"--resume needs the folder of a run; {folder} is a file.")
+    return folder
 
 
 def _values(words: Sequence[str], flag: str) -> list[str]:

@@ -241,12 +241,14 @@ def read_task(folder: Path) -> str:
     """Return the environment of the run in `folder`; its other settings may be unreadable here.
 
     Raises:
-        CheckpointError: `folder` is not that of a run, or its settings are damaged.
+        CheckpointError: `folder` is neither that of a run nor a checkpoint, or its settings are
+            damaged.
     """
-    env = _read_settings(folder).get("env")
+    source, values = _read_settings(folder)
+    env = values.get("env")
     task = env.get("task") if isinstance(env, dict) else None
     if not isinstance(task, str):
-        raise CheckpointError(f"{folder / CONFIG} cannot be read as settings: it has no env.task.")
+        raise CheckpointError(f"{source} cannot be read as settings: it has no env.task.")
     return task
 
 
@@ -254,21 +256,22 @@ def read_config(folder: Path, algorithm: str | None = None) -> Config:
     """Return the settings of the run in `folder`.
 
     Args:
-        folder: of the run.
+        folder: of the run, or a checkpoint of it, which contains the settings, too.
         algorithm: where the file of the run's algorithm is now; None: where the run says. A file
             of another name is ignored.
 
     Raises:
-        CheckpointError: `folder` is not that of a run, or its settings are damaged.
+        CheckpointError: `folder` is neither that of a run nor a checkpoint, or its settings are
+            damaged.
         SettingError: another version wrote it.
         UnknownNameError: the file or module of the algorithm is missing.
     """
-    values = _read_settings(folder)
+    source, values = _read_settings(folder)
     own = values.get("algorithm")
     if algorithm is not None and isinstance(own, str) and same_source(own, algorithm):
         values = {**values, "algorithm": algorithm}
     try:
-        return presets.from_json(values, str(folder / CONFIG))
+        return presets.from_json(values, source)
     except UnknownNameError as error:
         raise UnknownNameError(
             f"{error} The run {folder} was made with the algorithm {own}. If its file was moved, "
@@ -276,9 +279,12 @@ def read_config(folder: Path, algorithm: str | None = None) -> Config:
         ) from error
 
 
-def _read_settings(folder: Path) -> JsonObject:
+def _read_settings(folder: Path) -> tuple[str, JsonObject]:
+    """Return where the settings of a run are, for errors, and the settings."""
     path = folder / CONFIG
     try:
+        if folder.is_file():
+            return f"the settings in {folder}", _settings_of(folder)
         is_run = path.is_file()
     except OSError as error:  # a name that is too long, or a folder that may not be read
         raise CheckpointError(
@@ -286,7 +292,18 @@ def _read_settings(folder: Path) -> JsonObject:
         ) from error
     if not is_run:
         raise CheckpointError(f"{folder} is not the folder of a run: it has no {CONFIG}.")
-    return _read_object(path, "settings")
+    return str(path), _read_object(path, "settings")
+
+
+def _settings_of(path: Path) -> JsonObject:
+    """Return the settings in a checkpoint of `CheckpointManager`."""
+    values = checkpoint.load(path).get("config")
+    if not isinstance(values, dict):
+        raise CheckpointError(
+            f"{path} does not contain the settings of a run, as Trainer.save leaves them out. Put "
+            f"it into the folder of its run, next to {CONFIG}."
+        )
+    return values
 
 
 def _read_object(path: Path, what: str) -> JsonObject:

@@ -66,13 +66,14 @@ class Run:
         """Return the run in `folder`, to resume or to evaluate.
 
         Args:
-            folder: of the run.
+            folder: of the run; or a checkpoint outside of one, which can be evaluated.
             overrides: settings that change, by dotted name.
             env: the environment of the run, if its file was moved; None: as the run names it. Of an
                 algorithm or policy whose file was moved, `overrides` name the new place.
 
         Raises:
-            CheckpointError: `folder` is not the folder of a run, or is damaged.
+            CheckpointError: `folder` is neither the folder of a run nor a checkpoint, or is
+                damaged.
             ArgumentError: `env` is not the environment of the run, or the overrides name another
                 folder.
             UnknownNameError, NotInstalledError: the environment is missing here.
@@ -89,6 +90,9 @@ class Run:
                 f"The run in {folder} continues there; got the folder {config.run} (run). Leave "
                 f"run out."
             )
+        if folder.is_file():
+            config = dataclasses.replace(config, run=None)
+            return cls(config, source, given=frozenset(overrides))
         config = dataclasses.replace(config, run=folder)
         return cls(config, source, resumes=True, given=frozenset(overrides))
 

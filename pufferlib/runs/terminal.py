@@ -18,7 +18,8 @@ from pufferlib.training import Evaluation
 
 def print_change(console: Console, run: Run) -> None:
     """Print a line if the file of the environment has changed since the run was made."""
-    assert run.config.run is not None  # a run that was opened has a folder
+    if run.config.run is None:  # a checkpoint outside of its run's folder
+        return
     change = change_of_environment(run.config.run, run.source)
     if change is not None:
         console.print(f"[yellow]{escape(change)}", highlight=False, soft_wrap=True)

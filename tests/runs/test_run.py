@@ -6,11 +6,14 @@ import shutil
 import subprocess
 import sys
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 import torch
 from rich.console import Console
 
+from pufferlib import registry, vector
+from pufferlib.cli.main import main
 from pufferlib.config import Config
 from pufferlib.exceptions import (
     ArgumentError,
@@ -20,8 +23,10 @@ from pufferlib.exceptions import (
     UnknownNameError,
 )
 from pufferlib.models import Default, LSTMWrapper
+from pufferlib.ppo import PPOConfig
 from pufferlib.runs import Run
 from pufferlib.runs.folder import read_config
+from pufferlib.training import Trainer
 
 GAME = """
 import gymnasium
@@ -144,6 +149,29 @@ def test_a_trained_run_is_opened_evaluated_and_resumed(trained, tmp_path):
     assert Run.open(folder, {"train.total_timesteps": 128}).train(QUIET).exists()
     lines = (folder / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["timesteps"] for line in lines] == [64, 128]
+
+
+def test_a_checkpoint_outside_of_its_folder_is_evaluated_with_the_settings_in_it(
+    trained, tmp_path, monkeypatch
+):
+    path = Path(shutil.copy(trained / "best.pt", tmp_path / "copied.pt"))
+    monkeypatch.chdir(tmp_path)
+    run = Run.open(path)
+    assert run.config.policy == Run.open(trained).config.policy
+    assert (run.config.run, run.resumes) == (None, False)
+    expected = Run.open(trained).evaluate(trained / "best.pt", episodes=4)["trained"].returns
+    assert run.evaluate(path, episodes=4)["trained"].returns.tolist() == expected.tolist()
+    assert main(["eval", "squared", "--checkpoint", str(path), "--episodes", "2"]) == 0
+
+
+def test_a_checkpoint_without_settings_says_where_they_are(tmp_path, capsys):
+    vecenv = vector.make(registry.resolve("squared").make_env, num_envs=2)
+    trainer = Trainer(PPOConfig(horizon=8, minibatches=1), vecenv, Default(vecenv))
+    trainer.save(tmp_path / "alone.pt")
+    with pytest.raises(CheckpointError, match="does not contain the settings of a run"):
+        Run.open(tmp_path / "alone.pt")
+    assert main(["train", "squared", "--resume", str(tmp_path / "alone.pt")]) == 2
+    assert "needs the folder of a run; " in capsys.readouterr().err
 
 
 def test_evaluation_uses_the_threads_of_the_run_and_restores_them(trained):
