@@ -7,18 +7,18 @@ A worker is a process or, for the last one, the calling process itself. `first_r
 import atexit
 import functools
 import math
-import multiprocessing
 import os
 import pickle
 import time
 import weakref
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
+from multiprocessing.context import BaseContext
 from typing import Any
 
 from pufferlib.annotations import Array
 from pufferlib.environment import Buffers
-from pufferlib.exceptions import WorkerError
+from pufferlib.exceptions import ArgumentError, WorkerError
 from pufferlib.vector.arguments import Creation
 from pufferlib.vector.block import Block, Description
 from pufferlib.vector.calls import CALLS, answer_of, called_method
@@ -26,7 +26,7 @@ from pufferlib.vector.failure import Failure, death_error, start_error, stuck_er
 from pufferlib.vector.pickling import pickled
 from pufferlib.vector.processes.gate import Gate
 from pufferlib.vector.processes.shared_memory import RowMemory
-from pufferlib.vector.processes.start_method import is_fork
+from pufferlib.vector.processes.start_method import is_fork, start_context
 from pufferlib.vector.processes.worker_main import COMMAND, DONE, STEP, RowSlice, WorkerCreations
 from pufferlib.vector.processes.worker_process import WorkerProcess, stop
 from pufferlib.vector.restart import RestartRule
@@ -47,7 +47,7 @@ class ProcessWorkers(WorkerGroup):
         made: how to make each environment.
         num_workers: among which they are divided evenly.
         timeout_s: seconds that a process may take for a command; None: no limit.
-        context: how processes are started.
+        start_method: of the processes; None: chosen whenever one is started.
         caller_steps: the last worker is the calling process.
         restart_rule: what to do when a process fails.
     """
@@ -57,12 +57,12 @@ class ProcessWorkers(WorkerGroup):
         made: tuple[Creation, ...],
         num_workers: int,
         timeout_s: float | None,
-        context: multiprocessing.context.BaseContext,
+        start_method: str | None,
         caller_steps: bool,
         restart_rule: RestartRule,
     ) -> None:
         super().__init__(len(made), num_workers, timeout_s)
-        self._context, self._restart_rule = context, restart_rule
+        self._start_method, self._restart_rule = start_method, restart_rule
         self._looked_s = 0.0  # when it was last checked that every process lives
         self._processes: list[WorkerProcess] = []
         self._gates: list[Gate] = []  # one, as soon as the memory is shared
@@ -77,21 +77,31 @@ class ProcessWorkers(WorkerGroup):
         self._made: list[WorkerCreations] = [
             made[envs.start : envs.stop] for envs in self._envs[:num_processes]
         ]
-        if not is_fork(context):  # a fork has them already
-            what = "env_creators, env_args and env_kwargs"
-            self._made = [pickled(what, creations) for creations in self._made]
         self._own_made = made[self._envs[-1].start :] if caller_steps else ()
         try:
+            context = start_context(start_method)
+            for worker in range(num_processes):  # before the first is started
+                self._pickle_creations(worker, context)
             for worker in range(num_processes):
-                self._start(worker)
+                self._start(worker, context)
         except BaseException:
             self.close()
             raise
 
-    def _start(self, worker: int) -> None:
+    def _pickle_creations(self, worker: int, context: BaseContext) -> None:
+        """Pickle how a worker's environments are made, unless it is a fork, which has them.
+
+        Raises:
+            ArgumentError: they cannot be pickled.
+        """
+        made = self._made[worker]
+        if not (is_fork(context) or isinstance(made, bytes)):
+            self._made[worker] = pickled("env_creators, env_args and env_kwargs", made)
+
+    def _start(self, worker: int, context: BaseContext) -> None:
         envs = self._envs[worker]
         try:
-            process = WorkerProcess(self._context, self._made[worker], worker, envs.start)
+            process = WorkerProcess(context, self._made[worker], worker, envs.start)
         except OSError as error:
             raise start_error(worker, envs, error) from error
         self._processes[worker : worker + 1] = [process]
@@ -316,6 +326,7 @@ class ProcessWorkers(WorkerGroup):
 
         Raises:
             WorkerError: `error`, if not.
+            ArgumentError: it cannot be forked now, and its creations cannot be pickled.
         """
         if not self._gates:
             raise error
@@ -324,7 +335,12 @@ class ProcessWorkers(WorkerGroup):
         self._gates[0].forget(worker)
         self._starting.discard(worker)
         self._tracker.failed(worker, info)
-        self._start(worker)
+        context = start_context(self._start_method)  # the caller may run more than at first
+        try:
+            self._pickle_creations(worker, context)
+        except ArgumentError as refusal:
+            raise refusal from error
+        self._start(worker, context)
 
     def _stuck(self, worker: int) -> WorkerError:
         assert self._timeout_s is not None
