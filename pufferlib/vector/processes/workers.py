@@ -21,8 +21,14 @@ from pufferlib.environment import Buffers
 from pufferlib.exceptions import ArgumentError, WorkerError
 from pufferlib.vector.arguments import Creation
 from pufferlib.vector.block import Block, Description
-from pufferlib.vector.calls import CALLS, answer_of, called_method
-from pufferlib.vector.failure import Failure, death_error, start_error, stuck_error
+from pufferlib.vector.calls import CALLS, answer_of, called_method, pickled_command
+from pufferlib.vector.failure import (
+    Failure,
+    death_error,
+    start_error,
+    stuck_error,
+    unreadable_error,
+)
 from pufferlib.vector.pickling import pickled
 from pufferlib.vector.processes.gate import Gate
 from pufferlib.vector.processes.shared_memory import RowMemory
@@ -170,7 +176,7 @@ class ProcessWorkers(WorkerGroup):
 
     def order_all(self, command: str, arguments: Sequence[tuple[Any, ...]]) -> None:
         """See `WorkerGroup`."""
-        messages = [pickled(f"The arguments of {command}", (command, *own)) for own in arguments]
+        messages = [pickled_command(command, own) for own in arguments]
         if command == "reset":
             self._seed = arguments[0][0]
         for worker, own in enumerate(arguments):
@@ -261,7 +267,7 @@ class ProcessWorkers(WorkerGroup):
     def _order_reset(self, worker: int) -> None:
         self._tracker.began(worker, "reset")
         seed = self._restart_rule.new_seed(self._seed, worker)
-        self._command(worker, pickled("seed", ("reset", seed)))
+        self._command(worker, pickled_command("reset", (seed,)))
 
     def _receive(self, worker: int, answer: int) -> None:
         try:
@@ -275,7 +281,7 @@ class ProcessWorkers(WorkerGroup):
         """Return the message that a worker is sending.
 
         Raises:
-            WorkerError: the worker has failed, died or got stuck.
+            WorkerError: the worker has failed, died or got stuck, or its message is unreadable.
         """
         process = self._processes[worker]
         limit_s = math.inf if self._timeout_s is None else self._timeout_s
@@ -286,11 +292,16 @@ class ProcessWorkers(WorkerGroup):
             if time.monotonic() > give_up_s:
                 raise self._stuck(worker)
         try:
-            message = pickle.loads(process.connection.recv_bytes())
+            data = process.connection.recv_bytes()
         except BlockingIOError:  # in the middle of a message
             raise self._stuck(worker) from None
         except (EOFError, OSError):  # in the middle of a message, too
             raise self._death(worker) from None
+        try:
+            message = pickle.loads(data)
+        except Exception as error:  # an info of an environment may raise anything here
+            envs = self._envs[worker]
+            raise unreadable_error(worker, envs, error, self._doing(worker)) from error
         if isinstance(message, Failure) and message.ends_worker:
             raise message.to_error()
         return message
