@@ -71,6 +71,7 @@ def run(
     end.
     """
     _leave_signals_to_the_caller()
+    proc.adopt_orphans()
     multiprocessing.current_process().daemon = False  # a daemonic process may not start others
     caller = parent_process()
     assert caller is not None

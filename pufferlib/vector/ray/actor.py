@@ -73,6 +73,7 @@ class WorkerActor:
 
     def __init__(self, worker: int, first_env: int) -> None:
         self._worker, self._block = worker, Block(first_env, owns_process=True)
+        proc.adopt_orphans()
         seed_globals_of_worker(worker)
         self._is_bound = False
         limit_this_worker()  # Ray has set OMP_NUM_THREADS to num_cpus

@@ -468,9 +468,13 @@ def test_a_restart_gives_the_rows_that_multiprocessing_gives():
     assert len(restarts) >= 4
 
 
-@pytest.mark.parametrize("fault", [raise_plain, None], ids=["failed", "closed"])
-def test_programs_that_an_environment_starts_end_with_its_actor(fault):
-    args = [["program", "step" if fault else "", fault]] * 2
+@pytest.mark.parametrize(
+    ("how", "fault"),
+    [("program", raise_plain), ("program", None), ("orphan", None)],
+    ids=["failed", "closed", "orphan"],
+)
+def test_programs_that_an_environment_starts_end_with_its_actor(how, fault):
+    args = [[how, "step" if fault else "", fault]] * 2
     with opened([Parent] * 2, args, num_workers=2, on_failure="restart") as envs:
         envs.reset(seed=0)
         started = set(envs.call("child_pid"))
