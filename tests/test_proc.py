@@ -53,6 +53,24 @@ def test_descendants_are_children_and_their_children():
     assert ids(proc.descendants()) == before
 
 
+ADOPTER = """
+import subprocess
+from pufferlib import proc
+proc.adopt_orphans()
+shell = ["sh", "-c", "sleep 60 >/dev/null & echo $!"]
+done = subprocess.run(shell, start_new_session=True, stdout=subprocess.PIPE)
+orphan = int(done.stdout)
+print([each.pid for each in proc.descendants()] == [orphan])
+proc.kill(proc.descendants())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
+def test_orphans_are_descendants_of_the_process_that_adopts_them():
+    done = subprocess.run([sys.executable, "-c", ADOPTER], stdout=subprocess.PIPE, text=True)
+    assert done.stdout == "True\n"
+
+
 @pytest.mark.usefixtures("_way")
 def test_a_zombie_is_a_descendant_until_it_is_waited_for():
     with subprocess.Popen([sys.executable, "-S", "-c", ""], stdout=subprocess.PIPE) as child:

@@ -246,7 +246,7 @@ class Parent(Faulty):
     """An `Echo` that starts a process, which sleeps for a minute, and forgets to end it.
 
     Args:
-        how: "process", "daemon", "executor", "program" or "fork".
+        how: "process", "daemon", "executor", "program", "fork" or "orphan".
         where: as in `Faulty`; "__init__" does not apply.
         fault: as in `Faulty`.
     """
@@ -278,12 +278,19 @@ def start_executor():
     return executor.submit(os.getpid).result()
 
 
+def start_orphan():
+    """Start a program in a session of a shell that ends; return its id."""
+    shell = ["sh", "-c", "sleep 60 >/dev/null & echo $!"]
+    return int(subprocess.run(shell, start_new_session=True, stdout=subprocess.PIPE).stdout)
+
+
 STARTS = {
     "process": start_process,
     "daemon": lambda: start_process(daemon=True),
     "executor": start_executor,
     "program": lambda: subprocess.Popen(["sleep", "60"]).pid,
     "fork": lambda: leave_a_child(),
+    "orphan": start_orphan,
 }
 
 

@@ -1,15 +1,53 @@
 """Call into environments between two batches: a failure is an answer, and nothing closes."""
 
+import pickle
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pufferlib.vector.block import Block
 from pufferlib.vector.failure import Failure
+from pufferlib.vector.pickling import pickled
 
 CALLS = ("call", "get_attr", "has_attr", "set_attr")
 """The methods of a vectorizer that call into its environments, and of `Block` likewise."""
 
-Answer = list[Any] | Failure
+
+@dataclass(frozen=True)
+class PickledResults:
+    """The results of one worker, each pickled, so that one that cannot be unpickled is known.
+
+    Attributes:
+        results: one for each environment; none for `set_attr`.
+        worker: index of the worker.
+        first_env: index of its first environment.
+        method: the method that returned them.
+    """
+
+    results: list[bytes]
+    worker: int
+    first_env: int
+    method: str
+
+    def unpickled(self) -> list[Any]:
+        """Return the results.
+
+        Raises:
+            WorkerError: one cannot be unpickled in this process.
+        """
+        values = []
+        for env_index, result in enumerate(self.results, self.first_env):
+            try:
+                values.append(pickle.loads(result))
+            except Exception as error:  # unpickling a user's object may raise anything
+                failure = Failure.of_unpickling(
+                    error, "the result", "the calling process", self.worker, env_index, self.method
+                )
+                raise failure.to_error() from error
+        return values
+
+
+Answer = list[Any] | PickledResults | Failure
 """A result for each environment, or the first failure; environments after it were not called."""
 
 
@@ -24,9 +62,21 @@ def called_method(command: str, arguments: Sequence[object]) -> str:
     return str(arguments[0]) if command == "call" else command
 
 
+def pickled_command(command: str, arguments: tuple[object, ...]) -> bytes:
+    """Return a command as bytes for a worker: (command, method that it calls, pickled arguments).
+
+    The arguments are pickled separately: a worker that cannot unpickle them knows the command.
+
+    Raises:
+        ArgumentError: the arguments cannot be pickled.
+    """
+    own = pickled(f"The arguments of {command}", arguments)
+    return pickle.dumps((command, called_method(command, arguments), own))
+
+
 def answer_of(
     block: Block, command: str, arguments: Sequence[object], worker: int | None
-) -> Answer:
+) -> list[Any] | Failure:
     """Run one of `CALLS` on the environments of `block`; return the answer.
 
     Args:
@@ -38,28 +88,51 @@ def answer_of(
     try:
         return getattr(block, command)(*arguments) or []
     except Exception as error:  # an environment may raise anything
-        return _failure(error, block, command, arguments, worker)
+        return _failure(error, block, called_method(command, arguments), worker)
 
 
 def pickled_answer_of(
     block: Block,
     command: str,
-    arguments: Sequence[object],
+    method: str,
+    pickled_arguments: bytes,
     worker: int,
     dumps: Callable[[object], bytes],
 ) -> bytes:
-    """Return the answer, pickled by `dumps`; a `Failure` if a result cannot be pickled."""
-    answer = answer_of(block, command, arguments, worker)
+    """Run one of `CALLS` and return the answer, pickled by `dumps`.
+
+    It is a `Failure` if the arguments cannot be unpickled, or a result cannot be pickled.
+
+    Args:
+        block: the environments.
+        command: one of `CALLS`.
+        method: the method that it calls.
+        pickled_arguments: see `pickled_command`.
+        worker: index of the worker.
+        dumps: pickles an object.
+    """
     try:
-        return dumps(answer)
-    except Exception as error:  # pickling a user's object may raise anything
-        assert isinstance(answer, list)
-        block.current = position = _first_unpicklable(answer, dumps)
-        refusal = TypeError(
-            f"the result, an instance of {type(answer[position]).__name__}, cannot be pickled, to "
-            f"be sent to the calling process: {error}"
+        arguments = pickle.loads(pickled_arguments)
+    except Exception as error:  # unpickling a user's object may raise anything
+        failure = Failure.of_unpickling(
+            error, "the arguments", "the worker", worker, block.first_env, method
         )
-        return dumps(_failure(refusal, block, command, arguments, worker))
+        return dumps(failure)
+    answer = answer_of(block, command, arguments, worker)
+    if isinstance(answer, Failure):
+        return dumps(answer)
+    results: list[bytes] = []
+    for position, result in enumerate(answer):
+        try:
+            results.append(dumps(result))
+        except Exception as error:  # pickling a user's object may raise anything
+            block.current = position
+            refusal = TypeError(
+                f"the result, an instance of {type(result).__name__}, cannot be pickled, to be "
+                f"sent to the calling process: {error}"
+            )
+            return dumps(_failure(refusal, block, method, worker))
+    return dumps(PickledResults(results, worker, block.first_env, method))
 
 
 def results_of(answers: Sequence[Answer]) -> list[Any]:
@@ -72,22 +145,9 @@ def results_of(answers: Sequence[Answer]) -> list[Any]:
     for answer in answers:
         if isinstance(answer, Failure):
             raise answer.to_error()
-        results += answer
+        results += answer.unpickled() if isinstance(answer, PickledResults) else answer
     return results
 
 
-def _failure(
-    error: Exception, block: Block, command: str, arguments: Sequence[object], worker: int | None
-) -> Failure:
-    method = called_method(command, arguments)
+def _failure(error: Exception, block: Block, method: str, worker: int | None) -> Failure:
     return Failure.of(error, block, method, worker, ends_worker=False)
-
-
-def _first_unpicklable(results: list[Any], dumps: Callable[[object], bytes]) -> int:
-    """Return the position of the first result that `dumps` refuses; 0 if it takes each alone."""
-    for position, result in enumerate(results):
-        try:
-            dumps(result)
-        except Exception:  # as above
-            return position
-    return 0

@@ -69,6 +69,24 @@ class Failure:
             error=error,
         )
 
+    @classmethod
+    def of_unpickling(
+        cls, error: Exception, what: str, where: str, worker: int, env_index: int, method: str
+    ) -> "Failure":
+        """Describe that `what` cannot be unpickled in the process `where`. It ends no worker."""
+        return cls(
+            worker=worker,
+            env_index=env_index,
+            seed=None,
+            step=None,
+            method=method,
+            original_type="TypeError",
+            original_message=f"{what} cannot be unpickled in {where}: {_described(error)}",
+            original_traceback="".join(traceback.format_exception(error)),
+            pickled_error=_pickled(error),
+            ends_worker=False,
+        )
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Leave out the exception: `pickled_error` has it, if it can be pickled."""
         values = [getattr(self, each.name) for each in fields(self) if each.name != "error"]
@@ -148,6 +166,17 @@ def stuck_error(worker: int, envs: range, timeout_s: float, doing: str) -> Worke
     )
 
 
+def unreadable_error(worker: int, envs: range, error: Exception, doing: str) -> WorkerError:
+    """Return the WorkerError for an answer that cannot be unpickled in this process."""
+    return WorkerError(
+        f"Worker {worker} ({_envs(envs)}) returned from {doing}() what cannot be unpickled in the "
+        f"calling process: {_described(error)}. Put plain values and arrays into infos.",
+        worker=worker,
+        original_type=type(error).__name__,
+        original_traceback="".join(traceback.format_exception(error)),
+    )
+
+
 def lost_error(worker: int, envs: range, ray_error: Exception, doing: str) -> WorkerError:
     """Return the WorkerError for a Ray actor that died, alone or with its node."""
     return WorkerError(
@@ -167,6 +196,10 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:  # most real-time signals have no name
         return f"signal {number}"
+
+
+def _described(error: BaseException) -> str:
+    return f"{type(error).__name__}: {_text(error)}"
 
 
 def _text(error: BaseException) -> str:

@@ -45,8 +45,8 @@ class VectorOptions:
 
     start_method: Literal["fork", "forkserver", "spawn"] | None = None
     """How processes are started. None: fork on Linux, else spawn; but forkserver, with a warning,
-    if the calling process runs Java, CUDA, Ray or numba's OpenMP, which do not survive a fork. No
-    effect on Ray."""
+    if the calling process runs Java, CUDA of torch, Ray or numba's OpenMP, which do not survive a
+    fork. This is checked again for each replacement. No effect on Ray."""
 
     timeout_s: float | None = None
     """Seconds that a worker may take to make its environments, to reset them or to step them; with

@@ -1,6 +1,7 @@
 """Pickle what is sent to a worker: environment creators, and the arguments of calls."""
 
 import dis
+import sys
 from collections.abc import Iterator
 from io import BytesIO
 from types import CodeType, FunctionType
@@ -12,6 +13,7 @@ from pufferlib.exceptions import ArgumentError
 
 # How a class body reads a name that may be a global; a function uses LOAD_GLOBAL.
 _READS = ("LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
+_JUMPS = {*dis.hasjrel, *dis.hasjabs}  # the value of one is the offset that it may jump to
 
 
 def pickled(what: str, value: object) -> bytes:
@@ -53,10 +55,23 @@ class _Pickler(cloudpickle.Pickler):
 
 
 def _names_in_class_bodies(code: CodeType) -> Iterator[str]:
-    """Yield the names that `code`, and all code nested in it, may read from a class's globals."""
+    """Yield the names that `code`, and all code nested in it, may read from a class's globals.
+
+    Names that the code has certainly stored before, as its own, are left out.
+    """
+    own: set[str] = set()
+    # An exception may skip a store, and so may a jump past it.
+    end_of_skipped = sys.maxsize if code.co_exceptiontable else 0
     for instruction in dis.get_instructions(code):
-        if instruction.opname in _READS:
-            yield instruction.argval
+        name = instruction.argval
+        if instruction.opname in _READS and name not in own:
+            yield name
+        elif instruction.opname == "STORE_NAME" and instruction.offset >= end_of_skipped:
+            own.add(name)
+        elif instruction.opname == "DELETE_NAME":
+            own.discard(name)
+        elif instruction.opcode in _JUMPS:
+            end_of_skipped = max(end_of_skipped, name)
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _names_in_class_bodies(constant)

@@ -26,7 +26,7 @@ def limit_this_worker(is_forked: bool = False) -> None:
 
     A forked worker has the libraries of the caller, but not their threads. Most would wait for
     these forever (GNU OpenMP, and with it torch: pytorch issue 17199), so libraries that were
-    loaded before the fork run one thread in any case.
+    loaded before the fork are set to one thread in any case. An environment must not raise it.
 
     Args:
         is_forked: this process is a fork of the caller.

@@ -1,5 +1,6 @@
 """Calls into environments: what they return, and that none of their failures closes anything."""
 
+import contextlib
 import pickle
 
 import pytest
@@ -37,9 +38,12 @@ class Moody(Echo):
     def unsendable(self):
         return (each for each in ()) if self.tag == 1 else self.tag
 
+    def unreadable(self):
+        return Unreadable() if self.tag == 1 else self.tag
+
 
 class MoodyFlock(Flock):
-    fail_with, unsendable = Moody.fail_with, Moody.unsendable
+    fail_with, unsendable, unreadable = Moody.fail_with, Moody.unsendable, Moody.unreadable
     mood, fixed = Moody.mood, Moody.fixed
 
 
@@ -149,6 +153,59 @@ def test_a_result_that_cannot_be_sent_names_its_environment(num_workers, env):
     envs.close()
 
 
+class Unreadable:
+    """Cannot be unpickled."""
+
+    def __reduce__(self):
+        return raise_plain, ()
+
+
+UNREADABLE = r"cannot be unpickled in {}: ValueError: negative energy"
+
+
+@pytest.mark.parametrize("caller_steps", [False, True])
+def test_a_result_that_cannot_be_received_names_its_environment(caller_steps, env):
+    options = {"num_envs": 4, "num_workers": 2, "caller_steps": caller_steps}
+    creators = [env] * 4, [[tag] for tag in range(4)]
+    with contextlib.closing(vector.make(*creators, backend=Multiprocessing, **options)) as envs:
+        envs.reset(seed=0)
+        said = (
+            rf"environment 1 failed in unreadable\(\).*{UNREADABLE.format('the calling process')}"
+        )
+        with pytest.raises(WorkerError, match=said) as it:
+            envs.call("unreadable")
+        assert (it.value.worker, it.value.env_index) == (0, 1)
+        assert_usable(envs, env)
+
+
+def test_arguments_that_a_worker_cannot_receive_name_the_method(env):
+    options = {"num_envs": 4, "num_workers": 2, "backend": Multiprocessing}
+    with contextlib.closing(vector.make([env] * 4, [[i] for i in range(4)], **options)) as envs:
+        envs.reset(seed=0)
+        asks = {
+            "set_attr": lambda: envs.set_attr("skill", [1, 2, 3, Unreadable()]),
+            "greet": lambda: envs.call("greet", Unreadable()),
+        }
+        for name, ask in asks.items():
+            said = rf"failed in {name}\(\).*{UNREADABLE.format('the worker')}"
+            with pytest.raises(WorkerError, match=said) as it:
+                ask()
+            assert it.value.worker == {"set_attr": 1, "greet": 0}[name]
+            assert_usable(envs, env)
+
+
+def test_an_info_that_cannot_be_received_names_its_worker():
+    class Informing(Echo):
+        def step(self, action):
+            return *super().step(action)[:4], {"unreadable": Unreadable()}
+
+    envs = vector.make(Informing, num_envs=2, num_workers=2, backend=Multiprocessing)
+    envs.reset(seed=0)
+    said = rf"Worker 0 \(environment 0\) .* step\(\).*{UNREADABLE.format('the calling process')}"
+    with contextlib.closing(envs), pytest.raises(WorkerError, match=said):
+        envs.step([1, 1])
+
+
 def test_a_call_before_the_first_reset_may_fail_too(make, env):
     envs = make([env] * 4, [[tag] for tag in range(4)], num_envs=4)
     with pytest.raises(MissingAttributeError):
@@ -202,7 +259,8 @@ def test_a_failure_is_an_answer_that_any_process_can_read():
         assert not failure.ends_worker
         with pytest.raises(MissingAttributeError, match="Worker 2, environment 5 failed"):
             results_of([[1, 2], failure])
-    sent = pickled_answer_of(Asked(), "call", ("f", (), {}), 2, pickle.dumps)
+    arguments = pickle.dumps(("f", (), {}))
+    sent = pickled_answer_of(Asked(), "call", "f", arguments, 2, pickle.dumps)
     with pytest.raises(WorkerError, match=r"environment 5 failed in f\(\) \(seed 8, step 3\)"):
         results_of([pickle.loads(sent)])
     assert results_of([[1, 2], [], [3]]) == [1, 2, 3]

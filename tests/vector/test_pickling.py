@@ -93,6 +93,28 @@ def test_names_that_are_not_globals_are_left_out():
     assert pickle.loads(pickled("creator", globals_["make"]))().value == 3
 
 
+CLASS_BODIES = {
+    "name = 3\nvalue = name": ("unpicklable", 3),
+    "name = 3\nfor each in (1, 2):\n    value = name": ("unpicklable", 3),
+    "value = name\nname = 3": (5, 5),
+    "name = 3\ndel name\nvalue = name": (5, 5),
+    "if missing:\n    name = 3\nvalue = name": (5, 5),
+    "for name in missing:\n    pass\nvalue = name": (5, 5),
+    "try:\n    name = missing[0]\nexcept IndexError:\n    pass\nvalue = name": (5, 5),
+}
+
+
+@pytest.mark.parametrize("body", CLASS_BODIES)
+def test_a_class_body_reads_its_own_name_before_a_global_of_that_name(body):
+    name, value = CLASS_BODIES[body]
+    name = (each for each in ()) if name == "unpicklable" else name
+    globals_ = {"__name__": "__main__", "name": name, "missing": ()}
+    lines = ["def make():", "    class Made:", *(f"        {line}" for line in body.splitlines())]
+    exec("\n".join([*lines, "    return Made"]), globals_)
+    assert globals_["make"]().value == value
+    assert pickle.loads(pickled("creator", globals_["make"]))().value == value
+
+
 def test_what_cannot_be_pickled_is_refused_by_its_name():
     with pytest.raises(ArgumentError, match=r"The creator must be picklable.*: Type.*Serial"):
         pickled("The creator", (yielded for yielded in ()))

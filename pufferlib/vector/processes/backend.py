@@ -7,7 +7,6 @@ from pufferlib.exceptions import ArgumentError
 from pufferlib.vector.arguments import EnvArgs, EnvCreators, EnvKwargs, creations
 from pufferlib.vector.options import VectorOptions
 from pufferlib.vector.parallel import Parallel
-from pufferlib.vector.processes.start_method import start_context
 from pufferlib.vector.processes.workers import ProcessWorkers
 
 
@@ -56,7 +55,7 @@ class Multiprocessing(Parallel):
             made,
             num_workers,
             given.timeout_s,
-            start_context(given.start_method),
+            given.start_method,
             bool(given.caller_steps),
             rule,
         )

@@ -14,7 +14,8 @@ def start_context(start_method: str | None) -> BaseContext:
     """Return the multiprocessing context of a start method.
 
     None is fork on Linux, else spawn; it is forkserver, with a warning, if this process has
-    something that is known to hang or to fail in a forked one.
+    something that is known to hang or to fail in a forked one. That may change, so ask again for a
+    process that is started later.
     """
     if start_method is None:
         start_method = _DEFAULT
@@ -23,10 +24,10 @@ def start_context(start_method: str | None) -> BaseContext:
             start_method = "forkserver"
             warnings.warn(
                 f"Workers are started with start_method='forkserver', since {obstacle} in this "
-                f"process and would not work in forked ones: make the vectorizer first, or choose "
-                f"a start_method; a script needs `if __name__ == '__main__':`.",
+                f"process. Forked workers would hang or fail. Make the vectorizer first, or choose "
+                f"a start_method. A script needs `if __name__ == '__main__':`.",
                 RuntimeWarning,
-                stacklevel=4,  # the caller of `make`
+                stacklevel=5,  # the caller of `make`, if called when the workers are first started
             )
     return multiprocessing.get_context(start_method)
 
@@ -70,7 +71,7 @@ def _numba_runs_openmp() -> bool:
 
 _OBSTACLES: dict[str, Callable[[], bool]] = {
     "Java runs": _java_runs,
-    "CUDA runs": _cuda_runs,
+    "CUDA of torch runs": _cuda_runs,
     "Ray runs": _ray_runs,
     "OpenMP of numba runs": _numba_runs_openmp,
 }

@@ -2,7 +2,7 @@
 
 First the two processes talk through a pipe: the worker describes its environments, and the caller
 sends the shared memory. After that each waits for the other at the `Gate`: the caller orders STEP,
-or orders COMMAND and sends (command, *arguments) through the pipe; the worker answers DONE, or
+or orders COMMAND and sends a `pickled_command` through the pipe; the worker answers DONE, or
 answers MESSAGE and sends the message through the pipe. Rows and actions are in shared memory.
 """
 
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from multiprocessing import parent_process, reduction
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from typing import Any
 
 from pufferlib import proc
 from pufferlib.annotations import Array
@@ -70,6 +71,7 @@ def run(
     end.
     """
     _leave_signals_to_the_caller()
+    proc.adopt_orphans()
     multiprocessing.current_process().daemon = False  # a daemonic process may not start others
     caller = parent_process()
     assert caller is not None
@@ -120,18 +122,19 @@ def _serve(connection: Connection, block: Block, gate: Gate, actions: Array, wor
     """Obey orders until the caller closes."""
     while True:
         order = gate.next_order(worker)
-        name = "step"
+        command: tuple[Any, ...] = ("step",) if order == STEP else connection.recv()
+        name, *rest = command
+        if name == "close":
+            return
         try:
             if order == STEP:
                 message = _pickled_infos(block.step(actions))
             else:
-                name, *arguments = connection.recv()
-                if name == "close":
-                    return
+                method, arguments = rest
                 if name in CALLS:
-                    message = pickled_answer_of(block, name, arguments, worker, _pickled)
+                    message = pickled_answer_of(block, name, method, arguments, worker, _pickled)
                 else:
-                    message = _pickled_infos(block.reset(*arguments))
+                    message = _pickled_infos(block.reset(*pickle.loads(arguments)))
         except Exception as error:
             gate.answer(worker, MESSAGE)
             _send(connection, Failure.of(error, block, name, worker))

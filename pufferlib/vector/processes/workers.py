@@ -7,26 +7,32 @@ A worker is a process or, for the last one, the calling process itself. `first_r
 import atexit
 import functools
 import math
-import multiprocessing
 import os
 import pickle
 import time
 import weakref
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
+from multiprocessing.context import BaseContext
 from typing import Any
 
 from pufferlib.annotations import Array
 from pufferlib.environment import Buffers
-from pufferlib.exceptions import WorkerError
+from pufferlib.exceptions import ArgumentError, WorkerError
 from pufferlib.vector.arguments import Creation
 from pufferlib.vector.block import Block, Description
-from pufferlib.vector.calls import CALLS, answer_of, called_method
-from pufferlib.vector.failure import Failure, death_error, start_error, stuck_error
+from pufferlib.vector.calls import CALLS, answer_of, called_method, pickled_command
+from pufferlib.vector.failure import (
+    Failure,
+    death_error,
+    start_error,
+    stuck_error,
+    unreadable_error,
+)
 from pufferlib.vector.pickling import pickled
 from pufferlib.vector.processes.gate import Gate
 from pufferlib.vector.processes.shared_memory import RowMemory
-from pufferlib.vector.processes.start_method import is_fork
+from pufferlib.vector.processes.start_method import is_fork, start_context
 from pufferlib.vector.processes.worker_main import COMMAND, DONE, STEP, RowSlice, WorkerCreations
 from pufferlib.vector.processes.worker_process import WorkerProcess, stop
 from pufferlib.vector.restart import RestartRule
@@ -47,7 +53,7 @@ class ProcessWorkers(WorkerGroup):
         made: how to make each environment.
         num_workers: among which they are divided evenly.
         timeout_s: seconds that a process may take for a command; None: no limit.
-        context: how processes are started.
+        start_method: of the processes; None: chosen whenever one is started.
         caller_steps: the last worker is the calling process.
         restart_rule: what to do when a process fails.
     """
@@ -57,12 +63,12 @@ class ProcessWorkers(WorkerGroup):
         made: tuple[Creation, ...],
         num_workers: int,
         timeout_s: float | None,
-        context: multiprocessing.context.BaseContext,
+        start_method: str | None,
         caller_steps: bool,
         restart_rule: RestartRule,
     ) -> None:
         super().__init__(len(made), num_workers, timeout_s)
-        self._context, self._restart_rule = context, restart_rule
+        self._start_method, self._restart_rule = start_method, restart_rule
         self._looked_s = 0.0  # when it was last checked that every process lives
         self._processes: list[WorkerProcess] = []
         self._gates: list[Gate] = []  # one, as soon as the memory is shared
@@ -77,21 +83,31 @@ class ProcessWorkers(WorkerGroup):
         self._made: list[WorkerCreations] = [
             made[envs.start : envs.stop] for envs in self._envs[:num_processes]
         ]
-        if not is_fork(context):  # a fork has them already
-            what = "env_creators, env_args and env_kwargs"
-            self._made = [pickled(what, creations) for creations in self._made]
         self._own_made = made[self._envs[-1].start :] if caller_steps else ()
         try:
+            context = start_context(start_method)
+            for worker in range(num_processes):  # before the first is started
+                self._pickle_creations(worker, context)
             for worker in range(num_processes):
-                self._start(worker)
+                self._start(worker, context)
         except BaseException:
             self.close()
             raise
 
-    def _start(self, worker: int) -> None:
+    def _pickle_creations(self, worker: int, context: BaseContext) -> None:
+        """Pickle how a worker's environments are made, unless it is a fork, which has them.
+
+        Raises:
+            ArgumentError: they cannot be pickled.
+        """
+        made = self._made[worker]
+        if not (is_fork(context) or isinstance(made, bytes)):
+            self._made[worker] = pickled("env_creators, env_args and env_kwargs", made)
+
+    def _start(self, worker: int, context: BaseContext) -> None:
         envs = self._envs[worker]
         try:
-            process = WorkerProcess(self._context, self._made[worker], worker, envs.start)
+            process = WorkerProcess(context, self._made[worker], worker, envs.start)
         except OSError as error:
             raise start_error(worker, envs, error) from error
         self._processes[worker : worker + 1] = [process]
@@ -160,7 +176,7 @@ class ProcessWorkers(WorkerGroup):
 
     def order_all(self, command: str, arguments: Sequence[tuple[Any, ...]]) -> None:
         """See `WorkerGroup`."""
-        messages = [pickled(f"The arguments of {command}", (command, *own)) for own in arguments]
+        messages = [pickled_command(command, own) for own in arguments]
         if command == "reset":
             self._seed = arguments[0][0]
         for worker, own in enumerate(arguments):
@@ -251,7 +267,7 @@ class ProcessWorkers(WorkerGroup):
     def _order_reset(self, worker: int) -> None:
         self._tracker.began(worker, "reset")
         seed = self._restart_rule.new_seed(self._seed, worker)
-        self._command(worker, pickled("seed", ("reset", seed)))
+        self._command(worker, pickled_command("reset", (seed,)))
 
     def _receive(self, worker: int, answer: int) -> None:
         try:
@@ -265,7 +281,7 @@ class ProcessWorkers(WorkerGroup):
         """Return the message that a worker is sending.
 
         Raises:
-            WorkerError: the worker has failed, died or got stuck.
+            WorkerError: the worker has failed, died or got stuck, or its message is unreadable.
         """
         process = self._processes[worker]
         limit_s = math.inf if self._timeout_s is None else self._timeout_s
@@ -276,11 +292,16 @@ class ProcessWorkers(WorkerGroup):
             if time.monotonic() > give_up_s:
                 raise self._stuck(worker)
         try:
-            message = pickle.loads(process.connection.recv_bytes())
+            data = process.connection.recv_bytes()
         except BlockingIOError:  # in the middle of a message
             raise self._stuck(worker) from None
         except (EOFError, OSError):  # in the middle of a message, too
             raise self._death(worker) from None
+        try:
+            message = pickle.loads(data)
+        except Exception as error:  # an info of an environment may raise anything here
+            envs = self._envs[worker]
+            raise unreadable_error(worker, envs, error, self._doing(worker)) from error
         if isinstance(message, Failure) and message.ends_worker:
             raise message.to_error()
         return message
@@ -316,6 +337,7 @@ class ProcessWorkers(WorkerGroup):
 
         Raises:
             WorkerError: `error`, if not.
+            ArgumentError: it cannot be forked now, and its creations cannot be pickled.
         """
         if not self._gates:
             raise error
@@ -324,7 +346,12 @@ class ProcessWorkers(WorkerGroup):
         self._gates[0].forget(worker)
         self._starting.discard(worker)
         self._tracker.failed(worker, info)
-        self._start(worker)
+        context = start_context(self._start_method)  # the caller may run more than at first
+        try:
+            self._pickle_creations(worker, context)
+        except ArgumentError as refusal:
+            raise refusal from error
+        self._start(worker, context)
 
     def _stuck(self, worker: int) -> WorkerError:
         assert self._timeout_s is not None

@@ -73,6 +73,7 @@ class WorkerActor:
 
     def __init__(self, worker: int, first_env: int) -> None:
         self._worker, self._block = worker, Block(first_env, owns_process=True)
+        proc.adopt_orphans()
         seed_globals_of_worker(worker)
         self._is_bound = False
         limit_this_worker()  # Ray has set OMP_NUM_THREADS to num_cpus
@@ -101,16 +102,16 @@ class WorkerActor:
         return message, self._packed.of_step(self._memory, self._rows)
 
     def run(self, pickled: bytes) -> Answer:
-        """Run another command: a pickled ("reset" or one of `CALLS`, *arguments)."""
-        command, *arguments = pickle.loads(pickled)
+        """Run another command, "reset" or one of `CALLS`, from `pickled_command`."""
+        command, method, arguments = pickle.loads(pickled)
         try:
             self._bind()
             if command in CALLS:
                 answer = pickled_answer_of(
-                    self._block, command, arguments, self._worker, cloudpickle.dumps
+                    self._block, command, method, arguments, self._worker, cloudpickle.dumps
                 )
                 return answer, None
-            infos = self._block.reset(*arguments)
+            infos = self._block.reset(*pickle.loads(arguments))
             message = cloudpickle.dumps(infos) if infos else None
         except Exception as error:
             return self._failure(error, command)

@@ -12,8 +12,8 @@ from pufferlib.annotations import Array
 from pufferlib.environment import Buffers
 from pufferlib.exceptions import ArgumentError, WorkerError
 from pufferlib.vector.arguments import Creation
-from pufferlib.vector.calls import called_method
-from pufferlib.vector.failure import Failure, lost_error, stuck_error
+from pufferlib.vector.calls import called_method, pickled_command
+from pufferlib.vector.failure import Failure, lost_error, stuck_error, unreadable_error
 from pufferlib.vector.pickling import pickled
 from pufferlib.vector.ray.actor import Answer, PackedRows, WorkerActor
 from pufferlib.vector.ray.cluster import Lease, ray_module
@@ -110,7 +110,7 @@ class RayWorkers(WorkerGroup):
 
     def order_all(self, command: str, arguments: Sequence[tuple[Any, ...]]) -> None:
         """See `WorkerGroup`."""
-        messages = [pickled(f"The arguments of {command}", (command, *own)) for own in arguments]
+        messages = [pickled_command(command, own) for own in arguments]
         if command == "reset":
             self._seed = arguments[0][0]
         for worker, own in enumerate(arguments):
@@ -159,7 +159,12 @@ class RayWorkers(WorkerGroup):
             error = lost_error(worker, self._envs[worker], answer, self._doing(worker))
             self._fail(worker, error)
             return
-        message: Any = None if answer[0] is None else pickle.loads(answer[0])
+        try:
+            message: Any = None if answer[0] is None else pickle.loads(answer[0])
+        except Exception as error:  # an info of an environment may raise anything here
+            envs, doing = self._envs[worker], self._doing(worker)
+            self._fail(worker, unreadable_error(worker, envs, error, doing))
+            return
         if isinstance(message, Failure) and message.ends_worker:
             self._fail(worker, message.to_error())
             return
@@ -176,7 +181,7 @@ class RayWorkers(WorkerGroup):
 
     def _order_reset(self, worker: int) -> None:
         seed = self._restart_rule.new_seed(self._seed, worker)
-        task = self._actors[worker].run.remote(pickled("seed", ("reset", seed)))
+        task = self._actors[worker].run.remote(pickled_command("reset", (seed,)))
         self._began(worker, "reset", task)
 
     def _fail(self, worker: int, error: WorkerError) -> None:

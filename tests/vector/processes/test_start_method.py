@@ -31,19 +31,35 @@ if __name__ == "__main__":
 JAVA = "from pufferlib.registry._microrts_java import start_java; start_java()"
 CUDA = "import torch; torch.ones(1, device='cuda')"
 RAY = "import ray; ray.init(num_cpus=1, include_dashboard=False, logging_level='ERROR')"
+LATER = """
+from vector_environments import COMPUTE, Troubled
+from pufferlib import vector
+
+if __name__ == "__main__":
+    import numba
+
+    options = dict(num_envs=2, num_workers=2, timeout_s=100, on_failure="restart")
+    envs = vector.make([Troubled] * 2, [[0], [1]], backend="Multiprocessing", **options)
+    envs.reset(seed=0)
+    COMPUTE["numba"]()
+    envs.step([1, Troubled.RAISE])
+    envs.step([1, 2])
+    print(envs.num_restarts, envs.step([1, 2])[1].tolist(), envs.call("has_loaded", "numba"))
+    envs.close()
+"""
 NUMBA = "COMPUTE['numba']()"
 OBSTACLES = [
     ("Java", JAVA, "Echo", "jpype"),
-    ("CUDA", CUDA, "Echo", "torch"),
+    ("CUDA of torch", CUDA, "Echo", "torch"),
     ("Ray", RAY, "Echo", "ray"),
     ("OpenMP of numba", NUMBA, "Computing, ['numba']", None),
 ]
 
 
-def said(tmp_path, **parts):
+def said(tmp_path, source=SCRIPT, **parts):
     """Return the lines that a script prints."""
     script = tmp_path / "script.py"
-    script.write_text(SCRIPT.format(**parts))
+    script.write_text(source.format(**parts))
     done = subprocess.run(
         [sys.executable, str(script)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (TESTS, TESTS.parent)))},
@@ -56,7 +72,7 @@ def said(tmp_path, **parts):
 
 
 def skip_without(what):
-    if what == "CUDA":
+    if what == "CUDA of torch":
         torch = pytest.importorskip("torch")
         if not torch.cuda.is_available():
             pytest.skip("needs a GPU")
@@ -75,6 +91,11 @@ def test_workers_are_not_forked_from_a_process_that_runs(what, before, creator, 
     assert warning.startswith("Workers are started with start_method='forkserver', since")
     assert f"since {what} " in warning
     assert warning.endswith("True")  # it points at the script
+
+
+def test_a_replacement_is_not_forked_from_a_process_that_has_started_openmp_since(tmp_path):
+    pytest.importorskip("numba")
+    assert said(tmp_path, LATER) == ["1 [1.0, 2.0] [True, False]"]
 
 
 @pytest.mark.parametrize("start_method", ["fork", "forkserver"])

@@ -13,7 +13,7 @@ from pufferlib.vector import Multiprocessing
 pytestmark = pytest.mark.timeout(120)
 
 START_METHODS = ["fork", "forkserver", "spawn"]
-HOW = ["process", "daemon", "executor", "program", "fork"]
+HOW = ["process", "daemon", "executor", "program", "fork", "orphan"]
 
 
 def opened(creator, *args, **options):

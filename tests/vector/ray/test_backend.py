@@ -195,6 +195,24 @@ def test_a_result_that_cannot_be_sent_names_its_environment():
         assert envs.get_attr("tag") == [0, 1]
 
 
+def test_what_cannot_be_unpickled_leaves_the_vectorizer_usable():
+    class Unreadable:
+        def __reduce__(self):
+            return raise_plain, ()
+
+    class Returning(Echo):
+        def unreadable(self):
+            return Unreadable()
+
+    with contextlib.closing(vector.make(Returning, backend=Ray, num_workers=1)) as envs:
+        envs.reset(seed=0)
+        with pytest.raises(WorkerError, match=r"environment 0 failed in unreadable\(\).*unpickled"):
+            envs.call("unreadable")
+        with pytest.raises(WorkerError, match=r"environment 0 failed in set_attr\(\).*unpickled"):
+            envs.set_attr("skill", Unreadable())
+        assert envs.step([1])[1].tolist() == [1]
+
+
 def test_one_instance_for_all_rows_of_a_worker_is_refused():
     one = Echo()
     with pytest.raises(ArgumentError, match="must be a new object; environments 0 and 1 are the"):
@@ -450,9 +468,13 @@ def test_a_restart_gives_the_rows_that_multiprocessing_gives():
     assert len(restarts) >= 4
 
 
-@pytest.mark.parametrize("fault", [raise_plain, None], ids=["failed", "closed"])
-def test_programs_that_an_environment_starts_end_with_its_actor(fault):
-    args = [["program", "step" if fault else "", fault]] * 2
+@pytest.mark.parametrize(
+    ("how", "fault"),
+    [("program", raise_plain), ("program", None), ("orphan", None)],
+    ids=["failed", "closed", "orphan"],
+)
+def test_programs_that_an_environment_starts_end_with_its_actor(how, fault):
+    args = [[how, "step" if fault else "", fault]] * 2
     with opened([Parent] * 2, args, num_workers=2, on_failure="restart") as envs:
         envs.reset(seed=0)
         started = set(envs.call("child_pid"))
