@@ -500,6 +500,70 @@ def test_attributes_rendering_and_closing_are_those_of_the_environment():
     assert bare.is_closed
 
 
+class OldWrapper:
+    """A wrapper of an early gym: attributes that it lacks are those of the environment."""
+
+    shown = "by the wrapper"
+
+    def __init__(self, env):
+        self.env = env
+
+    def __getattr__(self, name):
+        if name.startswith("_") or name == "env":
+            raise AttributeError(name)
+        return getattr(self.env, name)
+
+    def reset(self):
+        return self.env.reset()
+
+    def step(self, action):
+        return self.env.step(action)
+
+
+@pytest.mark.parametrize("wrap", [lambda env: env, Passing, EpisodeStats])
+def test_an_attribute_is_set_through_the_wrappers_of_an_early_gym(wrap):
+    bare = Duck()
+    wrapper = OldWrapper(bare)
+    env = wrap(OldGymEnv(OldWrapper(wrapper)))
+    assert env.set_wrapper_attr("is_closed", True, force=False) is True
+    assert vars(bare)["is_closed"] is True
+    assert env.set_wrapper_attr("mood", "good", force=False) is False
+    assert not env.has_wrapper_attr("mood")
+    assert env.unwrapped.set_wrapper_attr("render_mode", "human") is True
+    assert env.get_wrapper_attr("render_mode") == "human"
+    wrapper.level = 1
+    env.set_wrapper_attr("level", 2)
+    assert (wrapper.level, "level" in vars(bare)) == (2, False)
+
+
+def test_an_attribute_inside_a_gymnasium_wrapper_with_an_old_reset_is_found_and_set():
+    class OldPassing(Passing):
+        def reset(self):
+            return self.env.reset()[0]
+
+    bare = Current()
+    env = adapted(OldPassing(bare))
+    assert isinstance(env, OldGymEnv)
+    assert env.get_wrapper_attr("dice") is bare.dice
+    env.set_wrapper_attr("dice", None)
+    assert bare.dice is None
+
+
+def test_generator_and_spec_are_those_of_the_environment():
+    bare = GeneratorOnly()
+    bare.spec = gymnasium.envs.registration.EnvSpec("Generator-v0")
+    env = adapted(bare)
+    env.reset(seed=3)
+    assert env.np_random is bare.np_random
+    assert (env.np_random_seed, env.spec) == (3, bare.spec)
+    env.np_random = np.random.default_rng(4)
+    assert bare.np_random is env.np_random
+    duck = adapted(Duck())
+    duck.reset(seed=3)
+    assert (duck.np_random_seed, duck.spec) == (3, None)
+    assert duck.np_random.random() == np.random.default_rng(3).random()
+
+
 @pytest.mark.parametrize("old", [Duck, OldPair, Cycle])
 def test_an_adapted_environment_can_be_copied_and_pickled(old):
     env = adapted(old())
