@@ -18,6 +18,7 @@ from pufferlib.annotations import UserEnv
 from pufferlib.emulation.multi import PettingZooPufferEnv
 from pufferlib.emulation.single import GymnasiumPufferEnv
 from pufferlib.environment import PufferEnv
+from pufferlib.old_interfaces import OldGymEnv
 from pufferlib.old_interfaces.nesting import defines, wrapped_envs
 
 # PettingZoo's wrappers copy these from the environment when they are made.
@@ -30,9 +31,13 @@ def own_env(env: PufferEnv) -> UserEnv:
 
 
 def base_env(env: PufferEnv) -> UserEnv:
-    """Return the environment without any wrapper."""
+    """Return the environment without any wrapper, not even an adapter for an old interface."""
     own = own_env(env)
-    return getattr(own, "unwrapped", own)
+    base = getattr(own, "unwrapped", own)
+    if isinstance(base, OldGymEnv):  # around an environment of another class
+        inner = base.env
+        *_, base = wrapped_envs(getattr(inner, "unwrapped", inner))
+    return base
 
 
 def has_attribute(env: PufferEnv, name: str) -> bool:

@@ -549,6 +549,18 @@ def test_an_attribute_inside_a_gymnasium_wrapper_with_an_old_reset_is_found_and_
     assert bare.dice is None
 
 
+@pytest.mark.parametrize("wrap", [lambda env: env, OldWrapper, OldGymEnv, EpisodeStats])
+def test_one_old_environment_for_all_rows_is_refused(wrap):
+    shared = Duck()
+    with pytest.raises(ArgumentError, match="Each environment must be a new object"):
+        make(lambda: wrap(shared), num_envs=2, backend=Serial)
+    with (
+        pytest.warns(OldInterfaceWarning),
+        pytest.raises(ContractError, match="returned the same environment"),
+    ):
+        check_env(lambda: wrap(shared))
+
+
 def test_generator_and_spec_are_those_of_the_environment():
     bare = GeneratorOnly()
     bare.spec = gymnasium.envs.registration.EnvSpec("Generator-v0")
