@@ -18,9 +18,16 @@ from pufferlib.emulation.twin import StepRows
 from pufferlib.environment import Buffers, PufferEnv
 from pufferlib.exceptions import ArgumentError
 from pufferlib.global_random import seed_globals
+from pufferlib.old_interfaces import explain_step
 from pufferlib.spaces import Path
 from pufferlib.vector.arguments import Creation
-from pufferlib.vector.attributes import base_env, get_attribute, has_attribute, set_attribute
+from pufferlib.vector.attributes import (
+    base_env,
+    get_attribute,
+    has_attribute,
+    own_env,
+    set_attribute,
+)
 from pufferlib.vector.batch import Infos
 
 _PLAIN = (bool, int, float, str, list, tuple, type(None))  # every process can unpickle these
@@ -205,6 +212,9 @@ class Block:
         try:
             for position, new in rows.step(self._rebuild_rows(actions)):
                 infos.extend_from(self.first_env + position, new)
+        except (TypeError, ValueError) as error:
+            explain_step(own_env(self.envs[rows.current]), error)
+            raise
         finally:
             self.current = rows.current
 

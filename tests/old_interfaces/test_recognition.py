@@ -15,10 +15,11 @@ import pettingzoo
 import pytest
 from gymnasium.spaces import Box, Discrete
 from gymnasium.utils.env_checker import check_env as check_gymnasium_env
+from gymnasium.wrappers import TimeLimit
 from old_gym_spaces import FIXED, VARYING, gym
 
 from pufferlib.emulation import GymnasiumPufferEnv, Layout, PettingZooPufferEnv, native
-from pufferlib.exceptions import ArgumentError, ContractError, OldInterfaceWarning
+from pufferlib.exceptions import ArgumentError, ContractError, OldInterfaceWarning, WorkerError
 from pufferlib.old_interfaces.gym_spaces import gymnasium_space
 from pufferlib.old_interfaces.recognition import adapted
 from pufferlib.registry._emulated import emulate
@@ -27,6 +28,7 @@ from pufferlib.vector import Multiprocessing, Serial, make
 from pufferlib.wrappers import (
     EpisodeStats,
     EqualSpaceTeams,
+    MultiAgentEpisodeStats,
     OldAECEnv,
     OldGymEnv,
     OldParallelEnv,
@@ -396,6 +398,77 @@ def step_once(env):
 
 class Passing(gymnasium.Wrapper):
     """A wrapper of the user."""
+
+
+def step_emulated(env):
+    env = GymnasiumPufferEnv(env)
+    env.reset()
+    env.step(0)
+
+
+def step_vectorized(env):
+    with contextlib.closing(make(lambda: env, num_envs=1, backend=Serial)) as envs:
+        envs.reset(seed=0)
+        try:
+            envs.step(np.zeros(envs.num_agents, np.int64))
+        except WorkerError as error:
+            raise error.__cause__ from None
+
+
+class Unpacking(pettingzoo.utils.BaseParallelWrapper):
+    def step(self, actions):
+        observations, rewards, terminations, truncations, infos = super().step(actions)
+        return observations, rewards, terminations, truncations, infos
+
+
+ADAPTER = "step returns 4 results instead of five.*pufferlib.wrappers.Old{}Env before"
+
+
+@pytest.mark.parametrize("wrap", [lambda env: env, EpisodeStats], ids=["bare", "statistics"])
+@pytest.mark.parametrize("step", [step_once, step_emulated, step_vectorized])
+def test_four_results_inside_a_wrapper_are_refused_with_the_adapter(step, wrap):
+    half = type("Half", (Current,), {"step": ReturnInfo.step})
+    with pytest.raises(ContractError, match="Half.*" + ADAPTER.format("Gym")):
+        step(wrap(TimeLimit(half(), 4)))
+    step(wrap(TimeLimit(OldGymEnv(half()), 4)))
+
+
+@pytest.mark.parametrize("step", [step_once, step_vectorized])
+def test_four_results_inside_a_parallel_wrapper_are_refused_with_the_adapter(step):
+    half = type("Half", (Pair,), {"step": OldPair.step})
+    with pytest.raises(ContractError, match=ADAPTER.format("Parallel")):
+        step(Unpacking(half()))
+
+
+@pytest.mark.parametrize("base", [Current, Duck, Pair, OldPair])
+@pytest.mark.parametrize("step", [step_once, step_vectorized])
+def test_a_step_that_returns_nothing_is_refused(step, base):
+    class Mute(base):
+        def step(self, actions):
+            return None
+
+    wrappers = [lambda env: env]
+    if base in (Current, Duck):
+        wrappers += [EpisodeStats]
+    if base is Current:
+        wrappers += [lambda env: TimeLimit(env, 4)]
+    if base is Pair:
+        wrappers += [MultiAgentEpisodeStats, Unpacking]
+    said = r"step of .* (returned|does not return) .*\. Return \(observation"
+    for wrap in wrappers:
+        with pytest.raises(ContractError, match=said):
+            step(wrap(Mute()))
+
+
+def test_an_unpacking_error_of_the_environment_itself_is_raised_unchanged():
+    class Broken(Current):
+        def step(self, action):
+            a, b, c, d, e = (1, 2, 3, 4)
+            return a, b, c, d, e
+
+    for step in (step_once, step_emulated, step_vectorized):
+        with pytest.raises(ValueError, match="expected 5, got 4"):
+            step(TimeLimit(Broken(), 4))
 
 
 @pytest.mark.parametrize("old", [NoOptions, GeneratorOnly])
