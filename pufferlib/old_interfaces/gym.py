@@ -133,11 +133,10 @@ class OldGymEnv(gymnasium.Env[Observation, Action]):
     def step(self, action: Action) -> GymnasiumStep:
         """Take one step; return (observation, reward, terminated, truncated, info)."""
         result: Any = self.env.step(action)
-        if not (isinstance(result, (tuple, list)) and len(result) == 4):
-            return result
-        note(self.differences, "step returns done instead of terminated and truncated")
-        observation, reward, done, info = result
-        result = convert_to_terminated_truncated_step_api((observation, reward, done, info))
+        if isinstance(result, (tuple, list)) and len(result) == 4:
+            note(self.differences, "step returns done instead of terminated and truncated")
+            observation, reward, done, info = result
+            result = convert_to_terminated_truncated_step_api((observation, reward, done, info))
         return result
 
     def render(self) -> Rendered:

@@ -26,6 +26,12 @@ def wrapped_envs(env: UserEnv) -> Iterator[UserEnv]:
         env = own.get("env", own.get("aec_env"))
 
 
+def declares(env: UserEnv, name: str) -> bool:
+    """Return whether `env` itself has `name`, if only as a property that cannot be read."""
+    classes = [each for each in type(env).__mro__ if each not in _BASE_CLASSES]
+    return any(name in getattr(each, "__dict__", {}) for each in (env, *classes))
+
+
 def defines(env: UserEnv, name: str, settable: bool = False) -> bool:
     """Return whether `env` has `name` itself, rather than passes on that of another.
 

@@ -19,7 +19,7 @@ from pufferlib.emulation.multi import PettingZooPufferEnv
 from pufferlib.emulation.single import GymnasiumPufferEnv
 from pufferlib.environment import PufferEnv
 from pufferlib.old_interfaces import OldGymEnv
-from pufferlib.old_interfaces.nesting import defines, wrapped_envs
+from pufferlib.old_interfaces.nesting import declares, defines, wrapped_envs
 
 # PettingZoo's wrappers copy these from the environment when they are made.
 _COPIED = ("metadata", "render_mode", "state_space")
@@ -45,14 +45,23 @@ def has_attribute(env: PufferEnv, name: str) -> bool:
     return _place(env, name) is not None
 
 
+def is_missing(env: PufferEnv, name: str) -> bool:
+    """Return whether neither the environment nor a wrapper has `name`, readable or not."""
+    is_declared = any(declares(each, name) for each in wrapped_envs(own_env(env)))
+    return not is_declared and not has_attribute(env, name)
+
+
 def get_attribute(env: PufferEnv, name: str) -> Any:
     """Return the attribute `name` of an environment.
 
     Raises:
-        AttributeError: neither the environment nor a wrapper has it.
+        AttributeError: neither the environment nor a wrapper has it; or what its property raises.
     """
     place = _place(env, name)
     if place is None:
+        for each in wrapped_envs(own_env(env)):
+            if declares(each, name):  # a property that raises AttributeError
+                return getattr(each, name)
         raise AttributeError(f"{own_env(env)} has no attribute {name!r}")
     return place.get_wrapper_attr(name) if _is_gymnasium(place) else getattr(place, name)
 

@@ -25,6 +25,7 @@ from pufferlib.vector.attributes import (
     base_env,
     get_attribute,
     has_attribute,
+    is_missing,
     own_env,
     set_attribute,
 )
@@ -241,6 +242,10 @@ class Block:
         """Set the attribute `name` of each environment to its entry of `values`."""
         for env, value in zip(self._each(), values, strict=True):
             set_attribute(env, name, value)
+
+    def current_lacks(self, name: str) -> bool:
+        """Return whether the environment that was last called lacks the attribute `name`."""
+        return is_missing(self.envs[self.current], name)
 
     def _each(self) -> Iterator[PufferEnv]:
         """Yield each environment; `current` is then its position."""

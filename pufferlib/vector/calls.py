@@ -79,8 +79,10 @@ def results_of(answers: Sequence[Answer]) -> list[Any]:
 def _failure(
     error: Exception, block: Block, command: str, arguments: Sequence[object], worker: int | None
 ) -> Failure:
+    name = str(arguments[0])  # of the method or attribute
+    lacks = isinstance(error, AttributeError) and block.current_lacks(name)
     method = called_method(command, arguments)
-    return Failure.of(error, block, method, worker, ends_worker=False)
+    return Failure.of(error, block, method, worker, ends_worker=False, is_missing=lacks)
 
 
 def _first_unpicklable(results: list[Any], dumps: Callable[[object], bytes]) -> int:
