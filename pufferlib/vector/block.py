@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import gymnasium
+import numpy as np
 
 from pufferlib.annotations import Array, Kwargs, Space, UserEnv
 from pufferlib.emulation import native
@@ -114,7 +115,11 @@ def _unequal(name: str, one: object, other: object, index: int) -> ArgumentError
 
 
 def _plain(metadata: Kwargs | None) -> Kwargs:
-    return {name: each for name, each in (metadata or {}).items() if isinstance(each, _PLAIN)}
+    values = {
+        name: each.item() if isinstance(each, np.generic) else each
+        for name, each in (metadata or {}).items()
+    }
+    return {name: each for name, each in values.items() if isinstance(each, _PLAIN)}
 
 
 class Block:
