@@ -7,7 +7,8 @@
 | `PufferEnv` | the environment | the environment |
 
 Emulation counts as none of the wrappers: only its public names can be read, where the environment
-has no attribute of that name, and nothing is ever set on it.
+has no attribute of that name, and nothing is ever set on it. `OldGymEnv` passes names on to the
+environment inside, through wrappers of gym.
 """
 
 from typing import Any
