@@ -26,7 +26,7 @@ from pufferlib.emulation.results import (
     refuse,
 )
 from pufferlib.exceptions import ContractError, PufferError
-from pufferlib.old_interfaces import wrong_step
+from pufferlib.old_interfaces import five_results
 
 cimport numpy as cnp
 
@@ -139,9 +139,9 @@ cdef class StepRow:
 
     cdef list advance(self, object action):
         result = self.take(action)
-        if len(result) != 5:
-            raise wrong_step(getattr(self.take, "__self__", None), result)
-        observation, reward, terminated, truncated, info = result
+        if not isinstance(result, tuple) or len(<tuple>result) != 5:
+            result = tuple(five_results(getattr(self.take, "__self__", None), result))
+        observation, reward, terminated, truncated, info = <tuple>result
         cdef bint ends = terminated, cut = truncated
         cdef list infos = [info] if info else None
         # Before the restart: the environment may use the same arrays and dict again in `reset`.

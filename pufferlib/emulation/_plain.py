@@ -36,7 +36,7 @@ from pufferlib.emulation.results import (
 )
 from pufferlib.environment import Buffers, Info
 from pufferlib.exceptions import ContractError, ObservationError, RewardError
-from pufferlib.old_interfaces import wrong_step
+from pufferlib.old_interfaces import five_results
 
 Tree = int | list[tuple[str | int, "Tree"]]
 """The positions of leaves: (key, subtree) pairs, where a leaf is its number; a single leaf is 0."""
@@ -139,9 +139,11 @@ class StepRow:
             RewardError: the reward is not a number.
         """
         result = self._take(action)
-        if len(result) != 5:
-            raise wrong_step(getattr(self._take, "__self__", None), result)
-        observation, reward, terminated, truncated, info = result
+        try:
+            observation, reward, terminated, truncated, info = result
+        except (TypeError, ValueError):  # costs nothing where there is none, unlike a test
+            result = five_results(getattr(self._take, "__self__", None), result)
+            observation, reward, terminated, truncated, info = result
         infos = [info] if info else None
         buffers = self._buffers
         # Before the restart: the environment may use the same arrays and dict again in `reset`.

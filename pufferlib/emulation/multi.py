@@ -37,7 +37,7 @@ from pufferlib.exceptions import (
     ObservationError,
     SpaceError,
 )
-from pufferlib.old_interfaces import adapted, checked_reset, wrong_step
+from pufferlib.old_interfaces import adapted, checked_reset, explain_step, five_results
 from pufferlib.spaces import difference
 
 
@@ -216,10 +216,14 @@ class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, Array, Action]):
         if not self.is_action_checked:
             self.check_actions(actions)
         rebuild = self._rebuild_action
-        result = self.env.step({agent: rebuild(action) for agent, action in actions.items()})
-        if len(result) != 5:
-            raise wrong_step(self.env, result)
-        return result
+        rebuilt = {agent: rebuild(action) for agent, action in actions.items()}
+        try:
+            result = self.env.step(rebuilt)
+        except (TypeError, ValueError) as error:
+            explain_step(self.env, error)
+            raise
+        results: ParallelStep[Agent] = five_results(self.env, result)
+        return results
 
     def check_actions(self, actions: Mapping[Agent, Action]) -> None:
         """Check the first flat actions against their space.
@@ -311,10 +315,13 @@ class PettingZooRows(EmulatedRows[PettingZooPufferEnv]):
     def step(self, actions: Array) -> StepResult:
         """Step all living agents; if none is left, start the next episode."""
         env = self.env.env
-        results = env.step(self._chosen(actions))
-        if len(results) != 5:
-            raise wrong_step(env, results)
-        *result, infos = map(_as_dict, results)
+        chosen = self._chosen(actions)
+        try:
+            results = env.step(chosen)
+        except (TypeError, ValueError) as error:
+            explain_step(env, error)
+            raise
+        *result, infos = map(_as_dict, five_results(env, results))
         self._agent_rows.step(env.agents, *result)
         reported = present(infos)
         if not self.masks.any():  # the environment may use the same dicts again in `reset`

@@ -31,7 +31,7 @@ from pufferlib.exceptions import (
     CallOrderError,
     ObservationError,
 )
-from pufferlib.old_interfaces import adapted, checked_reset, wrong_step
+from pufferlib.old_interfaces import adapted, checked_reset, explain_step, five_results
 from pufferlib.spaces import difference
 
 _Layout = TypeVar("_Layout", Layout, ActionLayout)
@@ -125,10 +125,8 @@ class GymnasiumPufferEnv(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs
             CallOrderError: before the first reset.
             ObservationError: if the observation does not fit its row.
         """
-        result = self.step_structured(action)
-        if len(result) != 5:
-            raise wrong_step(self.env, result)
-        observation, reward, terminated, truncated, info = result
+        results = five_results(self.env, self.step_structured(action))
+        observation, reward, terminated, truncated, info = results
         self._write(observation)
         return self._row.copy(), reward, terminated, truncated, info
 
@@ -166,7 +164,12 @@ class GymnasiumPufferEnv(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs
         """Take one step with a flat action; return the environment's unchanged results."""
         if not self.is_action_checked:
             self.check_action(action)
-        return self.env.step(self._rebuild_action(action))
+        rebuilt = self._rebuild_action(action)
+        try:
+            return self.env.step(rebuilt)
+        except (TypeError, ValueError) as error:
+            explain_step(self.env, error)
+            raise
 
     def _check_observation(self, observation: Observation) -> None:
         fault = difference(observation, self.env.observation_space)
@@ -225,7 +228,11 @@ class GymnasiumRows(EmulatedRows[GymnasiumPufferEnv]):
         if not self.env.is_action_checked:
             self.env.check_action(actions[0])
         (action,) = self.rebuild_rows(actions)
-        infos = self.step_row.step(action) or []
+        try:
+            infos = self.step_row.step(action) or []
+        except (TypeError, ValueError) as error:
+            explain_step(self.env.env, error)
+            raise
         return self.observations, self.rewards, self.terminals, self.truncations, infos
 
 

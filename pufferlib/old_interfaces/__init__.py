@@ -9,8 +9,9 @@ from pufferlib.old_interfaces.pettingzoo import OldAECEnv, OldParallelEnv
 from pufferlib.old_interfaces.recognition import (
     adapted,
     checked_reset,
+    explain_step,
+    five_results,
     old_interfaces,
-    wrong_step,
 )
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "OldParallelEnv",
     "adapted",
     "checked_reset",
+    "explain_step",
+    "five_results",
     "old_interfaces",
-    "wrong_step",
 ]

@@ -74,7 +74,7 @@ class OldParallelEnv(pettingzoo.utils.BaseParallelWrapper):
     def step(self, actions: dict[Agent, Action]) -> ParallelStep[Agent]:
         """Take one step; return (observations, rewards, terminations, truncations, infos)."""
         result: Any = self.env.step(actions)
-        if len(result) != 4:
+        if not (isinstance(result, (tuple, list)) and len(result) == 4):
             return result
         note(self.differences, "step returns dones instead of terminations and truncations")
         observations, rewards, dones, infos = result

@@ -1,6 +1,7 @@
 """Recognize and explain environments with interfaces of earlier versions of gym and PettingZoo."""
 
 import inspect
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,8 @@ from pufferlib.exceptions import ContractError
 from pufferlib.old_interfaces.gym import OldGymEnv
 from pufferlib.old_interfaces.pettingzoo import OldAECEnv, OldParallelEnv
 from pufferlib.old_interfaces.reset import has_old_reset, reset_differences
+
+_NOT_FIVE = r"values to unpack \(expected 5|cannot unpack non-iterable"
 
 
 def adapted(env: UserEnv) -> UserEnv:
@@ -82,14 +85,47 @@ def _fault(bare: UserEnv, error: TypeError | AttributeError) -> str | None:
     return None
 
 
-def wrong_step(env: UserEnv, result: Any) -> ContractError:
-    """Return the error for a result of `env.step` that does not have five parts.
+def five_results(env: UserEnv, result: Any) -> Any:
+    """Return `result`, which `env.step` returned.
 
     Args:
         env: the environment; None if it is not known.
         result: what its `step` returned.
+
+    Raises:
+        ContractError: it does not have five parts; names the adapter if it has another number.
     """
-    return _old(env, f"step returns {len(result)} results instead of five")
+    try:
+        number = len(result)
+    except TypeError:
+        raise _wrong_step(env, f"returned {result!r:.80} instead of five results") from None
+    if number != 5:
+        raise _old(env, f"step returns {number} results instead of five")
+    return result
+
+
+def explain_step(env: UserEnv, error: TypeError | ValueError) -> None:
+    """Raise a clearer error if a wrapper inside `env` could not unpack five results of `step`.
+
+    Args:
+        env: the environment whose `step` raised.
+        error: what it raised.
+
+    Raises:
+        ContractError: from `error`; names the adapter if there were four results.
+    """
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    if traceback is None or not re.search(_NOT_FIVE, str(error)):
+        return
+    frame, bare = traceback.tb_frame, getattr(env, "unwrapped", env)
+    layer = frame.f_locals.get("self")
+    if frame.f_code.co_name != "step" or layer is bare or not hasattr(layer, "env"):
+        return  # not a wrapper that unpacks the results of the environment inside
+    if str(error).endswith("got 4)"):
+        raise _old(env, "step returns 4 results instead of five") from error
+    raise _wrong_step(env, f"does not return five results: {error}") from error
 
 
 def adapter_for(env: UserEnv) -> str:
@@ -100,6 +136,15 @@ def adapter_for(env: UserEnv) -> str:
     elif hasattr(env, "possible_agents"):
         adapter = OldParallelEnv
     return f"pufferlib.wrappers.{adapter.__name__}"
+
+
+def _wrong_step(env: UserEnv, fault: str) -> ContractError:
+    bare = getattr(env, "unwrapped", env)
+    name = "the environment" if bare is None else str(bare)
+    names = "(observation, reward, terminated, truncated, info)"
+    if hasattr(bare, "possible_agents"):
+        names = "(observations, rewards, terminations, truncations, infos), each a dict by agent"
+    return ContractError(f"step of {name} {fault}. Return {names}.")
 
 
 def _old(env: UserEnv, fault: str) -> ContractError:

@@ -7,28 +7,21 @@
 | `PufferEnv` | the environment | the environment |
 
 Emulation counts as none of the wrappers: only its public names can be read, where the environment
-has no attribute of that name, and nothing is ever set on it.
+has no attribute of that name, and nothing is ever set on it. `OldGymEnv` passes names on to the
+environment inside, through wrappers of gym.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import gymnasium
-import pettingzoo
 
 from pufferlib.annotations import UserEnv
 from pufferlib.emulation.multi import PettingZooPufferEnv
 from pufferlib.emulation.single import GymnasiumPufferEnv
 from pufferlib.environment import PufferEnv
+from pufferlib.old_interfaces import OldGymEnv
+from pufferlib.old_interfaces.nesting import declares, defines, wrapped_envs
 
-# Their methods and `__getattr__` pass on what the wrapped environment has.
-_BASE_CLASSES = (
-    object,
-    pettingzoo.AECEnv,
-    pettingzoo.ParallelEnv,
-    pettingzoo.utils.BaseParallelWrapper,
-    pettingzoo.utils.BaseWrapper,
-)
 # PettingZoo's wrappers copy these from the environment when they are made.
 _COPIED = ("metadata", "render_mode", "state_space")
 
@@ -39,9 +32,13 @@ def own_env(env: PufferEnv) -> UserEnv:
 
 
 def base_env(env: PufferEnv) -> UserEnv:
-    """Return the environment without any wrapper."""
+    """Return the environment without any wrapper, not even an adapter for an old interface."""
     own = own_env(env)
-    return getattr(own, "unwrapped", own)
+    base = getattr(own, "unwrapped", own)
+    if isinstance(base, OldGymEnv):  # around an environment of another class
+        inner = base.env
+        *_, base = wrapped_envs(getattr(inner, "unwrapped", inner))
+    return base
 
 
 def has_attribute(env: PufferEnv, name: str) -> bool:
@@ -49,14 +46,23 @@ def has_attribute(env: PufferEnv, name: str) -> bool:
     return _place(env, name) is not None
 
 
+def is_missing(env: PufferEnv, name: str) -> bool:
+    """Return whether neither the environment nor a wrapper has `name`, readable or not."""
+    is_declared = any(declares(each, name) for each in wrapped_envs(own_env(env)))
+    return not is_declared and not has_attribute(env, name)
+
+
 def get_attribute(env: PufferEnv, name: str) -> Any:
     """Return the attribute `name` of an environment.
 
     Raises:
-        AttributeError: neither the environment nor a wrapper has it.
+        AttributeError: neither the environment nor a wrapper has it; or what its property raises.
     """
     place = _place(env, name)
     if place is None:
+        for each in wrapped_envs(own_env(env)):
+            if declares(each, name):  # a property that raises AttributeError
+                return getattr(each, name)
         raise AttributeError(f"{own_env(env)} has no attribute {name!r}")
     return place.get_wrapper_attr(name) if _is_gymnasium(place) else getattr(place, name)
 
@@ -71,7 +77,7 @@ def set_attribute(env: PufferEnv, name: str, value: object) -> None:
     if _is_gymnasium(own):
         own.set_wrapper_attr(name, value)
         return
-    places = [each for each in _wrapped(own) if _defines(each, name, settable=True)]
+    places = [each for each in wrapped_envs(own) if defines(each, name, settable=True)]
     places = places or [base_env(env)]
     for place in places if name in _COPIED else places[:1]:
         setattr(place, name, value)
@@ -84,9 +90,9 @@ def _place(env: PufferEnv, name: str) -> UserEnv | None:
         if own.has_wrapper_attr(name):
             return own
     else:
-        wrapped = list(_wrapped(own))
+        wrapped = list(wrapped_envs(own))
         for place in wrapped:
-            if _defines(place, name):
+            if defines(place, name):
                 return place
         for place in wrapped:  # found by its `__getattr__`, or inherited
             if hasattr(place, name):
@@ -94,34 +100,6 @@ def _place(env: PufferEnv, name: str) -> UserEnv | None:
     if _is_emulated(env) and not name.startswith("_") and hasattr(env.user_env, name):
         return env.user_env
     return None
-
-
-def _wrapped(env: UserEnv) -> Iterator[UserEnv]:
-    """Yield `env`, the environment that it wraps, and so on to the innermost."""
-    seen: list[UserEnv] = []
-    while callable(getattr(env, "step", None)) and not any(env is each for each in seen):
-        yield env
-        seen.append(env)
-        own = getattr(env, "__dict__", {})
-        env = own.get("env", own.get("aec_env"))
-
-
-def _defines(env: UserEnv, name: str, settable: bool = False) -> bool:
-    """Return whether `env` has `name` itself, rather than passes on that of another.
-
-    Args:
-        env: a wrapper or an environment.
-        name: of an attribute.
-        settable: a property without a setter does not count.
-    """
-    if name in getattr(env, "__dict__", {}):
-        return True
-    for each in type(env).__mro__:
-        if name in vars(each) and each not in _BASE_CLASSES:
-            found = vars(each)[name]
-            is_read_only = isinstance(found, property) and found.fset is None
-            return hasattr(env, name) and not (settable and is_read_only)
-    return False
 
 
 def _is_gymnasium(env: UserEnv) -> bool:

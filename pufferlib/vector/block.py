@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import gymnasium
+import numpy as np
 
 from pufferlib.annotations import Array, Kwargs, Space, UserEnv
 from pufferlib.emulation import native
@@ -18,9 +19,17 @@ from pufferlib.emulation.twin import StepRows
 from pufferlib.environment import Buffers, PufferEnv
 from pufferlib.exceptions import ArgumentError
 from pufferlib.global_random import seed_globals
+from pufferlib.old_interfaces import explain_step
 from pufferlib.spaces import Path
 from pufferlib.vector.arguments import Creation
-from pufferlib.vector.attributes import base_env, get_attribute, has_attribute, set_attribute
+from pufferlib.vector.attributes import (
+    base_env,
+    get_attribute,
+    has_attribute,
+    is_missing,
+    own_env,
+    set_attribute,
+)
 from pufferlib.vector.batch import Infos
 
 _PLAIN = (bool, int, float, str, list, tuple, type(None))  # every process can unpickle these
@@ -106,7 +115,11 @@ def _unequal(name: str, one: object, other: object, index: int) -> ArgumentError
 
 
 def _plain(metadata: Kwargs | None) -> Kwargs:
-    return {name: each for name, each in (metadata or {}).items() if isinstance(each, _PLAIN)}
+    values = {
+        name: each.item() if isinstance(each, np.generic) else each
+        for name, each in (metadata or {}).items()
+    }
+    return {name: each for name, each in values.items() if isinstance(each, _PLAIN)}
 
 
 class Block:
@@ -205,6 +218,9 @@ class Block:
         try:
             for position, new in rows.step(self._rebuild_rows(actions)):
                 infos.extend_from(self.first_env + position, new)
+        except (TypeError, ValueError) as error:
+            explain_step(own_env(self.envs[rows.current]), error)
+            raise
         finally:
             self.current = rows.current
 
@@ -231,6 +247,10 @@ class Block:
         """Set the attribute `name` of each environment to its entry of `values`."""
         for env, value in zip(self._each(), values, strict=True):
             set_attribute(env, name, value)
+
+    def current_lacks(self, name: str) -> bool:
+        """Return whether the environment that was last called lacks the attribute `name`."""
+        return is_missing(self.envs[self.current], name)
 
     def _each(self) -> Iterator[PufferEnv]:
         """Yield each environment; `current` is then its position."""

@@ -88,7 +88,15 @@ def answer_of(
     try:
         return getattr(block, command)(*arguments) or []
     except Exception as error:  # an environment may raise anything
-        return _failure(error, block, called_method(command, arguments), worker)
+        name = str(arguments[0])  # of the method or attribute
+        return Failure.of(
+            error,
+            block,
+            called_method(command, arguments),
+            worker,
+            ends_worker=False,
+            is_missing=isinstance(error, AttributeError) and block.current_lacks(name),
+        )
 
 
 def pickled_answer_of(
@@ -131,7 +139,7 @@ def pickled_answer_of(
                 f"the result, an instance of {type(result).__name__}, cannot be pickled, to be "
                 f"sent to the calling process: {error}"
             )
-            return dumps(_failure(refusal, block, method, worker))
+            return dumps(Failure.of(refusal, block, method, worker, ends_worker=False))
     return dumps(PickledResults(results, worker, block.first_env, method))
 
 
@@ -147,7 +155,3 @@ def results_of(answers: Sequence[Answer]) -> list[Any]:
             raise answer.to_error()
         results += answer.unpickled() if isinstance(answer, PickledResults) else answer
     return results
-
-
-def _failure(error: Exception, block: Block, method: str, worker: int | None) -> Failure:
-    return Failure.of(error, block, method, worker, ends_worker=False)

@@ -29,6 +29,7 @@ class Failure:
         pickled_error: the exception, pickled; None if it cannot be.
         ends_worker: the worker ends with it; False for a call into the environments, after which
             all of them can be used as before.
+        is_missing: a call asked for an attribute that the environment does not have.
         error: the exception; None in any other process.
     """
 
@@ -42,6 +43,7 @@ class Failure:
     original_traceback: str
     pickled_error: bytes | None
     ends_worker: bool = True
+    is_missing: bool = False
     error: BaseException | None = None
 
     @classmethod
@@ -52,6 +54,7 @@ class Failure:
         method: str,
         worker: int | None,
         ends_worker: bool = True,
+        is_missing: bool = False,
     ) -> "Failure":
         """Describe what `block.<method>` raised."""
         known = block.current < len(block.seeds)
@@ -66,6 +69,7 @@ class Failure:
             original_traceback="".join(traceback.format_exception(error)),
             pickled_error=_pickled(error),
             ends_worker=ends_worker,
+            is_missing=is_missing,
             error=error,
         )
 
@@ -105,8 +109,7 @@ class Failure:
         )
         if self.error is None:
             message += f"\nIts traceback follows.\n\n{self.original_traceback.rstrip()}"
-        is_missing = self.original_type == "AttributeError" and not self.ends_worker
-        error = (MissingAttributeError if is_missing else WorkerError)(
+        error = (MissingAttributeError if self.is_missing else WorkerError)(
             message,
             worker=self.worker,
             env_index=self.env_index,

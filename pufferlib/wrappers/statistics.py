@@ -20,7 +20,7 @@ from pufferlib.annotations import (
 )
 from pufferlib.emulation.results import number
 from pufferlib.environment import Info
-from pufferlib.old_interfaces import adapted, checked_reset, wrong_step
+from pufferlib.old_interfaces import adapted, checked_reset, five_results
 
 Statistics = Callable[[UserEnv], Info]
 
@@ -56,8 +56,8 @@ class EpisodeStats(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs):
         result = self.env.step(action)
         try:
             observation, reward, terminated, truncated, info = result
-        except ValueError as error:  # costs nothing where there is none, unlike a test
-            raise wrong_step(self.env, result) from error
+        except (TypeError, ValueError):  # costs nothing where there is none, unlike a test
+            observation, reward, terminated, truncated, info = five_results(self.env, result)
         self._return += reward if type(reward) is float else number(reward)
         self._length += 1
         if not (terminated or truncated):
@@ -89,10 +89,8 @@ class MultiAgentEpisodeStats(pettingzoo.utils.BaseParallelWrapper):
 
     def step(self, actions: dict[Agent, Action]) -> ParallelStep[Agent]:
         """Take one step; return (observations, rewards, terminations, truncations, infos)."""
-        result = super().step(actions)
-        if len(result) != 5:
-            raise wrong_step(self.env, result)
-        observations, rewards, terminations, truncations, infos = result
+        results = five_results(self.env, super().step(actions))
+        observations, rewards, terminations, truncations, infos = results
         reported: dict[Agent, Info] = {agent: {} for agent in infos}
         for agent, reward in rewards.items():
             reward = reward if type(reward) is float else number(reward)

@@ -15,10 +15,11 @@ import pettingzoo
 import pytest
 from gymnasium.spaces import Box, Discrete
 from gymnasium.utils.env_checker import check_env as check_gymnasium_env
+from gymnasium.wrappers import TimeLimit
 from old_gym_spaces import FIXED, VARYING, gym
 
 from pufferlib.emulation import GymnasiumPufferEnv, Layout, PettingZooPufferEnv, native
-from pufferlib.exceptions import ArgumentError, ContractError, OldInterfaceWarning
+from pufferlib.exceptions import ArgumentError, ContractError, OldInterfaceWarning, WorkerError
 from pufferlib.old_interfaces.gym_spaces import gymnasium_space
 from pufferlib.old_interfaces.recognition import adapted
 from pufferlib.registry._emulated import emulate
@@ -27,6 +28,7 @@ from pufferlib.vector import Multiprocessing, Serial, make
 from pufferlib.wrappers import (
     EpisodeStats,
     EqualSpaceTeams,
+    MultiAgentEpisodeStats,
     OldAECEnv,
     OldGymEnv,
     OldParallelEnv,
@@ -398,6 +400,77 @@ class Passing(gymnasium.Wrapper):
     """A wrapper of the user."""
 
 
+def step_emulated(env):
+    env = GymnasiumPufferEnv(env)
+    env.reset()
+    env.step(0)
+
+
+def step_vectorized(env):
+    with contextlib.closing(make(lambda: env, num_envs=1, backend=Serial)) as envs:
+        envs.reset(seed=0)
+        try:
+            envs.step(np.zeros(envs.num_agents, np.int64))
+        except WorkerError as error:
+            raise error.__cause__ from None
+
+
+class Unpacking(pettingzoo.utils.BaseParallelWrapper):
+    def step(self, actions):
+        observations, rewards, terminations, truncations, infos = super().step(actions)
+        return observations, rewards, terminations, truncations, infos
+
+
+ADAPTER = "step returns 4 results instead of five.*pufferlib.wrappers.Old{}Env before"
+
+
+@pytest.mark.parametrize("wrap", [lambda env: env, EpisodeStats], ids=["bare", "statistics"])
+@pytest.mark.parametrize("step", [step_once, step_emulated, step_vectorized])
+def test_four_results_inside_a_wrapper_are_refused_with_the_adapter(step, wrap):
+    half = type("Half", (Current,), {"step": ReturnInfo.step})
+    with pytest.raises(ContractError, match="Half.*" + ADAPTER.format("Gym")):
+        step(wrap(TimeLimit(half(), 4)))
+    step(wrap(TimeLimit(OldGymEnv(half()), 4)))
+
+
+@pytest.mark.parametrize("step", [step_once, step_vectorized])
+def test_four_results_inside_a_parallel_wrapper_are_refused_with_the_adapter(step):
+    half = type("Half", (Pair,), {"step": OldPair.step})
+    with pytest.raises(ContractError, match=ADAPTER.format("Parallel")):
+        step(Unpacking(half()))
+
+
+@pytest.mark.parametrize("base", [Current, Duck, Pair, OldPair])
+@pytest.mark.parametrize("step", [step_once, step_vectorized])
+def test_a_step_that_returns_nothing_is_refused(step, base):
+    class Mute(base):
+        def step(self, actions):
+            return None
+
+    wrappers = [lambda env: env]
+    if base in (Current, Duck):
+        wrappers += [EpisodeStats]
+    if base is Current:
+        wrappers += [lambda env: TimeLimit(env, 4)]
+    if base is Pair:
+        wrappers += [MultiAgentEpisodeStats, Unpacking]
+    said = r"step of .* (returned|does not return) .*\. Return \(observation"
+    for wrap in wrappers:
+        with pytest.raises(ContractError, match=said):
+            step(wrap(Mute()))
+
+
+def test_an_unpacking_error_of_the_environment_itself_is_raised_unchanged():
+    class Broken(Current):
+        def step(self, action):
+            a, b, c, d, e = (1, 2, 3, 4)
+            return a, b, c, d, e
+
+    for step in (step_once, step_emulated, step_vectorized):
+        with pytest.raises(ValueError, match="expected 5, got 4"):
+            step(TimeLimit(Broken(), 4))
+
+
 @pytest.mark.parametrize("old", [NoOptions, GeneratorOnly])
 def test_an_old_environment_inside_a_wrapper_is_refused_with_the_adapter(old):
     with pytest.raises(ContractError, match=f"{old.__name__}.*options.*wrappers.OldGymEnv before"):
@@ -498,6 +571,82 @@ def test_attributes_rendering_and_closing_are_those_of_the_environment():
     assert OldGymEnv(bare, render_mode="human").render() is None
     env.close()
     assert bare.is_closed
+
+
+class OldWrapper:
+    """A wrapper of an early gym: attributes that it lacks are those of the environment."""
+
+    shown = "by the wrapper"
+
+    def __init__(self, env):
+        self.env = env
+
+    def __getattr__(self, name):
+        if name.startswith("_") or name == "env":
+            raise AttributeError(name)
+        return getattr(self.env, name)
+
+    def reset(self):
+        return self.env.reset()
+
+    def step(self, action):
+        return self.env.step(action)
+
+
+@pytest.mark.parametrize("wrap", [lambda env: env, Passing, EpisodeStats])
+def test_an_attribute_is_set_through_the_wrappers_of_an_early_gym(wrap):
+    bare = Duck()
+    wrapper = OldWrapper(bare)
+    env = wrap(OldGymEnv(OldWrapper(wrapper)))
+    assert env.set_wrapper_attr("is_closed", True, force=False) is True
+    assert vars(bare)["is_closed"] is True
+    assert env.set_wrapper_attr("mood", "good", force=False) is False
+    assert not env.has_wrapper_attr("mood")
+    assert env.unwrapped.set_wrapper_attr("render_mode", "human") is True
+    assert env.get_wrapper_attr("render_mode") == "human"
+    wrapper.level = 1
+    env.set_wrapper_attr("level", 2)
+    assert (wrapper.level, "level" in vars(bare)) == (2, False)
+
+
+def test_an_attribute_inside_a_gymnasium_wrapper_with_an_old_reset_is_found_and_set():
+    class OldPassing(Passing):
+        def reset(self):
+            return self.env.reset()[0]
+
+    bare = Current()
+    env = adapted(OldPassing(bare))
+    assert isinstance(env, OldGymEnv)
+    assert env.get_wrapper_attr("dice") is bare.dice
+    env.set_wrapper_attr("dice", None)
+    assert bare.dice is None
+
+
+@pytest.mark.parametrize("wrap", [lambda env: env, OldWrapper, OldGymEnv, EpisodeStats])
+def test_one_old_environment_for_all_rows_is_refused(wrap):
+    shared = Duck()
+    with pytest.raises(ArgumentError, match="Each environment must be a new object"):
+        make(lambda: wrap(shared), num_envs=2, backend=Serial)
+    with (
+        pytest.warns(OldInterfaceWarning),
+        pytest.raises(ContractError, match="returned the same environment"),
+    ):
+        check_env(lambda: wrap(shared))
+
+
+def test_generator_and_spec_are_those_of_the_environment():
+    bare = GeneratorOnly()
+    bare.spec = gymnasium.envs.registration.EnvSpec("Generator-v0")
+    env = adapted(bare)
+    env.reset(seed=3)
+    assert env.np_random is bare.np_random
+    assert (env.np_random_seed, env.spec) == (3, bare.spec)
+    env.np_random = np.random.default_rng(4)
+    assert bare.np_random is env.np_random
+    duck = adapted(Duck())
+    duck.reset(seed=3)
+    assert (duck.np_random_seed, duck.spec) == (3, None)
+    assert duck.np_random.random() == np.random.default_rng(3).random()
 
 
 @pytest.mark.parametrize("old", [Duck, OldPair, Cycle])

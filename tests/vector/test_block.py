@@ -198,3 +198,11 @@ def test_environments_with_unequal_spaces_are_refused_together(backend):
     spaces = [[KIND, Discrete(2)], [UNLIKE[1], Discrete(2)]]
     with pytest.raises(ArgumentError, match="must have equal spaces: the observation space"):
         vector.make([Sampler, Sampler], spaces, num_envs=2, backend=backend)
+
+
+def test_numbers_of_numpy_in_the_metadata_are_kept_as_numbers_of_python():
+    env = Echo()
+    env.metadata = {"render_fps": np.int64(30), "speed": np.float32(0.5), "extra": object()}
+    (description,) = Block(0).make([Creation(lambda: env, (), {})])
+    assert description.metadata == {"render_fps": 30, "speed": 0.5}
+    assert [type(each) for each in description.metadata.values()] == [int, float]

@@ -35,6 +35,13 @@ class Moody(Echo):
     def fixed(self):
         return self.tag
 
+    @property
+    def broken(self):
+        return self.lost_attribute
+
+    def look_up(self):
+        return None.lost_attribute
+
     def unsendable(self):
         return (each for each in ()) if self.tag == 1 else self.tag
 
@@ -45,6 +52,7 @@ class Moody(Echo):
 class MoodyFlock(Flock):
     fail_with, unsendable, unreadable = Moody.fail_with, Moody.unsendable, Moody.unreadable
     mood, fixed = Moody.mood, Moody.fixed
+    broken, look_up = Moody.broken, Moody.look_up
 
 
 def assert_usable(envs, env):
@@ -110,8 +118,20 @@ def test_a_property_that_raises_is_an_error_that_names_the_environment(envs, env
 
 
 def test_an_attribute_that_cannot_be_set_is_an_error(envs, env):
-    with pytest.raises(MissingAttributeError, match=r"failed in set_attr.*'fixed'"):
+    with pytest.raises(WorkerError, match=r"failed in set_attr.*'fixed'") as it:
         envs.set_attr("fixed", 1)
+    assert not isinstance(it.value, MissingAttributeError)
+    assert_usable(envs, env)
+
+
+def test_an_attribute_error_inside_a_method_or_property_is_not_a_missing_attribute(envs, env):
+    for ask, name in ((envs.call, "look_up"), (envs.get_attr, "broken"), (envs.call, "broken")):
+        with pytest.raises(WorkerError, match="'lost_attribute'") as it:
+            ask(name)
+        assert not isinstance(it.value, MissingAttributeError)
+        assert "lost_attribute" in str(it.value.__cause__)
+        assert it.value.original_type == "AttributeError"
+    assert envs.has_attr("broken") is False
     assert_usable(envs, env)
 
 
@@ -249,6 +269,9 @@ def test_a_failure_is_an_answer_that_any_process_can_read():
 
         def get_attr(self, name):
             raise AttributeError(name)
+
+        def current_lacks(self, name):
+            return name == "x"
 
         def call(self, name, args, kwargs):
             return [1, lambda: 2]
