@@ -49,7 +49,7 @@ def old_interfaces(env: UserEnv) -> list[str]:
         f"pufferlib.wrappers.{type(layer).__name__} adapts it. Update the environment to need no "
         f"adapter."
         for layer in _layers(env)
-        if isinstance(layer, (OldGymEnv, OldParallelEnv, OldAECEnv))
+        if isinstance(layer, (OldGymEnv, OldParallelEnv, OldAECEnv)) and layer.differences
     ]
 
 

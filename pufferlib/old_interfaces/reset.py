@@ -18,8 +18,6 @@ def has_old_reset(env: UserEnv) -> bool:
 def reset_differences(env: UserEnv) -> list[str]:
     """Return what is old about the arguments of `reset`, one text for each difference."""
     found = [f"reset takes no {name}" for name in _missing_arguments(env.reset)]
-    if "return_info" in parameters_of(env.reset):
-        found.append("reset takes return_info")
     is_seedable = callable(getattr(env, "seed", None)) or isinstance(env, gymnasium.Env)
     if "reset takes no seed" in found and not is_seedable:
         found[0] += ", so seeds have no effect"

@@ -343,7 +343,7 @@ def test_an_aec_environment_with_dones_plays_to_its_end(emulated):
     ("creator", "said"),
     [
         (NoOptions, "NoOptions.* has an old interface: reset takes no options. pufferlib.wrappers"),
-        (ReturnInfo, "reset takes return_info; reset returns no info; step returns done instead"),
+        (ReturnInfo, "reset returns no info; step returns done instead"),
         (
             OldGym,
             "it is not a gymnasium.Env; reset takes no seed; reset takes no options; reset returns "
