@@ -241,6 +241,7 @@ def test_a_file_environment_is_found_from_another_directory_and_where_it_was_mov
     assert 0 <= float(result.stdout) <= 8
 
 
+@pytest.mark.long
 def test_an_algorithm_whose_file_was_moved_is_named_where_it_is_now(tmp_path):
     path, folder = tmp_path / "algorithm_of_run.py", tmp_path / "run"
     path.write_text(ALGORITHM)

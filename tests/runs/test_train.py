@@ -89,7 +89,7 @@ def uninterrupted(tmp_path_factory):
         pytest.param("plain", "serial", signal.SIGKILL, marks=pytest.mark.long),
         pytest.param("plain", "workers", signal.SIGTERM, marks=pytest.mark.long),
         pytest.param("scaled", "serial", signal.SIGTERM, marks=pytest.mark.long),
-        ("scaled", "workers", signal.SIGKILL),
+        pytest.param("scaled", "workers", signal.SIGKILL, marks=pytest.mark.long),
     ],
 )
 def test_a_run_killed_at_any_moment_and_resumed_exactly_equals_one_that_was_not(

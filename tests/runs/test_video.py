@@ -92,6 +92,7 @@ def test_the_film_is_of_the_policy_in_the_checkpoint(tmp_path, capsys, monkeypat
     assert len(decoded(tmp_path / "film.mp4")[0]) == count
 
 
+@pytest.mark.long
 def test_one_game_of_a_native_family_is_filmed(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     flags = ["--vec.backend", "Serial", "--episodes", "2", "--video", "film.mp4"]

@@ -167,6 +167,7 @@ def train_together(rank, folder):
         torch.save(found, f"{folder}/{rank}.pt")
 
 
+@pytest.mark.long
 def test_they_play_different_games_and_end_together(tmp_path):
     run(tmp_path, f"test_distributed.train_together(rank, {str(tmp_path)!r})")
     one, other = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))

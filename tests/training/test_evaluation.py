@@ -48,6 +48,7 @@ def test_each_row_plays_the_first_episode_of_its_seed():
     assert result.returns.tolist() == expected  # a reward of 1 a step
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_episodes():
     vecenv = vector.make(cartpole, num_envs=4)
     policy = LSTMWrapper(vecenv, Default(vecenv))

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from pufferlib.training.loggers import RunLog
@@ -88,6 +89,7 @@ log(Path(sys.argv[1]), [2, 3, 4], value=0.5, updates=1, **settings)
 """
 
 
+@pytest.mark.long
 def test_weights_and_biases_logs_each_step_once_offline(tmp_path):
     def python(code, path):
         return subprocess.run(

@@ -145,7 +145,7 @@ envs.close()
     ],
     ids=["torch", "trainer", "torch later", "opencv", "opencv later", "numba", "numba later"],
 )
-@pytest.mark.parametrize("variable", [None, "2"])
+@pytest.mark.parametrize("variable", [None, pytest.param("2", marks=pytest.mark.long)])
 def test_a_forked_worker_does_not_wait_for_threads_of_the_caller(library, before, variable):
     pytest.importorskip({"opencv": "cv2"}.get(library, library))
     variables = {} if variable is None else {"OMP_NUM_THREADS": variable}

@@ -45,7 +45,7 @@ from pufferlib.testing import check_vector
 from pufferlib.vector import Multiprocessing, Ray, Serial
 
 ray = pytest.importorskip("ray")
-pytestmark = FILTERS
+pytestmark = [*FILTERS, pytest.mark.long]
 WHERE = ["__init__", "reset", "step"]
 
 

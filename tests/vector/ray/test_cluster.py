@@ -26,7 +26,7 @@ from pufferlib.registry import ocean
 from pufferlib.vector import Ray
 
 ray = pytest.importorskip("ray")
-pytestmark = FILTERS
+pytestmark = [*FILTERS, pytest.mark.long]
 RAY_START = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block"]
 RAY_START += ["--object-store-memory=100000000"]
 SPREAD = {
