@@ -22,6 +22,8 @@ NUMBER_TYPES: frozenset[type] = frozenset(
 MISFITS = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
 """What looking up and converting an observation raises if it has another structure."""
 
+_CONSTANTS = NUMBER_TYPES | {str, bytes, type(None)}
+
 Explain = Callable[[Structure], str | None]
 """Returns a sentence on why an observation is not in its space; None if it is."""
 
@@ -143,7 +145,9 @@ def copied_info(info: Structure, copies: dict[int, Any] | None = None) -> Any:
         return info.copy()
     if isinstance(info, dict):
         copies[id(info)] = same = copy.copy(info)  # of the same class
-        same.update({key: copied_info(part, copies) for key, part in info.items()})
+        for key, part in info.items():
+            if type(part) not in _CONSTANTS:
+                same[key] = copied_info(part, copies)
         return same
     if type(info) is list:
         copies[id(info)] = parts = []

@@ -1,7 +1,5 @@
 """Spaces: three questions, each in a separate part of a nested space."""
 
-import copy
-
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
@@ -63,7 +61,7 @@ class Spaces(gymnasium.Env[Observation, Action]):
             "image": image,
             "rest": {"numbers": numbers, "symbol": symbol},
         }
-        return copy.deepcopy(self._asked), {}
+        return self._observation(), {}
 
     def step(
         self, action: dict[str, Action]
@@ -72,7 +70,15 @@ class Spaces(gymnasium.Env[Observation, Action]):
         given = (action["image"], *action["rest"])
         right = [int(a) == due for a, due in zip(given, self._due(), strict=True)]
         info = {"score": float(all(right))}
-        return copy.deepcopy(self._asked), sum(right) / 3, True, False, info
+        return self._observation(), sum(right) / 3, True, False, info
+
+    def _observation(self) -> Observation:
+        """Return the questions in arrays that the caller may change."""
+        rest = self._asked["rest"]
+        return {
+            "image": self._asked["image"].copy(),
+            "rest": {"numbers": rest["numbers"].copy(), "symbol": rest["symbol"]},
+        }
 
     def render(self) -> str | None:
         """Return the questions as text: `x` the lit pixel; then the numbers and the symbol."""
