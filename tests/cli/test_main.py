@@ -50,9 +50,15 @@ def test_a_run_folder_that_is_not_writable_is_one_clear_line(capsys, folder):
 
 
 def puffer(arguments, stdout):
-    command = [sys.executable, "-m", "pufferlib.cli", *arguments]
+    """Return the status and the errors of a command, whose output is buffered as by default."""
     result = subprocess.run(
-        command, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=120, check=False
+        [sys.executable, "-m", "pufferlib.cli", *arguments],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=120,
+        check=False,
+        env={name: os.environ[name] for name in os.environ if name != "PYTHONUNBUFFERED"},
     )
     return result.returncode, result.stderr
 

@@ -40,9 +40,11 @@ def test_blas_and_openmp_run_one_thread(start_method):
 
 
 NUMBA_IS_LOADED = """
-import numba, torch
+import numba, threadpoolctl, torch
 from vector_environments import Numeric
 from pufferlib import vector
+torch.set_num_threads(3)
+threadpoolctl.threadpool_limits(2, user_api="blas")
 envs = vector.make(Numeric, backend="Multiprocessing", start_method="fork")
 libraries = envs.call("threads_of_libraries")[0]
 print({threads for _, threads in libraries}, envs.call("threads_of_torch"))

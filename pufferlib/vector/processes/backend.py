@@ -21,7 +21,8 @@ class Multiprocessing(Parallel):
     `on_failure="restart"`, the worker is replaced.
 
     Args:
-        env_creators: see `pufferlib.vector.make`. Closures and lambdas are pickled by cloudpickle.
+        env_creators: see `pufferlib.vector.make`. They may be closures and lambdas: forked workers
+            inherit them, others get them pickled by cloudpickle.
         env_args: see there.
         env_kwargs: see there.
         num_envs: how many environments; a multiple of `num_workers`.
