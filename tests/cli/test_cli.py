@@ -54,6 +54,7 @@ def test_training_leaves_config_metrics_and_checkpoint(trained):
     assert (trained / "checkpoint.pt").is_file()
 
 
+@pytest.mark.long
 @pytest.mark.learn
 def test_squared_is_solved_by_puffer_train(tmp_path):
     # A random walk scores about 0.01: it hits the target in its three moves once in 110 games.
@@ -367,6 +368,7 @@ def test_the_version_is_that_of_the_package(capsys):
 SAMPLES = {"ocean": "squared", "classic_control": "Acrobot-v1"}
 
 
+@pytest.mark.long
 def test_every_command_takes_all_and_ends_with_one_table(capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")

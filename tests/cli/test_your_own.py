@@ -91,7 +91,7 @@ def puffer(capfd):
     [
         ("my_own.py:Corridor", "gymnasium"),
         pytest.param("gymnasium:CartPole-v1", "gymnasium", marks=pytest.mark.long),
-        ("pettingzoo:mpe2.simple_spread_v3", "mpe2"),
+        pytest.param("pettingzoo:mpe2.simple_spread_v3", "mpe2", marks=pytest.mark.long),
     ],
 )
 def test_an_environment_and_a_policy_of_your_own_in_every_command(folder, puffer, name, package):

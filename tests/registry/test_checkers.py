@@ -26,8 +26,13 @@ from pufferlib import registry
 from pufferlib.environment import PufferEnv
 
 STEPS = 10
+SLOW = {"dm_control", "vizdoom"}
 CASES = [
-    pytest.param(registry.load(name), task, id=f"{name}: {task}")
+    pytest.param(
+        *(registry.load(name), task),
+        id=f"{name}: {task}",
+        marks=pytest.mark.long if name in SLOW else (),
+    )
     for name in registry.builtin_families()
     for task in registry.load(name).FAMILY.samples
 ]

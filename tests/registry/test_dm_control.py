@@ -51,9 +51,8 @@ def test_the_time_limit_truncates_and_reports():
     assert info["episode_length"] == 3
 
 
-@pytest.mark.parametrize(
-    "task", ["RodentTwoTouch", pytest.param("RodentMazeForage", marks=pytest.mark.long)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("task", ["RodentTwoTouch", "RodentMazeForage"])
 def test_a_seed_draws_mazes_and_what_is_to_be_touched(task):
     def played():
         np.random.seed()

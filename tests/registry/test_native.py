@@ -59,8 +59,8 @@ def test_native_games_of_atari_run_a_thread_for_each_core_unless_limited(limit, 
     ("family", "task"),
     [
         ("atari", "ALE/Pong-v5"),
-        ("procgen", "procgen-bigfish-v0"),
-        ("microrts", "MicroRTS-8x8-workerRushAI"),
+        pytest.param("procgen", "procgen-bigfish-v0", marks=pytest.mark.long),
+        pytest.param("microrts", "MicroRTS-8x8-workerRushAI", marks=pytest.mark.long),
     ],
 )
 def test_native_games_are_the_same_in_forked_and_spawned_workers_and_here(family, task):

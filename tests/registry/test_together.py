@@ -27,13 +27,10 @@ for env in envs.values():
 """
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(
-    "order",
-    [
-        "registry.builtin_families()",
-        pytest.param("registry.builtin_families()[::-1]", marks=pytest.mark.long),
-    ],
+    "order", ["registry.builtin_families()", "registry.builtin_families()[::-1]"]
 )
 def test_all_families_live_in_one_process(order, tmp_path):
     script = SCRIPT.replace("registry.builtin_families()", order)
