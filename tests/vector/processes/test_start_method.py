@@ -51,7 +51,7 @@ NUMBA = "COMPUTE['numba']()"
 OBSTACLES = [
     ("Java", JAVA, "Echo", "jpype"),
     ("CUDA of torch", CUDA, "Echo", "torch"),
-    ("Ray", RAY, "Echo", "ray"),
+    pytest.param("Ray", RAY, "Echo", "ray", marks=pytest.mark.long),
     ("OpenMP of numba", NUMBA, "Computing, ['numba']", None),
 ]
 
