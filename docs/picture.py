@@ -25,7 +25,7 @@ SEED, EPISODES, GAMES = 1_000_000, 128, 16
 
 def main(folder: Path, picture: Path) -> None:
     """Write the picture of the run in `folder`."""
-    run = Run.open(folder)
+    run = Run.open(folder, {"env.kwargs.render_mode": "ansi"})
     task, checkpoint = run.config.env.task, folder / CHECKPOINT
     console = Console(record=True, width=80, file=io.StringIO(), force_terminal=True)
     metrics = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])

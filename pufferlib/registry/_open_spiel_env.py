@@ -76,7 +76,7 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Observation, Action]):
         name: str,
         is_information_state: bool = False,
         parameters: Kwargs | None = None,
-        render_mode: str | None = "ansi",
+        render_mode: str | None = None,
     ) -> None:
         self.render_mode = render_mode
         self.agents: list[Agent] = []

@@ -151,7 +151,7 @@ def make_env(
     repeat_action_probability: float = 0.25,
     full_action_space: bool = False,
     max_frames: int = 108_000,
-    render_mode: str | None = "rgb_array",
+    render_mode: str | None = None,
     num_threads: int | None = None,
     **kwargs: Any,
 ) -> "GymnasiumPufferEnv | PufferEnv":

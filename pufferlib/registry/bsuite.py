@@ -63,7 +63,7 @@ __getattr__ = lazily(Policy="pufferlib.models:Default")
 def make_env(
     name: str = FAMILY.default,
     setting: int = 0,
-    render_mode: str | None = "rgb_array",
+    render_mode: str | None = None,
     **kwargs: Any,
 ) -> "GymnasiumPufferEnv":
     """Return the task `name`, flat, with episode statistics.

@@ -29,7 +29,7 @@ __getattr__ = lazily(Policy="pufferlib.policies.pixels:NatureCNN")
 
 
 def make_env(
-    name: str = FAMILY.default, render_mode: str | None = "rgb_array", **kwargs: Any
+    name: str = FAMILY.default, render_mode: str | None = None, **kwargs: Any
 ) -> "GymnasiumPufferEnv":
     """Return the task `name`, flat, with episode statistics.
 

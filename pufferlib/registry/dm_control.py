@@ -134,7 +134,7 @@ __getattr__ = lazily(Policy="pufferlib.policies.by_observation:policy_of")
 
 def make_env(
     name: str = FAMILY.default,
-    render_mode: str | None = "rgb_array",
+    render_mode: str | None = None,
     width: int = 320,
     height: int = 240,
     camera_id: int = 0,

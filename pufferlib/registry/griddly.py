@@ -76,7 +76,7 @@ def make_env(
     name: str = FAMILY.default,
     level: int = 0,
     max_steps: int = 1000,
-    render_mode: str | None = "rgb_array",
+    render_mode: str | None = None,
 ) -> "GymnasiumPufferEnv | PettingZooPufferEnv":
     """Return the task `name`, flat, with episode statistics.
 

@@ -69,7 +69,7 @@ _TAKE_NO_RENDER_MODE = ("lane-keeping-v0", "parking-ActionRepeat-v0", "parking-p
 
 
 def make_env(
-    name: str = FAMILY.default, render_mode: str | None = "rgb_array", **kwargs: Any
+    name: str = FAMILY.default, render_mode: str | None = None, **kwargs: Any
 ) -> "GymnasiumPufferEnv | PettingZooPufferEnv":
     """Return the task `name`, flat, with episode statistics.
 

@@ -39,7 +39,7 @@ __getattr__ = lazily(Policy="pufferlib.policies.by_observation:policy_of")
 
 
 def make_env(
-    name: str = FAMILY.default, render_mode: str | None = "rgb_array", **kwargs: Any
+    name: str = FAMILY.default, render_mode: str | None = None, **kwargs: Any
 ) -> "PettingZooPufferEnv":
     """Return the task `name`, flat, with episode statistics.
 

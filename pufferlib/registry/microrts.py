@@ -108,7 +108,7 @@ def make_env(
     map_path: str | None = None,
     max_steps: int = 2000,
     reward_weight: Sequence[float] = REWARD_WEIGHT,
-    render_mode: str | None = "rgb_array",
+    render_mode: str | None = None,
 ) -> "GymnasiumPufferEnv | PufferEnv":
     """Return the task `name`, flat, with episode statistics; or many games of it as one.
 

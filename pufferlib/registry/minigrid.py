@@ -217,7 +217,7 @@ MISSION_CHARACTERS = " ," + string.ascii_lowercase
 def make_env(
     name: str = FAMILY.default,
     mission: bool = False,
-    render_mode: str | None = "rgb_array",
+    render_mode: str | None = None,
     **kwargs: Any,
 ) -> "GymnasiumPufferEnv":
     """Return the task `name`, flat, with episode statistics.

@@ -211,7 +211,7 @@ OBSERVATION_KEYS = ("chars", "colors", "blstats", "message")
 def make_env(
     name: str = FAMILY.default,
     observation_keys: Sequence[str] = OBSERVATION_KEYS,
-    render_mode: str | None = "ansi",
+    render_mode: str | None = None,
     **kwargs: Any,
 ) -> "GymnasiumPufferEnv":
     """Return the task `name`, flat, seeded, with episode statistics.

@@ -55,7 +55,7 @@ __getattr__ = lazily(Policy="pufferlib.models:Default")
 
 
 def make_env(
-    name: str = FAMILY.default, render_mode: str | None = "rgb_array", **kwargs: Any
+    name: str = FAMILY.default, render_mode: str | None = None, **kwargs: Any
 ) -> "PettingZooPufferEnv":
     """Return the task `name`, flat, with statistics of each agent's episode.
 

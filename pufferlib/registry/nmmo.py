@@ -49,7 +49,7 @@ __getattr__ = lazily(Policy="pufferlib.policies.nmmo:Policy")
 def make_env(
     name: str = FAMILY.default,
     num_agents: int | None = None,
-    render_mode: str | None = "rgb_array",
+    render_mode: str | None = None,
     **settings: Any,
 ) -> "PettingZooPufferEnv":
     """Return the task `name`, flat, with a row for each agent and statistics of each.

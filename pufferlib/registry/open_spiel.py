@@ -143,7 +143,7 @@ __getattr__ = lazily(Policy="pufferlib.policies.masked:MaskedDefault")
 def make_env(
     name: str = FAMILY.default,
     is_information_state: bool = False,
-    render_mode: str | None = "ansi",
+    render_mode: str | None = None,
     **parameters: Any,
 ) -> "PettingZooPufferEnv":
     """Return the task `name`, flat, with statistics of each agent's episode.

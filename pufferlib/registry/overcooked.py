@@ -78,7 +78,7 @@ def make_env(
     name: str = FAMILY.default,
     horizon: int = 400,
     shaped_reward: float = 0.0,
-    render_mode: str | None = "rgb_array",
+    render_mode: str | None = None,
 ) -> "PettingZooPufferEnv":
     """Return the task `name`, flat, with statistics of each agent's episode.
 

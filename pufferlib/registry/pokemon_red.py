@@ -47,7 +47,7 @@ def make_env(
     event_reward: float = 2.0,
     level_reward: float = 1.0,
     tile_reward: float = 0.02,
-    render_mode: str | None = "rgb_array",
+    render_mode: str | None = None,
 ) -> "GymnasiumPufferEnv":
     """Return the task `name`, flat, with episode statistics.
 

@@ -31,7 +31,7 @@ __getattr__ = lazily(Policy="pufferlib.policies.local_grid:policy")
 
 
 def make_env(
-    name: str = FAMILY.default, render_mode: str | None = "rgb_array", **kwargs: Any
+    name: str = FAMILY.default, render_mode: str | None = None, **kwargs: Any
 ) -> "PettingZooPufferEnv":
     """Return the task `name`, flat, with statistics of each agent's episode.
 

@@ -37,7 +37,7 @@ __getattr__ = lazily(Policy="pufferlib.policies.by_observation:policy_of")
 
 
 def make_env(
-    name: str = FAMILY.default, max_steps: int = 3000, render_mode: str | None = "rgb_array"
+    name: str = FAMILY.default, max_steps: int = 3000, render_mode: str | None = None
 ) -> "GymnasiumPufferEnv":
     """Return the task `name`, flat, with episode statistics.
 

@@ -40,7 +40,7 @@ def make_env(
     gray: bool = True,
     frame_stack: int = 4,
     max_episode_steps: int | None = 4_500,
-    render_mode: str | None = "rgb_array",
+    render_mode: str | None = None,
     **kwargs: Any,
 ) -> "GymnasiumPufferEnv":
     """Return the task `name`, flat, with episode statistics.

@@ -79,7 +79,7 @@ def make_env(
     shrink: int = 2,
     gray: bool = False,
     frame_stack: int = 1,
-    render_mode: str | None = "rgb_array",
+    render_mode: str | None = None,
     **kwargs: Any,
 ) -> "GymnasiumPufferEnv":
     """Return the task `name`, flat, with episode statistics.

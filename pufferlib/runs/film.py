@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -91,11 +91,17 @@ def _without_display() -> Iterator[None]:
         os.environ.pop("SDL_VIDEODRIVER", None)
 
 
-def rendering(run: Run) -> tuple[Run, float]:
+def rendering(run: Run, wanted: Sequence[str] = _MODES) -> tuple[Run, float]:
     """Return `run` with one environment that renders without a display, and frames per second.
 
+    Environments are made without a render mode otherwise: some pay for one at every step.
+
+    Args:
+        run: whose environment it is.
+        wanted: render modes, the best first; the first that the environment has is used.
+
     Raises:
-        ArgumentError: it cannot.
+        ArgumentError: it has none of them.
     """
     source, config = run.source, run.config
     # A native environment draws nothing: film one of its games, which has the same rows.
@@ -105,11 +111,11 @@ def rendering(run: Run) -> tuple[Run, float]:
     with closing(source.creator(kwargs)(**kwargs)) as env:
         metadata = getattr(env, "metadata", None) or {}
         mode = getattr(env, "render_mode", None)
-    modes = [name for name in _MODES if name in (mode, *metadata.get("render_modes", ()))]
+    modes = [name for name in wanted if name in (mode, *metadata.get("render_modes", ()))]
     if not modes or (modes[0] != mode and not source.takes("render_mode")):
         raise ArgumentError(
-            f"{source.name} cannot be filmed: it renders as none of {', '.join(_MODES)}. Leave out "
-            f"--video."
+            f"{source.name} cannot be shown: it renders as none of {', '.join(wanted)}. Leave out "
+            f"--video or --render."
         )
     if modes[0] != mode:
         kwargs["render_mode"] = modes[0]

@@ -10,7 +10,8 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.text import Text
 
-from pufferlib.runs.film import one_episode
+from pufferlib.exceptions import ArgumentError
+from pufferlib.runs.film import one_episode, rendering
 from pufferlib.runs.provenance import change_of_environment
 from pufferlib.runs.run import Run
 from pufferlib.training import Evaluation
@@ -57,16 +58,18 @@ def replay(
     episode's.
     """
     task = run.config.env.task
-    with one_episode(run.in_this_process(), path, seed) as episode:
+    try:
+        run, _ = rendering(run, ("ansi",))
+    except ArgumentError:
+        console.print(f"{task} does not render as text.")
+        return
+    with one_episode(run, path, seed) as episode:
         frames = itertools.islice(episode.frames(), max_steps + 1)
         first = next(frames)
-        if not isinstance(first, str):
-            console.print(f"{task} does not render as text.")
-            return
         with Live(console=console, auto_refresh=False) as live:
             for screen in itertools.chain([first], frames):
                 title = f"{task}  step {episode.steps}  return {episode.total:.2f}"
-                panel = Panel.fit(Text(screen, no_wrap=True), title=title)
+                panel = Panel.fit(Text(str(screen), no_wrap=True), title=title)
                 live.update(panel, refresh=console.is_terminal)
                 if console.is_terminal:
                     time.sleep(1 / steps_per_second)  # for the eyes

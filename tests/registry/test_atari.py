@@ -197,7 +197,7 @@ def test_games_of_one_environment_differ_and_so_do_unseeded_ones():
 
 
 def test_the_screen_is_a_picture_without_a_display():
-    env = atari.make_env()
+    env = atari.make_env(render_mode="rgb_array")
     env.reset(seed=0)
     assert env.render().shape == (210, 160, 3)
 

@@ -59,7 +59,7 @@ def test_the_end_reports_the_regret_since_the_seed():
 
 
 def test_the_board_is_drawn():
-    env = bsuite.make_env("bsuite/catch-v0")
+    env = bsuite.make_env("bsuite/catch-v0", render_mode="rgb_array")
     observation, _ = env.reset(seed=0)
     picture = env.render()
     assert picture.shape == (240, 120, 3)

@@ -56,7 +56,7 @@ def test_unseeded_instances_differ():
 
 
 def test_a_picture_does_not_change_the_game():
-    quiet, seen = (crafter.make_env() for _ in range(2))
+    quiet, seen = (crafter.make_env(render_mode="rgb_array") for _ in range(2))
     assert (quiet.reset(seed=1)[0] == seen.reset(seed=1)[0]).all()
     for _ in range(20):
         for env in (quiet, seen):
@@ -67,7 +67,7 @@ def test_a_picture_does_not_change_the_game():
 
 def test_a_picture_needs_a_reset_first():
     with pytest.raises(gymnasium.error.ResetNeeded, match=r"call reset\(\) before render\(\)"):
-        crafter.make_env().render()
+        crafter.make_env(render_mode="rgb_array").render()
     assert crafter.make_env(render_mode=None).render() is None
 
 

@@ -88,7 +88,7 @@ def test_it_renders_without_a_display_and_warns_of_nothing():
     # Of a fresh process: what other tests leave to the garbage collector may print in the meantime.
     script = """
 from pufferlib.registry import dm_control
-env = dm_control.make_env(width=64, height=48)
+env = dm_control.make_env(width=64, height=48, render_mode="rgb_array")
 env.reset(seed=0)
 print(env.render().shape, env.render().std() > 1)
 env.close()

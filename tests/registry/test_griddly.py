@@ -126,7 +126,7 @@ def test_the_policy_takes_planes_for_planes_however_small_the_level():
 
 
 def test_the_level_is_drawn_in_colors():
-    env = griddly.make_env()
+    env = griddly.make_env(render_mode="rgb_array")
     env.reset(seed=0)
     picture = env.render()
     assert (picture.shape, picture.dtype) == ((90, 130, 3), np.uint8)  # 13 x 9 cells of 10

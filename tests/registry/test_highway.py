@@ -157,7 +157,7 @@ def test_it_renders_without_a_display(name, shape, driver, monkeypatch):
     monkeypatch.delenv("SDL_VIDEODRIVER", raising=False)
     if driver is not None:  # another environment, or the system, may have said so
         monkeypatch.setenv("SDL_VIDEODRIVER", driver)
-    env = highway.make_env(name)
+    env = highway.make_env(name, render_mode="rgb_array")
     env.reset(seed=0)
     assert env.render().shape == shape
     assert env.render().std() > 1

@@ -69,7 +69,7 @@ def test_vectors_and_planes_keep_the_contract(grid):
 
 
 def test_it_is_drawn_without_a_display():
-    env = lbforaging.make_env()
+    env = lbforaging.make_env(render_mode="rgb_array")
     env.reset(seed=0)
     cells = env.render()[12::24, 12::24].astype(int)
     assert cells.shape == (8, 8, 3)

@@ -61,6 +61,6 @@ def test_rows_of_agents_that_have_died_are_absent_for_the_rest_of_the_episode():
 
 
 def test_it_renders_without_a_display():
-    with closing(magent.make_env("battlefield_v5")) as env:
+    with closing(magent.make_env("battlefield_v5", render_mode="rgb_array")) as env:
         env.reset(seed=0)
         assert env.render().std() > 0

@@ -168,7 +168,7 @@ def test_weights_make_the_reward():
 
 
 def test_a_picture_shows_both_sides():
-    env = microrts.make_env(RUSH)
+    env = microrts.make_env(RUSH, render_mode="rgb_array")
     env.reset(seed=0)
     picture = env.render()
     assert (picture.shape, picture.dtype) == ((128, 128, 3), np.uint8)
@@ -178,7 +178,10 @@ def test_a_picture_shows_both_sides():
 
 
 def test_the_picture_of_many_is_of_the_first():
-    one, many = microrts.make_env(RUSH), microrts.make_env(RUSH, 2)
+    one, many = (
+        microrts.make_env(RUSH, render_mode="rgb_array"),
+        microrts.make_env(RUSH, 2, render_mode="rgb_array"),
+    )
     one.reset(seed=0)
     many.reset(seed=0)
     actions = many.single_action_space.nvec * np.random.default_rng(0).random((60, 448))

@@ -107,7 +107,7 @@ def test_the_policy_embeds_cells_however_few_are_seen():
 
 
 def test_it_renders_without_a_display():
-    env = minigrid.make_env()
+    env = minigrid.make_env(render_mode="rgb_array")
     env.reset(seed=0)
     assert env.render().shape == (160, 160, 3)  # 5 by 5 cells of 32 by 32 pixels
     assert env.render().std() > 1

@@ -53,6 +53,6 @@ def test_the_time_limit_truncates_and_reports_the_episode():
 
 
 def test_it_renders_without_a_display():
-    with closing(mpe.make_env()) as env:
+    with closing(mpe.make_env(render_mode="rgb_array")) as env:
         env.reset(seed=0)
         assert env.render().std() > 0

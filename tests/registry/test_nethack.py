@@ -146,14 +146,14 @@ def test_an_environment_is_made_again_from_its_spec():
 
 
 def test_the_map_renders_as_text():
-    env = nethack.make_env()
+    env = nethack.make_env(render_mode="ansi")
     env.reset(seed=0)
     assert "@" in env.render()
 
 
 @pytest.mark.parametrize("family", [nethack, minihack], ids=["nethack", "minihack"])
 def test_a_map_needs_a_reset_and_a_render_mode(family):
-    env = family.make_env()
+    env = family.make_env(render_mode="ansi")
     with pytest.raises(gymnasium.error.ResetNeeded, match=r"call reset\(\) before render\(\)"):
         env.render()
     env.reset(seed=0)
@@ -166,7 +166,7 @@ def test_a_map_needs_a_reset_and_a_render_mode(family):
 
 @pytest.mark.parametrize("keys", [("glyphs",), ("chars", "colors", "blstats", "message")])
 def test_the_map_is_drawn_whatever_is_observed(keys, capsys):
-    env = nethack.make_env(observation_keys=keys)
+    env = nethack.make_env(observation_keys=keys, render_mode="ansi")
     env.reset(seed=0)
     assert "@" in env.render()
     other = nethack.make_env(observation_keys=keys, render_mode="human")

@@ -197,7 +197,7 @@ def test_who_starves_terminates_with_a_penalty_and_is_absent(make_small):
 
 
 def test_the_map_is_drawn_with_its_players(make_small):
-    env = make_small(num_agents=2, NPC_N=0)
+    env = make_small(num_agents=2, NPC_N=0, render_mode="rgb_array")
     env.reset(seed=0)
     picture = env.render()
     assert (picture.shape, picture.dtype) == ((384, 384, 3), np.uint8)

@@ -107,7 +107,7 @@ def test_the_time_limit_truncates_and_reports():
 
 
 def test_it_draws_without_a_display_and_leaves_no_stand_ins():
-    with closing(overcooked.make_env()) as env:
+    with closing(overcooked.make_env(render_mode="rgb_array")) as env:
         env.reset(seed=0)
         picture = env.render()
         assert picture.ndim == 3

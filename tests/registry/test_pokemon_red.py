@@ -13,7 +13,7 @@ HOMEBREW = "HomebrewWalk-v0"
 
 @pytest.fixture
 def env():
-    env = pokemon_red.make_env(HOMEBREW, max_steps=6)
+    env = pokemon_red.make_env(HOMEBREW, max_steps=6, render_mode="rgb_array")
     yield env
     env.close()
 

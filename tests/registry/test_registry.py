@@ -185,9 +185,11 @@ def test_an_uninstalled_environment_says_how_to_install_it():
         family.check("a")
 
 
-def test_every_family_takes_a_render_mode():
+def test_every_family_takes_a_render_mode_and_has_none_by_default():
     for module, options in OPTIONS.items():
-        assert "render_mode" in options, module
+        draws_observations = module.FAMILY.name == "butterfly"
+        expected = "rgb_array" if draws_observations else None
+        assert options["render_mode"].default == expected, module
         assert module.FAMILY.render_modes, module
 
 

@@ -49,6 +49,6 @@ def test_walkers_that_drop_the_package_are_terminated_on_the_step_of_the_time_li
 
 
 def test_it_renders_without_a_display():
-    with closing(sisl.make_env("pursuit_v5")) as env:
+    with closing(sisl.make_env("pursuit_v5", render_mode="rgb_array")) as env:
         env.reset(seed=0)
         assert env.render().std() > 0

@@ -92,7 +92,7 @@ def test_a_seed_plays_again_after_another_game():
 
 
 def test_a_picture_needs_no_display_and_leaves_the_package_as_it_was():
-    env = slimevolley.make_env()
+    env = slimevolley.make_env(render_mode="rgb_array")
     env.reset(seed=0)
     picture = env.render()
     assert (picture.shape, picture.dtype) == ((336, 672, 3), np.uint8)
@@ -103,7 +103,7 @@ def test_a_picture_needs_no_display_and_leaves_the_package_as_it_was():
 @pytest.mark.parametrize("name", ["SlimeVolley-v0", "SlimeVolleyPixel-v0"])
 def test_a_picture_needs_a_reset_first(name):
     with pytest.raises(gymnasium.error.ResetNeeded, match=r"call reset\(\) before render\(\)"):
-        slimevolley.make_env(name).render()
+        slimevolley.make_env(name, render_mode="rgb_array").render()
     assert slimevolley.make_env(name, render_mode=None).render() is None
 
 

@@ -29,7 +29,10 @@ def test_the_tasks_are_the_packages_whose_files_are_there():
 
 def test_the_screen_is_the_games_in_a_smaller_size(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    env, whole = family.make_env(), family.make_env(shrink=1)
+    env, whole = (
+        family.make_env(render_mode="rgb_array"),
+        family.make_env(shrink=1, render_mode="rgb_array"),
+    )
     small = env.env.reset(seed=5)[0]["screen"]
     large = whole.env.reset(seed=5)[0]["screen"]
     expected = large.reshape(60, 2, 80, 2, 3).mean((1, 3))
@@ -77,7 +80,12 @@ def test_a_kill_on_the_last_step_allowed_terminates():
 
 
 def test_the_picture_of_the_last_step_is_the_one_before():
-    env = family.make_env(episode_timeout=20, depth_buffer_enabled=True, labels_buffer_enabled=True)
+    env = family.make_env(
+        episode_timeout=20,
+        depth_buffer_enabled=True,
+        labels_buffer_enabled=True,
+        render_mode="rgb_array",
+    )
     env.reset(seed=0)
     ended = False
     while not ended:

@@ -66,7 +66,7 @@ __getattr__ = lazily(
 
 
 def make_env(
-    name: str = FAMILY.default, render_mode: str | None = "ansi", **kwargs: Any
+    name: str = FAMILY.default, render_mode: str | None = None, **kwargs: Any
 ) -> "FlatEnv":
     """Return the task `name`: a native `PufferEnv`, or emulated, with episode statistics.
 
