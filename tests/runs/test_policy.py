@@ -292,5 +292,6 @@ def test_actions_are_rescaled_unless_the_settings_say_otherwise(memory):
     for rescale, expected in ((True, [1.0]), (False, [0.5])):
         settings = PolicyConfig(memory=memory, rescale_actions=rescale)
         policy = make_policy(settings, Default, env, seed=0)
-        assert action_converter(env, policy)(torch.tensor([[0.5]])).tolist() == [expected]
+        rows = action_converter(env, policy)(torch.tensor([[0.5]]), torch.zeros(1, 1))
+        assert rows.tolist() == [expected]
     env.close()
