@@ -116,7 +116,7 @@ def _inside(head: Distribution, sample: Tensor) -> Tensor:
     if not (low.isfinite().all() and high.isfinite().all()):
         return sample
     widest = torch.maximum(torch.maximum(low.abs(), high.abs()), high - low)
-    margin = torch.finfo(sample.dtype).eps * widest
+    margin = torch.finfo(sample.dtype).eps / 2 * widest
     return sample.clamp(low + margin, high - margin)
 
 

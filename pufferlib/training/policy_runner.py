@@ -1,7 +1,7 @@
 """Run a policy for the rows of a vectorizer, whether it has memory or not."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -50,6 +50,8 @@ class PolicyRunner:
         device: as given.
         is_recurrent: the policy has memory.
         state_batch_dim: the dimension of its state that counts rows; 0 without memory.
+        denormalize: converts the values that `act` and `values` return to the units of the returns,
+            where the policy predicts normalized ones; those of `forward` are as predicted.
         is_compiled: each new number of rows costs a compilation or, with CUDA graphs, a recording.
     """
 
@@ -63,6 +65,7 @@ class PolicyRunner:
     ) -> None:
         self.policy, self.device = policy, device
         self.is_recurrent = is_recurrent(policy)
+        self.denormalize: Callable[[Tensor], Tensor] = lambda values: values
         self.is_compiled = compile_mode != "none"
         self._call = torch.compile(policy, mode=compile_mode) if self.is_compiled else policy
         self._num_rows = num_rows
@@ -102,11 +105,11 @@ class PolicyRunner:
                 self._state = map_state(torch.clone, state) if self.is_compiled else state
             else:
                 write_state_rows(self._state, rows, self.state_batch_dim, state)
-        return Decision(actions, log_probabilities, values, heads)
+        return Decision(actions, log_probabilities, self.denormalize(values), heads)
 
     def values(self, observations: Tensor, starts: Tensor | None, rows: Rows = ALL_ROWS) -> Tensor:
         """Return the values (B,) of `rows`, whose state stays as it is. Arguments as `act`."""
-        return self.forward(observations, self.state(rows), starts)[1]
+        return self.denormalize(self.forward(observations, self.state(rows), starts)[1])
 
     def forward(
         self, observations: Tensor, state: State | None = None, starts: Tensor | None = None
