@@ -16,7 +16,16 @@ from pufferlib.distributions import Head, Heads, check_head, sample_distribution
 from pufferlib.emulation.layout import Layout, nest
 from pufferlib.exceptions import ObservationError
 
-__all__ = ["Head", "Heads", "action_converter", "layer_init", "sample_actions", "unflatten"]
+__all__ = [
+    "Head",
+    "Heads",
+    "action_converter",
+    "bitcast",
+    "layer_init",
+    "restore_dtype",
+    "sample_actions",
+    "unflatten",
+]
 
 _DTYPES = {
     np.dtype(name): getattr(torch, name)
@@ -59,9 +68,8 @@ def unflatten(observations: Tensor, layout: Layout | None) -> Structure:
     """
     if layout is None:
         return observations
+    observations = restore_dtype(observations, layout)
     row_dtype = _DTYPES[np.dtype(layout.space.dtype)]
-    if observations.dtype != row_dtype and not row_dtype.is_floating_point:
-        observations = _cast_back(observations, row_dtype)
     if layout.is_identity and layout.fields[0].leaf.kind == "Box":
         return observations
     batch = observations.shape[:-1]
@@ -70,13 +78,20 @@ def unflatten(observations: Tensor, layout: Layout | None) -> Structure:
         piece = observations[..., field.start : field.stop]
         dtype = _DTYPES[field.leaf.dtype]
         if dtype != row_dtype:  # torch's dtypes: torch.compile cannot compare NumPy's
-            piece = _bitcast(piece, dtype)
+            piece = bitcast(piece, dtype)
         values.append(piece.reshape((*batch, *field.leaf.shape)))
     return nest(layout.structure, iter(values))
 
 
-def _cast_back(observations: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return integer rows that were cast to another dtype in their own."""
+def restore_dtype(observations: Tensor, layout: Layout) -> Tensor:
+    """Return integer rows that were cast to another dtype in their own; others as they are.
+
+    Raises:
+        ObservationError: see `unflatten`.
+    """
+    dtype = _DTYPES[np.dtype(layout.space.dtype)]
+    if observations.dtype == dtype or dtype.is_floating_point:
+        return observations
     rows = observations.to(dtype)
     if torch.compiler.is_compiling():
         return rows
@@ -98,12 +113,12 @@ def _name(kind: torch.dtype | Tensor) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def _bitcast(piece: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return bytes (..., n) as `dtype`: a view, or new values while `torch.compile` traces.
+def bitcast(piece: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return bytes (..., n) as numbers of `dtype`, or numbers as bytes.
 
-    Torch 2.13 returns a wrong shape for such a view from a function compiled for any batch size,
-    and its C++ backend cannot view bytes as bool. Leaves used inside the compiled function are
-    fused into their use, without a copy.
+    A view, or new values while `torch.compile` traces: Torch 2.13 returns a wrong shape for such a
+    view from a function compiled for any batch size, and its C++ backend cannot view bytes as bool.
+    Leaves used inside the compiled function are fused into their use, without a copy.
     """
     if not torch.compiler.is_compiling():
         return piece.view(dtype)
