@@ -190,7 +190,7 @@ def _bounds_after(
 ) -> tuple[Bound, Bound]:
     """Return the bounds of elements within `bounds` after a transform.
 
-    The codomain alone does not tell: an AffineTransform's is all numbers, also after a tanh.
+    The codomain alone is too wide: an AffineTransform's is all numbers, also after a tanh.
     """
     if isinstance(transform, ComposeTransform):
         for part in transform.parts:

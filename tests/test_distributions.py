@@ -221,7 +221,7 @@ BOUNDED = {
     "Independent Beta": (Independent(Beta(STD, STD), 1), [0, 0.25, 1], [-2, -1, 2], [0, 0.25, 1]),
     "tanh": (squashed(), [-1, 0.5, 1], [-2, 1, 2], [-1, 0.5, 1]),
     "TanhNormal": (TanhNormal(MEAN, STD), [-1, 0.5, 1], [-2, 1, 2], [-1, 0.5, 1]),
-    "of its own units": (
+    "in other units": (
         squashed(AffineTransform(0.0, 2.0)),
         [-2, 0.5, 2],
         [-2, 0.5, 2],
@@ -262,7 +262,7 @@ def test_a_bounded_support_is_rescaled_to_the_bounds(head, sample, rescaled, cli
         assert rows.dtype == np.float32
 
 
-def test_a_support_of_the_bounds_and_one_beside_a_choice_and_infinite_bounds():
+def test_supports_next_to_choices_and_infinite_bounds():
     unit = GymnasiumPufferEnv(Sampler(Box(0, 1, (1,)), Box(-1, 1, (3,))))
     rows = action_converter(unit, torch.nn.Identity())(torch.zeros(ROWS, 3), Beta(STD, STD))
     assert rows.tolist() == [[-1, -1, -1]] * ROWS

@@ -78,7 +78,7 @@ class PolicyConfig:
     """Width of the hidden state, and of the memory."""
 
     normalize_observations: bool = False
-    """Shift and scale float observations to running mean 0 and deviation 1, clipped to 10
+    """Shift and scale the floats of observations to running mean 0 and deviation 1, clipped to 10
     (Andrychowicz et al. 2021, arXiv:2006.05990, 3.3: decisive for locomotion)."""
 
     rescale_actions: bool = True
