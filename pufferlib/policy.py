@@ -35,8 +35,9 @@ class Policy(Protocol):
 
     Optional attributes:
         rescale_actions: False if continuous actions are in the units of the action space already,
-            and only to be clipped to its bounds. Without it, [-1, 1] is rescaled to the bounds
-            where both are finite; see `pufferlib.pytorch.action_converter`.
+            and only to be clipped to its bounds. Without it, a bounded support, or [-1, 1] of an
+            unbounded one, is rescaled to the bounds where both are finite; see
+            `pufferlib.pytorch.action_converter`.
     """
 
     def __call__(self, observations: Tensor) -> tuple[Heads, Tensor]:
@@ -47,8 +48,8 @@ class Policy(Protocol):
                 restores the structure of the environment's observations.
 
         Returns:
-            actions: the heads that `sample_actions` accepts: logits (B, n), a Normal over (B, n),
-                or a sequence of these for an action space of several parts.
+            actions: the heads that `sample_actions` accepts: logits (B, n), a Normal over (B, n) or
+                any other distribution, or a sequence of these for an action space of several parts.
             value: float (B, 1), the expected return.
         """
         ...

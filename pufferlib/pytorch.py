@@ -3,23 +3,29 @@
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
-import gymnasium
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.distributions import Normal
+from torch.distributions import Distribution, Normal
 
-from pufferlib.annotations import Array, Structure
-from pufferlib.emulation.actions import ActionLayout
-from pufferlib.emulation.description import HasSpaces, describe
+from pufferlib.action_conversion import action_converter
+from pufferlib.annotations import Structure
+from pufferlib.distributions import Head, Heads, check_head, sample_distribution
 from pufferlib.emulation.layout import Layout, nest
 from pufferlib.exceptions import ObservationError
 
-Head = Tensor | Normal
-Heads = Head | Sequence[Head]
+__all__ = [
+    "Head",
+    "Heads",
+    "action_converter",
+    "bitcast",
+    "layer_init",
+    "restore_dtype",
+    "sample_actions",
+    "unflatten",
+]
 
 _DTYPES = {
     np.dtype(name): getattr(torch, name)
@@ -62,9 +68,8 @@ def unflatten(observations: Tensor, layout: Layout | None) -> Structure:
     """
     if layout is None:
         return observations
+    observations = restore_dtype(observations, layout)
     row_dtype = _DTYPES[np.dtype(layout.space.dtype)]
-    if observations.dtype != row_dtype and not row_dtype.is_floating_point:
-        observations = _cast_back(observations, row_dtype)
     if layout.is_identity and layout.fields[0].leaf.kind == "Box":
         return observations
     batch = observations.shape[:-1]
@@ -73,13 +78,20 @@ def unflatten(observations: Tensor, layout: Layout | None) -> Structure:
         piece = observations[..., field.start : field.stop]
         dtype = _DTYPES[field.leaf.dtype]
         if dtype != row_dtype:  # torch's dtypes: torch.compile cannot compare NumPy's
-            piece = _bitcast(piece, dtype)
+            piece = bitcast(piece, dtype)
         values.append(piece.reshape((*batch, *field.leaf.shape)))
     return nest(layout.structure, iter(values))
 
 
-def _cast_back(observations: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return integer rows that were cast to another dtype in their own."""
+def restore_dtype(observations: Tensor, layout: Layout) -> Tensor:
+    """Return integer rows that were cast to another dtype in their own; others as they are.
+
+    Raises:
+        ObservationError: see `unflatten`.
+    """
+    dtype = _DTYPES[np.dtype(layout.space.dtype)]
+    if observations.dtype == dtype or dtype.is_floating_point:
+        return observations
     rows = observations.to(dtype)
     if torch.compiler.is_compiling():
         return rows
@@ -101,12 +113,12 @@ def _name(kind: torch.dtype | Tensor) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def _bitcast(piece: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return bytes (..., n) as `dtype`: a view, or new values while `torch.compile` traces.
+def bitcast(piece: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return bytes (..., n) as numbers of `dtype`, or numbers as bytes.
 
-    Torch 2.13 returns a wrong shape for such a view from a function compiled for any batch size,
-    and its C++ backend cannot view bytes as bool. Leaves used inside the compiled function are
-    fused into their use, without a copy.
+    A view, or new values while `torch.compile` traces: Torch 2.13 returns a wrong shape for such a
+    view from a function compiled for any batch size, and its C++ backend cannot view bytes as bool.
+    Leaves used inside the compiled function are fused into their use, without a copy.
     """
     if not torch.compiler.is_compiling():
         return piece.view(dtype)
@@ -131,7 +143,8 @@ def sample_actions(heads: Heads, actions: Tensor | None = None) -> tuple[Tensor,
     """Sample actions from a policy's heads, or evaluate given actions.
 
     Args:
-        heads: logits (B, n) of one discrete action; a Normal over (B, n) continuous ones; or a
+        heads: logits (B, n) of one discrete action; a `torch.distributions.Distribution` whose
+            first batch dimension is B, such as a Normal over (B, n) continuous actions; or a
             sequence of these, for action spaces of several parts, in the order of the columns.
         actions: evaluate these instead of sampling; with the shape of the result.
 
@@ -139,20 +152,27 @@ def sample_actions(heads: Heads, actions: Tensor | None = None) -> tuple[Tensor,
         actions: (B,) int64 for one discrete action, else (B, columns): int64 if all are discrete,
             else the dtype of the continuous ones.
         log_probabilities: (B,), summed over the columns.
-        entropies: (B,), summed over the columns.
+        entropies: (B,), summed over the columns; estimated where a distribution has no closed form,
+            see `pufferlib.distributions.sample_distribution`.
+
+    Raises:
+        ContractError: something else is given as a head, or a distribution that cannot be one.
     """
     if isinstance(heads, Tensor):
         return _sample_discrete(heads, actions)
-    if isinstance(heads, Normal):
+    if _is_normal(heads):
         return _sample_normal(heads, actions)
+    if isinstance(heads, Distribution):
+        return sample_distribution(heads, actions)
+    if not isinstance(heads, Sequence) or isinstance(heads, str):
+        check_head(heads)
     columns: list[Tensor] = []
     log_probabilities, entropies, start = [], [], 0
-    for is_normal, part in itertools.groupby(heads, lambda head: isinstance(head, Normal)):
-        run: list[Any] = list(part)
-        width = sum(int(head.loc.shape[-1]) for head in run) if is_normal else len(run)
+    for sample, part in itertools.groupby(heads, _sampler_of):
+        run = list(part)
+        width = sum(_width(head) for head in run)
         given = None if actions is None else actions[:, start : start + width]
         start += width
-        sample: Any = _sample_normals if is_normal else _sample_discretes
         column, log_probability, entropy = sample(run, given)
         columns.append(column)
         log_probabilities.append(log_probability)
@@ -160,92 +180,27 @@ def sample_actions(heads: Heads, actions: Tensor | None = None) -> tuple[Tensor,
     return torch.cat(columns, 1), _sum(log_probabilities), _sum(entropies)
 
 
-def action_converter(env: HasSpaces, policy: nn.Module) -> Callable[[Tensor], Array]:
-    """Return a function that converts actions sampled from `policy` to rows of the action space.
-
-    Choices are unchanged. A Normal is unbounded and begins near [-1, 1]: there, a column of a Box
-    with finite bounds is rescaled from [-1, 1] to its bounds, samples outside are clipped, and
-    integers are rounded to the nearest. Columns without one of the bounds are clipped to the other,
-    and integers rounded toward zero; with `rescale_actions = False` in the policy, or a module in
-    it, all columns are. Training uses the sample itself, whose probability is known.
-
-    Args:
-        env: the environment, vectorizer or description that the actions are for.
-        policy: says whether its actions are to be rescaled.
-
-    Returns:
-        A function of actions (B, ...), see `sample_actions`; it returns an array
-        (B, *single_action_space.shape).
-    """
-    description = describe(env)
-    space = description.single_action_space
-    if not isinstance(space, gymnasium.spaces.Box):
-        return _as_numpy
-    is_scaled, is_whole = _columns(space, description.action_layout)
-    if any(getattr(module, "rescale_actions", True) is False for module in policy.modules()):
-        is_scaled[...] = False
-    low, high = space.low.astype(np.float64), space.high.astype(np.float64)
-    is_unit = (low == -1) & (high == 1) & ~is_whole
-    if np.all(is_unit | ~is_scaled):
-        return lambda actions: _clipped(actions, space)
-    least, most = np.where(is_scaled, -1, low), np.where(is_scaled, 1, high)
-    middle, half = np.zeros(space.shape), np.ones(space.shape)
-    middle[is_scaled] = (low[is_scaled] + high[is_scaled]) / 2
-    half[is_scaled] = (high[is_scaled] - low[is_scaled]) / 2
-    is_rounded = is_scaled & is_whole
-
-    def convert(actions: Tensor) -> Array:
-        array = _as_numpy(actions).reshape(-1, *space.shape)
-        values = np.clip(array, least, most) * half + middle
-        values = np.where(is_rounded, np.rint(values), values)
-        converted = np.clip(values, low, high).astype(space.dtype)
-        return np.clip(converted, space.low, space.high)  # of integers beyond 2 ** 53, too
-
-    return convert
+def _is_normal(head: object) -> TypeGuard[Normal]:
+    """Return whether `head` is a Normal over (B, n); a subclass may define another density."""
+    return type(head) is Normal and head.loc.ndim == 2
 
 
-def _columns(
-    space: gymnasium.spaces.Box, layout: ActionLayout | None
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return which elements of a Box are continuous and bounded, and which are integers."""
-    is_bounded = _is_bounded(space.low, space.high, space.dtype)
-    is_whole = np.full(space.shape, space.dtype.kind != "f")
-    for field in () if layout is None else layout.fields:
-        leaf, columns = field.leaf, slice(field.start, field.stop)
-        is_bounded[columns] = leaf.is_continuous
-        if leaf.is_continuous:
-            is_bounded[columns] &= _is_bounded(leaf.low, leaf.high, leaf.dtype).ravel()
-        is_whole[columns] = leaf.dtype.kind != "f"
-    return is_bounded, is_whole
+def _sampler_of(head: Head) -> Callable[[list[Any], Tensor | None], tuple[Tensor, Tensor, Tensor]]:
+    """Return a function that samples neighboring heads of a kind."""
+    if isinstance(head, Tensor):
+        return _sample_discretes
+    return _sample_normals if _is_normal(head) else _sample_distributions
 
 
-def _is_bounded(low: Array, high: Array, dtype: np.dtype[Any]) -> NDArray[np.bool_]:
-    """Return which elements have two bounds.
-
-    Some environments declare the limits of the dtype where they mean infinity. So a range wider
-    than the largest float32 counts as unbounded, and so does a limit of integers of four or more
-    bytes.
-    """
-    with np.errstate(over="ignore"):
-        width = high.astype(np.float64) - low.astype(np.float64)
-    if dtype.kind not in "iu":
-        return width < np.finfo(np.float32).max
-    limits = np.iinfo(dtype)
-    is_limit = (high == limits.max) | ((low == limits.min) & (limits.min < 0))
-    return np.asarray((width < 2**53) & ~(is_limit & (dtype.itemsize >= 4)))
+def _width(head: Head) -> int:
+    """Return the number of columns that a head chooses."""
+    if isinstance(head, Tensor):
+        return 1
+    check_head(head)
+    return math.prod((head.batch_shape + head.event_shape)[1:])
 
 
-def _clipped(actions: Tensor, space: gymnasium.spaces.Box) -> Array:
-    array = _as_numpy(actions).reshape(-1, *space.shape)
-    return np.clip(array, space.low, space.high).astype(space.dtype, copy=False)
-
-
-def _as_numpy(actions: Tensor) -> Array:
-    array: Array = actions.cpu().numpy()
-    return array
-
-
-def _sum(tensors: list[Tensor]) -> Tensor:
+def _sum(tensors: list[Tensor] | tuple[Tensor, ...]) -> Tensor:
     return torch.stack(tensors).sum(0)
 
 
@@ -279,6 +234,17 @@ def _sample_discrete(logits: Tensor, actions: Tensor | None) -> tuple[Tensor, Te
     # Clamped because 0 * -inf is NaN; torch.special.entr has no finite gradient at 0.
     finite = log_probabilities.clamp(min=torch.finfo(log_probabilities.dtype).min)
     return actions, chosen, -(probabilities * finite).sum(-1)
+
+
+def _sample_distributions(
+    heads: list[Distribution], actions: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    widths = [_width(head) for head in heads]
+    given = [None] * len(heads) if actions is None else actions.split(widths, 1)
+    found = [sample_distribution(head, part) for head, part in zip(heads, given, strict=True)]
+    drawn, log_probabilities, entropies = zip(*found, strict=True)
+    columns = torch.cat([part.reshape(len(part), -1) for part in drawn], 1)
+    return columns, _sum(log_probabilities), _sum(entropies)
 
 
 def _sample_normals(heads: list[Normal], actions: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:

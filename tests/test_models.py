@@ -2,7 +2,6 @@
 
 import itertools
 
-import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -11,10 +10,8 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiBinary
 from spaces_cases import over_spaces, samples
 from torch.distributions import Normal
 
-from pufferlib import vector
 from pufferlib.emulation import GymnasiumPufferEnv
-from pufferlib.exceptions import ArgumentError
-from pufferlib.models import Default, LSTMWrapper, NormalizedObservations, Recurrent
+from pufferlib.models import Default, LSTMWrapper, Recurrent
 from pufferlib.pytorch import sample_actions
 from pufferlib.registry.ocean.squared import Squared
 
@@ -188,37 +185,3 @@ def test_rows_of_absent_agents_are_accepted_for_any_start_of_a_discrete_space():
     policy, rows, _ = policy_and_rows(Discrete(3, start=5))
     _, value = policy(torch.zeros_like(rows))
     assert torch.isfinite(value).all()
-
-
-def test_observations_are_normalized_by_previous_ones():
-    env = vector.make(gymnasium.make, ["Pendulum-v1"], num_envs=2)
-    inner = Default(env)
-    policy = NormalizedObservations(env, inner)
-    seen = np.random.default_rng(0).normal([5, -3, 0], [2, 0.1, 7], size=(40, 6, 3))
-    valid = np.random.default_rng(1).random((40, 6)) < 0.7
-    tensor = torch.tensor(seen, dtype=torch.float32)
-    torch.testing.assert_close(policy(tensor[0])[1], inner(tensor[0])[1])  # nothing seen yet
-    for part in (slice(0, 10), slice(10, 40)):
-        policy.observe(tensor[part], torch.tensor(valid[part]))
-    kept = seen[valid]
-    np.testing.assert_allclose(policy.mean, kept.mean(0), rtol=1e-3, atol=1e-3)
-    np.testing.assert_allclose(policy.variance, kept.var(0), rtol=1e-3)
-    expected = ((seen[3] - kept.mean(0)) / kept.std(0)).clip(-10, 10)
-    np.testing.assert_allclose(policy.normalize(tensor[3]), expected, atol=2e-3)
-    far = torch.full((1, 3), 1e6)
-    assert policy.normalize(far).tolist() == [[10, 10, 10]]
-    again = NormalizedObservations(env, Default(env))
-    again.load_state_dict(policy.state_dict())  # a checkpoint keeps them
-    torch.testing.assert_close(again(tensor[3])[1], policy(tensor[3])[1])
-    recurrent = LSTMWrapper(env, policy)
-    before = policy.count.item()
-    recurrent.observe(tensor[:1], torch.ones(1, 6, dtype=torch.bool))
-    assert policy.count.item() == before + 6
-    env.close()
-
-
-def test_normalizing_other_than_float_observations_is_refused():
-    env = vector.make(gymnasium.make, ["Blackjack-v1"])
-    with pytest.raises(ArgumentError, match="Only float observations can be normalized; got int64"):
-        NormalizedObservations(env, Default(env))
-    env.close()

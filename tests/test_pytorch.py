@@ -331,7 +331,7 @@ class Clipping(torch.nn.Module):
     rescale_actions = False
 
 
-INF = np.inf
+INF, NORMAL = np.inf, normal(1)
 # A space, sampled actions, and the rows they become: rescaled, and only clipped.
 SAMPLED = {
     "at [-1, 1]": (Box(-1, 1, (3,)), [-0.25, 2, -3], [-0.25, 1, -1], [-0.25, 1, -1]),
@@ -388,7 +388,7 @@ def test_samples_become_actions_within_the_bounds(space, sampled, rescaled, clip
     env = GymnasiumPufferEnv(Sampler(Box(0, 1, (1,)), space))
     for policy, expected in ((torch.nn.Identity(), rescaled), (Clipping(), clipped)):
         for whole in (policy, torch.nn.Sequential(policy)):
-            rows = action_converter(env, whole)(torch.tensor([sampled, sampled]).float())
+            rows = action_converter(env, whole)(torch.tensor([sampled, sampled]).float(), NORMAL)
             assert rows.dtype == env.action_space.dtype
             np.testing.assert_array_equal(rows, np.array([expected] * 2, rows.dtype))
 
@@ -401,14 +401,14 @@ def test_every_sample_becomes_an_action_of_the_environment(space):
     fields = env.action_layout.fields
     kept = [c for f in fields if not f.leaf.is_continuous for c in range(f.start, f.stop)]
     noise[:, kept] = choices[kept]
-    for row in action_converter(env, torch.nn.Identity())(torch.tensor(noise)):
+    for row in action_converter(env, torch.nn.Identity())(torch.tensor(noise), NORMAL):
         assert env.action_space.contains(row)
         assert space.contains(env.action_layout.rebuilder()(row))
 
 
 def test_actions_of_a_native_environment_of_any_shape_are_rescaled():
     description = EnvDescription(Box(0, 1, (1,)), Box(2, 4, (2, 2)), Layout.of(Box(0, 1, (1,))))
-    rows = action_converter(description, torch.nn.Identity())(torch.zeros(3, 4))
+    rows = action_converter(description, torch.nn.Identity())(torch.zeros(3, 4), NORMAL)
     assert rows.tolist() == np.full((3, 2, 2), 3).tolist()
 
 
@@ -416,5 +416,5 @@ def test_actions_of_a_native_environment_of_any_shape_are_rescaled():
 def test_choices_are_unchanged(space):
     description = EnvDescription(Box(0, 1, (1,)), space, Layout.of(Box(0, 1, (1,))))
     choices = torch.tensor(np.stack([space.sample(), space.sample()]))
-    rows = action_converter(description, torch.nn.Identity())(choices)
+    rows = action_converter(description, torch.nn.Identity())(choices, NORMAL)
     assert rows.tolist() == choices.tolist()

@@ -78,13 +78,19 @@ class PolicyConfig:
     """Width of the hidden state, and of the memory."""
 
     normalize_observations: bool = False
-    """Shift and scale float observations to running mean 0 and deviation 1, clipped to 10
+    """Shift and scale the floats of observations to running mean 0 and deviation 1, clipped to 10
     (Andrychowicz et al. 2021, arXiv:2006.05990, 3.3: decisive for locomotion)."""
 
     rescale_actions: bool = True
     """Rescale continuous actions from [-1, 1], where a new policy samples, to the bounds of the
     action space where both are finite. False clips them to the bounds, as CleanRL and
     Stable-Baselines3 do."""
+
+    gaussian: Literal["independent", "state-dependent", "squashed"] | None = None
+    """Of continuous actions. independent: one standard deviation for all states, as PPO usually has
+    (Andrychowicz et al. 2021, arXiv:2006.05990, 3.2). state-dependent: the network computes it.
+    squashed: that, and tanh of the sample, as in SAC (Haarnoja et al. 2018, arXiv:1801.01290,
+    appendix C). None: as the policy is written; those here are independent."""
 
     def check(self) -> None:
         """Refuse impossible settings.

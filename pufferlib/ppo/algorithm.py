@@ -4,24 +4,26 @@
 into minibatches and take a gradient step on each. The mathematics are pure functions below it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from pufferlib.annotations import StateDict
-from pufferlib.exceptions import ArgumentError
-from pufferlib.ppo.config import PPOConfig
+from pufferlib.exceptions import ArgumentError, SettingError
+from pufferlib.ppo.config import ADAPTIVE_LEARNING_RATES, PPOConfig
 from pufferlib.pytorch import sample_actions
 from pufferlib.training.distributed import DistributedContext
 from pufferlib.training.optimization import (
+    adapted_learning_rate,
     gradient_step,
     set_learning_rate,
     update_metrics,
 )
 from pufferlib.training.policy_runner import PolicyRunner
 from pufferlib.training.rollout import Minibatch, Rollout
+from pufferlib.training.value_normalization import ReturnNormalizer
 
 
 class PPO:
@@ -48,13 +50,16 @@ class PPO:
         self._generator = generator
         weights = runner.policy.parameters()
         self.optimizer = torch.optim.Adam(weights, config.learning_rate, eps=1e-5)
+        self._adapted_learning_rate = config.learning_rate  # with kl_adaptive
+        self._normalizer = ReturnNormalizer() if config.normalize_returns else None
+        if self._normalizer is not None:
+            runner.denormalize = self._normalizer.denormalize
 
     def update(self, rollout: Rollout, progress: float) -> dict[str, float]:
         """Learn from a rollout; see `Algorithm.update`."""
         config = self._config
         left = 1 - progress
-        annealed = left if config.anneal_learning_rate else 1
-        set_learning_rate(self.optimizer, config.learning_rate * annealed)  # also at a resume
+        set_learning_rate(self.optimizer, self._learning_rate(left))  # also at a resume
         entropy_coefficient = config.entropy_coefficient * (left if config.anneal_entropy else 1)
         estimates = advantages(
             rollout.part(rollout.rewards),
@@ -65,12 +70,43 @@ class PPO:
             config.gamma,
             config.gae_lambda,
         )
+        if self._normalizer is not None:
+            returns = estimates + rollout.part(rollout.values)[:-1]
+            self._normalizer.update(
+                returns,
+                rollout.part(rollout.valid),
+                self._context.all_reduce_sum,
+                self._runner.device,
+            )
         losses: list[dict[str, float]] = []
         for minibatch in self._minibatches(rollout, estimates):
             losses.append(self._step(minibatch.to(self._runner.device), entropy_coefficient))
             if config.target_kl is not None and losses[-1]["approximate_kl"] > config.target_kl:
                 break
+        self._adapt_learning_rate(losses)
         return update_metrics(self.optimizer, losses)
+
+    def _learning_rate(self, left: float) -> float:
+        """Return the learning rate of an update, before which `left` of the training remain."""
+        config = self._config
+        if config.kl_adaptive is not None:
+            return self._adapted_learning_rate
+        return config.learning_rate * (left if config.anneal_learning_rate else 1)
+
+    def _adapt_learning_rate(self, losses: Sequence[Mapping[str, float]]) -> None:
+        """Adapt the next learning rate to the KL divergence in the last pass of an update.
+
+        The losses are sums over all processes, which thus take the same decision.
+        """
+        config = self._config
+        if config.kl_adaptive is not None:
+            last = [loss["approximate_kl"] for loss in losses[-config.minibatches :]]
+            self._adapted_learning_rate = adapted_learning_rate(
+                self._adapted_learning_rate,
+                sum(last) / len(last),
+                config.kl_adaptive,
+                ADAPTIVE_LEARNING_RATES,
+            )
 
     def _minibatches(self, rollout: Rollout, estimates: Tensor) -> Iterator[Minibatch]:
         """Yield the minibatches of all epochs, in a new random order each epoch."""
@@ -87,7 +123,10 @@ class PPO:
             minibatch.observations, minibatch.state, minibatch.starts
         )
         _, log_probabilities, entropies = sample_actions(heads, minibatch.actions)
-        estimates = minibatch.advantages
+        estimates, returns, old_values = minibatch.advantages, minibatch.returns, minibatch.values
+        if self._normalizer is not None:
+            returns = self._normalizer.normalize(returns)
+            old_values = self._normalizer.normalize(old_values)
         if config.normalize_advantages:
             estimates = normalized(estimates, minibatch.valid, context.all_reduce_sum)
         loss = ppo_loss(
@@ -96,12 +135,12 @@ class PPO:
             entropies=entropies,
             values=values,
             advantages=estimates,
-            returns=minibatch.returns,
+            returns=returns,
             valid=minibatch.valid,
             clip_coefficient=config.clip_coefficient,
             value_coefficient=config.value_coefficient,
             entropy_coefficient=entropy_coefficient,
-            old_values=minibatch.values,
+            old_values=old_values,
             value_clip=config.value_clip,
             count=context.all_reduce_sum(minibatch.valid.sum()).clamp(min=1),
         )
@@ -111,11 +150,33 @@ class PPO:
 
     def state_dict(self) -> StateDict:
         """Return the state that a checkpoint stores in addition to the policy."""
-        return {"optimizer": self.optimizer.state_dict()}
+        state = {"optimizer": self.optimizer.state_dict()}
+        if self._config.kl_adaptive is not None:
+            state["adapted_learning_rate"] = {
+                "from": self._config.learning_rate,
+                "to": self._adapted_learning_rate,
+            }
+        if self._normalizer is not None:
+            state["normalizer"] = self._normalizer.state_dict()
+        return state
 
     def load_state_dict(self, state: StateDict) -> None:
-        """Continue from `state_dict`."""
+        """Continue from `state_dict`; an adapted learning rate, unless the setting has changed.
+
+        Raises:
+            SettingError: `normalize_returns` has changed: the values would mean something else.
+        """
+        if (self._normalizer is not None) != ("normalizer" in state):
+            raise SettingError(
+                f"train.normalize_returns cannot change within a run: its values are in other "
+                f"units; got {self._config.normalize_returns}. Leave it out, or start a new run."
+            )
+        if self._normalizer is not None:
+            self._normalizer.load_state_dict(state["normalizer"])
         self.optimizer.load_state_dict(state["optimizer"])
+        adapted = state.get("adapted_learning_rate")
+        if adapted is not None and adapted["from"] == self._config.learning_rate:
+            self._adapted_learning_rate = adapted["to"]
 
 
 def advantages(

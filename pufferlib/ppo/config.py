@@ -13,6 +13,8 @@ from pufferlib.training.policy_runner import PolicyRunner
 if TYPE_CHECKING:
     from pufferlib.ppo.algorithm import PPO
 
+ADAPTIVE_LEARNING_RATES = (1e-5, 1e-2)  # with kl_adaptive
+
 
 @dataclass(frozen=True)
 class PPOConfig(LoopConfig):
@@ -36,6 +38,12 @@ class PPOConfig(LoopConfig):
 
     anneal_learning_rate: bool = True
     """Decrease the learning rate linearly to 0 at the end of training. Same as CleanRL."""
+
+    kl_adaptive: float | None = None
+    """Hold the KL divergence of an update near this value by the learning rate, instead of
+    annealing: divide it by 1.5 after an update with more than twice as much, multiply it by 1.5
+    after less than half, within [1e-5, 1e-2] (Rudin et al. 2022, arXiv:2109.11978, hold 0.01;
+    rsl_rl and rl_games do so)."""
 
     anneal_entropy: bool = False
     """Decrease the entropy coefficient in the same way. CleanRL keeps it constant."""
@@ -68,6 +76,12 @@ class PPOConfig(LoopConfig):
     """Normalize the advantages of each minibatch to mean 0 and standard deviation 1. Same as
     CleanRL."""
 
+    normalize_returns: bool = False
+    """Train the value head on returns with running mean 0 and standard deviation 1, as MAPPO (Yu et
+    al. 2022, arXiv:2103.01955). For returns that are large or of unknown scale; Andrychowicz et al.
+    2021 (arXiv:2006.05990, 3.3) found it decisive for HalfCheetah and Humanoid, and harmful for
+    Walker2d."""
+
     def make_algorithm(
         self, runner: PolicyRunner, context: DistributedContext, generator: torch.Generator
     ) -> "PPO":
@@ -83,6 +97,21 @@ class PPOConfig(LoopConfig):
         self._require_positive("learning_rate", "max_gradient_norm", "value_clip", "target_kl")
         self._require_not_negative("clip_coefficient", "value_coefficient", "entropy_coefficient")
         self._require_share("gae_lambda")
+        self._require_positive("kl_adaptive")
+        if self.kl_adaptive is None:
+            return
+        low, high = ADAPTIVE_LEARNING_RATES
+        if not low <= self.learning_rate <= high:
+            raise SettingError(
+                f"train.learning_rate must lie within [{low}, {high}] with train.kl_adaptive; got "
+                f"{self.learning_rate}."
+            )
+        if self.minibatches == self.update_epochs == 1:
+            raise SettingError(
+                "train.kl_adaptive measures the KL divergence before each gradient step, and the "
+                "first of an update has none; got train.minibatches=1 and train.update_epochs=1. "
+                "Use more of either."
+            )
 
     def check_rows(self, rows: int, is_recurrent: bool, is_pool: bool) -> None:
         """See `LoopConfig.check_rows`."""

@@ -9,7 +9,13 @@ from pufferlib.annotations import Kwargs
 from pufferlib.config import PolicyConfig
 from pufferlib.emulation.description import HasSpaces
 from pufferlib.exceptions import SettingError, UnknownNameError, suggestion
-from pufferlib.models import GRUWrapper, LSTMWrapper, NormalizedObservations, check_halves
+from pufferlib.models import (
+    ActionHeads,
+    GRUWrapper,
+    LSTMWrapper,
+    NormalizedObservations,
+    check_halves,
+)
 from pufferlib.policies import POLICIES
 from pufferlib.policy import is_recurrent
 from pufferlib.references import is_reference, load_attribute
@@ -75,10 +81,31 @@ def make_policy(
                 f"policy.name must make a torch.nn.Module; {_name(make, settings)} returned an "
                 f"instance of {type(policy).__name__}."
             )
+        _set_gaussian(policy, settings, given)
         policy = _wrapped(policy, settings, env, given)
     if not settings.rescale_actions:
         policy.rescale_actions = False  # type: ignore[assignment]
     return policy
+
+
+def _set_gaussian(policy: nn.Module, settings: PolicyConfig, given: Collection[str]) -> None:
+    """Give the Gaussians of `policy` the standard deviations that the settings ask for.
+
+    Raises:
+        SettingError: it has none, and the setting was given.
+    """
+    if settings.gaussian is None:
+        return
+    heads = [each for each in policy.modules() if isinstance(each, ActionHeads)]
+    continuous = [each for each in heads if each.is_continuous]
+    if not continuous and "policy.gaussian" in given:
+        raise SettingError(
+            f"policy.gaussian has no effect: {type(policy).__name__} has "
+            f"{'no continuous actions here' if heads else 'no pufferlib.models.ActionHeads'}. "
+            f"Leave it out."
+        )
+    for each in continuous:
+        each.set_gaussian(settings.gaussian)
 
 
 def _wrapped(

@@ -266,3 +266,12 @@ def _check_effects(config: Config, overrides: Overrides) -> None:
             "vec.max_restarts has no effect with vec.on_failure 'raise'. Leave it out, or add "
             "--vec.on-failure restart."
         )
+    if (
+        getattr(config.train, "kl_adaptive", None) is not None
+        and overrides.get("train.anneal_learning_rate")
+        and getattr(config.train, "anneal_learning_rate", False)
+    ):
+        raise SettingError(
+            "train.anneal_learning_rate has no effect with train.kl_adaptive, which sets the "
+            "learning rate after each update. Leave out one of them."
+        )

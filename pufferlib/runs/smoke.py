@@ -31,6 +31,7 @@ from pufferlib.runs.policy import make_policy
 from pufferlib.runs.run import Run
 from pufferlib.testing import check_env, check_vector
 from pufferlib.testing.resources import ResourceSnapshot
+from pufferlib.training.torch_state import RandomStreams
 from pufferlib.vector import Batch, VectorEnv, make
 
 _STEPS = 1_000
@@ -171,8 +172,9 @@ class _Test:
         for policy in policies:
             is_one_graph = not is_recurrent(policy)
             observations = torch.tensor(vecenv.reset(0)[0])
-            actions = sample_actions(policy(observations)[0])[0]
-            vecenv.step(action_converter(vecenv, policy)(actions))
+            heads = policy(observations)[0]
+            actions = sample_actions(heads)[0]
+            vecenv.step(action_converter(vecenv, policy)(actions, heads))
             check_policy(policy, observations, actions, is_one_graph)
             if len(observations) > 1:
                 check_policy(policy, observations[:1], actions[:1], is_one_graph)
@@ -307,7 +309,8 @@ def _gradient_step(
     """Return the outputs of `call` for `actions`, and the gradients of the weights, by name."""
     policy.zero_grad()
     heads, value = call(observations)[:2]
-    _, log_probabilities, entropies = sample_actions(heads, actions)
+    with RandomStreams(0).active():  # entropies may be estimated
+        _, log_probabilities, entropies = sample_actions(heads, actions)
     outputs = {"log probability": log_probabilities, "entropy": entropies, "value": value}
     torch.stack([part.mean() for part in outputs.values()]).sum().backward()
     return outputs, {name: weight.grad for name, weight in policy.named_parameters()}

@@ -137,7 +137,9 @@ class Collector:
             state = self._runner.state(rows) if group.columns is None else None
             if state is not None:  # act() writes into it
                 state = map_state(torch.clone, state)
-            actions, log_probabilities, values = self._runner.act(self._observations, starts, rows)
+            actions, log_probabilities, values, heads = self._runner.act(
+                self._observations, starts, rows
+            )
             if self._storage is None:
                 self._storage = self._allocate(actions)
             storage = self._storage
@@ -153,7 +155,7 @@ class Collector:
             storage.log_probabilities[step, columns] = log_probabilities.to(self._storage_device)
             storage.values[step, columns] = values.to(self._storage_device)
             storage.starts[step, columns] = starts.to(self._storage_device)
-            return self._convert(actions)
+            return self._convert(actions, heads)
 
     def _bootstrap(self, group: _Group) -> None:
         """Store the value of the observation that follows the last finished segment."""

@@ -113,7 +113,7 @@ def acting(vecenv: VectorEnv, policy: nn.Module | None, seed: int) -> Iterator[A
         rows = torch.as_tensor(observations, device=device)
         with random.active():
             decision = runner.act(rows, torch.as_tensor(starts, device=device))
-        return convert(decision.actions)
+        return convert(decision.actions, decision.heads)
 
     modes = {module: module.training for module in policy.modules()}
     policy.eval()

@@ -48,6 +48,28 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) ->
         group["lr"] = learning_rate
 
 
+def adapted_learning_rate(
+    learning_rate: float, kl: float, target_kl: float, bounds: tuple[float, float]
+) -> float:
+    """Return the learning rate of the next update, for a KL divergence near `target_kl`.
+
+    Rudin et al. 2022 (arXiv:2109.11978), as in rsl_rl: divided by 1.5 if the divergence was more
+    than twice the target, multiplied by 1.5 if it was less than half.
+
+    Args:
+        learning_rate: of the last update.
+        kl: divergence of the old policy from the new in that update.
+        target_kl: the divergence to hold.
+        bounds: lowest and highest learning rate.
+    """
+    low, high = bounds
+    if kl > 2 * target_kl:
+        return max(low, learning_rate / 1.5)
+    if kl < target_kl / 2:
+        return min(high, learning_rate * 1.5)
+    return learning_rate
+
+
 def update_metrics(
     optimizer: torch.optim.Optimizer, losses: Sequence[Mapping[str, float]]
 ) -> dict[str, float]:

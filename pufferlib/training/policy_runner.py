@@ -1,14 +1,16 @@
 """Run a policy for the rows of a vectorizer, whether it has memory or not."""
 
 import contextlib
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Normal
+from torch.distributions import Distribution, Normal
 
+from pufferlib.distributions import Head, Heads, as_float32
 from pufferlib.policy import Rows, State, is_recurrent, map_state, state_rows, write_state_rows
-from pufferlib.pytorch import Head, Heads, sample_actions
+from pufferlib.pytorch import sample_actions
 
 ALL_ROWS = slice(None)
 
@@ -20,11 +22,13 @@ class Decision(NamedTuple):
         actions: (B,) int64, or (B, columns); see `pufferlib.pytorch.sample_actions`.
         log_probabilities: float32 (B,), of the actions.
         values: float32 (B,), expected returns.
+        heads: that the actions are from.
     """
 
     actions: Tensor
     log_probabilities: Tensor
     values: Tensor
+    heads: Heads
 
 
 class PolicyRunner:
@@ -46,6 +50,8 @@ class PolicyRunner:
         device: as given.
         is_recurrent: the policy has memory.
         state_batch_dim: the dimension of its state that counts rows; 0 without memory.
+        denormalize: converts the values that `act` and `values` return to the units of the returns,
+            where the policy predicts normalized ones; those of `forward` are as predicted.
         is_compiled: each new number of rows costs a compilation or, with CUDA graphs, a recording.
     """
 
@@ -59,6 +65,7 @@ class PolicyRunner:
     ) -> None:
         self.policy, self.device = policy, device
         self.is_recurrent = is_recurrent(policy)
+        self.denormalize: Callable[[Tensor], Tensor] = lambda values: values
         self.is_compiled = compile_mode != "none"
         self._call = torch.compile(policy, mode=compile_mode) if self.is_compiled else policy
         self._num_rows = num_rows
@@ -98,11 +105,11 @@ class PolicyRunner:
                 self._state = map_state(torch.clone, state) if self.is_compiled else state
             else:
                 write_state_rows(self._state, rows, self.state_batch_dim, state)
-        return Decision(actions, log_probabilities, values)
+        return Decision(actions, log_probabilities, self.denormalize(values), heads)
 
     def values(self, observations: Tensor, starts: Tensor | None, rows: Rows = ALL_ROWS) -> Tensor:
         """Return the values (B,) of `rows`, whose state stays as it is. Arguments as `act`."""
-        return self.forward(observations, self.state(rows), starts)[1]
+        return self.denormalize(self.forward(observations, self.state(rows), starts)[1])
 
     def forward(
         self, observations: Tensor, state: State | None = None, starts: Tensor | None = None
@@ -129,7 +136,7 @@ def _as_float32(heads: Heads) -> Heads:
     In bfloat16 those would be 0.016 apart at -2, and the probability ratio as coarse; continuous
     actions would be of a dtype that NumPy lacks, and a column of choices exact up to 256 only.
     """
-    if isinstance(heads, Tensor | Normal):
+    if isinstance(heads, Tensor | Distribution) or not isinstance(heads, Sequence):
         return _head_as_float32(heads)
     return [_head_as_float32(head) for head in heads]
 
@@ -137,6 +144,8 @@ def _as_float32(heads: Heads) -> Heads:
 def _head_as_float32(head: Head) -> Head:
     if isinstance(head, Tensor):
         return head.float()
+    if type(head) is not Normal:
+        return as_float32(head)
     if head.loc.dtype == head.scale.dtype == torch.float32:
         return head
     return Normal(head.loc.float(), head.scale.float(), validate_args=False)

@@ -37,6 +37,12 @@ def test_memory_is_not_solved_by_a_stateless_policy(tmp_path, capsys):
     assert score_of("memory", tmp_path, capsys, {"policy.memory": "none"}) < 0.5
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("gaussian", ["state-dependent", "squashed"])
+def test_continuous_is_solved_with_other_gaussians_too(gaussian, tmp_path, capsys):
+    assert score_of("continuous", tmp_path, capsys, {"policy.gaussian": gaussian}) > 0.95
+
+
 def score_of(task, folder, capsys, settings):
     """Train; return the mean score of the last hundred games."""
     run = Run.configure(task, {**settings, "run": folder})

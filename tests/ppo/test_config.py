@@ -24,6 +24,7 @@ from pufferlib.training.config import choose_device
         ("max_gradient_norm", -1.0, "must be above 0; got -1.0"),
         ("value_clip", 0.0, "must be above 0; got 0.0"),
         ("target_kl", -0.1, "must be above 0; got -0.1"),
+        ("kl_adaptive", 0.0, "must be above 0; got 0.0"),
         ("clip_coefficient", -0.1, "must be at least 0; got -0.1"),
         ("value_coefficient", -0.1, "must be at least 0; got -0.1"),
         ("entropy_coefficient", -0.1, "must be at least 0; got -0.1"),
@@ -34,6 +35,15 @@ from pufferlib.training.config import choose_device
 def test_an_invalid_setting_is_named_with_the_allowed_values(name, value, match):
     with pytest.raises(SettingError, match=f"train.{name} {match}"):
         dataclasses.replace(TrainConfig(), **{name: value}).check()
+
+
+def test_an_adaptive_learning_rate_needs_bounds_and_something_to_measure():
+    adaptive = TrainConfig(kl_adaptive=0.01)
+    adaptive.check()
+    with pytest.raises(SettingError, match=r"learning_rate must lie within \[1e-05, 0.01\] .*0.02"):
+        dataclasses.replace(adaptive, learning_rate=0.02).check()
+    with pytest.raises(SettingError, match=r"got train.minibatches=1 and train.update_epochs=1"):
+        dataclasses.replace(adaptive, minibatches=1, update_epochs=1).check()
 
 
 def test_default_settings_are_valid():

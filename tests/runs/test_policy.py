@@ -11,6 +11,7 @@ from torch import nn
 
 from pufferlib import emulation, registry, vector
 from pufferlib.config import PolicyConfig
+from pufferlib.distributions import TanhNormal
 from pufferlib.exceptions import ArgumentError, NotInstalledError, SettingError, UnknownNameError
 from pufferlib.models import Default, GRUWrapper, LSTMWrapper, NormalizedObservations
 from pufferlib.policies import POLICIES
@@ -292,5 +293,28 @@ def test_actions_are_rescaled_unless_the_settings_say_otherwise(memory):
     for rescale, expected in ((True, [1.0]), (False, [0.5])):
         settings = PolicyConfig(memory=memory, rescale_actions=rescale)
         policy = make_policy(settings, Default, env, seed=0)
-        assert action_converter(env, policy)(torch.tensor([[0.5]])).tolist() == [expected]
+        rows = action_converter(env, policy)(torch.tensor([[0.5]]), torch.zeros(1, 1))
+        assert rows.tolist() == [expected]
     env.close()
+
+
+@pytest.mark.parametrize("gaussian", ["independent", "state-dependent", "squashed"])
+@pytest.mark.parametrize("name", ["default", "mlp"])
+def test_the_settings_choose_the_gaussian_of_continuous_actions(name, gaussian):
+    env = emulation.GymnasiumPufferEnv(gymnasium.make("Pendulum-v1"))
+    policy = make_policy(PolicyConfig(name=name, gaussian=gaussian), Default, env, seed=0)
+    names = {name for name, _ in policy.named_parameters()}
+    assert ("decoder.log_std" in names) == (gaussian == "independent")
+    heads, _ = policy(torch.zeros(2, 3))
+    assert isinstance(heads[0], TanhNormal) == (gaussian == "squashed")
+    env.close()
+
+
+def test_a_gaussian_for_a_policy_without_one_is_refused_if_it_was_given(vecenv, mine):
+    for name, match in (
+        ("default", "no effect: Default has no continuous actions here"),
+        (mine("Mine"), "no effect: Mine has no pufferlib.models.ActionHeads"),
+    ):
+        assert made(vecenv, name=name, gaussian="squashed") is not None  # from a preset
+        with pytest.raises(SettingError, match=match):
+            made(vecenv, name=name, gaussian="squashed", given=["policy.gaussian"])

@@ -291,3 +291,14 @@ def test_max_restarts_without_restarts_is_refused():
         assemble(registry.resolve("squared"), overrides)
     config = assemble(registry.resolve("squared"), {**overrides, "vec.on_failure": "restart"})
     assert config.vec.max_restarts == 5
+
+
+def test_annealing_and_adapting_the_learning_rate_exclude_each_other():
+    overrides = {"train.kl_adaptive": "0.01"}
+    source = registry.resolve("squared")
+    config = assemble(source, overrides)  # annealing is the default, and gives way
+    assert (config.train.kl_adaptive, config.train.anneal_learning_rate) == (0.01, True)
+    assemble(source, {**overrides, "train.anneal_learning_rate": False})
+    for base, more in ((None, overrides), (config, {})):
+        with pytest.raises(SettingError, match=r"anneal_learning_rate has no effect with train.kl"):
+            assemble(source, {**more, "train.anneal_learning_rate": True}, base)

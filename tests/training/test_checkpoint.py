@@ -128,9 +128,13 @@ def trainer_of(is_recurrent=False, device="cpu", **settings):
     return Trainer(config, vecenv, policy)
 
 
+ADAPTIVE = {"kl_adaptive": 1e-5, "learning_rate": 1e-3, "normalize_returns": True}
+
+
+@pytest.mark.parametrize("more", [{}, ADAPTIVE], ids=["annealed", "adaptive"])
 @pytest.mark.parametrize("is_recurrent", [False, True], ids=["", "recurrent"])
-def test_an_exact_resume_equals_uninterrupted_training(tmp_path, is_recurrent):
-    settings = {"exact_resume": True, "checkpoint_interval": 3, "anneal_entropy": True}
+def test_an_exact_resume_equals_uninterrupted_training(tmp_path, is_recurrent, more):
+    settings = {"exact_resume": True, "checkpoint_interval": 3, "anneal_entropy": True, **more}
     first = trainer_of(is_recurrent, **settings)
     for _ in range(3):
         first.step()
@@ -143,6 +147,8 @@ def test_an_exact_resume_equals_uninterrupted_training(tmp_path, is_recurrent):
         second.step()
     one, other = first.state_dict(), second.state_dict()
     assert one["updates"] == 6
+    for name in set(one["algorithm"]) - {"name", "optimizer"}:
+        assert one["algorithm"][name] == other["algorithm"][name]
     for name in ("policy", "reward_scale", "episodes"):
         assert one[name].keys() == other[name].keys()
         for key, value in one[name].items():

@@ -35,12 +35,20 @@ def trainer_of(kind, num_agents, config=CONFIG, context=None):
     policy = Default(vecenv)
     if kind == "memory":
         policy = LSTMWrapper(vecenv, NormalizedObservations(vecenv, policy))
-        config = dataclasses.replace(config, normalize_rewards=True)
+        config = dataclasses.replace(
+            config, normalize_rewards=True, normalize_returns=True, kl_adaptive=1e-4
+        )
     return Trainer(config, vecenv, policy, context)
 
 
 def losses_of(trainer):
     return {name: value for name, value in trainer.metrics().items() if name.startswith("loss/")}
+
+
+def numbers_of(trainer):
+    """Return the adapted learning rate and the statistics of returns, where there are any."""
+    state = trainer.algorithm.state_dict()
+    return {**state.get("adapted_learning_rate", {}), **state.get("normalizer", {})}
 
 
 def draw(trainer):
@@ -78,7 +86,8 @@ def learn_together(rank, folder):
             trainer = trainer_of(kind, HALF, context=context)
             rollout = torch.load(f"{folder}/{kind}.pt", weights_only=False)
             trainer.update(half_of(rollout, rank))
-            torch.save((weights_of(trainer), losses_of(trainer)), f"{folder}/{kind}-{rank}.pt")
+            found = weights_of(trainer), losses_of(trainer), numbers_of(trainer)
+            torch.save(found, f"{folder}/{kind}-{rank}.pt")
 
 
 def test_two_halves_learn_the_same_as_the_whole(tmp_path):
@@ -99,6 +108,8 @@ def test_two_halves_learn_the_same_as_the_whole(tmp_path):
         torch.testing.assert_close(found[0][0], weights_of(whole), rtol=1e-5, atol=1e-5)
         for name, value in losses_of(whole).items():
             assert found[0][1][name] == pytest.approx(value, rel=1e-3, abs=1e-5)
+        assert found[0][2] == found[1][2] == pytest.approx(numbers_of(whole), rel=1e-5)
+        assert len(found[0][2]) == (5 if kind == "memory" else 0)
 
 
 def learn_apart(rank, folder):

@@ -6,7 +6,12 @@ from torch import nn
 
 from pufferlib.exceptions import NotFiniteError
 from pufferlib.training.distributed import DistributedContext
-from pufferlib.training.optimization import gradient_step, set_learning_rate, update_metrics
+from pufferlib.training.optimization import (
+    adapted_learning_rate,
+    gradient_step,
+    set_learning_rate,
+    update_metrics,
+)
 
 
 class Weights(nn.Module):
@@ -56,3 +61,19 @@ def test_metrics_are_the_learning_rate_and_the_mean_of_each_loss():
     losses = [{"total": 1.0, "value": 4.0}, {"total": 2.0, "value": 8.0}]
     expected = {"learning_rate": 0.05, "loss/total": 1.5, "loss/value": 6.0}
     assert update_metrics(optimizer, losses) == expected
+
+
+@pytest.mark.parametrize(
+    ("learning_rate", "kl", "expected"),
+    [
+        (3e-4, 0.021, 2e-4),  # more than twice the target: / 1.5
+        (3e-4, 0.004, 4.5e-4),  # less than half: * 1.5
+        (3e-4, 0.019, 3e-4),
+        (3e-4, 0.006, 3e-4),
+        (1.2e-5, 1.0, 1e-5),
+        (8e-3, 0.0, 1e-2),
+    ],
+)
+def test_the_learning_rate_adapts_to_the_divergence(learning_rate, kl, expected):
+    found = adapted_learning_rate(learning_rate, kl, 0.01, (1e-5, 1e-2))
+    assert found == pytest.approx(expected, rel=1e-12)
