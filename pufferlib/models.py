@@ -6,8 +6,8 @@ wrapped by `LSTMWrapper` and `GRUWrapper`, which insert a recurrent layer in bet
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ from pufferlib.recurrent import GRUWrapper, LSTMWrapper, Recurrent, check_halves
 
 __all__ = [
     "ActionHeads",
+    "Critic",
     "Default",
     "FlatFeatures",
     "GRUWrapper",
@@ -37,6 +38,9 @@ __all__ = [
     "leaves_of",
     "spaces_of",
 ]
+
+
+Critic: TypeAlias = Literal["separate", "shared"]
 
 
 class HiddenState(nn.Module, ABC):
@@ -70,61 +74,89 @@ class HiddenState(nn.Module, ABC):
 
 
 class FlatFeatures(nn.Module):
-    """Any observation as one float vector: discrete parts one-hot, uint8 scaled to [0, 1].
+    """Any observation as one float vector, without weights.
 
-    It has no weights.
+    Discrete parts are one-hot. Of uint8, images (two axes of 36 or more) are scaled to [0, 1]; all
+    else, such as the cells of a small grid or the RAM of an Atari, is log(1 + x), which keeps small
+    numbers apart and large ones small (symlog of Hafner et al. 2023, arXiv:2301.04104, eq. 9).
 
     Args:
         env: the environment whose observations are its input.
+        without: paths of parts to leave out: `[("action_mask",)]`.
 
     Attributes:
         size: length of the vector.
     """
 
-    def __init__(self, env: HasSpaces) -> None:
+    def __init__(self, env: HasSpaces, without: Collection[tuple[str, ...]] = ()) -> None:
         super().__init__()
         self._layout = describe(env).observation_layout
-        self._choices = [choices_of(field) for field in self._layout.fields]
-        self.size = sum(
-            choices[1] if choices else field.leaf.size
-            for field, choices in zip(self._layout.fields, self._choices, strict=True)
-        )
+        self._seen = [
+            (number, field, choices_of(field))
+            for number, field in enumerate(self._layout.fields)
+            if tuple(field.leaf.path) not in without
+        ]
+        self.size = sum(choices[1] if choices else f.leaf.size for _, f, choices in self._seen)
 
     def forward(self, observations: Tensor) -> Tensor:
         """Return float32 (B, size) for flat observations (B, ...)."""
         batch = observations.shape[0]
         found = leaves_of(unflatten(observations, self._layout))
         features = [
-            features_of(leaf.reshape(batch, -1), field, choices)
-            for leaf, field, choices in zip(found, self._layout.fields, self._choices, strict=True)
+            features_of(found[number].reshape(batch, -1), field, choices)
+            for number, field, choices in self._seen
         ]
         return torch.cat(features, 1)
 
 
 class Default(HiddenState):
-    """A two-layer encoder over the whole observation, and linear decoders. Supports any space.
+    """Two hidden layers over the whole observation, and linear decoders. Supports any space.
 
     Args:
         env: an emulated or vectorized environment.
-        hidden_size: width of the hidden state.
+        hidden_size: width of each hidden layer, and of the hidden state.
+        critic: "shared": the value is decoded from the hidden state, as the actions are.
+            "separate": from two hidden layers of its own, as in CleanRL's ppo.py and
+            Stable-Baselines3's MlpPolicy, so that the gradient of the value loss, whatever the
+            scale of the rewards, does not affect what the actions are decoded from. A recurrent
+            layer is then before the actions only.
     """
 
-    def __init__(self, env: HasSpaces, hidden_size: int = 128) -> None:
+    normalize_observations = True
+
+    def __init__(
+        self,
+        env: HasSpaces,
+        hidden_size: int = 128,
+        critic: Critic = "shared",
+        features: FlatFeatures | None = None,
+    ) -> None:
         super().__init__()
         self.hidden_size = hidden_size
-        self.features = FlatFeatures(env)
-        self.encoder = nn.Sequential(
-            layer_init(nn.Linear(self.features.size, hidden_size)),
-            nn.Tanh(),
-            layer_init(nn.Linear(hidden_size, hidden_size)),
-            nn.Tanh(),
-        )
+        self.features = features or FlatFeatures(env)
+        self.encoder = _hidden_layers(self.features.size, hidden_size)
         self.decoder = ActionHeads(env, hidden_size)
+        is_separate = critic == "separate"
+        self.critic = _hidden_layers(self.features.size, hidden_size) if is_separate else None
         self.value_head = layer_init(nn.Linear(hidden_size, 1), std=1.0)
 
     def encode_observations(self, observations: Tensor) -> tuple[Tensor, Any]:
-        """Return ((B, hidden_size), None) for flat observations (B, ...)."""
-        return self.encoder(self.features(observations)), None
+        """Return (hidden, lookup) for flat observations (B, ...).
+
+        Both are (B, hidden_size): what the actions are decoded from, and the value if its layers
+        are separate; else lookup is None.
+        """
+        features = self.features(observations)
+        return self.encoder(features), None if self.critic is None else self.critic(features)
+
+    def decode_actions(self, hidden: Tensor, lookup: Any = None) -> tuple[Heads, Tensor]:
+        """Return (actions, value (B, 1)) for the result of `encode_observations`."""
+        return self.decoder(hidden), self.value_head(hidden if lookup is None else lookup)
+
+
+def _hidden_layers(inputs: int, width: int) -> nn.Sequential:
+    first, second = nn.Linear(inputs, width), nn.Linear(width, width)
+    return nn.Sequential(layer_init(first), nn.Tanh(), layer_init(second), nn.Tanh())
 
 
 def spaces_of(
@@ -176,5 +208,12 @@ def features_of(values: Tensor, field: Field, choices: tuple[int, int] | None) -
         classes = (values - low).long().squeeze(1)
         classes = classes.clamp(0, count - 1)  # rows of absent agents are zero, even below `low`
         return nn.functional.one_hot(classes, count).float()
-    scaled = values.float()
-    return scaled / 255 if field.leaf.kind == "Box" and values.dtype == torch.uint8 else scaled
+    numbers = values.float()
+    if field.leaf.kind != "Box" or values.dtype != torch.uint8:
+        return numbers
+    return numbers / 255 if _is_image(field) else numbers.log1p()
+
+
+def _is_image(field: Field) -> bool:
+    """Return whether the two longest axes of a leaf are those of a picture."""
+    return len(field.leaf.shape) > 1 and sorted(field.leaf.shape)[-2] >= 36

@@ -134,6 +134,11 @@ class NormalizedObservations(nn.Module):
         return torch.cat(found, 1)
 
 
+def has_floats(env: HasSpaces) -> bool:
+    """Return whether the observations of `env` have a part that can be normalized."""
+    return any(_is_normalized(field) for field in describe(env).observation_layout.fields)
+
+
 def _is_normalized(field: Field) -> bool:
     """Return whether the numbers of a leaf are to be normalized: a mask of actions is not."""
     leaf = field.leaf

@@ -1,6 +1,7 @@
 """Baseline policies accept any space, and recurrent state lasts exactly one episode."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from spaces_cases import over_spaces, samples
 from torch.distributions import Normal
 
 from pufferlib.emulation import GymnasiumPufferEnv
-from pufferlib.models import Default, LSTMWrapper, Recurrent
+from pufferlib.models import Default, FlatFeatures, LSTMWrapper, Recurrent
 from pufferlib.pytorch import sample_actions
 from pufferlib.registry.ocean.squared import Squared
 
@@ -68,14 +69,25 @@ def test_a_mixed_action_space_has_a_head_of_the_right_kind_for_each_part():
     torch.testing.assert_close(heads[-1].stddev[0], torch.tensor([2.0]).exp())
 
 
-def test_default_encodes_choices_as_one_hot_and_scales_bytes():
-    space = Dict(choice=Discrete(3, start=1), image=Box(0, 255, (2,), np.uint8), x=Box(-9, 9, (1,)))
+def test_default_encodes_choices_as_one_hot_and_reads_the_logarithm_of_bytes():
+    space = Dict(bytes=Box(0, 255, (2,), np.uint8), choice=Discrete(3, start=1), x=Box(-9, 9, (1,)))
     policy, _, env = policy_and_rows(space)
-    value = {"choice": 2, "image": np.array([255, 51], np.uint8), "x": np.array([-4], np.float32)}
+    value = {"bytes": np.array([255, 1], np.uint8), "choice": 2, "x": np.array([-4], np.float32)}
     seen = []
     policy.encoder.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0]))
     policy(torch.as_tensor(env.observation_layout.flatten(value)).unsqueeze(0))
-    torch.testing.assert_close(seen[0], torch.tensor([[0, 1, 0, 1, 0.2, -4]]))
+    logarithms = [math.log(256), math.log(2)]
+    torch.testing.assert_close(seen[0], torch.tensor([[*logarithms, 0, 1, 0, -4]]))
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [((36, 40, 1), 0.2), ((1, 40, 36), 0.2), ((7, 7, 3), math.log(52)), ((128,), math.log(52))],
+)
+def test_the_pixels_of_an_image_are_scaled_to_1(shape, expected):
+    env = GymnasiumPufferEnv(Sampler(Box(0, 255, shape, np.uint8)))
+    features = FlatFeatures(env)(torch.full((1, *env.single_observation_space.shape), 51).byte())
+    torch.testing.assert_close(features, torch.full((1, math.prod(shape)), expected))
 
 
 def test_default_accepts_a_native_environment():

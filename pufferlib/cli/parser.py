@@ -154,7 +154,7 @@ def _add_setting(group: Any, name: str, config: "Config") -> None:
     flag = f"--{name.replace('_', '-')}"
     doc = " ".join(field_docs(setting.owner).get(name.rpartition(".")[2], "").split())
     text = f"{doc} (default: {setting.value})".replace("%", "%%")
-    if setting.annotation is bool:
+    if setting.annotation in (bool, bool | None):
         table, _, key = flag[2:].rpartition(".")
         options = {"name": name, "action": _Override, "nargs": 0}
         group.add_argument(flag, const=True, help=text, **options)

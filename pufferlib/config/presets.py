@@ -129,8 +129,8 @@ def from_json(values: JsonObject, source: str) -> Config:
         rest = {key: value for key, value in policy.items() if key != "recurrent"}
         policy = {**rest, "memory": memory}
     if isinstance(policy, Mapping):
-        # Versions without this setting clipped actions, and their weights are for that.
-        values["policy"] = {"rescale_actions": False, **policy}
+        # What versions without these settings did, and their weights are for.
+        values["policy"] = {"rescale_actions": False, "critic": "shared", **policy}
     algorithm = values.get("algorithm", "ppo")
     if not isinstance(algorithm, str):
         raise SettingError(f"{source}: algorithm must be str; got {algorithm!r}.")

@@ -77,9 +77,15 @@ class PolicyConfig:
     hidden_size: int = 128
     """Width of the hidden state, and of the memory."""
 
-    normalize_observations: bool = False
+    critic: Literal["separate", "shared"] = "separate"
+    """Whether the value has hidden layers of its own, as in CleanRL's ppo.py and
+    Stable-Baselines3's MlpPolicy, or those of the actions, for policies that take this argument:
+    default, auto and masked. With a memory they are shared: the value needs the memory, too."""
+
+    normalize_observations: bool | None = None
     """Shift and scale the floats of observations to running mean 0 and deviation 1, clipped to 10
-    (Andrychowicz et al. 2021, arXiv:2006.05990, 3.3: decisive for locomotion)."""
+    (Andrychowicz et al. 2021, arXiv:2006.05990, 3.3: decisive for locomotion). None: for policies
+    whose class says so, as default, masked and mlp do, where observations have floats."""
 
     rescale_actions: bool = True
     """Rescale continuous actions from [-1, 1], where a new policy samples, to the bounds of the

@@ -6,13 +6,13 @@ from torch import nn
 
 from pufferlib.emulation.description import HasSpaces, describe
 from pufferlib.emulation.layout import Field
-from pufferlib.models import Default
+from pufferlib.models import Critic, Default
 from pufferlib.policies.grid import GridPolicy
 from pufferlib.policies.masked import MaskedDefault
 from pufferlib.policies.pixels import NatureCNN, image_shape
 
 
-def policy_of(env: HasSpaces, hidden_size: int = 128) -> nn.Module:
+def policy_of(env: HasSpaces, hidden_size: int = 128, critic: Critic = "shared") -> nn.Module:
     """Return a NatureCNN for an image, a GridPolicy for a grid of cells, else a Default.
 
     A Dict whose "action_mask" has a number for each Discrete action gets a MaskedDefault. An image
@@ -22,12 +22,13 @@ def policy_of(env: HasSpaces, hidden_size: int = 128) -> nn.Module:
     Args:
         env: an emulated or vectorized environment.
         hidden_size: width of the hidden state.
+        critic: of a Default; the other networks share theirs with the actions.
     """
     layout = describe(env).observation_layout
     actions = env.single_action_space
     masks = [field.leaf for field in layout.fields if tuple(field.leaf.path) == ("action_mask",)]
     if masks and isinstance(actions, Discrete) and masks[0].size == actions.n:
-        return MaskedDefault(env, hidden_size)
+        return MaskedDefault(env, hidden_size, critic)
     boxes = [
         field
         for field in layout.fields
@@ -38,7 +39,7 @@ def policy_of(env: HasSpaces, hidden_size: int = 128) -> nn.Module:
         return NatureCNN(env, hidden_size=hidden_size)
     if len(boxes) == 1 and len(boxes[0].leaf.shape) == 3 and _side(boxes[0]) >= 3:
         return GridPolicy(env, hidden_size=hidden_size)
-    return Default(env, hidden_size)
+    return Default(env, hidden_size, critic)
 
 
 def _side(field: Field) -> int:

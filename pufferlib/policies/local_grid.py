@@ -7,7 +7,15 @@ from torch import Tensor, nn
 
 from pufferlib.emulation.description import HasSpaces, describe
 from pufferlib.exceptions import ArgumentError
-from pufferlib.models import ActionHeads, Default, HiddenState, choices_of, features_of, leaves_of
+from pufferlib.models import (
+    ActionHeads,
+    Critic,
+    Default,
+    HiddenState,
+    choices_of,
+    features_of,
+    leaves_of,
+)
 from pufferlib.pytorch import layer_init, unflatten
 
 _CHANNELS = 32
@@ -68,15 +76,16 @@ class Policy(HiddenState):
         return self.joined(torch.cat(features, 1)), None
 
 
-def policy(env: HasSpaces, hidden_size: int = 128) -> nn.Module:
+def policy(env: HasSpaces, hidden_size: int = 128, critic: Critic = "shared") -> nn.Module:
     """Return a `Policy` if the observation has a grid, else a `pufferlib.models.Default`.
 
     Args:
         env: an emulated or vectorized environment.
         hidden_size: width of the hidden state.
+        critic: of a Default; the other networks share theirs with the actions.
     """
     is_grid = any(len(field.leaf.shape) == 3 for field in describe(env).observation_layout.fields)
-    return Policy(env, hidden_size) if is_grid else Default(env, hidden_size)
+    return Policy(env, hidden_size) if is_grid else Default(env, hidden_size, critic)
 
 
 def _convolutions(planes: int) -> nn.Module:

@@ -3,11 +3,11 @@
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pufferlib.emulation.description import HasSpaces, describe
-from pufferlib.models import Default, choices_of, features_of, leaves_of
-from pufferlib.pytorch import Heads, layer_init, unflatten
+from pufferlib.models import Critic, Default, FlatFeatures, leaves_of
+from pufferlib.pytorch import Heads, unflatten
 
 _MASK = ("action_mask",)  # the path to the mask's leaf
 
@@ -23,44 +23,29 @@ class MaskedDefault(Default):
 
     Args:
         env: an emulated or vectorized environment.
-        hidden_size: width of the hidden state.
+        hidden_size: see `Default`.
+        critic: see `Default`.
     """
 
-    def __init__(self, env: HasSpaces, hidden_size: int = 128) -> None:
-        super().__init__(env, hidden_size)
+    def __init__(self, env: HasSpaces, hidden_size: int = 128, critic: Critic = "shared") -> None:
+        super().__init__(env, hidden_size, critic, FlatFeatures(env, without=[_MASK]))
         self._layout = describe(env).observation_layout
-        fields = self._layout.fields
-        paths = [tuple(field.leaf.path) for field in fields]
+        paths = [tuple(field.leaf.path) for field in self._layout.fields]
         self._mask = paths.index(_MASK) if _MASK in paths else None
-        if self._mask is None:
-            return
-        self._seen = [
-            (number, field, choices_of(field))
-            for number, field in enumerate(fields)
-            if number != self._mask
-        ]
-        features = sum(
-            choices[1] if choices else field.leaf.size for _, field, choices in self._seen
-        )
-        self.encoder[0] = layer_init(nn.Linear(features, hidden_size))
 
     def encode_observations(self, observations: Tensor) -> tuple[Tensor, Any]:
-        """Return ((B, hidden_size), bool (B, actions)): the hidden state, and the legal actions."""
+        """Return (hidden, lookup): see `Default`; lookup has the legal actions too."""
+        hidden, value_hidden = super().encode_observations(observations)
         if self._mask is None:
-            return super().encode_observations(observations)
-        batch = observations.shape[0]
-        found = leaves_of(unflatten(observations, self._layout))
-        features = [
-            features_of(found[number].reshape(batch, -1), field, choices)
-            for number, field, choices in self._seen
-        ]
-        is_legal = found[self._mask].reshape(batch, -1) != 0
-        return self.encoder(torch.cat(features, 1)), is_legal
+            return hidden, (value_hidden, None)
+        mask = leaves_of(unflatten(observations, self._layout))[self._mask]
+        return hidden, (value_hidden, mask.reshape(len(observations), -1) != 0)
 
     def decode_actions(self, hidden: Tensor, lookup: Any = None) -> tuple[Heads, Tensor]:
-        """Return (logits, value (B, 1)) for hidden states and legal actions."""
-        logits, value = super().decode_actions(hidden)
-        if lookup is None or not isinstance(logits, Tensor):
+        """Return (logits, value (B, 1)) for the result of `encode_observations`."""
+        value_hidden, is_legal = (None, None) if lookup is None else lookup
+        logits, value = super().decode_actions(hidden, value_hidden)
+        if is_legal is None or not isinstance(logits, Tensor):
             return logits, value
         lowest = torch.finfo(logits.dtype).min / 2
-        return logits.masked_fill(~lookup, lowest), value
+        return logits.masked_fill(~is_legal, lowest), value

@@ -20,6 +20,8 @@ class MLP(nn.Module):
         layers: number of hidden layers in each perceptron.
     """
 
+    normalize_observations = True
+
     def __init__(self, env: HasSpaces, hidden_size: int = 64, layers: int = 2) -> None:
         super().__init__()
         self.features = FlatFeatures(env)

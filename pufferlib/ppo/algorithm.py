@@ -79,11 +79,12 @@ class PPO:
                 self._runner.device,
             )
         losses: list[dict[str, float]] = []
-        for minibatch in self._minibatches(rollout, estimates):
+        count = config.minibatches_of(len(rollout.columns), self._runner.is_recurrent)
+        for minibatch in self._minibatches(rollout, estimates, count):
             losses.append(self._step(minibatch.to(self._runner.device), entropy_coefficient))
             if config.target_kl is not None and losses[-1]["approximate_kl"] > config.target_kl:
                 break
-        self._adapt_learning_rate(losses)
+        self._adapt_learning_rate(losses, count)
         return update_metrics(self.optimizer, losses)
 
     def _learning_rate(self, left: float) -> float:
@@ -93,14 +94,14 @@ class PPO:
             return self._adapted_learning_rate
         return config.learning_rate * (left if config.anneal_learning_rate else 1)
 
-    def _adapt_learning_rate(self, losses: Sequence[Mapping[str, float]]) -> None:
-        """Adapt the next learning rate to the KL divergence in the last pass of an update.
+    def _adapt_learning_rate(self, losses: Sequence[Mapping[str, float]], count: int) -> None:
+        """Adapt the next learning rate to the KL divergence in the last pass, of `count` steps.
 
         The losses are sums over all processes, which thus take the same decision.
         """
         config = self._config
         if config.kl_adaptive is not None:
-            last = [loss["approximate_kl"] for loss in losses[-config.minibatches :]]
+            last = [loss["approximate_kl"] for loss in losses[-count:]]
             self._adapted_learning_rate = adapted_learning_rate(
                 self._adapted_learning_rate,
                 sum(last) / len(last),
@@ -108,11 +109,11 @@ class PPO:
                 ADAPTIVE_LEARNING_RATES,
             )
 
-    def _minibatches(self, rollout: Rollout, estimates: Tensor) -> Iterator[Minibatch]:
+    def _minibatches(self, rollout: Rollout, estimates: Tensor, count: int) -> Iterator[Minibatch]:
         """Yield the minibatches of all epochs, in a new random order each epoch."""
         for _ in range(self._config.update_epochs):
             yield from rollout.minibatches(
-                *(self._config.minibatches, estimates, self._generator),
+                *(count, estimates, self._generator),
                 keeps_absent=self._runner.is_compiled,
             )
 

@@ -26,15 +26,21 @@ class PPOConfig(LoopConfig):
 
     algorithm: ClassVar[str] = "ppo"
 
-    minibatches: int = 4
+    normalize_rewards: bool = True
+    """See `LoopConfig`; as CleanRL's ppo_continuous_action.py, but for every task: the learning
+    rate and the weight of the value loss then fit rewards of any scale."""
+
+    minibatches: int | None = None
     """Minibatches per rollout, one gradient step each; made of whole rows for a recurrent policy.
-    Same as CleanRL."""
+    None: 32, as CleanRL's ppo_continuous_action.py, or fewer, so that each has 64 samples or more,
+    as in Stable-Baselines3."""
 
-    update_epochs: int = 4
-    """Passes over each rollout. Same as CleanRL."""
+    update_epochs: int = 10
+    """Passes over each rollout. Same as Stable-Baselines3; CleanRL's ppo.py makes 4."""
 
-    learning_rate: float = 2.5e-4
-    """Learning rate of Adam (Kingma and Ba 2015), with epsilon 1e-5. Both same as CleanRL."""
+    learning_rate: float = 3e-4
+    """Learning rate of Adam (Kingma and Ba 2015), with epsilon 1e-5. Same as Stable-Baselines3 and
+    CleanRL's ppo_continuous_action.py."""
 
     anneal_learning_rate: bool = True
     """Decrease the learning rate linearly to 0 at the end of training. Same as CleanRL."""
@@ -66,8 +72,8 @@ class PPOConfig(LoopConfig):
     value_coefficient: float = 0.5
     """Weight of the value loss (eq. 9). Same as CleanRL."""
 
-    entropy_coefficient: float = 0.01
-    """Weight of the entropy bonus (eq. 9). Same as CleanRL."""
+    entropy_coefficient: float = 0.0
+    """Weight of the entropy bonus (eq. 9). Same as Stable-Baselines3; in CleanRL's ppo.py 0.01."""
 
     max_gradient_norm: float = 0.5
     """Clip the norm of the gradient to this value. Same as CleanRL."""
@@ -113,10 +119,22 @@ class PPOConfig(LoopConfig):
                 "Use more of either."
             )
 
+    def minibatches_of(self, rows: int, is_recurrent: bool) -> int:
+        """Return the number of minibatches of a rollout with so many rows.
+
+        Args:
+            rows: agents in all environments.
+            is_recurrent: whether minibatches are made of whole rows.
+        """
+        if self.minibatches is not None:
+            return self.minibatches
+        samples = rows * self.horizon
+        return max(1, min(32, samples // 64, rows if is_recurrent else samples))
+
     def check_rows(self, rows: int, is_recurrent: bool, is_pool: bool) -> None:
         """See `LoopConfig.check_rows`."""
         pieces, what = (rows, "rows") if is_recurrent else (rows * self.horizon, "samples")
-        if self.minibatches > pieces:
+        if self.minibatches is not None and self.minibatches > pieces:
             raise SettingError(
                 f"train.minibatches must be at most the {pieces} {what} of a rollout; got "
                 f"{self.minibatches}. Use fewer, or more environments (vec.num_envs)."

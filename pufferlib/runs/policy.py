@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Collection, Mapping
+from typing import get_args
 
 from torch import nn
 
@@ -11,11 +12,13 @@ from pufferlib.emulation.description import HasSpaces
 from pufferlib.exceptions import SettingError, UnknownNameError, suggestion
 from pufferlib.models import (
     ActionHeads,
+    Critic,
     GRUWrapper,
     LSTMWrapper,
     NormalizedObservations,
     check_halves,
 )
+from pufferlib.normalization import has_floats
 from pufferlib.policies import POLICIES
 from pufferlib.policy import is_recurrent
 from pufferlib.references import is_reference, load_attribute
@@ -117,11 +120,22 @@ def _wrapped(
         return policy
     if settings.memory != "none":
         check_halves(policy)
-    if settings.normalize_observations:
+    if _is_normalized(policy, settings, env, given):
         policy = NormalizedObservations(env, policy)
     if settings.memory != "none":
         policy = _MEMORIES[settings.memory](env, policy)
     return policy
+
+
+def _is_normalized(
+    policy: nn.Module, settings: PolicyConfig, env: HasSpaces, given: Collection[str]
+) -> bool:
+    """Return whether the observations of `policy` are to be normalized."""
+    wanted = settings.normalize_observations
+    if wanted is None:
+        wanted = bool(getattr(policy, "normalize_observations", False))
+    is_given = "policy.normalize_observations" in given  # then it is an error without floats
+    return wanted and (is_given or has_floats(env))
 
 
 def check_policy(
@@ -157,7 +171,7 @@ def check_policy(
 def _arguments(
     make: Callable[..., nn.Module], settings: PolicyConfig, given: Collection[str]
 ) -> Kwargs:
-    """Return the keyword arguments of a policy; `hidden_size` is among them if it takes one."""
+    """Return the keyword arguments of a policy; of the settings those that it takes."""
     try:
         parameters: Mapping[str, inspect.Parameter] = inspect.signature(make).parameters
     except (TypeError, ValueError):  # some callables of C have no signature
@@ -174,18 +188,35 @@ def _arguments(
                 f"policy.kwargs.{name} is not an argument of {_name(make, settings)}."
                 f"{suggestion(name, names)} Its arguments: {', '.join(names) or 'none'}."
             )
-    if "hidden_size" in settings.kwargs:
-        raise SettingError(
-            "policy.kwargs.hidden_size is the setting policy.hidden_size. Use --policy.hidden-size."
-        )
+    own: Kwargs = {}
     if "hidden_size" in names or takes_any:
-        return {"hidden_size": settings.hidden_size, **settings.kwargs}
-    if "policy.hidden_size" in given:
+        own["hidden_size"] = settings.hidden_size
+    if "critic" in names and parameters["critic"].default in get_args(Critic):
+        own["critic"] = _critic(settings, given)
+    for name in ("hidden_size", "critic"):
+        if name in settings.kwargs and (name in own or name == "hidden_size"):
+            raise SettingError(
+                f"policy.kwargs.{name} is the setting policy.{name}. Use "
+                f"--policy.{name.replace('_', '-')}."
+            )
+        if name not in own and f"policy.{name}" in given:
+            raise SettingError(
+                f"policy.{name} has no effect: {_name(make, settings)} takes no argument {name}. "
+                f"Its arguments: {', '.join(names) or 'none'}. Leave it out."
+            )
+    return {**own, **settings.kwargs}
+
+
+def _critic(settings: PolicyConfig, given: Collection[str]) -> Critic:
+    """Return the argument `critic` of a policy."""
+    if settings.memory == "none":
+        return settings.critic
+    if settings.critic == "separate" and "policy.critic" in given:
         raise SettingError(
-            f"policy.hidden_size has no effect: {_name(make, settings)} takes no argument "
-            f"hidden_size. Its arguments: {', '.join(names) or 'none'}. Leave it out."
+            f"policy.critic must be 'shared' with policy.memory {settings.memory!r}: a value with "
+            f"layers of its own would have no memory. Leave one of them out."
         )
-    return dict(settings.kwargs)
+    return "shared"
 
 
 def _refuse_around_memory(settings: PolicyConfig, given: Collection[str], policy: str) -> None:

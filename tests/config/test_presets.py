@@ -137,10 +137,11 @@ def test_settings_of_before_policy_memory_are_read(recurrent, memory):
     assert (config.policy.memory, config.algorithm) == (memory, "ppo")
 
 
-def test_settings_of_before_rescaled_actions_still_clip_them():
+@pytest.mark.parametrize(("name", "value"), [("rescale_actions", False), ("critic", "shared")])
+def test_the_policy_of_before_a_setting_is_what_it_was(name, value):
     written = presets.as_json(Config())
-    del written["policy"]["rescale_actions"]
-    assert presets.from_json(written, "here").policy.rescale_actions is False
+    assert written["policy"].pop(name) != value
+    assert getattr(presets.from_json(written, "here").policy, name) == value
 
 
 def test_settings_of_another_version_name_their_file():

@@ -57,6 +57,25 @@ def test_minibatches_split_rows_if_recurrent_and_samples_otherwise():
         config.check_rows(2, is_recurrent=True, is_pool=False)
 
 
+@pytest.mark.parametrize(
+    ("rows", "horizon", "is_recurrent", "expected"),
+    [
+        (32, 64, False, 32),  # of 64 samples
+        (32, 512, False, 32),  # of 512
+        (4, 64, False, 4),
+        (2, 8, False, 1),  # 16 samples
+        (8, 256, True, 8),  # of one row
+    ],
+)
+def test_minibatches_have_64_samples_or_more_where_none_are_given(
+    rows, horizon, is_recurrent, expected
+):
+    config = TrainConfig(horizon=horizon)
+    config.check_rows(rows, is_recurrent, is_pool=False)
+    assert config.minibatches_of(rows, is_recurrent) == expected
+    assert TrainConfig(minibatches=3).minibatches_of(rows, is_recurrent) == 3
+
+
 def test_gpus_count_only_where_torch_can_use_them(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

@@ -103,9 +103,37 @@ def outputs(policy, vecenv):
 
 def test_without_a_name_the_policy_is_that_of_the_environment(vecenv):
     policy = made(vecenv)
-    assert type(policy) is Default
-    assert policy.hidden_size == PolicyConfig().hidden_size
+    assert type(policy) is NormalizedObservations  # Default asks for it
+    assert type(policy.policy) is Default
+    assert policy.policy.hidden_size == PolicyConfig().hidden_size
+    assert type(made(vecenv, normalize_observations=False)) is Default
     outputs(policy, vecenv)
+
+
+@pytest.mark.parametrize("name", ["auto", "default", "masked"])
+def test_the_value_has_layers_of_its_own_unless_the_settings_share_them(vecenv, name):
+    outputs_of = {}
+    for critic in ("separate", "shared"):
+        policy = made(vecenv, name=name, critic=critic, normalize_observations=False)
+        _, value = outputs(policy, vecenv)
+        value.sum().backward()
+        outputs_of[critic] = policy.encoder[0].weight.grad
+    assert outputs_of["separate"] is None  # the gradient of the value does not reach the actions'
+    assert outputs_of["shared"].abs().sum() > 0
+
+
+def test_with_a_memory_the_value_shares_the_layers(vecenv):
+    settings = {"name": "default", "normalize_observations": False}
+    assert made(vecenv, memory="lstm", **settings).policy.critic is None
+    with pytest.raises(SettingError, match=r"critic must be 'shared' with policy.memory 'gru'"):
+        made(vecenv, memory="gru", critic="separate", given=["policy.critic"], **settings)
+
+
+def test_a_critic_is_refused_by_policies_that_do_not_take_it(vecenv, mine):
+    assert made(vecenv, name="mlp", critic="shared") is not None  # from a preset
+    for name in ("mlp", mine("Mine")):
+        with pytest.raises(SettingError, match=r"policy.critic has no effect: .* no argument crit"):
+            made(vecenv, name=name, critic="shared", given=["policy.critic"])
 
 
 @pytest.mark.parametrize("name", POLICIES)
@@ -256,8 +284,11 @@ def test_bytes_are_not_normalized():
     with closing(vector.make(source.creator(), num_envs=1, backend="Serial")) as vecenv:
         if np.issubdtype(vecenv.single_observation_space.dtype, np.floating):
             pytest.skip("its observations are floats")
+        assert not isinstance(made(vecenv), NormalizedObservations)
+        assert not isinstance(made(vecenv, normalize_observations=True), NormalizedObservations)
+        given = ["policy.normalize_observations"]
         with pytest.raises(ArgumentError, match="Only float observations can be normalized"):
-            made(vecenv, normalize_observations=True)
+            made(vecenv, normalize_observations=True, given=given)
 
 
 @pytest.mark.parametrize("memory", ["none", "lstm", "gru"])
@@ -302,7 +333,8 @@ def test_actions_are_rescaled_unless_the_settings_say_otherwise(memory):
 @pytest.mark.parametrize("name", ["default", "mlp"])
 def test_the_settings_choose_the_gaussian_of_continuous_actions(name, gaussian):
     env = emulation.GymnasiumPufferEnv(gymnasium.make("Pendulum-v1"))
-    policy = make_policy(PolicyConfig(name=name, gaussian=gaussian), Default, env, seed=0)
+    settings = PolicyConfig(name=name, gaussian=gaussian, normalize_observations=False)
+    policy = make_policy(settings, Default, env, seed=0)
     names = {name for name, _ in policy.named_parameters()}
     assert ("decoder.log_std" in names) == (gaussian == "independent")
     heads, _ = policy(torch.zeros(2, 3))
