@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -134,9 +135,12 @@ class NormalizedObservations(nn.Module):
         return torch.cat(found, 1)
 
 
-def has_floats(env: HasSpaces) -> bool:
-    """Return whether the observations of `env` have a part that can be normalized."""
-    return any(_is_normalized(field) for field in describe(env).observation_layout.fields)
+def gains_from_normalization(env: HasSpaces) -> bool:
+    """Return whether `env` observes floats whose bounds are neither [0, 1] nor [-1, 1]."""
+    leaves = [f.leaf for f in describe(env).observation_layout.fields if _is_normalized(f)]
+    return any(
+        bool(np.any((leaf.high != 1) | ((leaf.low != 0) & (leaf.low != -1)))) for leaf in leaves
+    )
 
 
 def _is_normalized(field: Field) -> bool:

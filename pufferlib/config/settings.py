@@ -85,7 +85,8 @@ class PolicyConfig:
     normalize_observations: bool | None = None
     """Shift and scale the floats of observations to running mean 0 and deviation 1, clipped to 10
     (Andrychowicz et al. 2021, arXiv:2006.05990, 3.3: decisive for locomotion). None: for policies
-    whose class says so, as default, masked and mlp do, where observations have floats."""
+    whose class says so, as default, masked and mlp do, and where floats have other bounds than
+    [0, 1] and [-1, 1]."""
 
     rescale_actions: bool = True
     """Rescale continuous actions from [-1, 1], where a new policy samples, to the bounds of the

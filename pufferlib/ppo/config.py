@@ -73,7 +73,8 @@ class PPOConfig(LoopConfig):
     """Weight of the value loss (eq. 9). Same as CleanRL."""
 
     entropy_coefficient: float = 0.0
-    """Weight of the entropy bonus (eq. 9). Same as Stable-Baselines3; in CleanRL's ppo.py 0.01."""
+    """Weight of the entropy bonus (eq. 9). Same as Stable-Baselines3; CleanRL's ppo.py takes 0.01,
+    its ppo_continuous_action.py 0."""
 
     max_gradient_norm: float = 0.5
     """Clip the norm of the gradient to this value. Same as CleanRL."""

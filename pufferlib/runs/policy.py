@@ -18,7 +18,7 @@ from pufferlib.models import (
     NormalizedObservations,
     check_halves,
 )
-from pufferlib.normalization import has_floats
+from pufferlib.normalization import gains_from_normalization
 from pufferlib.policies import POLICIES
 from pufferlib.policy import is_recurrent
 from pufferlib.references import is_reference, load_attribute
@@ -120,22 +120,18 @@ def _wrapped(
         return policy
     if settings.memory != "none":
         check_halves(policy)
-    if _is_normalized(policy, settings, env, given):
+    if _is_normalized(policy, settings, env):
         policy = NormalizedObservations(env, policy)
     if settings.memory != "none":
         policy = _MEMORIES[settings.memory](env, policy)
     return policy
 
 
-def _is_normalized(
-    policy: nn.Module, settings: PolicyConfig, env: HasSpaces, given: Collection[str]
-) -> bool:
+def _is_normalized(policy: nn.Module, settings: PolicyConfig, env: HasSpaces) -> bool:
     """Return whether the observations of `policy` are to be normalized."""
-    wanted = settings.normalize_observations
-    if wanted is None:
-        wanted = bool(getattr(policy, "normalize_observations", False))
-    is_given = "policy.normalize_observations" in given  # then it is an error without floats
-    return wanted and (is_given or has_floats(env))
+    if settings.normalize_observations is not None:
+        return settings.normalize_observations
+    return getattr(policy, "normalize_observations", False) and gains_from_normalization(env)
 
 
 def check_policy(

@@ -12,7 +12,7 @@ from pufferlib.cli.main import COMMANDS, main
 from pufferlib.cli.parser import Parser, add_settings, field_docs, normalized
 from pufferlib.config import Config, PolicyConfig
 from pufferlib.ppo import PPOConfig
-from pufferlib.runs.settings import names_of
+from pufferlib.runs.settings import find_setting, names_of
 from pufferlib.training import LoopConfig
 
 ALGORITHM = """
@@ -160,15 +160,9 @@ def test_training_takes_every_setting():
         if name.endswith("kwargs"):
             continue
         flag = f"--{name.replace('_', '-')}"
-        value = [] if isinstance(value_of(name), bool) else ["ppo"]
+        is_switch = find_setting(name, Config()).annotation in (bool, bool | None)
+        value = [] if is_switch else ["ppo"]
         assert name in overrides(flag, *value)
-
-
-def value_of(name):
-    value = Config()
-    for part in name.split("."):
-        value = getattr(value, part)
-    return value
 
 
 def test_the_settings_of_an_algorithm_of_your_own_are_flags(tmp_path):

@@ -7,6 +7,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from environments import Sampler
 from torch import nn
 
 from pufferlib import emulation, registry, vector
@@ -284,11 +285,26 @@ def test_bytes_are_not_normalized():
     with closing(vector.make(source.creator(), num_envs=1, backend="Serial")) as vecenv:
         if np.issubdtype(vecenv.single_observation_space.dtype, np.floating):
             pytest.skip("its observations are floats")
-        assert not isinstance(made(vecenv), NormalizedObservations)
-        assert not isinstance(made(vecenv, normalize_observations=True), NormalizedObservations)
-        given = ["policy.normalize_observations"]
+        assert type(made(vecenv)) is Default
         with pytest.raises(ArgumentError, match="Only float observations can be normalized"):
-            made(vecenv, normalize_observations=True, given=given)
+            made(vecenv, normalize_observations=True)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.0, 1.0, False),
+        (-1.0, 1.0, False),
+        (-1.0, np.inf, True),
+        (-0.07, 0.07, True),  # a speed of MountainCar
+        (np.array([-1, -8]), np.array([1, 8]), True),
+    ],
+)
+def test_floats_are_normalized_unless_their_bounds_are_1(low, high, expected):
+    shape = (2,) if np.ndim(low) == 0 else None
+    env = emulation.GymnasiumPufferEnv(Sampler(gymnasium.spaces.Box(low, high, shape)))
+    assert isinstance(made(env), NormalizedObservations) == expected
+    assert isinstance(made(env, normalize_observations=True), NormalizedObservations)
 
 
 @pytest.mark.parametrize("memory", ["none", "lstm", "gru"])

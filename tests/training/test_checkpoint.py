@@ -123,7 +123,8 @@ def trainer_of(is_recurrent=False, device="cpu", **settings):
     policy = NormalizedObservations(vecenv, Default(vecenv))
     if is_recurrent:
         policy = LSTMWrapper(vecenv, policy)
-    settings = {"horizon": 16, "minibatches": 2, "total_timesteps": 64 * 6, **settings}
+    settings = {"horizon": 16, "minibatches": 2, "update_epochs": 4, **settings}
+    settings = {"total_timesteps": 64 * 6, **settings}
     config = TrainConfig(device=device, threads=1, normalize_rewards=True, **settings)
     return Trainer(config, vecenv, policy)
 

@@ -14,6 +14,7 @@ from pufferlib.ppo import TrainConfig, Trainer
 from pufferlib.pytorch import sample_actions
 
 HORIZON, LIMIT = 8, 5
+PLAIN = {"horizon": HORIZON, "minibatches": 2, "normalize_rewards": False}
 
 
 class Tagged(gymnasium.Env):
@@ -73,7 +74,7 @@ UNEVEN = [0.0, 0.0, 0.0, 0.0, 0.01, 0.01, 0.01, 0.01]
 
 @pytest.mark.parametrize("pool", [[0.0] * 8, UNEVEN], ids=["even", "uneven"], indirect=True)
 def test_each_column_holds_consecutive_steps_of_one_row(pool):
-    config = TrainConfig(horizon=HORIZON, minibatches=2, total_timesteps=10**6, threads=1)
+    config = TrainConfig(**PLAIN, total_timesteps=10**6, threads=1)
     trainer = Trainer(config, pool, Reading())
     reached = {}  # by tag: the steps of all its segments so far
     total = 0
@@ -114,7 +115,7 @@ def value(tag, step, is_final=False):
 
 @pytest.mark.parametrize("pool", [UNEVEN], ids=["uneven"], indirect=True)
 def test_fast_environments_do_not_wait_for_slow_ones(pool):
-    trainer = Trainer(TrainConfig(horizon=HORIZON, minibatches=2, threads=1), pool, Reading())
+    trainer = Trainer(TrainConfig(**PLAIN, threads=1), pool, Reading())
     tags = [
         int(tag)
         for _ in range(8)
@@ -128,7 +129,7 @@ def test_fast_environments_do_not_wait_for_slow_ones(pool):
 def test_recurrent_state_belongs_to_its_row(pool):
     torch.manual_seed(0)
     network = LSTMWrapper(pool, Default(pool))
-    trainer = Trainer(TrainConfig(horizon=HORIZON, minibatches=2, threads=1), pool, network)
+    trainer = Trainer(TrainConfig(**PLAIN, threads=1), pool, network)
     for _ in range(3):
         rollout = trainer.collect()
         parts = rollout.minibatches(2, torch.zeros(HORIZON, 8), torch.Generator().manual_seed(0))

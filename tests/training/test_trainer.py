@@ -82,6 +82,7 @@ def trainer_of(policy, recurrent=False, seed=1, config=None, **env):
     if recurrent:
         network = LSTMWrapper(vecenv, network)
     settings = {"horizon": 8, "minibatches": 2, "total_timesteps": 64, "seed": seed}
+    settings |= {"normalize_rewards": False, "update_epochs": 4}
     return Trainer(TrainConfig(**{**settings, **(config or {})}), vecenv, network)
 
 

@@ -1,0 +1,133 @@
+"""Compare what is learned by default with CleanRL and Stable-Baselines3; print a table of the docs.
+
+    OMP_NUM_THREADS=1 python benchmarks/defaults.py --cleanrl PYTHON FOLDER --results FILE
+
+Nobody chooses a setting: `puffer train gymnasium:TASK` without flags, CleanRL's ppo.py or
+ppo_continuous_action.py without flags, and `PPO("MlpPolicy", TASK)`, for equally many steps of the
+same environment. Columns: the mean return of the last hundred episodes of training, and that of 32
+episodes of each seed whose seeds training never saw, with sampled and with greedy actions, and a
+95% interval (bootstrap, over the trainings and over the episodes of each).
+
+`--cleanrl` names a checkout of CleanRL, and a Python that can run it:
+
+    python3.11 -m venv cleanrl-venv && cleanrl-venv/bin/pip install torch==2.13.0
+    cleanrl-venv/bin/pip install "gymnasium[classic-control]==0.29.1" "numpy<2" tyro tensorboard \\
+        box2d mujoco==3.17.0 imageio minigrid==2.3.1
+
+Results are added to the file of `--results`, a line of JSON each; what it holds already is not
+trained again, so the comparison can be stopped and continued.
+"""
+
+import argparse
+import collections
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# Steps of training, by task: enough that a good default has learned something.
+TASKS = {
+    "CartPole-v1": 100_000,
+    "Acrobot-v1": 100_000,
+    "LunarLander-v3": 150_000,
+    "FrozenLakeVector-v0": 50_000,
+    "Empty-8x8-v0": 50_000,
+    "DoorKey-5x5-v0": 100_000,
+    "Pendulum-v1": 100_000,
+    "MountainCarContinuous-v0": 50_000,
+    "InvertedDoublePendulum-v4": 50_000,
+    "Hopper-v4": 100_000,
+    "HalfCheetah-v4": 100_000,
+}
+LIBRARIES = ("pufferlib", "cleanrl", "sb3")
+Result = dict[str, Any]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--libraries", nargs="+", choices=LIBRARIES, default=[*LIBRARIES])
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=[*TASKS], metavar="TASK")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3], metavar="SEED")
+    parser.add_argument("--timesteps", type=int, help="for each task, in place of its own")
+    parser.add_argument("--cleanrl", nargs=2, metavar=("PYTHON", "FOLDER"))
+    parser.add_argument("--results", type=Path, default=Path("defaults.jsonl"))
+    arguments = parser.parse_args()
+    if "cleanrl" in arguments.libraries and arguments.cleanrl is None:
+        parser.error("name a checkout of CleanRL with --cleanrl, or leave it out of --libraries")
+    results = read(arguments.results)
+    for seed in arguments.seeds:
+        for task in arguments.tasks:
+            steps = arguments.timesteps or TASKS[task]
+            for library in arguments.libraries:
+                if (library, task, steps, seed) not in results:
+                    result = train(library, task, steps, seed, arguments.cleanrl)
+                    results[library, task, steps, seed] = result
+                    with arguments.results.open("a") as file:
+                        file.write(json.dumps(result) + "\n")
+    wanted = [
+        result
+        for (library, task, steps, seed), result in results.items()
+        if library in arguments.libraries and task in arguments.tasks and seed in arguments.seeds
+        if steps == (arguments.timesteps or TASKS[task])
+    ]
+    print_table(wanted)
+
+
+def read(path: Path) -> dict[tuple[str, str, int, int], Result]:
+    """Return the results in a file, by library, task, steps and seed."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    found = map(json.loads, lines)
+    return {(r["library"], r["task"], r["timesteps"], r["seed"]): r for r in found}
+
+
+def train(library: str, task: str, steps: int, seed: int, cleanrl: list[str] | None) -> Result:
+    """Train in a process of its own; return its result."""
+    python, folder = cleanrl if library == "cleanrl" and cleanrl else (sys.executable, "")
+    script = Path(__file__).with_name("defaults_run.py")
+    command = [python, str(script), library, task, str(steps), "--seed", str(seed)]
+    done = subprocess.run(
+        [*command, *(["--cleanrl", folder] if folder else [])],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path[:1])},
+    )
+    result: Result = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def print_table(results: list[Result]) -> None:
+    groups: dict[tuple[str, int, str], list[Result]] = collections.defaultdict(list)
+    for result in results:
+        groups[result["task"], result["timesteps"], result["library"]].append(result)
+    print("| task | steps | library | seeds | last 100 | sampled | greedy | CPU s |")
+    print("|---|---|---|---|---|---|---|---|")
+    for (task, steps, library), group in sorted(groups.items(), key=place):
+        cells = [f"`{task}`", f"{steps:,}", library, len(group)]
+        cells += [f"{np.mean([result['last'] for result in group]):.2f}"]
+        cells += [interval([result[kind] for result in group]) for kind in ("sampled", "greedy")]
+        cells += [f"{np.mean([result['cpu_s'] for result in group]):.0f}"]
+        print(f"| {' | '.join(map(str, cells))} |")
+
+
+def place(group: tuple[tuple[str, int, str], list[Result]]) -> tuple[int, int]:
+    task, _, library = group[0]
+    return [*TASKS].index(task), LIBRARIES.index(library)
+
+
+def interval(returns: list[list[float]]) -> str:
+    """Return mean and 95% interval; both trainings, (seeds, episodes), and episodes are drawn."""
+    values = np.array(returns)
+    generator = np.random.default_rng(0)
+    seeds = generator.integers(len(values), size=(2000, len(values), 1))
+    episodes = generator.integers(values.shape[1], size=(2000, len(values), values.shape[1]))
+    low, high = np.percentile(values[seeds, episodes].mean((1, 2)), [2.5, 97.5])
+    return f"{values.mean():.2f} [{low:.2f}, {high:.2f}]"
+
+
+if __name__ == "__main__":
+    main()
