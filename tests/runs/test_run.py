@@ -358,7 +358,7 @@ def test_a_curriculum_is_found_by_its_name_from_any_directory(tmp_path, monkeypa
     assert run.curriculum()(0, {}, {}) == {"size": 3}
     with pytest.raises(SettingError, match=r"function of \(progress, metrics, attributes\).* int"):
         Run.configure("squared", {"env.curriculum": "mine.py:NUMBER"}).curriculum()
-    with pytest.raises(UnknownNameError, match="no attribute 'hader'. Did you mean"):
+    with pytest.raises(UnknownNameError, match=r"no attribute 'hader'. Did you mean"):
         Run.configure("squared", {"env.curriculum": "mine.py:hader"}).curriculum()
     with pytest.raises(ArgumentError, match="must have the form"):
         Run.configure("squared", {"env.curriculum": "harder"}).curriculum()
