@@ -137,7 +137,8 @@ def test_a_mask_of_actions_is_not_normalized(dtype):
     policy = NormalizedObservations(env, MaskedDefault(env))
     value = {"action_mask": np.float32([1, 0, 1]), "seen": np.array([5, 6], dtype)}
     rows = rows_of(env.observation_layout, [value] * 4)
-    policy.observe(rows[None], torch.ones(1, 4, dtype=torch.bool))
+    other = rows_of(env.observation_layout, [{**value, "action_mask": np.ones(3, np.float32)}] * 4)
+    policy.observe(torch.stack([rows, other]), torch.ones(2, 4, dtype=torch.bool))
     probabilities = policy(rows)[0].softmax(1)
     assert probabilities[:, 1].tolist() == [0] * 4
     assert (probabilities[:, [0, 2]] > 0.1).all()

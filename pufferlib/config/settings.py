@@ -27,6 +27,10 @@ class EnvConfig:
     kwargs: Kwargs = field(default_factory=dict)
     """Arguments of the environment's make_env: --env.kwargs.KEY VALUE."""
 
+    curriculum: str | None = None
+    """A function that sets attributes of the environments as training advances, as module:name or
+    file.py:name; see docs/training.md. None: they stay as they are."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class VecConfig(VectorOptions):

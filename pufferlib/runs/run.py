@@ -12,12 +12,14 @@ from pufferlib import registry
 from pufferlib.annotations import EnvCreator, Kwargs
 from pufferlib.config import Config, VecConfig
 from pufferlib.emulation.description import HasSpaces
-from pufferlib.exceptions import ArgumentError, PufferError
+from pufferlib.exceptions import ArgumentError, PufferError, SettingError
+from pufferlib.references import load_attribute
 from pufferlib.registry import EnvSource
 from pufferlib.runs import folder as run_folder
 from pufferlib.runs.policy import check_policy, make_policy, policy_class
 from pufferlib.runs.settings import Overrides, assemble, located
 from pufferlib.training import Evaluation, checkpoint
+from pufferlib.training.curriculum import Choose
 from pufferlib.vector import VectorEnv, make
 
 
@@ -138,6 +140,24 @@ class Run:
         """Return the same run with one environment in this process."""
         vec = VecConfig(backend="Serial", num_envs=1)
         return dataclasses.replace(self, config=dataclasses.replace(self.config, vec=vec))
+
+    def curriculum(self) -> Choose | None:
+        """Return the function that changes the environments as training advances, if there is one.
+
+        Raises:
+            UnknownNameError, ArgumentError: what the settings name is missing, or no function.
+        """
+        name = self.config.env.curriculum
+        if name is None:
+            return None
+        found = load_attribute(name)
+        if not callable(found):
+            raise SettingError(
+                f"env.curriculum must name a function of (progress, metrics, attributes); {name} "
+                f"is an instance of {type(found).__name__}."
+            )
+        choose: Choose = found
+        return choose
 
     def make_policy(self, env: HasSpaces) -> nn.Module:
         """Return the policy of the run for `env`, with weights drawn from the run's seed.

@@ -56,6 +56,8 @@ def assemble(source: EnvSource, overrides: Overrides, base: Config | None = None
         config = _override(config, name, value)
     if config.policy.name is not None:
         config = _replace(config, "policy.name", located(config.policy.name))
+    if config.env.curriculum is not None:
+        config = _replace(config, "env.curriculum", located(config.env.curriculum))
     _check_effects(config, overrides)
     return config
 

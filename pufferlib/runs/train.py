@@ -59,6 +59,7 @@ def train(run: Run, console: Console | None = None, profile: bool = False) -> Pa
     run.config.check()
     run.check_policy()
     check_log(run.config.log)
+    curriculum = run.curriculum()
     device = choose_device(run.config.train.device)
     with _sigterm_as_interrupt(), distributed_context(device) as context:
         own = str(run.config.run or new_folder(run.source.label))
@@ -77,7 +78,7 @@ def train(run: Run, console: Console | None = None, profile: bool = False) -> Pa
             about = facts(run.source)
             with closing(run.make_vecenv()) as vecenv, _naming_checkpoint(path):
                 policy = run.make_policy(vecenv)
-                trainer = Trainer(run.config.train, vecenv, policy, context)
+                trainer = Trainer(run.config.train, vecenv, policy, context, curriculum)
                 if run.resumes:
                     trainer.load(path)
                 if context.is_main:

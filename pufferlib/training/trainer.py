@@ -16,6 +16,7 @@ from pufferlib.policy import is_recurrent
 from pufferlib.training import checkpoint
 from pufferlib.training.collector import Collector
 from pufferlib.training.config import LoopConfig, choose_device
+from pufferlib.training.curriculum import Choose, Curriculum
 from pufferlib.training.distributed import DistributedContext
 from pufferlib.training.policy_runner import PolicyRunner
 from pufferlib.training.profile import Profile, Throughput
@@ -38,6 +39,7 @@ class Trainer:
         policy: a `Policy` or a `RecurrentPolicy`, whose state is kept across rollouts. Left on
             `device`, in training mode.
         context: the processes that learn together; this one alone if None.
+        curriculum: chooses attributes of the environments; see `Curriculum`.
 
     Attributes:
         algorithm: learns from rollouts.
@@ -61,6 +63,7 @@ class Trainer:
         vecenv: VectorEnv,
         policy: nn.Module,
         context: DistributedContext | None = None,
+        curriculum: Choose | None = None,
     ) -> None:
         config.check()
         is_pool = vecenv.batch_size != vecenv.num_envs
@@ -102,6 +105,12 @@ class Trainer:
             self._scale if config.normalize_rewards else None,
             self.profile,
         )
+        self._curriculum = (
+            None
+            if curriculum is None
+            else Curriculum(curriculum, vecenv, self._context, self.device)
+        )
+        self._advance_curriculum({})
         with self._torch_settings():
             self._collector.begin(self._seed)
         self._throughput = Throughput()
@@ -166,10 +175,12 @@ class Trainer:
         self._shared_seconds = seconds / self._context.world_size
         self.updates += 1
         self._throughput.add(self.timesteps)
+        metrics = self.metrics()
+        self._advance_curriculum(metrics)
         if self.config.exact_resume and self.updates % self.config.checkpoint_interval == 0:
             self._begin_episodes()
         self.is_updating = False
-        return self.metrics()
+        return metrics
 
     def metrics(self) -> dict[str, float]:
         """Return the latest metrics by name: counts, losses, and means over episodes."""
@@ -180,7 +191,13 @@ class Trainer:
             "steps_per_second": self._throughput.steps_per_second,
             **self._metrics,
             **{f"episode/{name}": value for name, value in self.episodes.means().items()},
+            **({} if self._curriculum is None else self._curriculum.metrics()),
         }
+
+    def _advance_curriculum(self, metrics: dict[str, float]) -> None:
+        """Let the curriculum change the environments; if it did, begin new means of episodes."""
+        if self._curriculum is not None and self._curriculum.advance(self.progress, metrics):
+            self.episodes.load_state_dict({})
 
     def _check_progress(self, taken: int) -> None:
         """Refuse environments in which no agent acts any more: training would never end."""
@@ -236,6 +253,7 @@ class Trainer:
             "reward_scale": self._scale.state_dict(),
             "episodes": self.episodes.state_dict(),
             "generator": self._generator.get_state(),
+            "curriculum": {} if self._curriculum is None else self._curriculum.attributes,
             **self._random.state_dict(),
         }
 
@@ -260,6 +278,8 @@ class Trainer:
         self._scale.load_state_dict(state["reward_scale"])
         self.episodes.load_state_dict(state["episodes"])
         self.is_updating = False
+        if self._curriculum is not None:
+            self._curriculum.set(state.get("curriculum", {}))
         self._throughput = Throughput(self.timesteps)
         if self._context.is_main:
             self._generator.set_state(state["generator"])

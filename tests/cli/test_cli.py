@@ -46,7 +46,8 @@ def trained(tmp_path_factory):
 
 def test_training_leaves_config_metrics_and_checkpoint(trained):
     config = json.loads((trained / "config.json").read_text())
-    assert config["env"] == {"task": "squared", "kwargs": {"num_agents": 64}}
+    expected = {"task": "squared", "kwargs": {"num_agents": 64}, "curriculum": None}
+    assert config["env"] == expected
     assert (config["train"]["seed"], config["train"]["total_timesteps"]) == (5, 8192)
     metrics = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
     assert [line["timesteps"] for line in metrics] == [2048, 4096, 6144, 8192]

@@ -339,3 +339,26 @@ def test_the_documented_defaults_are_those_of_the_settings(game):
     config = Run.configure(game).config
     assert config.train == Config().train
     assert config.vec == Config().vec
+
+
+CURRICULUM = """
+NUMBER = 3
+
+def harder(progress, metrics, attributes):
+    return {"size": 3}
+"""
+
+
+def test_a_curriculum_is_found_by_its_name_from_any_directory(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(CURRICULUM)
+    monkeypatch.chdir(tmp_path)
+    assert Run.configure("squared").curriculum() is None
+    run = Run.configure("squared", {"env.curriculum": "mine.py:harder"})
+    assert run.config.env.curriculum == f"{tmp_path}/mine.py:harder"
+    assert run.curriculum()(0, {}, {}) == {"size": 3}
+    with pytest.raises(SettingError, match=r"function of \(progress, metrics, attributes\).* int"):
+        Run.configure("squared", {"env.curriculum": "mine.py:NUMBER"}).curriculum()
+    with pytest.raises(UnknownNameError, match=r"no attribute 'hader'. Did you mean"):
+        Run.configure("squared", {"env.curriculum": "mine.py:hader"}).curriculum()
+    with pytest.raises(ArgumentError, match="must have the form"):
+        Run.configure("squared", {"env.curriculum": "harder"}).curriculum()
