@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.distributions import Normal
+from torch.distributions import Distribution, Independent, Normal, TransformedDistribution
 
 from pufferlib.annotations import Array, Structure
 from pufferlib.emulation.actions import ActionLayout
@@ -158,6 +158,27 @@ def sample_actions(heads: Heads, actions: Tensor | None = None) -> tuple[Tensor,
         log_probabilities.append(log_probability)
         entropies.append(entropy)
     return torch.cat(columns, 1), _sum(log_probabilities), _sum(entropies)
+
+
+def greedy_actions(heads: Heads | Distribution) -> Tensor:
+    """Return the most probable actions of a policy's heads: the largest logits, the modes.
+
+    A Normal behind a `tanh` or another transform gives the transform of its mean, as in
+    Stable-Baselines3. Arguments and result as `sample_actions`.
+    """
+    if isinstance(heads, Tensor):
+        return heads.argmax(-1)
+    if isinstance(heads, Independent):
+        return greedy_actions(heads.base_dist)
+    if isinstance(heads, TransformedDistribution):
+        actions = greedy_actions(heads.base_dist)
+        for transform in heads.transforms:
+            actions = transform(actions)
+        return actions
+    if isinstance(heads, Distribution):
+        return heads.mode
+    columns = [greedy_actions(head) for head in heads]
+    return torch.cat([column.reshape(len(column), -1) for column in columns], 1)
 
 
 def action_converter(env: HasSpaces, policy: nn.Module) -> Callable[[Tensor], Array]:

@@ -266,3 +266,10 @@ def _check_effects(config: Config, overrides: Overrides) -> None:
             "vec.max_restarts has no effect with vec.on_failure 'raise'. Leave it out, or add "
             "--vec.on-failure restart."
         )
+    if config.eval.share == 0:
+        for key in ("eval.episodes", "eval.seed"):
+            if key in overrides:
+                raise SettingError(
+                    f"{key} has no effect with eval.share 0, which turns evaluations during "
+                    f"training off. Leave it out, or add --eval.share 0.05."
+                )

@@ -1,0 +1,177 @@
+"""Evaluate a policy now and then while it is trained, within a budget of steps."""
+
+import dataclasses
+import math
+from pathlib import Path
+
+from rich.console import Console
+
+from pufferlib.annotations import StateDict
+from pufferlib.config import VecConfig
+from pufferlib.exceptions import WorkerError
+from pufferlib.global_random import GlobalStreams
+from pufferlib.runs.run import Run
+from pufferlib.training import Trainer, checkpoint, evaluate
+from pufferlib.training.torch_state import RandomStreams, torch_threads
+from pufferlib.vector import VectorEnv
+
+_EVALUATIONS = 20  # of a training, at most
+
+
+class PeriodicEvaluation:
+    """Evaluates the policy of a trainer: episodes with sampled actions, and as many with greedy.
+
+    All evaluations play the same seeds, and training learns the same without them. The budget is
+    counted in steps of agents, so the same seed evaluates after the same updates. The evaluations
+    that it covers are spread over the rest of training, the last at its end.
+
+    Args:
+        run: its settings and environment.
+        trainer: whose policy is evaluated.
+        agents_per_env: of the environment.
+        console: where to print that episodes did not end within the budget, once.
+    """
+
+    def __init__(self, run: Run, trainer: Trainer, agents_per_env: int, console: Console) -> None:
+        self._run, self._trainer, self._console = run, trainer, console
+        self._num_envs = -(-run.config.eval.episodes // agents_per_env)
+        self._rows = self._num_envs * agents_per_env
+        self._vecenv: VectorEnv | None = None
+        self._result: float | None = None
+        self._has_printed = False
+        # Steps of agents in all evaluations; the timesteps of training at the last one, and for how
+        # many steps that played with either kind of actions.
+        self._state = {"steps": 0, "timesteps": 0, "sampled": 0, "greedy": 0}
+
+    def run(self) -> dict[str, float]:
+        """Evaluate; return metrics.
+
+        Raises:
+            WorkerError: an environment failed, and those of training would not be restarted.
+        """
+        threads, trainer = self._run.config.train.threads, self._trainer
+        with trainer.pausing("evaluation"), torch_threads(threads):
+            try:
+                return self._evaluate()
+            except WorkerError as error:
+                self.close()
+                if self._run.config.vec.on_failure != "restart":
+                    raise
+                self._state["timesteps"], self._result = trainer.timesteps, None
+                self._print_once(f"An evaluation failed, and training goes on: {error}")
+                return {}
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time for an evaluation, after the update that has just ended."""
+        parts, trainer = self._cost(), self._trainer
+        if parts is None or self._budget(trainer.timesteps) < sum(parts):
+            return False
+        last, total = self._state["timesteps"], self._total
+        affordable = self._budget(total) // sum(parts)
+        wait = max(total / _EVALUATIONS, (total - last) / affordable)
+        return trainer.is_done or trainer.timesteps >= last + wait
+
+    @property
+    def result(self) -> float | None:
+        """The mean return of the trainer's present weights with sampled actions.
+
+        None if they were not evaluated, or if an episode was cut.
+        """
+        is_current = self._state["timesteps"] == self._trainer.timesteps
+        return self._result if is_current else None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the budget covers no further evaluation."""
+        parts = self._cost()
+        taken = self._trainer.timesteps if self._trainer.is_done else self._total
+        return parts is None or self._budget(taken) < sum(parts)
+
+    def close(self) -> None:
+        """Close the environments."""
+        if self._vecenv is not None:
+            self._vecenv.close()
+            self._vecenv = None
+
+    def state_dict(self) -> StateDict:
+        """Return what a checkpoint keeps: the steps taken, when the last was, and its length."""
+        return dict(self._state)
+
+    def resume(self, path: Path) -> None:
+        """Continue with the budget that is left at a checkpoint."""
+        state = checkpoint.load(path).get("evaluation")  # earlier versions saved none
+        if state is not None:
+            self._state = dict(state)
+
+    @property
+    def _total(self) -> float:
+        """The steps of agents that training will take."""
+        trainer = self._trainer
+        if trainer.config.max_seconds is None:
+            return max(trainer.config.total_timesteps, trainer.timesteps)
+        return trainer.timesteps / max(trainer.progress, 1e-9)
+
+    def _budget(self, timesteps: float) -> int:
+        """Return the steps left for evaluations once training has taken `timesteps`."""
+        return int(self._run.config.eval.share * timesteps) - self._state["steps"]
+
+    def _cost(self) -> tuple[int, int] | None:
+        """Return how many steps sampled and greedy episodes will take; None if not known, or off.
+
+        Estimated by the longest of the last hundred episodes of training, and by the last
+        evaluation.
+        """
+        lengths = self._trainer.episodes.state_dict().get("episode_length")
+        if not lengths or self._run.config.eval.share == 0:
+            return None
+        longest = math.ceil(max(lengths))
+        sampled, greedy = (max(longest, self._state[kind]) for kind in ("sampled", "greedy"))
+        return sampled * self._rows, greedy * self._rows
+
+    def _evaluate(self) -> dict[str, float]:
+        seed, budget = self._run.config.eval.seed, self._budget(self._trainer.timesteps)
+        if self._vecenv is None:
+            with GlobalStreams(seed).active(), RandomStreams(seed).active():
+                self._vecenv = _make_rows(self._run, self._num_envs)
+        parts = dict(zip(("sampled", "greedy"), self._cost() or (1, 1), strict=True))
+        metrics: dict[str, float] = {}
+        unfinished, result = 0, None
+        for kind in list(parts):
+            limit = budget * parts[kind] // sum(parts.values()) // self._rows
+            del parts[kind]  # the second has what the first leaves
+            policy, is_greedy = self._trainer.policy, kind == "greedy"
+            played = evaluate(self._vecenv, policy, seed, is_greedy, limit)
+            budget -= played.num_steps * self._rows
+            self._state["steps"] += played.num_steps * self._rows
+            self._state[kind] = played.num_steps
+            unfinished += played.num_unfinished
+            if len(played.returns):
+                metrics[f"eval/{kind}_return"] = played.mean
+                metrics[f"eval/{kind}_length"] = float(played.lengths.mean())
+            if kind == "sampled":
+                is_whole = not played.num_unfinished and math.isfinite(played.mean)
+                result = played.mean if is_whole else None
+        self._state["timesteps"], self._result = self._trainer.timesteps, result
+        if unfinished:
+            metrics["eval/unfinished"] = unfinished
+            self._print_once(
+                f"{unfinished} episodes of an evaluation did not end within its budget, and are "
+                f"left out. Limit their length, raise --eval.share, or lower --eval.episodes."
+            )
+        return metrics
+
+    def _print_once(self, text: str) -> None:
+        if not self._has_printed:
+            self._has_printed = True
+            self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _make_rows(run: Run, num_envs: int) -> VectorEnv:
+    """Return environments in this process; each in a process if only one is allowed in each."""
+    if not run.source.is_one_per_process:
+        return run.in_this_process().make_vecenv(num_envs)
+    if run.config.vec.backend == "Serial":
+        vec = VecConfig(num_envs=num_envs)
+        run = dataclasses.replace(run, config=dataclasses.replace(run.config, vec=vec))
+    return run.make_vecenv(num_envs)
