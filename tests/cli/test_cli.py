@@ -66,7 +66,7 @@ def test_evaluation_shows_both_policies_and_replays_an_episode(trained):
     result = puffer("eval", "squared", "--checkpoint", str(trained / "checkpoint.pt"), "--render")
     assert result.returncode == 0, result.stderr
     assert "squared, return of 64 episodes" in result.stdout
-    for word in ("random", "trained", "@", "step 2", "\nReplayed 3 steps; return "):
+    for word in ("random", "sampled", "greedy", "@", "step 2", "\nReplayed 3 steps; return "):
         assert word in result.stdout
 
 
@@ -80,7 +80,7 @@ def test_evaluation_finds_the_latest_run_of_the_task(trained, tmp_path):
         os.utime(runs / name / "checkpoint.pt", (then_s, then_s))
     result = puffer("eval", "squared", "--episodes", "4", cwd=tmp_path)
     assert result.stdout.startswith("Checkpoint: runs/new/checkpoint.pt")
-    assert "trained" in result.stdout
+    assert "greedy" in result.stdout
 
 
 def test_a_run_is_resumed_from_its_folder(trained):
@@ -305,7 +305,7 @@ def test_a_run_is_evaluated_on_a_machine_without_its_device(trained, tmp_path, c
     (run / "config.json").write_text(json.dumps(config))
     flags = ["--checkpoint", str(run / "checkpoint.pt"), "--episodes", "2"]
     assert main(["eval", "squared", *flags]) == 0
-    assert "trained" in capsys.readouterr().out
+    assert "greedy" in capsys.readouterr().out
 
 
 def test_an_environment_takes_arguments_that_are_in_no_preset(tmp_path):
