@@ -143,6 +143,12 @@ def test_settings_of_before_rescaled_actions_still_clip_them():
     assert presets.from_json(written, "here").policy.rescale_actions is False
 
 
+def test_settings_of_before_evaluations_in_training_have_none():
+    written = presets.as_json(Config())
+    del written["eval"]
+    assert presets.from_json(written, "here").eval.share == 0
+
+
 def test_settings_of_another_version_name_their_file():
     written = presets.as_json(Config())
     written["train"]["learning_rte"] = 1
