@@ -49,7 +49,8 @@ class Evaluation:
         if len(self.returns) == 0:
             return math.nan
         mean = float(self.returns.mean())
-        return mean if abs(mean) > _ROUNDING * np.abs(self.returns).mean() else 0.0
+        is_rounding = abs(mean) <= _ROUNDING * np.abs(self.returns).mean()
+        return 0.0 if is_rounding else mean
 
     def interval(self) -> tuple[float, float]:
         """Return the 95% confidence interval of the mean return; NaN for fewer than two games.

@@ -161,6 +161,15 @@ def test_an_interrupted_evaluation_loses_nothing(tmp_path):
     assert saved["timesteps"] == lines(tmp_path)[-1]["timesteps"] < 960
 
 
+@pytest.mark.long
+def test_environments_that_allow_one_per_process_are_evaluated_in_processes(tmp_path):
+    settings = {"vec.num_envs": 2, "vec.num_workers": 2, "train.horizon": 16, "run": tmp_path}
+    settings |= {"env.kwargs.max_episode_steps": 8, "train.total_timesteps": 64}
+    settings |= {"eval.share": 1.0, "eval.episodes": 2, "train.device": "cpu"}
+    Run.configure("stable_retro", settings).train(Console(quiet=True))
+    assert [line["eval/greedy_length"] for line in evaluated(tmp_path)] == [8, 8]
+
+
 @pytest.mark.parametrize("on_failure", ["raise", "restart"])
 def test_a_failed_evaluation_ends_the_run_unless_failures_are_restarted(
     tmp_path, capsys, on_failure

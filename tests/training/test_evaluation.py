@@ -107,6 +107,7 @@ def test_returns_that_cancel_have_a_mean_of_exactly_0():
     returns = np.array([0.1, -0.1, 0.3, -0.3 + 1e-9])
     assert Evaluation(returns, np.ones(4, np.int64), np.arange(4)).mean == 0
     assert Evaluation(returns[:3], np.ones(3, np.int64), np.arange(3)).mean == pytest.approx(0.1)
+    assert np.isnan(Evaluation(returns * np.nan, np.ones(4, np.int64), np.arange(4)).mean)
 
 
 def test_returns_of_agents_count_from_joining_to_leaving():
