@@ -1,4 +1,4 @@
-"""An environment that can tell an evaluation from training, by the seed of its reset."""
+"""An environment that knows an evaluation from training, by the seed of its reset."""
 
 import os
 import random
@@ -13,7 +13,7 @@ LENGTH = 4
 closed_after_evaluation = []  # how each of those environments behaved
 
 
-class Told(gymnasium.Env):
+class Aware(gymnasium.Env):
     """Episodes of four steps, whose observations and rewards depend on global random generators.
 
     Args:

@@ -13,7 +13,7 @@ from pufferlib.runs.folder import BEST, CHECKPOINT, defer_signals
 from pufferlib.runs.periodic import PeriodicEvaluation
 from pufferlib.training import Trainer, checkpoint
 
-_JUDGMENTS = 20  # of a training by the returns of its own episodes
+_JUDGMENTS = 20  # of a training by the returns of its episodes
 
 
 class CheckpointManager:

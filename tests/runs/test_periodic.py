@@ -23,14 +23,14 @@ from pufferlib.vector import make
 
 # An update of either is 32 timesteps.
 SQUARED = {"env.kwargs": {"num_agents": 4}, "vec.num_envs": 1}
-TOLD = {"vec.num_envs": 4}
+AWARE = {"vec.num_envs": 4}
 SMALL = {"vec.backend": "Serial", "train.horizon": 8, "train.minibatches": 1, "train.device": "cpu"}
 SMALL |= {"train.update_epochs": 1, "policy.hidden_size": 8, "log.tensorboard": False}
 
 
 def train(folder, env="squared", **settings):
     """Train; return what was printed."""
-    own = SQUARED if env == "squared" else TOLD
+    own = SQUARED if env == "squared" else AWARE
     given = {name.replace("__", "."): value for name, value in settings.items()}
     if settings.get("eval__share") != 0:
         given["eval.episodes"] = 4
@@ -39,8 +39,8 @@ def train(folder, env="squared", **settings):
     return console.file.getvalue()
 
 
-def told(folder, **settings):
-    return train(folder, "evaluated_environments:Told", **settings)
+def aware(folder, **settings):
+    return train(folder, "evaluated_environments:Aware", **settings)
 
 
 def lines(folder):
@@ -105,7 +105,7 @@ def test_training_is_the_same_with_and_without_evaluations(tmp_path):
         np.random.seed(2)
         torch.manual_seed(3)
         folder = tmp_path / str(share)
-        told(folder, eval__share=share, **settings)
+        aware(folder, eval__share=share, **settings)
         after = [random.random(), np.random.rand(), torch.rand(1).item()]
         kept = [
             {n: v for n, v in line.items() if n.startswith(("loss", "episode"))}
@@ -120,7 +120,7 @@ def test_training_is_the_same_with_and_without_evaluations(tmp_path):
 
 def test_the_same_seed_has_the_same_best_checkpoint(tmp_path):
     for name in ("first", "second"):
-        told(tmp_path / name, train__total_timesteps=320, eval__share=1.0)
+        aware(tmp_path / name, train__total_timesteps=320, eval__share=1.0)
     first, second = (checkpoint.load(tmp_path / name / "best.pt") for name in ("first", "second"))
     assert first["updates"] == second["updates"]
     assert first["evaluation_return"] == second["evaluation_return"]
@@ -129,7 +129,7 @@ def test_the_same_seed_has_the_same_best_checkpoint(tmp_path):
 
 
 def test_episodes_that_never_end_are_cut_and_training_goes_on(tmp_path):
-    printed = told(
+    printed = aware(
         tmp_path,
         env__kwargs={"in_evaluation": "endless"},
         train__total_timesteps=960,
@@ -147,7 +147,7 @@ def test_episodes_that_never_end_are_cut_and_training_goes_on(tmp_path):
 def test_an_interrupted_evaluation_loses_nothing(tmp_path):
     evaluated_environments.closed_after_evaluation.clear()
     with pytest.raises(KeyboardInterrupt):
-        told(
+        aware(
             tmp_path,
             env__kwargs={"in_evaluation": "interrupt"},
             train__total_timesteps=960,
@@ -177,7 +177,7 @@ def test_a_failed_evaluation_ends_the_run_unless_failures_are_restarted(
     flags = ["--env.kwargs.in-evaluation", "fail", "--vec.on-failure", on_failure]
     flags += ["--vec.num-envs", "2", "--vec.num-workers", "1", "--train.horizon", "16"]
     flags += ["--train.total-timesteps", "320", "--train.device", "cpu", "--run", str(tmp_path)]
-    status = main(["train", "evaluated_environments:Told", *flags, "--eval.share", "1"])
+    status = main(["train", "evaluated_environments:Aware", *flags, "--eval.share", "1"])
     printed = capsys.readouterr()
     assert "no evaluation today" in printed.out + printed.err
     assert status == (2 if on_failure == "raise" else 0)

@@ -95,6 +95,19 @@ def test_a_rollout_stores_each_action_with_its_observation_and_results():
     assert rollout.valid.all()
 
 
+def test_a_pause_counts_as_a_part_of_the_profile_and_not_as_training(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("pufferlib.training.profile.time.perf_counter", lambda: clock[0])
+    trainer = trainer_of(CountingPolicy)
+    for _ in range(2):
+        clock[0] += 2
+        trainer.step()  # of 32 timesteps: 2 environments, 2 agents, a horizon of 8
+        with trainer.pausing("evaluation"):
+            clock[0] += 10
+    assert trainer.metrics()["steps_per_second"] == 2 * 32 / (2 + 2)
+    assert trainer.profile.seconds["evaluation"] == 20
+
+
 def test_a_truncated_episode_has_the_value_of_its_last_observation():
     rollout = trainer_of(CountingPolicy).collect()
     assert rollout.final_values[:, 0].tolist() == [0, 0, 0, 0, 50, 0, 0, 0]
