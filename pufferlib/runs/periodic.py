@@ -11,7 +11,7 @@ from pufferlib.config import VecConfig
 from pufferlib.exceptions import WorkerError
 from pufferlib.global_random import GlobalStreams
 from pufferlib.runs.run import Run
-from pufferlib.training import Trainer, checkpoint, evaluate
+from pufferlib.training import Evaluation, Trainer, checkpoint, evaluate
 from pufferlib.training.torch_state import RandomStreams, torch_threads
 from pufferlib.vector import VectorEnv
 
@@ -130,29 +130,19 @@ class PeriodicEvaluation:
         return sampled * self._rows, greedy * self._rows
 
     def _evaluate(self) -> dict[str, float]:
-        seed, budget = self._run.config.eval.seed, self._budget(self._trainer.timesteps)
-        if self._vecenv is None:
-            with GlobalStreams(seed).active(), RandomStreams(seed).active():
-                self._vecenv = _make_rows(self._run, self._num_envs)
-        parts = dict(zip(("sampled", "greedy"), self._cost() or (1, 1), strict=True))
+        sampled, greedy = self._cost() or (1, 1)
+        budget, before = self._budget(self._trainer.timesteps), self._state["steps"]
+        first = self._play("sampled", budget * sampled // (sampled + greedy))
+        second = self._play("greedy", budget - (self._state["steps"] - before))
+        is_whole = not first.num_unfinished and math.isfinite(first.mean)
+        self._result = first.mean if is_whole else None
+        self._state["timesteps"] = self._trainer.timesteps
         metrics: dict[str, float] = {}
-        unfinished, result = 0, None
-        for kind in list(parts):
-            limit = budget * parts[kind] // sum(parts.values()) // self._rows
-            del parts[kind]  # the second has what the first leaves
-            policy, is_greedy = self._trainer.policy, kind == "greedy"
-            played = evaluate(self._vecenv, policy, seed, is_greedy, limit)
-            budget -= played.num_steps * self._rows
-            self._state["steps"] += played.num_steps * self._rows
-            self._state[kind] = played.num_steps
-            unfinished += played.num_unfinished
+        for kind, played in (("sampled", first), ("greedy", second)):
             if len(played.returns):
                 metrics[f"eval/{kind}_return"] = played.mean
                 metrics[f"eval/{kind}_length"] = float(played.lengths.mean())
-            if kind == "sampled":
-                is_whole = not played.num_unfinished and math.isfinite(played.mean)
-                result = played.mean if is_whole else None
-        self._state["timesteps"], self._result = self._trainer.timesteps, result
+        unfinished = first.num_unfinished + second.num_unfinished
         if unfinished:
             metrics["eval/unfinished"] = unfinished
             self._print_once(
@@ -160,6 +150,18 @@ class PeriodicEvaluation:
                 f"left out. Limit their length, raise --eval.share, or lower --eval.episodes."
             )
         return metrics
+
+    def _play(self, kind: str, budget: int) -> Evaluation:
+        """Evaluate sampled or greedy actions for at most `budget` steps of agents."""
+        seed = self._run.config.eval.seed
+        if self._vecenv is None:
+            with GlobalStreams(seed).active(), RandomStreams(seed).active():
+                self._vecenv = _make_rows(self._run, self._num_envs)
+        policy, limit = self._trainer.policy, budget // self._rows
+        played = evaluate(self._vecenv, policy, seed, kind == "greedy", limit)
+        self._state["steps"] += played.num_steps * self._rows
+        self._state[kind] = played.num_steps
+        return played
 
     def _print_once(self, text: str) -> None:
         if not self._has_printed:
