@@ -105,7 +105,7 @@ class EvalConfig:
     """Episodes of an evaluation with sampled actions, and as many with greedy ones.
     Stable-Baselines3's EvalCallback plays 5."""
 
-    share: float = 0.05
+    share: float = 0.1
     """Evaluations take at most this share of the steps that training has taken. There are at most
     twenty; the last is at the end. 0 turns them off."""
 

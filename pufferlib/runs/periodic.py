@@ -23,7 +23,8 @@ class PeriodicEvaluation:
 
     All evaluations play the same seeds, and training learns the same without them. The budget is
     counted in steps of agents, so the same seed evaluates after the same updates. The evaluations
-    that it covers are spread over the rest of training, the last at its end.
+    that it covers are spread over the rest of training, the last at its end; that one has fewer
+    episodes, down to half, if the budget covers no more.
 
     Args:
         run: its settings and environment.
@@ -34,8 +35,8 @@ class PeriodicEvaluation:
 
     def __init__(self, run: Run, trainer: Trainer, agents_per_env: int, console: Console) -> None:
         self._run, self._trainer, self._console = run, trainer, console
-        self._num_envs = -(-run.config.eval.episodes // agents_per_env)
-        self._rows = self._num_envs * agents_per_env
+        self._agents_per_env = agents_per_env
+        self._most_envs = -(-run.config.eval.episodes // agents_per_env)
         self._vecenv: VectorEnv | None = None
         self._result: float | None = None
         self._has_printed = False
@@ -64,13 +65,15 @@ class PeriodicEvaluation:
     @property
     def is_due(self) -> bool:
         """Whether it is time for an evaluation, after the update that has just ended."""
-        parts, trainer = self._cost(), self._trainer
-        if parts is None or self._budget(trainer.timesteps) < sum(parts):
+        trainer = self._trainer
+        if trainer.is_done:
+            return not self.is_over
+        if self._affordable_envs(trainer.timesteps) < self._most_envs:
             return False
         last, total = self._state["timesteps"], self._total
-        affordable = self._budget(total) // sum(parts)
+        affordable = self._affordable_envs(total) // self._most_envs
         wait = max(total / _EVALUATIONS, (total - last) / affordable)
-        return trainer.is_done or trainer.timesteps >= last + wait
+        return trainer.timesteps >= last + wait
 
     @property
     def result(self) -> float | None:
@@ -84,9 +87,8 @@ class PeriodicEvaluation:
     @property
     def is_over(self) -> bool:
         """Whether the budget covers no further evaluation."""
-        parts = self._cost()
         taken = self._trainer.timesteps if self._trainer.is_done else self._total
-        return parts is None or self._budget(taken) < sum(parts)
+        return 2 * self._affordable_envs(taken) < self._most_envs
 
     def close(self) -> None:
         """Close the environments."""
@@ -116,27 +118,34 @@ class PeriodicEvaluation:
         """Return the steps left for evaluations once training has taken `timesteps`."""
         return int(self._run.config.eval.share * timesteps) - self._state["steps"]
 
-    def _cost(self) -> tuple[int, int] | None:
-        """Return how many steps sampled and greedy episodes will take; None if not known, or off.
+    def _affordable_envs(self, timesteps: float) -> int:
+        """Return in how many environments the budget at `timesteps` pays for an evaluation."""
+        cost = sum(self._cost())
+        return self._budget(timesteps) // cost if cost else 0
+
+    def _cost(self) -> tuple[int, int]:
+        """Return how many steps an environment takes for sampled and greedy episodes; 0: unknown.
 
         Estimated by the longest of the last hundred episodes of training, and by the last
         evaluation.
         """
         lengths = self._trainer.episodes.state_dict().get("episode_length")
-        if not lengths or self._run.config.eval.share == 0:
-            return None
+        if not lengths:
+            return 0, 0
         longest = math.ceil(max(lengths))
         sampled, greedy = (max(longest, self._state[kind]) for kind in ("sampled", "greedy"))
-        return sampled * self._rows, greedy * self._rows
+        return sampled * self._agents_per_env, greedy * self._agents_per_env
 
     def _evaluate(self) -> dict[str, float]:
-        sampled, greedy = self._cost() or (1, 1)
-        budget, before = self._budget(self._trainer.timesteps), self._state["steps"]
-        first = self._play("sampled", budget * sampled // (sampled + greedy))
-        second = self._play("greedy", budget - (self._state["steps"] - before))
+        now = self._trainer.timesteps
+        num_envs = min(self._most_envs, self._affordable_envs(now))
+        sampled, greedy = self._cost()
+        budget = self._budget(now)
+        first = self._play(num_envs, "sampled", budget * sampled // (sampled + greedy))
+        second = self._play(num_envs, "greedy", self._budget(now))
         is_whole = not first.num_unfinished and math.isfinite(first.mean)
         self._result = first.mean if is_whole else None
-        self._state["timesteps"] = self._trainer.timesteps
+        self._state["timesteps"] = now
         metrics: dict[str, float] = {}
         for kind, played in (("sampled", first), ("greedy", second)):
             if len(played.returns):
@@ -151,15 +160,16 @@ class PeriodicEvaluation:
             )
         return metrics
 
-    def _play(self, kind: str, budget: int) -> Evaluation:
+    def _play(self, num_envs: int, kind: str, budget: int) -> Evaluation:
         """Evaluate sampled or greedy actions for at most `budget` steps of agents."""
-        seed = self._run.config.eval.seed
-        if self._vecenv is None:
+        seed, rows = self._run.config.eval.seed, num_envs * self._agents_per_env
+        if self._vecenv is None or self._vecenv.num_envs != num_envs:
+            self.close()
             with GlobalStreams(seed).active(), RandomStreams(seed).active():
-                self._vecenv = _make_rows(self._run, self._num_envs)
-        policy, limit = self._trainer.policy, budget // self._rows
-        played = evaluate(self._vecenv, policy, seed, kind == "greedy", limit)
-        self._state["steps"] += played.num_steps * self._rows
+                self._vecenv = _make_rows(self._run, num_envs)
+        policy, is_greedy = self._trainer.policy, kind == "greedy"
+        played = evaluate(self._vecenv, policy, seed, is_greedy, max_steps=budget // rows)
+        self._state["steps"] += played.num_steps * rows
         self._state[kind] = played.num_steps
         return played
 

@@ -271,5 +271,5 @@ def _check_effects(config: Config, overrides: Overrides) -> None:
             if key in overrides:
                 raise SettingError(
                     f"{key} has no effect with eval.share 0, which turns evaluations during "
-                    f"training off. Leave it out, or add --eval.share 0.05."
+                    f"training off. Leave it out, or add --eval.share 0.1."
                 )

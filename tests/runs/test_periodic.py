@@ -85,6 +85,23 @@ def test_there_are_at_most_twenty_and_none_without_a_share(tmp_path):
         assert (tmp_path / name / "best.pt").exists()  # by the episodes of training
 
 
+@pytest.mark.parametrize(("timesteps", "episodes"), [(192, 3), (128, 2), (96, None)])
+def test_the_last_evaluation_has_fewer_episodes_if_the_budget_pays_for_no_more(
+    tmp_path, timesteps, episodes
+):
+    # An episode of 3 steps, with 2 kinds of actions, takes 6; 4 are wanted, and at least 2.
+    train(
+        tmp_path,
+        env__kwargs={"num_agents": 1},
+        vec__num_envs=4,
+        train__total_timesteps=timesteps,
+        eval__share=0.1,
+    )
+    state = checkpoint.load(tmp_path / "checkpoint.pt")["evaluation"]
+    assert state["steps"] == (0 if episodes is None else episodes * 6)
+    assert len(evaluated(tmp_path)) == (0 if episodes is None else 1)
+
+
 def test_an_evaluation_plays_as_evaluate_does_with_the_weights_of_that_update(tmp_path):
     train(tmp_path, train__total_timesteps=640, eval__share=0.04)  # 25 steps: one, at the end
     (line,) = evaluated(tmp_path)
