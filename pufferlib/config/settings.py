@@ -14,6 +14,7 @@ from pufferlib.training.config import MAX_SEED, LoopConfig
 from pufferlib.vector.options import VectorOptions
 from pufferlib.vtrace.config import VTraceConfig
 
+_SEEDS_APART = 100_000
 ALGORITHMS: dict[str, type[LoopConfig]] = {"ppo": PPOConfig, "vtrace": VTraceConfig}
 
 
@@ -192,13 +193,12 @@ class Config:
         self._check_seeds()
 
     def _check_seeds(self) -> None:
-        """Refuse an evaluation on the seeds that training begins with."""
-        train, first = self.train.seed, self.eval.seed
-        if self.eval.share and first - self.vec.num_envs < train < first + self.eval.episodes:
+        """Refuse an evaluation on seeds that training may use: it counts on from its first."""
+        if self.eval.share and abs(self.eval.seed - self.train.seed) < _SEEDS_APART:
             raise SettingError(
-                f"eval.seed must be far from train.seed, so that evaluations play episodes that "
-                f"training does not; got eval.seed {first} and train.seed {train}. Change one of "
-                f"them."
+                f"eval.seed must be at least {_SEEDS_APART:,} from train.seed, so that evaluations "
+                f"play episodes that training does not; got eval.seed {self.eval.seed} and "
+                f"train.seed {self.train.seed}. Change one of them."
             )
 
 

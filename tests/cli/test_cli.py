@@ -192,7 +192,7 @@ def test_a_signal_in_the_middle_of_an_update_waits_for_its_end(tmp_path, number)
         (["train", "squared", "--eval.episodes", "0"], "eval.episodes must be at least 1; got 0"),
         (["train", "squared", "--eval.share", "2"], "eval.share must lie within [0, 1]; got 2.0"),
         (["train", "squared", "--eval.seed", "-1"], "eval.seed must be a whole number from 0 to"),
-        (["train", "squared", "--eval.seed", "3"], "eval.seed must be far from train.seed"),
+        (["train", "squared", "--eval.seed", "3"], "eval.seed must be at least 100,000 from"),
         (
             ["train", "squared", "--eval.share", "0", "--eval.seed", "9"],
             "eval.seed has no effect with eval.share 0",
