@@ -4,7 +4,8 @@
 
 Each row is `puffer train TASK --train.total-timesteps STEPS` with the flags that the row shows, in
 its own process. Columns: the mean return of whole episodes from seeds that training never used,
-with its 95% interval, of a random policy and of the trained one; steps, counting those of each
+with its 95% interval, of a random policy and of the trained one with sampled and with greedy
+actions; steps, counting those of each
 agent; minutes of training, by the clock.
 `puffer plot RUNS/* --out docs/images/presets.svg` draws the curves.
 """
@@ -67,7 +68,10 @@ def main() -> None:
     arguments = parser.parse_args()
     if unknown := set(arguments.families) - set(ROWS):
         parser.error(f"no row for {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
-    print("| task | random | trained | steps | minutes |\n|---|---|---|---|---|", flush=True)
+    print(
+        "| task | random | sampled | greedy | steps | minutes |\n|---|---|---|---|---|---|",
+        flush=True,
+    )
     spawn = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(
         arguments.jobs, spawn, max_tasks_per_child=1
@@ -78,7 +82,7 @@ def main() -> None:
         }
         for done in concurrent.futures.as_completed(rows):
             error = done.exception()
-            failed = f"| {rows[done]} | failed: {error} | | | |"
+            failed = f"| {rows[done]} | failed: {error} | | | | |"
             print(done.result() if error is None else failed, flush=True)
     if any(done.exception() for done in rows):
         raise SystemExit(1)
@@ -95,7 +99,7 @@ def row(
     checkpoint = run.train(Console(file=io.StringIO()))
     minutes = (time.monotonic() - began_s) / 60
     results = run.evaluate(checkpoint, episodes, FIRST_SEED)
-    scores = f"{results['random']} | {results['trained']}"
+    scores = f"{results['random']} | {results['sampled']} | {results['greedy']}"
     flags = [f"--{name.replace('_', '-')} {value}" for name, value in settings.items()]
     return f"| `{' '.join([task, *flags])}` | {scores} | {timesteps:,} | {minutes:.1f} |"
 

@@ -43,7 +43,7 @@ def main() -> None:
     console.print(f"\nPlaying {given.episodes} games with each policy ...")
     results = run.evaluate(checkpoint, given.episodes, SEED)
     print_comparison(console, TASK, results, SEED)
-    if results["trained"].interval()[0] > results["random"].interval()[1]:
+    if results["sampled"].is_above(results["random"]):
         console.print("The trained policy beats the random one; the intervals do not overlap.")
     else:
         console.print("The intervals overlap: train for longer (--seconds).")

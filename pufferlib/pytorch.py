@@ -12,7 +12,7 @@ from torch.distributions import Distribution, Normal
 
 from pufferlib.action_conversion import action_converter
 from pufferlib.annotations import Structure
-from pufferlib.distributions import Head, Heads, check_head, sample_distribution
+from pufferlib.distributions import Head, Heads, check_head, mode_of, sample_distribution
 from pufferlib.emulation.layout import Layout, nest
 from pufferlib.exceptions import ObservationError
 
@@ -178,6 +178,20 @@ def sample_actions(heads: Heads, actions: Tensor | None = None) -> tuple[Tensor,
         log_probabilities.append(log_probability)
         entropies.append(entropy)
     return torch.cat(columns, 1), _sum(log_probabilities), _sum(entropies)
+
+
+def greedy_actions(heads: Heads) -> Tensor:
+    """Return the most probable actions of a policy's heads: the largest logits, the modes.
+
+    A Normal behind a `tanh` or another transform gives the transform of its mean, as in
+    Stable-Baselines3. Arguments and result as `sample_actions`.
+    """
+    if isinstance(heads, Tensor):
+        return heads.argmax(-1)
+    if isinstance(heads, Distribution):
+        return mode_of(heads)
+    columns = [greedy_actions(head) for head in heads]
+    return torch.cat([column.reshape(len(column), -1) for column in columns], 1)
 
 
 def _is_normal(head: object) -> TypeGuard[Normal]:

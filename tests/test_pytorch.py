@@ -11,7 +11,8 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Tuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from spaces_cases import SPACES, assert_agree, nested_spaces, over_spaces, samples
-from torch.distributions import Categorical, Independent, Normal
+from torch.distributions import Categorical, Independent, Normal, TransformedDistribution
+from torch.distributions.transforms import TanhTransform
 
 from pufferlib.emulation import GymnasiumPufferEnv, Layout
 from pufferlib.emulation.description import EnvDescription
@@ -19,7 +20,13 @@ from pufferlib.exceptions import ObservationError
 from pufferlib.models import Default
 from pufferlib.policies.nethack import Policy as NetHackPolicy
 from pufferlib.policies.pixels import NatureCNN
-from pufferlib.pytorch import action_converter, layer_init, sample_actions, unflatten
+from pufferlib.pytorch import (
+    action_converter,
+    greedy_actions,
+    layer_init,
+    sample_actions,
+    unflatten,
+)
 from pufferlib.spaces import value_at
 
 DTYPES = ["bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"]
@@ -314,6 +321,30 @@ def test_a_masked_action_is_never_sampled_and_adds_no_entropy():
     actions, _, entropies = sample_actions(masked)
     assert set(actions.tolist()) == {0, 2}
     torch.testing.assert_close(entropies, torch.full((500,), np.log(2.0), dtype=torch.float32))
+
+
+@over_heads
+def test_greedy_actions_are_as_probable_as_any_sample(heads, reference):
+    torch.manual_seed(0)
+    greedy, sampled = greedy_actions(heads), sample_actions(heads)[0]
+    assert (greedy.shape, greedy.dtype) == (sampled.shape, sampled.dtype)
+    most = reference.log_prob(greedy)
+    for _ in range(50):
+        assert (most >= reference.log_prob(sample_actions(heads)[0])).all()
+
+
+def test_greedy_actions_of_heads_worked_by_hand():
+    # A masked action is never the most probable, though the others are far below 0.
+    choice = torch.tensor([[-50.0, -torch.inf, -40.0], [3.0, 5.0, 4.0]])
+    loc = torch.tensor([[0.5, -2.0], [0.0, 1.0]])
+    assert greedy_actions(choice).tolist() == [2, 1]
+    assert greedy_actions(Normal(loc, 9.0)).tolist() == loc.tolist()
+    both = greedy_actions([choice, Normal(loc, 9.0), choice[:, :2]])
+    assert both.tolist() == [[2, 0.5, -2, 0], [1, 0, 1, 1]]
+    # Stable-Baselines3's squashed Gaussian takes tanh of the mean, too.
+    squashed = Independent(TransformedDistribution(Normal(loc, 9.0), TanhTransform()), 1)
+    torch.testing.assert_close(greedy_actions(squashed), loc.tanh())
+    assert greedy_actions(Categorical(logits=choice)).tolist() == [2, 1]
 
 
 @pytest.mark.parametrize("shape", [(3, 8), (8, 3)])

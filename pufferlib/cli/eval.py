@@ -22,7 +22,7 @@ _MOVED = ("algorithm", "policy.name")  # say where files of the run are now
 _SETTINGS = (
     *("env.kwargs", "vec.backend", "vec.timeout_s", "vec.on_failure", "vec.caller_steps"),
     *_MOVED,
-    "train.threads",
+    *("train.device", "train.threads"),
 )
 
 
@@ -44,6 +44,11 @@ def add_arguments(parser: Parser, words: Sequence[str]) -> None:
     parser.add_argument(
         "--video", type=Path, metavar="FILE", help="film one episode: FILE.mp4 or FILE.gif"
     )
+    parser.add_argument(
+        "--greedy",
+        action="store_true",
+        help="--render and --video: take the most probable actions (default: sample them)",
+    )
     add_settings(parser, words, _SETTINGS, Config())
 
 
@@ -51,12 +56,17 @@ def run(arguments: argparse.Namespace) -> int:
     """Evaluate, and print a table if ENV is all; return the exit status."""
     options = {"--checkpoint": arguments.checkpoint, "--video": arguments.video}
     check_one_run(arguments.env, options)
+    if arguments.greedy and not (arguments.render or arguments.video):
+        raise ArgumentError(
+            "--greedy has no effect without --render or --video: sampled and greedy actions are "
+            "both evaluated. Leave it out."
+        )
     return for_each(arguments.env, lambda env, console: _evaluate(env, console, arguments))
 
 
 def _evaluate(env: str, console: Console, arguments: argparse.Namespace) -> dict[str, str]:
     """Evaluate a checkpoint and a random policy; return the cells of a row of a table."""
-    path, seed = arguments.checkpoint, arguments.seed
+    path, seed, is_greedy = arguments.checkpoint, arguments.seed, arguments.greedy
     if path is None:
         task = registry.resolve(env).name
         path = latest_checkpoint(task)
@@ -78,6 +88,11 @@ def _evaluate(env: str, console: Console, arguments: argparse.Namespace) -> dict
                     f"--{name} has no effect without a checkpoint: only the random policy plays. "
                     f"Leave it out, or name a run with --checkpoint."
                 )
+        if is_greedy:
+            raise ArgumentError(
+                "--greedy has no effect without a checkpoint: only the random policy plays. Leave "
+                "it out, or name a run with --checkpoint."
+            )
         run = Run.configure(env, arguments.overrides)
     else:
         is_in_folder = (path.parent / CONFIG).exists()
@@ -89,9 +104,9 @@ def _evaluate(env: str, console: Console, arguments: argparse.Namespace) -> dict
         results = run.evaluate(path, arguments.episodes, seed)
     print_comparison(console, run.config.env.task, results, seed)
     if arguments.render:
-        replay(console, run, path, seed)
+        replay(console, run, path, seed, is_greedy=is_greedy)
     if arguments.video is not None:
-        episode, fps = film(run, path, seed, arguments.video)
+        episode, fps = film(run, path, seed, arguments.video, is_greedy)
         console.print(
             f"Filmed {arguments.video}: {episode.steps} frames at {fps:g} per second, return "
             f"{episode.total:.2f}{unfinished(episode.has_ended)}",

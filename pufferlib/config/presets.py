@@ -131,6 +131,7 @@ def from_json(values: JsonObject, source: str) -> Config:
     if isinstance(policy, Mapping):
         # What versions without these settings did, and their weights are for.
         values["policy"] = {"rescale_actions": False, "critic": "shared", **policy}
+    values.setdefault("eval", {"share": 0.0})  # versions without this table did not evaluate
     algorithm = values.get("algorithm", "ppo")
     if not isinstance(algorithm, str):
         raise SettingError(f"{source}: algorithm must be str; got {algorithm!r}.")

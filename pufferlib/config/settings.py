@@ -10,10 +10,11 @@ from pufferlib.annotations import JsonObject, Kwargs
 from pufferlib.exceptions import ArgumentError, SettingError, UnknownNameError, suggestion
 from pufferlib.ppo.config import PPOConfig
 from pufferlib.references import is_reference, load_attribute
-from pufferlib.training.config import LoopConfig
+from pufferlib.training.config import MAX_SEED, LoopConfig
 from pufferlib.vector.options import VectorOptions
 from pufferlib.vtrace.config import VTraceConfig
 
+_SEEDS_APART = 100_000
 ALGORITHMS: dict[str, type[LoopConfig]] = {"ppo": PPOConfig, "vtrace": VTraceConfig}
 
 
@@ -115,6 +116,38 @@ class PolicyConfig:
 
 
 @dataclass(frozen=True)
+class EvalConfig:
+    """Evaluations during training, which do not change what is learned."""
+
+    episodes: int = 10
+    """Episodes of an evaluation with sampled actions, and as many with greedy ones.
+    Stable-Baselines3's EvalCallback plays 5."""
+
+    share: float = 0.1
+    """Evaluations take at most this share of the steps that training has taken. There are at most
+    twenty; the last is at the end. 0 turns them off."""
+
+    seed: int = 2_000_000
+    """Of the first episode, the same in each evaluation. Far from the seeds of training, and from
+    those of `puffer eval`, so that best.pt is not chosen by the episodes that it is tested on."""
+
+    def check(self) -> None:
+        """Refuse impossible settings.
+
+        Raises:
+            SettingError: says which, and what is allowed.
+        """
+        if self.episodes < 1:
+            raise SettingError(f"eval.episodes must be at least 1; got {self.episodes}.")
+        if not 0 <= self.share <= 1:
+            raise SettingError(f"eval.share must lie within [0, 1]; got {self.share}.")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise SettingError(
+                f"eval.seed must be a whole number from 0 to {MAX_SEED}; got {self.seed}."
+            )
+
+
+@dataclass(frozen=True)
 class LogConfig:
     """Where metrics go, besides metrics.jsonl in the run's folder."""
 
@@ -137,6 +170,7 @@ class Config:
     vec: VecConfig = field(default_factory=VecConfig)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     train: LoopConfig = field(default_factory=PPOConfig)
+    eval: EvalConfig = field(default_factory=EvalConfig)
     log: LogConfig = field(default_factory=LogConfig)
 
     run: Path | None = None
@@ -151,6 +185,7 @@ class Config:
         check_json("env.kwargs", self.env.kwargs)
         self.vec.check()
         self.policy.check()
+        self.eval.check()
         for folder in () if self.run is None else (self.run, *self.run.parents):
             try:
                 is_file = folder.is_file()
@@ -172,6 +207,16 @@ class Config:
                 )
             check_json("train", {setting.name: value})
         self.train.check()
+        self._check_seeds()
+
+    def _check_seeds(self) -> None:
+        """Refuse an evaluation on seeds that training may use: it counts on from its first."""
+        if self.eval.share and abs(self.eval.seed - self.train.seed) < _SEEDS_APART:
+            raise SettingError(
+                f"eval.seed must be at least {_SEEDS_APART:,} from train.seed, so that evaluations "
+                f"play episodes that training does not; got eval.seed {self.eval.seed} and "
+                f"train.seed {self.train.seed}. Change one of them."
+            )
 
 
 def algorithm_config(name: str) -> type[LoopConfig]:

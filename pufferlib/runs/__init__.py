@@ -4,7 +4,7 @@
 
     run = Run.configure("CartPole-v1", {"train.seed": 2})
     checkpoint = run.train()
-    print(run.evaluate(checkpoint)["trained"])
+    print(run.evaluate(checkpoint)["sampled"])
 
 `settings` combines presets and overrides, `run` makes environment and policy from them; `train`
 trains in a `folder`, with its `provenance`; `evaluation` evaluates checkpoints, `film` and `video`

@@ -1,13 +1,16 @@
-"""Evaluate a checkpoint and a random policy on the same seeds."""
+"""Evaluate a checkpoint, with sampled and with greedy actions, and a random policy."""
 
 from contextlib import closing
 from pathlib import Path
 
+import torch
+from torch import nn
+
 from pufferlib.arguments import whole_number
-from pufferlib.exceptions import ArgumentError
+from pufferlib.exceptions import ArgumentError, SettingError
 from pufferlib.runs.run import Run
 from pufferlib.training import Evaluation, evaluate
-from pufferlib.training.config import MAX_SEED
+from pufferlib.training.config import MAX_SEED, choose_device
 from pufferlib.training.torch_state import torch_threads
 from pufferlib.vector import VectorEnv
 
@@ -15,8 +18,9 @@ from pufferlib.vector import VectorEnv
 def compare(run: Run, path: Path | None, episodes: int, seed: int) -> dict[str, Evaluation]:
     """Return the evaluations of a random policy and of a checkpoint, on the same seeds.
 
-    The checkpoint is checked before any process starts. The run's number of torch threads is used,
-    and restored afterwards.
+    The checkpoint is checked before any process starts. It plays on `train.device`, or without a
+    GPU on the CPU if only the run had one. The run's number of torch threads is used, and restored
+    afterwards.
 
     Args:
         run: the run that made the checkpoint.
@@ -26,11 +30,12 @@ def compare(run: Run, path: Path | None, episodes: int, seed: int) -> dict[str, 
         seed: of the first episode.
 
     Returns:
-        "random", and "trained" if there is a checkpoint.
+        "random"; and if there is a checkpoint "sampled", with actions sampled as in training, and
+        "greedy", with the most probable actions.
 
     Raises:
         ArgumentError: there are too few episodes, or no such seed.
-        SettingError: a setting is impossible.
+        SettingError: a setting is impossible, or there is no such device here.
         CheckpointError: the checkpoint does not fit the run's policy.
     """
     if episodes < 2:
@@ -40,13 +45,35 @@ def compare(run: Run, path: Path | None, episodes: int, seed: int) -> dict[str, 
     whole_number("seed", seed, 0, MAX_SEED)
     run.config.policy.check()
     run.config.train.check_values()
+    playing_device(run)
     if path is not None:
         run.check_checkpoint(path)
     with torch_threads(run.config.train.threads), closing(_make_rows(run, episodes)) as vecenv:
         results = {"random": evaluate(vecenv, None, seed)}
         if path is not None:
-            results["trained"] = evaluate(vecenv, run.load_policy(vecenv, path), seed)
+            policy = load_policy(run, vecenv, path)
+            for name in ("sampled", "greedy"):
+                results[name] = evaluate(vecenv, policy, seed, is_greedy=name == "greedy")
     return results
+
+
+def load_policy(run: Run, vecenv: VectorEnv, path: Path) -> nn.Module:
+    """Return the policy of a checkpoint, on the device that it is to play on."""
+    return run.load_policy(vecenv, path).to(playing_device(run))
+
+
+def playing_device(run: Run) -> torch.device:
+    """Return the device of the run; the default one here if it was not asked for, and is missing.
+
+    Raises:
+        SettingError: `train.device` was given, and there is no such device here.
+    """
+    try:
+        return choose_device(run.config.train.device)
+    except SettingError:
+        if "train.device" in run.given:
+            raise
+        return choose_device("auto")
 
 
 def _make_rows(run: Run, episodes: int) -> VectorEnv:

@@ -11,6 +11,7 @@ from torch import nn
 
 from pufferlib.annotations import Rendered
 from pufferlib.exceptions import ArgumentError
+from pufferlib.runs.evaluation import load_policy
 from pufferlib.runs.run import Run
 from pufferlib.runs.video import write_video
 from pufferlib.training.evaluation import acting
@@ -29,6 +30,7 @@ class Episode:
         vecenv: one environment.
         policy: None plays at random.
         seed: of the episode.
+        is_greedy: the policy takes the most probable actions; otherwise they are sampled.
 
     Attributes:
         steps: taken so far.
@@ -36,13 +38,16 @@ class Episode:
         has_ended: whether the first agent's episode is over.
     """
 
-    def __init__(self, vecenv: VectorEnv, policy: nn.Module | None, seed: int) -> None:
+    def __init__(
+        self, vecenv: VectorEnv, policy: nn.Module | None, seed: int, is_greedy: bool = False
+    ) -> None:
         self._vecenv, self._policy, self._seed = vecenv, policy, seed
+        self._is_greedy = is_greedy
         self.steps, self.total, self.has_ended = 0, 0.0, False
 
     def frames(self) -> Iterator[Rendered]:
         """Yield what `render` returns before each step, until the end or `MAX_FRAMES`."""
-        with acting(self._vecenv, self._policy, self._seed) as act:
+        with acting(self._vecenv, self._policy, self._seed, self._is_greedy) as act:
             observations, _ = self._vecenv.reset(self._seed)
             ends = np.ones(self._vecenv.num_agents, np.bool_)
             while not self.has_ended and self.steps < MAX_FRAMES:
@@ -56,14 +61,18 @@ class Episode:
 
 
 @contextmanager
-def one_episode(run: Run, path: Path | None, seed: int) -> Iterator[Episode]:
+def one_episode(
+    run: Run, path: Path | None, seed: int, is_greedy: bool = False
+) -> Iterator[Episode]:
     """Yield an episode of one environment, played by the policy of a checkpoint, or at random."""
     with torch_threads(run.config.train.threads), closing(run.make_vecenv(num_envs=1)) as vecenv:
-        policy = None if path is None else run.load_policy(vecenv, path)
-        yield Episode(vecenv, policy, seed)
+        policy = None if path is None else load_policy(run, vecenv, path)
+        yield Episode(vecenv, policy, seed, is_greedy)
 
 
-def film(run: Run, path: Path | None, seed: int, out: Path) -> tuple[Episode, float]:
+def film(
+    run: Run, path: Path | None, seed: int, out: Path, is_greedy: bool = False
+) -> tuple[Episode, float]:
     """Film one episode into the file `out`; return the episode, and the frames per second.
 
     Needs no display.
@@ -73,7 +82,7 @@ def film(run: Run, path: Path | None, seed: int, out: Path) -> tuple[Episode, fl
     """
     with _without_display():
         run, fps = rendering(run)
-        with one_episode(run, path, seed) as episode:
+        with one_episode(run, path, seed, is_greedy) as episode:
             fps = write_video(out, episode.frames(), fps)
     return episode, fps
 

@@ -1,29 +1,25 @@
-"""The folder of a run: its files, the lock of the process that trains, its checkpoints."""
+"""The folder of a run: its files, and the lock of the process that trains."""
 
 import contextlib
 import fcntl
 import itertools
 import json
-import math
 import os
 import signal
 import threading
 import time
 import uuid
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
-from typing import TextIO
-
-import torch
+from typing import Any, TextIO
 
 from pufferlib import config as presets
 from pufferlib.annotations import JsonObject
 from pufferlib.config import Config
 from pufferlib.exceptions import ArgumentError, CheckpointError, UnknownNameError
 from pufferlib.registry import same_source
-from pufferlib.training import Trainer, checkpoint
+from pufferlib.training import checkpoint
 from pufferlib.training.loggers import write_json
 
 CHECKPOINT = "checkpoint.pt"
@@ -34,80 +30,50 @@ _FACTS = "run.json"
 _LOCK = ".lock"
 
 
-class CheckpointManager:
-    """Saves two checkpoints of a run.
+class DeferredSignals:
+    """Remembers Ctrl+C and SIGTERM for later. In the main thread, which alone handles signals."""
 
-    `checkpoint.pt` is the latest. `best.pt` is the one whose last hundred episodes, fewer at first,
-    had the highest mean return of all checkpoints.
+    def __init__(self) -> None:
+        self._is_main_thread = threading.current_thread() is threading.main_thread()
+        self._deferred: list[int] = []
+        self._before: dict[int, Any] = {}
 
-    Args:
-        folder: of the run.
-        trainer: whose state is saved.
-        config: saved with the weights.
+    def begin(self) -> None:
+        """Defer signals from here on."""
+        for number in (signal.SIGINT, signal.SIGTERM) if self._is_main_thread else ():
+            self._before[number] = signal.signal(number, self._defer)
 
-    Attributes:
-        path: of the latest.
-    """
+    def end(self) -> None:
+        """Handle signals as before again, the first of those that were deferred at once."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        if self._deferred:
+            number = self._deferred[0]
+            self._deferred.clear()
+            signal.raise_signal(number)
 
-    def __init__(self, folder: Path, trainer: Trainer, config: Config) -> None:
-        self.path = folder / CHECKPOINT
-        self._best_path = folder / BEST
-        self._trainer = trainer
-        self._about = {"config": presets.as_json(config), "version": version("pufferlib")}
-        self._best_return = -math.inf
-        if self._best_path.exists():
-            self._best_return = checkpoint.load(self._best_path)["episode_return"]
+    @contextlib.contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Handle signals as before in this block."""
+        self.end()
+        try:
+            yield
+        finally:
+            self.begin()
 
-    def save(self) -> None:
-        """Save the latest checkpoint, and the best if it is better; defer Ctrl+C and SIGTERM.
-
-        Raises:
-            CheckpointError: it could not be written; earlier ones are complete.
-        """
-        returned = self._trainer.episodes.means().get("episode_return")
-        state = {**self._trainer.state_dict(), **self._about, "episode_return": returned}
-        with defer_signals():  # torch reports an interrupt during a write as a failed disk
-            checkpoint.save(self.path, state)
-            if returned is not None and returned > self._best_return:
-                checkpoint.save(self._best_path, state)
-                self._best_return = returned
-
-    def save_last(self) -> bool:
-        """Save the end of training; return False if the previous checkpoint was kept instead.
-
-        The previous checkpoint is kept if an update failed midway, if weights are NaN or infinite,
-        or if a run with `exact_resume` was interrupted: such a run resumes exactly only from its
-        regular checkpoints.
-        """
-        trainer = self._trainer
-        if trainer.is_updating:
-            return False
-        is_finite = all(bool(torch.isfinite(w).all()) for w in trainer.policy.parameters())
-        if not is_finite or (trainer.config.exact_resume and not trainer.is_done):
-            return False
-        self.save()
-        return True
+    def _defer(self, number: int, frame: FrameType | None) -> None:
+        self._deferred.append(number)
 
 
 @contextlib.contextmanager
-def defer_signals() -> Iterator[None]:
+def defer_signals() -> Iterator[DeferredSignals]:
     """Defer Ctrl+C and SIGTERM until the end of this block, which must not be interrupted."""
-    if threading.current_thread() is not threading.main_thread():  # which alone handles signals
-        yield
-        return
-    deferred: list[int] = []
-
-    def defer(number: int, frame: FrameType | None) -> None:
-        deferred.append(number)
-
-    before = {number: signal.signal(number, defer) for number in (signal.SIGINT, signal.SIGTERM)}
+    signals = DeferredSignals()
+    signals.begin()
     try:
-        yield
+        yield signals
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if deferred:  # also if the block failed, as it does when another process has ended
-            signal.raise_signal(deferred[0])
+        signals.end()  # also if the block failed, as it does when another process has ended
 
 
 @contextlib.contextmanager
@@ -296,7 +262,7 @@ def _read_settings(folder: Path) -> tuple[str, JsonObject]:
 
 
 def _settings_of(path: Path) -> JsonObject:
-    """Return the settings in a checkpoint of `CheckpointManager`."""
+    """Return the settings in a checkpoint of `runs.checkpoints`."""
     values = checkpoint.load(path).get("config")
     if not isinstance(values, dict):
         raise CheckpointError(

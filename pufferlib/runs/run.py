@@ -228,6 +228,8 @@ class Run:
     ) -> dict[str, Evaluation]:
         """Return evaluations of a random policy and of a checkpoint on the same seeds.
 
+        They are "random", "sampled" and "greedy", the last two by the actions of the checkpoint.
+
         See `pufferlib.runs.evaluation.compare`.
         """
         from pufferlib.runs.evaluation import compare

@@ -277,3 +277,10 @@ def _check_effects(config: Config, overrides: Overrides) -> None:
             "train.anneal_learning_rate has no effect with train.kl_adaptive, which sets the "
             "learning rate after each update. Leave out one of them."
         )
+    if config.eval.share == 0:
+        for key in ("eval.episodes", "eval.seed"):
+            if key in overrides:
+                raise SettingError(
+                    f"{key} has no effect with eval.share 0, which turns evaluations during "
+                    f"training off. Leave it out, or add --eval.share 0.1."
+                )

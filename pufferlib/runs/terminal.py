@@ -29,7 +29,10 @@ def print_change(console: Console, run: Run) -> None:
 def print_comparison(
     console: Console, task: str, results: dict[str, Evaluation], seed: int
 ) -> None:
-    """Print a line for each evaluation: mean return, its 95% interval, length."""
+    """Print a line for each evaluation: mean return, its 95% interval, length.
+
+    Another says so if sampled and greedy actions differ by more than their intervals.
+    """
     one = next(iter(results.values()))
     episodes, games = len(one.returns), len(set(one.games.tolist()))
     among = "" if games == episodes else f" of agents in {games} games"
@@ -42,6 +45,25 @@ def print_comparison(
     for name, result in results.items():
         length = f"{result.lengths.mean():.0f} steps per episode"
         console.print(f"  {name:8}  {result}   {length}", highlight=False, markup=False)
+    if {"sampled", "greedy"} <= results.keys():
+        sentence = _difference(results["sampled"], results["greedy"])
+        if sentence is not None:
+            console.print(f"[yellow]{sentence}", highlight=False, soft_wrap=True)
+
+
+def _difference(sampled: Evaluation, greedy: Evaluation) -> str | None:
+    """Return a sentence that says which actions are better; None if that is not certain."""
+    if sampled.is_above(greedy):
+        return (
+            "This policy is better with sampled actions than with greedy ones, by more than the "
+            "intervals. Sample its actions where you use it, or train it for longer."
+        )
+    if greedy.is_above(sampled):
+        return (
+            "This policy is better with greedy actions than with sampled ones, by more than the "
+            "intervals. Take its most probable actions where you use it."
+        )
+    return None
 
 
 def replay(
@@ -51,6 +73,7 @@ def replay(
     seed: int,
     max_steps: int = 200,
     steps_per_second: float = 20.0,
+    is_greedy: bool = False,
 ) -> None:
     """Play one episode in the terminal, for environments that render as text.
 
@@ -63,7 +86,7 @@ def replay(
     except ArgumentError:
         console.print(f"{task} does not render as text.")
         return
-    with one_episode(run, path, seed) as episode:
+    with one_episode(run, path, seed, is_greedy) as episode:
         frames = itertools.islice(episode.frames(), max_steps + 1)
         first = next(frames)
         with Live(console=console, auto_refresh=False) as live:

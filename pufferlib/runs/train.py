@@ -16,16 +16,17 @@ from rich.table import Table
 from pufferlib import config as presets
 from pufferlib.config import LogConfig
 from pufferlib.exceptions import ArgumentError, NotFiniteError, NotInstalledError
+from pufferlib.runs.checkpoints import CheckpointManager
 from pufferlib.runs.folder import (
     CHECKPOINT,
     CONFIG,
-    CheckpointManager,
     defer_signals,
     locked,
     new_folder,
     read_facts,
     write_facts,
 )
+from pufferlib.runs.periodic import PeriodicEvaluation
 from pufferlib.runs.provenance import facts
 from pufferlib.runs.run import Run
 from pufferlib.training import Trainer
@@ -83,7 +84,12 @@ def train(run: Run, console: Console | None = None, profile: bool = False) -> Pa
                     trainer.load(path)
                 if context.is_main:
                     run_id = write_facts(folder, about)
-                    _train_and_log(trainer, run, folder, run_id, console)
+                    agents = vecenv.agents_per_env[0]
+                    evaluation = PeriodicEvaluation(run, trainer, agents, console)
+                    if run.resumes:
+                        evaluation.resume(path)
+                    with closing(evaluation):
+                        _train_and_log(trainer, evaluation, run, folder, run_id, console)
                     if profile:
                         console.print(profile_table(trainer.profile))
                 while not trainer.is_done:  # the other processes neither write nor print
@@ -132,10 +138,17 @@ def profile_table(profile: Profile) -> Table:
     return table
 
 
-def _train_and_log(trainer: Trainer, run: Run, folder: Path, run_id: str, console: Console) -> None:
+def _train_and_log(
+    trainer: Trainer,
+    evaluation: PeriodicEvaluation,
+    run: Run,
+    folder: Path,
+    run_id: str,
+    console: Console,
+) -> None:
     """Train to the end; log and show the metrics, and save checkpoints."""
     config = run.config
-    checkpoints = CheckpointManager(folder, trainer, config)
+    checkpoints = CheckpointManager(folder, trainer, config, evaluation)
     if trainer.updates == 0:
         checkpoints.save()  # before config.json makes it a run: one killed early can be resumed
     log = RunLog(
@@ -158,7 +171,7 @@ def _train_and_log(trainer: Trainer, run: Run, folder: Path, run_id: str, consol
             return
         try:
             with Dashboard(config.env.task, console, trainer.progress) as dashboard:
-                _loop(trainer, checkpoints, log, dashboard)
+                _loop(trainer, evaluation, checkpoints, log, dashboard)
         finally:
             is_saved = checkpoints.save_last()
             console.print(
@@ -169,18 +182,30 @@ def _train_and_log(trainer: Trainer, run: Run, folder: Path, run_id: str, consol
 
 
 def _loop(
-    trainer: Trainer, checkpoints: CheckpointManager, log: RunLog, dashboard: Dashboard
+    trainer: Trainer,
+    evaluation: PeriodicEvaluation,
+    checkpoints: CheckpointManager,
+    log: RunLog,
+    dashboard: Dashboard,
 ) -> None:
     utilization = Utilization(trainer.device)
+    evaluated: dict[str, float] = {}  # shown until the next evaluation
     while not trainer.is_done:
         rollout = trainer.collect()
-        with defer_signals():  # only complete updates are saved at the end, each of them logged
+        with defer_signals() as signals:  # only complete updates are saved, each of them logged
             metrics = {**trainer.update(rollout), **utilization.read()}
-            shares = trainer.profile.shares()
-            log.write({**metrics, **{f"time/{name}": share for name, share in shares.items()}})
-        dashboard.show(metrics, shares, trainer.progress)
-        if trainer.updates % trainer.config.checkpoint_interval == 0:
-            checkpoints.save()
+            found: dict[str, float] = {}
+            try:
+                if evaluation.is_due:
+                    with signals.suspended():
+                        found = evaluation.run()
+            finally:
+                shares = trainer.profile.shares()
+                times = {f"time/{name}": share for name, share in shares.items()}
+                log.write({**metrics, **found, **times})
+        evaluated = found or evaluated
+        dashboard.show({**metrics, **evaluated}, shares, trainer.progress)
+        checkpoints.update()
 
 
 @contextmanager

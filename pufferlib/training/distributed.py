@@ -8,10 +8,13 @@ import importlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+_PATIENCE = timedelta(hours=6)  # the main process evaluates and saves while the others wait
 
 
 class DistributedContext:
@@ -79,7 +82,7 @@ def distributed_context(device: torch.device) -> Iterator[DistributedContext]:
     # Optimizers import it later, when it would keep the group alive, whose threads would outlive
     # Python: now and then one aborts the process as it exits.
     importlib.import_module("torch._dynamo")
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
     try:
         yield DistributedContext()
     finally:

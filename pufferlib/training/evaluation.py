@@ -22,6 +22,7 @@ from pufferlib.vector import VectorEnv
 Actor = Callable[[Array, NDArray[np.bool_]], Array]
 
 _RESAMPLES = 10_000
+_ROUNDING = 1e-6  # of sums of float32 rewards
 
 
 @dataclass(frozen=True)
@@ -32,23 +33,32 @@ class Evaluation:
         returns: float64 (episodes,), undiscounted, in the order of the rows.
         lengths: int64 (episodes,), in steps.
         games: int64 (episodes,), which game each is from: the returns of one game are correlated.
+        num_unfinished: episodes that were cut, and are left out.
+        num_steps: for how many steps all rows were played.
     """
 
     returns: NDArray[np.float64]
     lengths: NDArray[np.int64]
     games: NDArray[np.int64]
+    num_unfinished: int = 0
+    num_steps: int = 0
 
     @property
     def mean(self) -> float:
-        return float(self.returns.mean())
+        """The mean return; NaN without an episode, 0 where the returns of every game cancel."""
+        if len(self.returns) == 0:
+            return math.nan
+        mean = float(self.returns.mean())
+        is_rounding = abs(mean) <= _ROUNDING * np.abs(self.returns).mean()
+        return 0.0 if is_rounding else mean
 
     def interval(self) -> tuple[float, float]:
-        """Return the 95% confidence interval of the mean return; NaN if there is only one game.
+        """Return the 95% confidence interval of the mean return; NaN for fewer than two games.
 
         The percentile bootstrap (Efron 1979) over games, each with all its episodes.
         """
         _, game, episodes = np.unique(self.games, return_inverse=True, return_counts=True)
-        if len(episodes) == 1:
+        if len(episodes) < 2:
             return math.nan, math.nan
         sums = np.bincount(game, self.returns)
         generator = np.random.default_rng(0)
@@ -57,12 +67,22 @@ class Evaluation:
         low, high = np.percentile(means, [2.5, 97.5])
         return float(low), float(high)
 
+    def is_above(self, other: "Evaluation") -> bool:
+        """Return whether the interval is above that of `other`, without an overlap."""
+        return self.interval()[0] > other.interval()[1]
+
     def __str__(self) -> str:
         low, high = self.interval()
         return f"{self.mean:.2f}  [{low:.2f}, {high:.2f}]"
 
 
-def evaluate(vecenv: VectorEnv, policy: nn.Module | None, seed: int) -> Evaluation:
+def evaluate(
+    vecenv: VectorEnv,
+    policy: nn.Module | None,
+    seed: int,
+    is_greedy: bool = False,
+    max_steps: int | None = None,
+) -> Evaluation:
     """Return the first episode of every agent, played from `seed` on.
 
     Each agent plays the one episode that its seed begins, however short the others are, so that
@@ -72,9 +92,12 @@ def evaluate(vecenv: VectorEnv, policy: nn.Module | None, seed: int) -> Evaluati
 
     Args:
         vecenv: synchronous; environment i plays with the seed `seed + i`.
-        policy: samples actions as in training, but in eval mode; None plays uniformly at random.
-            Its mode, and the random generators of torch, NumPy and `random`, are restored.
+        policy: on the device it is to run on, in eval mode; None plays uniformly at random. Its
+            mode, and the random generators of torch, NumPy and `random`, are restored.
         seed: of the first environment, and of the sampled actions.
+        is_greedy: the policy takes the most probable actions; otherwise it samples them, as in
+            training.
+        max_steps: episodes that have not ended after so many are cut; None: there is no limit.
 
     Raises:
         ArgumentError: a pool.
@@ -84,12 +107,18 @@ def evaluate(vecenv: VectorEnv, policy: nn.Module | None, seed: int) -> Evaluati
             f"evaluate needs a synchronous vectorizer; got a pool with "
             f"batch_size={vecenv.batch_size} of num_envs={vecenv.num_envs}. Use batch_size=None."
         )
-    with GlobalStreams(seed).active(), acting(vecenv, policy, seed) as act:
-        return _play(vecenv, act, seed)
+    with (
+        GlobalStreams(seed).active(),
+        RandomStreams(seed).active(),  # of environments in this process
+        acting(vecenv, policy, seed, is_greedy) as act,
+    ):
+        return _play(vecenv, act, seed, max_steps)
 
 
 @contextlib.contextmanager
-def acting(vecenv: VectorEnv, policy: nn.Module | None, seed: int) -> Iterator[Actor]:
+def acting(
+    vecenv: VectorEnv, policy: nn.Module | None, seed: int, is_greedy: bool = False
+) -> Iterator[Actor]:
     """Give a function that chooses actions for all rows of `vecenv`, sampling from `seed` on.
 
     In this block the policy is in eval mode, and nothing else draws from the actions' random
@@ -99,6 +128,7 @@ def acting(vecenv: VectorEnv, policy: nn.Module | None, seed: int) -> Iterator[A
         vecenv: the actor's rows are its rows.
         policy: on the device it is to run on; None acts uniformly at random.
         seed: of the sampled actions.
+        is_greedy: the policy takes the most probable actions instead.
     """
     if policy is None:
         vecenv.action_space.seed(seed)
@@ -112,7 +142,8 @@ def acting(vecenv: VectorEnv, policy: nn.Module | None, seed: int) -> Iterator[A
     def act(observations: Array, starts: NDArray[np.bool_]) -> Array:
         rows = torch.as_tensor(observations, device=device)
         with random.active():
-            decision = runner.act(rows, torch.as_tensor(starts, device=device))
+            flags = torch.as_tensor(starts, device=device)
+            decision = runner.act(rows, flags, is_greedy=is_greedy)
         return convert(decision.actions, decision.heads)
 
     modes = {module: module.training for module in policy.modules()}
@@ -124,14 +155,14 @@ def acting(vecenv: VectorEnv, policy: nn.Module | None, seed: int) -> Iterator[A
             module.training = is_training
 
 
-def _play(vecenv: VectorEnv, act: Actor, seed: int) -> Evaluation:
+def _play(vecenv: VectorEnv, act: Actor, seed: int, max_steps: int | None) -> Evaluation:
     env_of_row = np.repeat(np.arange(vecenv.num_envs), vecenv.agents_per_env)
     returns, lengths = np.zeros(vecenv.num_agents), np.zeros(vecenv.num_agents, np.int64)
     vecenv.async_reset(seed)
     batch = vecenv.recv()
     starts = np.ones(vecenv.num_agents, np.bool_)
-    playing = starts.copy()
-    while playing.any():
+    playing, steps = starts.copy(), 0
+    while playing.any() and (max_steps is None or steps < max_steps):
         active = playing & batch.masks
         was_there = batch.masks.copy()
         vecenv.send(act(batch.observations, starts))
@@ -144,8 +175,10 @@ def _play(vecenv: VectorEnv, act: Actor, seed: int) -> Evaluation:
         continuing = np.bincount(env_of_row, active & ~ends, vecenv.num_envs) > 0
         playing &= continuing[env_of_row]
         starts = ends | (batch.masks & ~was_there)
+        steps += 1
     took_part = lengths > 0
-    return Evaluation(returns[took_part], lengths[took_part], _games(vecenv)[took_part])
+    whole, cut = took_part & ~playing, int((took_part & playing).sum())
+    return Evaluation(returns[whole], lengths[whole], _games(vecenv)[whole], cut, steps)
 
 
 def _games(vecenv: VectorEnv) -> NDArray[np.int64]:

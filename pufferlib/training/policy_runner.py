@@ -10,7 +10,7 @@ from torch.distributions import Distribution, Normal
 
 from pufferlib.distributions import Head, Heads, as_float32
 from pufferlib.policy import Rows, State, is_recurrent, map_state, state_rows, write_state_rows
-from pufferlib.pytorch import sample_actions
+from pufferlib.pytorch import greedy_actions, sample_actions
 
 ALL_ROWS = slice(None)
 
@@ -89,16 +89,24 @@ class PolicyRunner:
         state: State = state_rows(self._state, rows, self.state_batch_dim)
         return state
 
-    def act(self, observations: Tensor, starts: Tensor, rows: Rows = ALL_ROWS) -> Decision:
-        """Draw actions for `rows`, and update their state.
+    def act(
+        self,
+        observations: Tensor,
+        starts: Tensor,
+        rows: Rows = ALL_ROWS,
+        is_greedy: bool = False,
+    ) -> Decision:
+        """Choose actions for `rows`, and update their state.
 
         Args:
             observations: (B, ...), on `device`.
             starts: bool (B,), the observation is the first of an episode.
             rows: which of the `num_rows` rows these are.
+            is_greedy: take the most probable actions; otherwise they are sampled.
         """
         heads, values, state = self.forward(observations, self.state(rows), starts)
-        actions, log_probabilities, _ = sample_actions(heads)
+        given = greedy_actions(heads) if is_greedy else None
+        actions, log_probabilities, _ = sample_actions(heads, given)
         if self._state is not None and state is not None:
             if isinstance(rows, slice) and len(observations) == self._num_rows:
                 # A CUDA graph's next run overwrites what the last one returned.

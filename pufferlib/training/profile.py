@@ -53,6 +53,13 @@ class Throughput:
         """Note how many steps have been taken at the end of an update."""
         self._marks.append((time.perf_counter(), timesteps))
 
+    def skip(self, seconds: float) -> None:
+        """Leave out the `seconds` that have just passed."""
+        self._marks = deque(
+            [(mark_s + seconds, timesteps) for mark_s, timesteps in self._marks],
+            maxlen=self._marks.maxlen,
+        )
+
     @property
     def steps_per_second(self) -> float:
         """Steps per second of wall time; 0 before the first update."""

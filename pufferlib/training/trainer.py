@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -181,6 +182,16 @@ class Trainer:
             self._begin_episodes()
         self.is_updating = False
         return metrics
+
+    @contextlib.contextmanager
+    def pausing(self, part: str) -> Iterator[None]:
+        """Count the time of this block to a part of the profile, not to `steps_per_second`."""
+        began_s = time.perf_counter()
+        try:
+            with self.profile.part(part):
+                yield
+        finally:
+            self._throughput.skip(time.perf_counter() - began_s)
 
     def metrics(self) -> dict[str, float]:
         """Return the latest metrics by name: counts, losses, and means over episodes."""

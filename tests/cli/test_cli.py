@@ -68,7 +68,7 @@ def test_evaluation_shows_both_policies_and_replays_an_episode(trained):
     result = puffer("eval", "squared", "--checkpoint", str(trained / "checkpoint.pt"), "--render")
     assert result.returncode == 0, result.stderr
     assert "squared, return of 64 episodes" in result.stdout
-    for word in ("random", "trained", "@", "step 2", "\nReplayed 3 steps; return "):
+    for word in ("random", "sampled", "greedy", "@", "step 2", "\nReplayed 3 steps; return "):
         assert word in result.stdout
 
 
@@ -82,7 +82,7 @@ def test_evaluation_finds_the_latest_run_of_the_task(trained, tmp_path):
         os.utime(runs / name / "checkpoint.pt", (then_s, then_s))
     result = puffer("eval", "squared", "--episodes", "4", cwd=tmp_path)
     assert result.stdout.startswith("Checkpoint: runs/new/checkpoint.pt")
-    assert "trained" in result.stdout
+    assert "greedy" in result.stdout
 
 
 def test_a_run_is_resumed_from_its_folder(trained):
@@ -191,6 +191,14 @@ def test_a_signal_in_the_middle_of_an_update_waits_for_its_end(tmp_path, number)
         (["train", "squared", "--train.horizon", "0"], "train.horizon must be at least 1; got 0"),
         (["train", "squared", "--train.device", "tpu"], "must be one of auto, cpu"),
         (["train", "squared", "--policy.hidden-size", "0"], "hidden_size must be at least 1; got"),
+        (["train", "squared", "--eval.episodes", "0"], "eval.episodes must be at least 1; got 0"),
+        (["train", "squared", "--eval.share", "2"], "eval.share must lie within [0, 1]; got 2.0"),
+        (["train", "squared", "--eval.seed", "-1"], "eval.seed must be a whole number from 0 to"),
+        (["train", "squared", "--eval.seed", "3"], "eval.seed must be at least 100,000 from"),
+        (
+            ["train", "squared", "--eval.share", "0", "--eval.seed", "9"],
+            "eval.seed has no effect with eval.share 0",
+        ),
         (["train", "squared", "--run", __file__], "run must be a folder"),
         (["train", "squared", "--run", f"{__file__}/a/b"], "run must be a folder"),
         (["train", "squared", "--policy.memory", "lstm", "--train.device", "cuda:99"], "'cuda:99'"),
@@ -307,7 +315,7 @@ def test_a_run_is_evaluated_on_a_machine_without_its_device(trained, tmp_path, c
     (run / "config.json").write_text(json.dumps(config))
     flags = ["--checkpoint", str(run / "checkpoint.pt"), "--episodes", "2"]
     assert main(["eval", "squared", *flags]) == 0
-    assert "trained" in capsys.readouterr().out
+    assert "greedy" in capsys.readouterr().out
 
 
 def test_an_environment_takes_arguments_that_are_in_no_preset(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 
 SMALL = ["--vec.backend", "Serial", "--vec.num-envs", "1", "--env.kwargs.num-agents", "16"]
 SMALL += ["--train.horizon", "8", "--train.device", "cpu", "--train.checkpoint-interval", "1"]
+SMALL += ["--eval.share", "0.2"]  # an evaluation is 16 agents, 3 steps, with two kinds of actions
 SMALL += ["--policy.memory", "lstm", "--policy.normalize-observations", "--train.normalize-rewards"]
 
 
@@ -67,5 +68,7 @@ def test_two_processes_make_one_run_and_resume_it(tmp_path):
         # Each of two processes takes 128 timesteps an update.
         timesteps = [json.loads(line)["timesteps"] for line in lines]
         assert timesteps == list(range(256, total + 1, 256))
+        results = [json.loads(line).get("eval/greedy_return") for line in lines]
+        assert sum(result is not None for result in results) == total * 0.2 // 96
     assert len(list(run.glob("events*"))) == 2
     assert {path.name for path in run.glob("*.pt")} == {"checkpoint.pt", "best.pt"}

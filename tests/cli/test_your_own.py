@@ -102,7 +102,7 @@ def test_an_environment_and_a_policy_of_your_own_in_every_command(folder, puffer
     assert (config["policy"]["memory"], config["policy"]["kwargs"]) == ("gru", {"slope": 0.5})
     shown = puffer("eval", name, "--checkpoint", "mine", "--episodes", "4")
     assert "random" in shown
-    assert "trained" in shown
+    assert "greedy" in shown
     assert "Warning" not in shown
     puffer("train", name, "--resume", "mine", "--train.total-timesteps", "1024")
     metrics = (folder / "mine" / "metrics.jsonl").read_text().splitlines()
@@ -139,7 +139,7 @@ def test_a_run_is_found_from_another_directory_and_its_file_may_change(folder, p
     assert run.name.startswith("my_own-Corridor-")
     (folder / "elsewhere").mkdir()
     monkeypatch.chdir(folder / "elsewhere")
-    assert "trained" in puffer("eval", whole, "--checkpoint", str(run), "--episodes", "4")
+    assert "greedy" in puffer("eval", whole, "--checkpoint", str(run), "--episodes", "4")
     error = puffer("eval", name, "--checkpoint", str(run), status=2)
     assert f"There is no file {folder}/elsewhere/my_own.py" in error
     assert f"was made in the directory {folder} with the environment {whole}" in error
@@ -150,7 +150,7 @@ def test_a_run_is_found_from_another_directory_and_its_file_may_change(folder, p
     warning = f"Warning: {folder}/my_own.py has changed since runs/{run.name} was trained"
     shown = puffer("eval", name, "--episodes", "4")
     assert f"Checkpoint: runs/{run.name}/checkpoint.pt" in shown
-    assert "trained" in shown.partition(warning)[2]
+    assert "greedy" in shown.partition(warning)[2]
     assert warning in puffer("train", name, "--resume", "--train.total-timesteps", "256")
 
 

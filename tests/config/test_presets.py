@@ -144,6 +144,12 @@ def test_the_policy_of_before_a_setting_is_what_it_was(name, value):
     assert getattr(presets.from_json(written, "here").policy, name) == value
 
 
+def test_settings_of_before_evaluations_in_training_have_none():
+    written = presets.as_json(Config())
+    del written["eval"]
+    assert presets.from_json(written, "here").eval.share == 0
+
+
 def test_settings_of_another_version_name_their_file():
     written = presets.as_json(Config())
     written["train"]["learning_rte"] = 1

@@ -19,6 +19,7 @@ def test_the_demo_trains_evaluates_saves_and_replays(tmp_path):
         timeout=240,
     )
     assert result.returncode == 0, result.stderr
-    for expected in ("return of 4 episodes", "random", "trained", "One game", "@", "step 20"):
+    policies = ("random", "sampled", "greedy")
+    for expected in ("return of 4 episodes", *policies, "One game", "@", "step 20"):
         assert expected in result.stdout
     assert (tmp_path / "run" / "checkpoint.pt").is_file()

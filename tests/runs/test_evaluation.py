@@ -3,12 +3,15 @@
 import io
 import re
 
+import numpy as np
+import pytest
 from rich.console import Console
 
 from pufferlib.cli.main import main
 from pufferlib.registry.ocean.squared import Squared
 from pufferlib.runs import Run
-from pufferlib.runs.terminal import replay
+from pufferlib.runs.terminal import print_comparison, replay
+from pufferlib.training import Evaluation
 
 
 def test_environments_that_allow_one_per_process_have_one_each(capsys):
@@ -21,6 +24,55 @@ def test_agents_of_one_game_are_counted_by_game(capsys):
     # Two games at least, of three agents each.
     assert main(["eval", "simple_spread_v3", "--episodes", "3"]) == 0
     assert "return of 6 episodes of agents in 2 games" in capsys.readouterr().out
+
+
+def evaluation(*returns):
+    return Evaluation(np.array(returns), np.ones(len(returns), np.int64), np.arange(len(returns)))
+
+
+GOOD, BAD, UNSURE = evaluation(*[0.9, 1.0] * 8), evaluation(*[0.0, 0.1] * 8), evaluation(1.0)
+
+
+@pytest.mark.parametrize(
+    ("sampled", "greedy", "expected"),
+    [
+        (GOOD, BAD, "better with sampled actions than with greedy ones"),
+        (BAD, GOOD, "better with greedy actions than with sampled ones"),
+        (GOOD, GOOD, None),
+        (BAD, UNSURE, None),  # of one game there is no interval
+    ],
+)
+def test_a_sentence_says_which_actions_are_better(sampled, greedy, expected):
+    console = Console(file=io.StringIO(), width=300)
+    results = {"random": BAD, "sampled": sampled, "greedy": greedy}
+    print_comparison(console, "squared", results, 0)
+    text = console.file.getvalue()
+    assert [line.split()[0] for line in text.splitlines()[1:4]] == list(results)
+    assert ("This policy is better" in text) == (expected is not None)
+    assert expected is None or expected in text
+
+
+def test_the_device_that_was_asked_for_must_be_there(tmp_path, capsys):
+    small = ["--vec.backend", "Serial", "--vec.num-envs", "2", "--train.horizon", "8"]
+    total = ["--train.total-timesteps", "16", "--run", str(tmp_path)]
+    assert main(["train", "squared", *small, *total]) == 0
+    flags = ["--checkpoint", str(tmp_path), "--episodes", "2", "--train.device"]
+    assert main(["eval", "squared", *flags, "cpu"]) == 0
+    assert main(["eval", "squared", *flags, "cuda:99"]) == 2
+    assert "train.device must be one of auto, cpu" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ([], "--greedy has no effect without --render or --video"),
+        (["--render"], "--greedy has no effect without a checkpoint"),
+    ],
+)
+def test_greedy_without_effect_is_refused(tmp_path, monkeypatch, capsys, flags, expected):
+    monkeypatch.chdir(tmp_path)
+    assert main(["eval", "squared", "--greedy", *flags]) == 2
+    assert expected in capsys.readouterr().err
 
 
 def replayed(max_steps, monkeypatch):

@@ -26,7 +26,8 @@ from pufferlib.models import Default
 from pufferlib.ppo import PPOConfig
 from pufferlib.registry.ocean.squared import Squared
 from pufferlib.runs import Run
-from pufferlib.runs.folder import CheckpointManager, latest_run, locked, new_folder
+from pufferlib.runs.checkpoints import CheckpointManager
+from pufferlib.runs.folder import latest_run, locked, new_folder
 from pufferlib.training import Trainer, checkpoint
 from pufferlib.vector import make
 

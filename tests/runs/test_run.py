@@ -140,8 +140,8 @@ def test_a_trained_run_is_opened_evaluated_and_resumed(trained, tmp_path):
     run = Run.open(folder)
     assert (run.resumes, run.config.run, run.given) == (True, folder, set())
     results = run.evaluate(folder / "checkpoint.pt", episodes=8)
-    assert set(results) == {"random", "trained"}
-    assert len(results["trained"].returns) == 8
+    assert set(results) == {"random", "sampled", "greedy"}
+    assert len(results["sampled"].returns) == 8
     assert set(run.evaluate(None, episodes=8)) == {"random"}
     with closing(run.make_vecenv()) as vecenv:
         policy = run.load_policy(vecenv, folder / "checkpoint.pt")
@@ -159,8 +159,8 @@ def test_a_checkpoint_outside_of_its_folder_is_evaluated_with_the_settings_in_it
     run = Run.open(path)
     assert run.config.policy == Run.open(trained).config.policy
     assert (run.config.run, run.resumes) == (None, False)
-    expected = Run.open(trained).evaluate(trained / "best.pt", episodes=4)["trained"].returns
-    assert run.evaluate(path, episodes=4)["trained"].returns.tolist() == expected.tolist()
+    expected = Run.open(trained).evaluate(trained / "best.pt", episodes=4)["sampled"].returns
+    assert run.evaluate(path, episodes=4)["sampled"].returns.tolist() == expected.tolist()
     assert main(["eval", "squared", "--checkpoint", str(path), "--episodes", "2"]) == 0
 
 
@@ -229,7 +229,7 @@ def test_a_file_environment_is_found_from_another_directory_and_where_it_was_mov
     (tmp_path / "moved").mkdir()
     moved = shutil.move(tmp_path / "made" / "game_of_run.py", tmp_path / "moved")
     script = f"from pufferlib.runs import Run\nrun = Run.open({str(folder)!r}, env=ENV)\n"
-    script += "print(run.evaluate(run.config.run / 'checkpoint.pt', 4)['trained'].mean)\n"
+    script += "print(run.evaluate(run.config.run / 'checkpoint.pt', 4)['sampled'].mean)\n"
     result = new_process(script.replace("ENV", "None"))
     assert f"UnknownNameError: There is no file {tmp_path}/made/game_of_run.py." in result.stderr
     assert (

@@ -73,7 +73,8 @@ def test_a_film_has_a_frame_for_each_step(tmp_path, capsys, monkeypatch, task, s
     assert np.abs(frames[0].astype(int) - frames[-1]).max() > 100  # and something moves
 
 
-def test_the_film_is_of_the_policy_in_the_checkpoint(tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize("actions", ["sampled", "greedy"])
+def test_the_film_is_of_the_policy_in_the_checkpoint(tmp_path, capsys, monkeypatch, actions):
     monkeypatch.chdir(tmp_path)
     small = ["--vec.backend", "Serial", "--vec.num-envs", "2", "--train.horizon", "8"]
     assert (
@@ -81,12 +82,15 @@ def test_the_film_is_of_the_policy_in_the_checkpoint(tmp_path, capsys, monkeypat
     )
     path = tmp_path / "run" / "checkpoint.pt"
     state = torch.load(path)
-    state["policy"]["decoder.layer.bias"][:] = torch.tensor([1e4, 0.0])  # pushes left
+    left = torch.tensor([1e4, 0.0]) if actions == "sampled" else torch.tensor([0.01, 0.0])
+    state["policy"]["decoder.layer.weight"][:] = 0
+    state["policy"]["decoder.layer.bias"][:] = left
     torch.save(state, path)
     with closing(gymnasium.make("CartPole-v1")) as env:
         env.reset(seed=7)
         count = 1 + next(step for step in range(500) if env.step(0)[2])
     flags = ["--checkpoint", str(path), "--episodes", "2", "--seed", "7", "--video", "film.mp4"]
+    flags += ["--greedy"] if actions == "greedy" else []
     assert main(["eval", "CartPole-v1", *flags]) == 0
     assert printed(capsys.readouterr().out) == (count, 50, count)
     assert len(decoded(tmp_path / "film.mp4")[0]) == count

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 import torch
 from environments import TIMETABLE, Population
+from memory_policies import DictMemory
 
 from pufferlib import vector
 from pufferlib.exceptions import ArgumentError
 from pufferlib.models import Default, LSTMWrapper
 from pufferlib.registry.ocean.squared import Squared
-from pufferlib.training.evaluation import Evaluation, evaluate
+from pufferlib.training.evaluation import Evaluation, acting, evaluate
 
 
 def cartpole():
@@ -56,6 +57,57 @@ def test_the_same_seed_gives_the_same_episodes():
         first, again, other = (evaluate(vecenv, each, seed).returns for seed in (3, 3, 4))
         assert first.tolist() == again.tolist()
         assert first.tolist() != other.tolist()
+
+
+class SlightlyLeft(AlwaysLeft):
+    """Pushes to the left a little more often than to the right."""
+
+    def __init__(self):
+        super().__init__()
+        self.bias = torch.nn.Parameter(torch.tensor([0.01, 0.0]))
+
+
+def test_greedy_actions_are_the_most_probable_ones():
+    vecenv = vector.make(cartpole, num_envs=6)
+    expected = lengths_of_bare_episodes(range(100, 106))
+    policy = SlightlyLeft()
+    assert evaluate(vecenv, policy, 100, is_greedy=True).lengths.tolist() == expected
+    assert evaluate(vecenv, policy, 100).lengths.tolist() != expected
+
+
+def test_greedy_actions_of_a_memory_need_no_random_numbers():
+    vecenv = vector.make(cartpole, num_envs=2)
+    policy = DictMemory(vecenv)
+    found = []
+    for seed in (1, 2):
+        observations, _ = vecenv.reset(7)
+        with acting(vecenv, policy, seed, is_greedy=True) as act:
+            starts = np.ones(2, np.bool_)
+            for _ in range(20):
+                observations, _, terminals, truncations, _ = vecenv.step(act(observations, starts))
+                starts = terminals | truncations
+                found.append(observations.copy())
+    np.testing.assert_array_equal(found[:20], found[20:])
+
+
+def test_episodes_are_cut_after_the_most_steps_and_left_out():
+    vecenv = vector.make(cartpole, num_envs=6)
+    lengths = lengths_of_bare_episodes(range(100, 106))
+    result = evaluate(vecenv, AlwaysLeft(), seed=100, max_steps=9)
+    ended = [length for length in lengths if length <= 9]
+    assert 0 < len(ended) < 6
+    assert result.lengths.tolist() == ended
+    assert (result.num_unfinished, result.num_steps) == (6 - len(ended), 9)
+    none = evaluate(vecenv, AlwaysLeft(), seed=100, max_steps=1)
+    assert (len(none.returns), none.num_unfinished) == (0, 6)
+    assert np.isnan([none.mean, *none.interval()]).all()
+
+
+def test_returns_that_cancel_have_a_mean_of_exactly_0():
+    returns = np.array([0.1, -0.1, 0.3, -0.3 + 1e-9])
+    assert Evaluation(returns, np.ones(4, np.int64), np.arange(4)).mean == 0
+    assert Evaluation(returns[:3], np.ones(3, np.int64), np.arange(3)).mean == pytest.approx(0.1)
+    assert np.isnan(Evaluation(returns * np.nan, np.ones(4, np.int64), np.arange(4)).mean)
 
 
 def test_returns_of_agents_count_from_joining_to_leaving():

@@ -52,6 +52,16 @@ def test_throughput_is_that_of_the_latest_updates(monkeypatch):
     assert found == [100, 100, 200 / 3, 50]  # the updates take 1, 1, 2 and 2 seconds
 
 
+def test_throughput_leaves_out_what_is_skipped(monkeypatch):
+    clock = iter([0.0, 2.0, 9.0])
+    monkeypatch.setattr("pufferlib.training.profile.time.perf_counter", lambda: next(clock))
+    throughput = Throughput()
+    throughput.add(100)
+    throughput.skip(5.0)  # from 2 to 7, so the second update takes 2 seconds
+    throughput.add(300)
+    assert throughput.steps_per_second == 300 / (2 + 2)
+
+
 class Sleepy(gymnasium.Env):
     """Sleeps in every step; every second step is truncated."""
 

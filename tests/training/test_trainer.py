@@ -96,6 +96,19 @@ def test_a_rollout_stores_each_action_with_its_observation_and_results():
     assert rollout.valid.all()
 
 
+def test_a_pause_counts_as_a_part_of_the_profile_and_not_as_training(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("pufferlib.training.profile.time.perf_counter", lambda: clock[0])
+    trainer = trainer_of(CountingPolicy)
+    for _ in range(2):
+        clock[0] += 2
+        trainer.step()  # of 32 timesteps: 2 environments, 2 agents, a horizon of 8
+        with trainer.pausing("evaluation"):
+            clock[0] += 10
+    assert trainer.metrics()["steps_per_second"] == 2 * 32 / (2 + 2)
+    assert trainer.profile.seconds["evaluation"] == 20
+
+
 def test_a_truncated_episode_has_the_value_of_its_last_observation():
     rollout = trainer_of(CountingPolicy).collect()
     assert rollout.final_values[:, 0].tolist() == [0, 0, 0, 0, 50, 0, 0, 0]
@@ -175,7 +188,8 @@ def test_a_step_that_was_lost_with_its_worker_is_not_trained_on(tmp_path):
         on_failure="restart",
     )
     rows = vecenv.agents_per_env[0]
-    trainer = Trainer(TrainConfig(horizon=6, minibatches=1, seed=1), vecenv, CountingPolicy())
+    config = TrainConfig(horizon=6, minibatches=1, seed=1, normalize_rewards=False)
+    trainer = Trainer(config, vecenv, CountingPolicy())
     rollout = trainer.collect()
     valid = rollout.valid
     vecenv.close()
@@ -518,7 +532,15 @@ def test_a_recurrent_policy_solves_squared_from_scratch():
     torch.manual_seed(1)
     policy = LSTMWrapper(vecenv, Default(vecenv))
     config = TrainConfig(
-        threads=1, total_timesteps=150_000, horizon=32, learning_rate=3e-3, gamma=0.95
+        threads=1,
+        total_timesteps=150_000,
+        horizon=32,
+        minibatches=4,
+        update_epochs=4,
+        learning_rate=3e-3,
+        entropy_coefficient=0.01,
+        gamma=0.95,
+        normalize_rewards=False,
     )
     trainer = Trainer(config, vecenv, policy)
     while not trainer.is_done:

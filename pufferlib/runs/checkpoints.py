@@ -1,0 +1,135 @@
+"""The two checkpoints of a run: the latest, and the best."""
+
+import math
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from pufferlib import config as presets
+from pufferlib.annotations import StateDict
+from pufferlib.config import Config
+from pufferlib.runs.folder import BEST, CHECKPOINT, defer_signals
+from pufferlib.runs.periodic import PeriodicEvaluation
+from pufferlib.training import Trainer, checkpoint
+
+_JUDGMENTS = 20  # of a training by the returns of its episodes
+
+
+class CheckpointManager:
+    """Saves two checkpoints of a run.
+
+    `checkpoint.pt` is the latest. `best.pt` has the highest mean return of an evaluation with
+    sampled actions, of equals the latest. Until there is an evaluation it is the one whose last
+    hundred episodes of training, fewer at first, had the highest mean return. They judge again
+    once the budget covers no further evaluation, as their episodes have become longer.
+
+    Args:
+        folder: of the run.
+        trainer: whose state is saved.
+        config: saved with the weights.
+        evaluation: its results judge, and its state is saved; None: there are no evaluations.
+
+    Attributes:
+        path: of the latest.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        trainer: Trainer,
+        config: Config,
+        evaluation: PeriodicEvaluation | None = None,
+    ) -> None:
+        self.path = folder / CHECKPOINT
+        self._best_path = folder / BEST
+        self._trainer, self._evaluation = trainer, evaluation
+        self._about = {"config": presets.as_json(config), "version": version("pufferlib")}
+        self._best_return, self._is_best_evaluated = -math.inf, False
+        if self._best_path.exists():
+            best = checkpoint.load(self._best_path)
+            evaluated = best.get("evaluation_return")  # checkpoints of earlier versions lack it
+            self._is_best_evaluated = evaluated is not None
+            self._best_return = best["episode_return"] if evaluated is None else evaluated
+        self._judgments = self._judgments_due()
+
+    def update(self) -> None:
+        """Save what is due after an update.
+
+        Raises:
+            CheckpointError: see `save`.
+        """
+        due = self._judgments_due()
+        is_due = due > self._judgments or self._evaluated_return is not None
+        self._judgments = due
+        if self._trainer.updates % self._trainer.config.checkpoint_interval == 0:
+            self.save()
+        elif is_due and self._is_best():
+            with defer_signals():
+                self._save_best(self._state())
+
+    def save(self) -> None:
+        """Save the latest checkpoint, and the best if it is better; defer Ctrl+C and SIGTERM.
+
+        Raises:
+            CheckpointError: it could not be written; earlier ones are complete.
+        """
+        state = self._state()
+        with defer_signals():  # torch reports an interrupt during a write as a failed disk
+            checkpoint.save(self.path, state)
+            if self._is_best():
+                self._save_best(state)
+
+    def save_last(self) -> bool:
+        """Save the end of training; return False if the previous checkpoint was kept instead.
+
+        The previous checkpoint is kept if an update failed midway, if weights are NaN or infinite,
+        or if a run with `exact_resume` was interrupted: such a run resumes exactly only from its
+        regular checkpoints.
+        """
+        trainer = self._trainer
+        if trainer.is_updating:
+            return False
+        is_finite = all(bool(torch.isfinite(w).all()) for w in trainer.policy.parameters())
+        if not is_finite or (trainer.config.exact_resume and not trainer.is_done):
+            return False
+        self.save()
+        return True
+
+    def _judgments_due(self) -> int:
+        """Return how often the returns of training should have judged by now."""
+        return int(_JUDGMENTS * self._trainer.progress)
+
+    @property
+    def _evaluated_return(self) -> float | None:
+        """The mean return of the present weights in an evaluation; None if there was none."""
+        return None if self._evaluation is None else self._evaluation.result
+
+    @property
+    def _episode_return(self) -> float | None:
+        return self._trainer.episodes.means().get("episode_return")
+
+    def _is_best(self) -> bool:
+        """Return whether the present weights are better than those of `best.pt`."""
+        evaluated = self._evaluated_return
+        if evaluated is not None:
+            return not self._is_best_evaluated or evaluated >= self._best_return
+        if self._is_best_evaluated and not (self._evaluation is None or self._evaluation.is_over):
+            return False
+        returned = self._episode_return
+        return returned is not None and returned >= self._best_return
+
+    def _save_best(self, state: StateDict) -> None:
+        checkpoint.save(self._best_path, state)
+        evaluated = state["evaluation_return"]
+        self._is_best_evaluated = evaluated is not None
+        self._best_return = state["episode_return"] if evaluated is None else evaluated
+
+    def _state(self) -> StateDict:
+        return {
+            **self._trainer.state_dict(),
+            **self._about,
+            "episode_return": self._episode_return,
+            "evaluation_return": self._evaluated_return,
+            "evaluation": None if self._evaluation is None else self._evaluation.state_dict(),
+        }

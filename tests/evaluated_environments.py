@@ -1,0 +1,53 @@
+"""An environment that knows an evaluation from training, by the seed of its reset."""
+
+import os
+import random
+import signal
+
+import gymnasium
+import numpy as np
+import torch
+
+FIRST_SEED = 2_000_000  # of evaluations, the default of eval.seed
+LENGTH = 4
+closed_after_evaluation = []  # how each of those environments behaved
+
+
+class Aware(gymnasium.Env):
+    """Episodes of four steps, whose observations and rewards depend on global random generators.
+
+    Args:
+        in_evaluation: what an episode does there: "same" ends too, "endless" does not, "interrupt"
+            sends Ctrl+C to the process in its second step, "fail" raises there.
+    """
+
+    observation_space = gymnasium.spaces.Box(-10, 10, (2,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self, in_evaluation="same"):
+        self._behavior, self._is_evaluation = in_evaluation, False
+        np.random.rand()  # some draw from it when they are made
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        if seed is not None:
+            self._is_evaluation = seed >= FIRST_SEED
+        self._count = 0
+        return self._drawn(), {}
+
+    def step(self, action):
+        self._count += 1
+        behavior = self._behavior if self._is_evaluation else "same"
+        if behavior == "interrupt" and self._count == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        if behavior == "fail" and self._count == 2:
+            raise ValueError("no evaluation today")
+        is_end = self._count == LENGTH and behavior != "endless"
+        return self._drawn(), random.random() + action, is_end, False, {}
+
+    def close(self):
+        if self._is_evaluation:
+            closed_after_evaluation.append(self._behavior)
+
+    def _drawn(self):
+        return np.array([np.random.rand(), torch.rand(1).item()], np.float32)
