@@ -12,10 +12,11 @@ from pufferlib import registry
 from pufferlib.annotations import EnvCreator, Kwargs
 from pufferlib.config import Config, VecConfig
 from pufferlib.emulation.description import HasSpaces
-from pufferlib.exceptions import ArgumentError, PufferError
+from pufferlib.exceptions import ArgumentError, CheckpointError, PufferError
 from pufferlib.registry import EnvSource
 from pufferlib.runs import folder as run_folder
 from pufferlib.runs.policy import check_policy, make_policy, policy_class
+from pufferlib.runs.resume import check_fixed
 from pufferlib.runs.settings import Overrides, assemble, located
 from pufferlib.training import Evaluation, checkpoint
 from pufferlib.vector import VectorEnv, make
@@ -76,6 +77,7 @@ class Run:
                 damaged.
             ArgumentError: `env` is not the environment of the run, or the overrides name another
                 folder.
+            SettingError: a setting that cannot change within a run; see `pufferlib.runs.resume`.
             UnknownNameError, NotInstalledError: the environment is missing here.
         """
         folder, overrides = Path(folder), overrides or {}
@@ -90,6 +92,7 @@ class Run:
                 f"The run in {folder} continues there; got the folder {config.run} (run). Leave "
                 f"run out."
             )
+        check_fixed(base, config, folder)
         if folder.is_file():
             config = dataclasses.replace(config, run=None)
             return cls(config, source, given=frozenset(overrides))
@@ -192,7 +195,16 @@ class Run:
         """
         state = checkpoint.load(path)
         with closing(self.in_this_process().make_vecenv()) as one:
-            checkpoint.load_policy(self.make_policy(one), state, path)
+            try:
+                checkpoint.load_policy(self.make_policy(one), state, path)
+            except CheckpointError as error:
+                changed = [n for n in sorted(self.given) if n.startswith(("policy.", "env.kwargs"))]
+                if not changed:
+                    raise
+                raise CheckpointError(
+                    f"{error} Given were {', '.join(changed)}: leave out what changes the network "
+                    f"or the spaces of the environment."
+                ) from error
 
     def train(self, console: Console | None = None, profile: bool = False) -> Path:
         """Train as the settings say; return the path of the latest checkpoint.
