@@ -15,7 +15,7 @@ from pufferlib.emulation import ActionLayout, GymnasiumPufferEnv, Layout, Pettin
 from pufferlib.exceptions import ObservationError
 from pufferlib.policy import State
 from pufferlib.pytorch import Heads, action_converter, sample_actions
-from pufferlib.runs.folder import CHECKPOINT, CONFIG
+from pufferlib.runs.folder import CHECKPOINT, locate
 from pufferlib.runs.run import Run
 from pufferlib.training.config import choose_device
 from pufferlib.training.policy_runner import PolicyRunner
@@ -42,10 +42,8 @@ def load(
         UnknownNameError, NotInstalledError: the environment is missing here.
         SettingError: there is no such device here.
     """
-    run = Path(run)
-    path = run if run.is_file() else run / checkpoint
-    opened = Run.open(path.parent if (path.parent / CONFIG).exists() else run, env=env)
-    return LoadedPolicy(opened, path, device)
+    settings, path = locate(Path(run), checkpoint)
+    return LoadedPolicy(Run.open(settings, env=env), path, device)
 
 
 class LoadedPolicy:

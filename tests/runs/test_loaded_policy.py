@@ -1,6 +1,7 @@
 """A loaded policy acts in plain environments as it does in training."""
 
 from contextlib import closing
+from typing import ClassVar
 
 import gymnasium
 import numpy as np
@@ -54,7 +55,7 @@ class Nested(gymnasium.Env):
 class Pair(pettingzoo.ParallelEnv):
     """The second agent joins after two steps."""
 
-    metadata = {"name": "pair"}
+    metadata: ClassVar = {"name": "pair"}
     possible_agents = ("left", "right")
     render_mode = None
 
@@ -249,5 +250,5 @@ def test_mistakes_say_what_is_allowed(nested, tmp_path):
         pufferlib.load(nested, device="gpu")
     policy = pufferlib.load(nested)
     for wrong in (np.zeros(4, np.float32), {"where": np.zeros(2, np.float32)}):
-        with pytest.raises(ObservationError, match="which .*Nested was trained with"):
+        with pytest.raises(ObservationError, match=r"which .*Nested was trained with"):
             policy(wrong)
