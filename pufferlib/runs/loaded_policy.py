@@ -12,6 +12,7 @@ from torch.distributions import Normal
 
 from pufferlib.annotations import Action, Agent, Array, Kwargs, Observation, UserEnv
 from pufferlib.emulation import ActionLayout, GymnasiumPufferEnv, Layout, PettingZooPufferEnv
+from pufferlib.emulation.description import describe
 from pufferlib.exceptions import ObservationError
 from pufferlib.policy import State
 from pufferlib.pytorch import Heads, action_converter, sample_actions
@@ -63,6 +64,7 @@ class LoadedPolicy:
         device: where it is.
         observation_space: of one agent of the plain environment.
         action_space: the same for actions.
+        observation_layout: unflattens the rows that `network` takes.
         agents: `possible_agents` of a PettingZoo environment; None for all others.
     """
 
@@ -94,6 +96,7 @@ class LoadedPolicy:
         self._is_flat = not isinstance(env, GymnasiumPufferEnv | PettingZooPufferEnv)
         count = env.num_agents if self.agents is None else len(self.agents)
         self._rows = np.zeros((count, *flat.shape), flat.dtype)
+        self.observation_layout = describe(env).observation_layout
         self._layout = Layout.of(self.observation_space)
         self._rebuild = ActionLayout.of(self.action_space).rows_rebuilder()
         self._writers = [self._layout.writer(self._rows[row, ...]) for row in range(count)]

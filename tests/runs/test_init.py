@@ -30,7 +30,7 @@ FLAGS += ["--log.no-tensorboard"]
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """Return the folder of a short run on CartPole, with settings of its own."""
+    """Return the folder of a short run on CartPole, with a policy that is not the default."""
     folder = tmp_path_factory.mktemp("run") / "first"
     own = {"policy.hidden_size": 12, "policy.normalize_observations": True, "policy.memory": "gru"}
     Run.configure("CartPole-v1", {**SMALL, **own, "run": folder}).train(QUIET)
