@@ -1,7 +1,8 @@
 """Make reinforcement-learning environments, models and learning libraries work together.
 
 Importing this package loads neither torch nor any environment. Submodules load on first use:
-`pufferlib.vector.make(...)` works after a bare `import pufferlib`.
+`pufferlib.vector.make(...)` works after a bare `import pufferlib`, and so does
+`pufferlib.load(run)`, which returns the policy of a run.
 """
 
 from importlib import import_module
@@ -45,7 +46,7 @@ _SUBMODULES = (
     "vtrace",
     "wrappers",
 )
-__all__ = ["PufferEnv", "__version__", *_SUBMODULES]  # noqa: PLE0604  (names of submodules)
+__all__ = ["PufferEnv", "__version__", "load", *_SUBMODULES]  # noqa: PLE0604  (names of submodules)
 
 
 def __getattr__(name: str) -> Any:
@@ -53,6 +54,8 @@ def __getattr__(name: str) -> Any:
         return import_module(f"pufferlib.{name}")
     if name == "PufferEnv":
         return import_module("pufferlib.environment").PufferEnv
+    if name == "load":
+        return import_module("pufferlib.runs.loaded_policy").load
     raise AttributeError(f"module 'pufferlib' has no attribute {name!r}")
 
 

@@ -3,7 +3,9 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from pufferlib.exceptions import (
     ArgumentError,
@@ -12,6 +14,7 @@ from pufferlib.exceptions import (
     suggestion,
 )
 from pufferlib.runs.folder import read_task
+from pufferlib.runs.seeds import is_group, members
 from pufferlib.training.loggers import METRICS
 
 _SUFFIXES = (".png", ".svg", ".pdf")
@@ -39,8 +42,11 @@ _PANELS_ABREAST = 3
 def plot(runs: Sequence[Path], metric: str, x: str, out: Path) -> None:
     """Draw a panel for each task, a curve for each run, into the file `out`.
 
+    Runs that differ in their seed are one curve, their mean, with a band from the lowest to the
+    highest.
+
     Args:
-        runs: folders of runs.
+        runs: folders of runs, or of several runs that differ in their seed.
         metric: a name in metrics.jsonl, for the y axis.
         x: another name, for the x axis.
         out: the suffix is the format.
@@ -62,7 +68,7 @@ def plot(runs: Sequence[Path], metric: str, x: str, out: Path) -> None:
         ) from error
     tasks: dict[str, list[Path]] = {}
     for run in dict.fromkeys(runs):
-        tasks.setdefault(read_task(run), []).append(run)
+        tasks.setdefault(read_task(_begun(run)[0]), []).append(run)
     abreast = min(len(tasks), _PANELS_ABREAST)
     rows = -(-len(tasks) // abreast)
     with matplotlib.rc_context(_STYLE):
@@ -70,8 +76,7 @@ def plot(runs: Sequence[Path], metric: str, x: str, out: Path) -> None:
         figure = Figure(figsize=size, dpi=_DPI, layout="constrained")  # without a display
         panels = list(figure.subplots(rows, abreast, squeeze=False).flat)
         for panel, (task, folders) in zip(panels, tasks.items(), strict=False):
-            curves = [curve(folder, metric, x) for folder in folders]
-            _draw(panel, task, dict(zip(_labels(folders), curves, strict=True)))
+            _draw(panel, task, [_band(folder, metric, x) for folder in folders], _labels(folders))
             panel.set_xlabel(x)
             panel.set_ylabel(metric.rpartition("/")[2].replace("_", " "))
         for panel in panels[len(tasks) :]:
@@ -83,6 +88,50 @@ def plot(runs: Sequence[Path], metric: str, x: str, out: Path) -> None:
             raise ArgumentError(
                 f"{out} cannot be written: {error.strerror}. Name another file with --out."
             ) from error
+
+
+class Band(NamedTuple):
+    """The curve of one run, or of several: their mean, the lowest and the highest at each x."""
+
+    xs: Sequence[float]
+    mean: Sequence[float]
+    low: Sequence[float]
+    high: Sequence[float]
+
+
+def _begun(folder: Path) -> list[Path]:
+    """Return the runs in a folder: itself, or those that differ in their seed."""
+    if not is_group(folder):
+        return [folder]
+    found = members(folder)
+    if not found:
+        raise ArgumentError(f"No run in {folder} has begun. Name the folder of another.")
+    return found
+
+
+def _band(folder: Path, metric: str, x: str) -> Band:
+    curves = [curve(run, metric, x) for run in _begun(folder)]
+    return band(curves) if len(curves) > 1 else Band(*curves[0], curves[0][1], curves[0][1])
+
+
+def band(curves: Sequence[tuple[list[float], list[float]]]) -> Band:
+    """Return the mean, lowest and highest of curves, interpolated where all of them have values.
+
+    Args:
+        curves: (xs, ys) of each, xs ascending.
+
+    Raises:
+        ArgumentError: there is no such x.
+    """
+    first, last = max(xs[0] for xs, _ in curves), min(xs[-1] for xs, _ in curves)
+    grid = sorted({x for xs, _ in curves for x in xs if first <= x <= last})
+    if not grid:
+        raise ArgumentError(
+            "The runs of different seeds have no part of their curves in common. Draw the folder "
+            "of each, or train them further."
+        )
+    values = np.array([np.interp(grid, xs, ys) for xs, ys in curves])
+    return Band(grid, *(part.tolist() for part in (values.mean(0), values.min(0), values.max(0))))
 
 
 def curve(run: Path, metric: str, x: str) -> tuple[list[float], list[float]]:
@@ -125,20 +174,26 @@ def _lines(path: Path) -> list[dict[str, float]]:
 
 
 def _labels(folders: Sequence[Path]) -> list[str]:
-    """Return the names of folders; their paths where a name occurs twice."""
+    """Return the names of folders, their paths where a name occurs twice; and how many seeds."""
     names = [folder.resolve().name for folder in folders]
-    return [
-        name if names.count(name) == 1 else str(folder)
-        for name, folder in zip(names, folders, strict=True)
-    ]
+    labels = []
+    for name, folder in zip(names, folders, strict=True):
+        label = name if names.count(name) == 1 else str(folder)
+        seeds = len(_begun(folder))
+        several = f": mean of {seeds} seeds, band from lowest to highest" if seeds > 1 else ""
+        labels.append(f"{label}{several}")
+    return labels
 
 
-def _draw(panel: Any, task: str, curves: dict[str, tuple[list[float], list[float]]]) -> None:
+def _draw(panel: Any, task: str, curves: Sequence[Band], labels: Sequence[str]) -> None:
     from matplotlib.ticker import EngFormatter
 
-    for index, (name, (xs, ys)) in enumerate(curves.items()):
+    for index, (name, (xs, mean, low, high)) in enumerate(zip(labels, curves, strict=True)):
+        color = _COLORS[index % len(_COLORS)]
         marker = "o" if len(xs) == 1 else None  # a line of one point is invisible
-        panel.plot(xs, ys, color=_COLORS[index % len(_COLORS)], label=name, marker=marker)
+        panel.plot(xs, mean, color=color, label=name, marker=marker)
+        if low != high:
+            panel.fill_between(xs, low, high, color=color, alpha=0.2, linewidth=0)
     panel.set_title(task, loc="left")
     panel.margins(x=0.01)
     panel.xaxis.set_major_formatter(EngFormatter(sep=""))

@@ -181,7 +181,7 @@ def new_folder(label: str) -> Path:
 def latest_checkpoint(task: str, folder: Path = RUNS) -> Path | None:
     """Return the latest checkpoint of all runs of `task` in `folder`, None if they have none."""
     found = []
-    for path in folder.glob(f"*/{CHECKPOINT}"):
+    for path in (*folder.glob(f"*/{CHECKPOINT}"), *folder.glob(f"*/seed-*/{CHECKPOINT}")):
         with contextlib.suppress(CheckpointError):  # damaged
             if same_source(read_task(path.parent), task):
                 found.append(path)
@@ -201,6 +201,17 @@ def latest_run(task: str, folder: Path = RUNS) -> Path:
             f"or start one by leaving --resume out."
         )
     return path.parent
+
+
+def locate(run: Path, checkpoint: str = CHECKPOINT) -> tuple[Path, Path]:
+    """Return what has the settings of a run, and a checkpoint of it; neither needs to exist.
+
+    Args:
+        run: folder of the run, or a checkpoint, in its folder or alone.
+        checkpoint: which, if `run` is a folder.
+    """
+    path = run if run.is_file() else run / checkpoint
+    return (path.parent if (path.parent / CONFIG).exists() else run), path
 
 
 def read_task(folder: Path) -> str:

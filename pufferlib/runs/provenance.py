@@ -15,6 +15,7 @@ from pufferlib.annotations import JsonObject
 from pufferlib.cores import usable_cores
 from pufferlib.registry import EnvSource
 from pufferlib.runs.folder import read_facts
+from pufferlib.training import checkpoint
 
 _PACKAGE = Path(__file__).parents[1]
 _LIBRARIES = ("pufferlib", "torch", "numpy", "gymnasium")
@@ -48,6 +49,16 @@ def facts(source: EnvSource) -> JsonObject:
         "cores": usable_cores(),
         "gpus": [torch.cuda.get_device_name(index) for index in gpus],
     }
+
+
+def origin(path: Path) -> JsonObject:
+    """Return what a new run records of the checkpoint that it starts from, as JSON values.
+
+    Raises:
+        CheckpointError: the provenance of that run is damaged.
+    """
+    run = read_facts(path.parent).get("id")
+    return {"checkpoint": str(path), "run": run, "timesteps": checkpoint.load(path)["timesteps"]}
 
 
 def change_of_environment(folder: Path, source: EnvSource) -> str | None:

@@ -12,11 +12,12 @@ from pufferlib import registry
 from pufferlib.annotations import EnvCreator, Kwargs
 from pufferlib.config import Config, VecConfig
 from pufferlib.emulation.description import HasSpaces
-from pufferlib.exceptions import ArgumentError, PufferError, SettingError
+from pufferlib.exceptions import ArgumentError, CheckpointError, PufferError, SettingError
 from pufferlib.references import load_attribute
 from pufferlib.registry import EnvSource
 from pufferlib.runs import folder as run_folder
 from pufferlib.runs.policy import check_policy, make_policy, policy_class
+from pufferlib.runs.resume import check_fixed
 from pufferlib.runs.settings import Overrides, assemble, located
 from pufferlib.training import Evaluation, checkpoint
 from pufferlib.training.curriculum import Choose
@@ -38,28 +39,42 @@ class Run:
         source: the environment that `config.env` names.
         resumes: the folder `config.run` holds a run, which training continues.
         given: dotted names of the settings that were overridden.
+        init: the checkpoint that a new run takes its first weights from; None: they are drawn.
     """
 
     config: Config
     source: EnvSource
     resumes: bool = False
     given: frozenset[str] = frozenset()
+    init: Path | None = None
 
     @classmethod
-    def configure(cls, env: str, overrides: Overrides | None = None) -> "Run":
+    def configure(
+        cls, env: str, overrides: Overrides | None = None, init: Path | str | None = None
+    ) -> "Run":
         """Return a new run of `env`: its presets, with `overrides` on top.
 
         Args:
             env: a family, a task, module:name, file.py:name, gymnasium:ID or pettingzoo:module.
             overrides: settings by dotted name: `{"train.learning_rate": 1e-3}`.
+            init: folder of another run, or a checkpoint of it, to start from: its weights, with the
+                statistics of observations among them, and its settings of the policy in place of
+                the presets'. Optimizer, counters and schedules are new. The environment may be
+                another one with the same spaces.
 
         Raises:
             UnknownNameError: there is no such environment; suggests the nearest names.
             SettingError: there is no such setting, or its value does not fit or has no effect.
+            CheckpointError: `init` is neither the folder of a run nor a checkpoint of one.
         """
         source = registry.resolve(env)
         overrides = overrides or {}
-        return cls(assemble(source, overrides), source, given=frozenset(overrides))
+        if init is None:
+            return cls(assemble(source, overrides), source, given=frozenset(overrides))
+        settings, path = run_folder.locate(Path(init))
+        policy = run_folder.read_config(settings).policy
+        config = assemble(source, overrides, policy=policy)
+        return cls(config, source, given=frozenset(overrides), init=path.absolute())
 
     @classmethod
     def open(
@@ -78,6 +93,7 @@ class Run:
                 damaged.
             ArgumentError: `env` is not the environment of the run, or the overrides name another
                 folder.
+            SettingError: a setting that cannot change within a run; see `pufferlib.runs.resume`.
             UnknownNameError, NotInstalledError: the environment is missing here.
         """
         folder, overrides = Path(folder), overrides or {}
@@ -92,6 +108,7 @@ class Run:
                 f"The run in {folder} continues there; got the folder {config.run} (run). Leave "
                 f"run out."
             )
+        check_fixed(base, config, folder)
         if folder.is_file():
             config = dataclasses.replace(config, run=None)
             return cls(config, source, given=frozenset(overrides))
@@ -168,6 +185,14 @@ class Run:
         config, default = self.config, self.source.default_policy()
         return make_policy(config.policy, default, env, config.train.seed, self.given)
 
+    def make_first_policy(self, env: HasSpaces) -> nn.Module:
+        """Return the policy that a new run begins with: the weights are those of `init`, if given.
+
+        Raises:
+            CheckpointError: see `load_policy`; and as `make_policy`.
+        """
+        return self.make_policy(env) if self.init is None else self.load_policy(env, self.init)
+
     @property
     def is_recurrent(self) -> bool:
         """Whether the policy has a memory, from the settings or of its class.
@@ -212,7 +237,34 @@ class Run:
         """
         state = checkpoint.load(path)
         with closing(self.in_this_process().make_vecenv()) as one:
-            checkpoint.load_policy(self.make_policy(one), state, path)
+            try:
+                checkpoint.load_policy(self.make_policy(one), state, path)
+            except CheckpointError as error:
+                changed = [n for n in sorted(self.given) if n.startswith(("policy.", "env.kwargs"))]
+                if not changed:
+                    raise
+                raise CheckpointError(
+                    f"{error} Given were {', '.join(changed)}: leave out what changes the network "
+                    f"or the spaces of the environment."
+                ) from error
+
+    def check_init(self) -> None:
+        """Refuse a checkpoint to start from that does not fit, before any process starts.
+
+        Raises:
+            CheckpointError: it cannot be read, or is of another architecture or other spaces.
+        """
+        if self.init is None:
+            return
+        try:
+            self.check_checkpoint(self.init)
+        except CheckpointError as error:
+            task = run_folder.read_task(run_folder.locate(self.init)[0])
+            raise CheckpointError(
+                f"A run of {self.config.env.task} cannot start from {self.init}, which was trained "
+                f"on {task}. It needs the same network and the same spaces of observations and "
+                f"actions. {error}"
+            ) from error
 
     def train(self, console: Console | None = None, profile: bool = False) -> Path:
         """Train as the settings say; return the path of the latest checkpoint.

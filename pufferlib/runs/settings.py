@@ -12,7 +12,7 @@ import numpy as np
 
 from pufferlib import config as presets
 from pufferlib.annotations import Kwargs
-from pufferlib.config import Config, VecConfig
+from pufferlib.config import Config, PolicyConfig, VecConfig
 from pufferlib.config.presets import type_name
 from pufferlib.config.settings import with_lists
 from pufferlib.exceptions import ArgumentError, SettingError, suggestion
@@ -27,13 +27,19 @@ _KWARGS = ("env.kwargs.", "policy.kwargs.")
 _IGNORED = {"Serial": VectorOptions.names(), "Ray": ("start_method", "caller_steps")}  # of [vec]
 
 
-def assemble(source: EnvSource, overrides: Overrides, base: Config | None = None) -> Config:
+def assemble(
+    source: EnvSource,
+    overrides: Overrides,
+    base: Config | None = None,
+    policy: PolicyConfig | None = None,
+) -> Config:
     """Return the settings of a run: presets, or `base`, with `overrides` on top.
 
     Args:
         source: the environment.
         overrides: by dotted name. A value is text, as on a command line, or has the setting's type.
         base: the settings of the run to resume or evaluate; None: defaults and presets.
+        policy: settings of the policy in place of those of presets; None: those of presets.
 
     Raises:
         ArgumentError: `base` is of another environment.
@@ -52,6 +58,8 @@ def assemble(source: EnvSource, overrides: Overrides, base: Config | None = None
             )
         config = base
     config = _replace(config, "env.task", source.name)
+    if policy is not None:
+        config = dataclasses.replace(config, policy=policy)
     for name, value in overrides.items():
         config = _override(config, name, value)
     if config.policy.name is not None:

@@ -27,7 +27,7 @@ from pufferlib.runs.folder import (
     write_facts,
 )
 from pufferlib.runs.periodic import PeriodicEvaluation
-from pufferlib.runs.provenance import facts
+from pufferlib.runs.provenance import facts, origin
 from pufferlib.runs.run import Run
 from pufferlib.training import Trainer
 from pufferlib.training.config import choose_device
@@ -76,9 +76,12 @@ def train(run: Run, console: Console | None = None, profile: bool = False) -> Pa
                     f"{folder} already holds a run. Continue it with --resume {folder}, or name "
                     f"another folder with --run."
                 )
+            run.check_init()
             about = facts(run.source)
+            if run.init is not None:
+                about["init"] = origin(run.init)
             with closing(run.make_vecenv()) as vecenv, _naming_checkpoint(path):
-                policy = run.make_policy(vecenv)
+                policy = run.make_first_policy(vecenv)
                 trainer = Trainer(run.config.train, vecenv, policy, context, curriculum)
                 if run.resumes:
                     trainer.load(path)

@@ -93,6 +93,7 @@ class Trainer:
         self._progress_at_rollout = 0.0
         self._shared_seconds = 0.0
         self._idle_updates = 0  # in a row, in which no agent acted
+        self._seeds_used = 0  # of environments, of all processes
         runner = PolicyRunner(
             *(policy, vecenv.num_agents, self.device, config.precision, config.compile)
         )
@@ -175,6 +176,7 @@ class Trainer:
         self._check_progress(int(taken))
         self._shared_seconds = seconds / self._context.world_size
         self.updates += 1
+        self._seeds_used += self._vecenv.num_envs * self._context.world_size
         self._throughput.add(self.timesteps)
         metrics = self.metrics()
         self._advance_curriculum(metrics)
@@ -261,6 +263,7 @@ class Trainer:
             "timesteps": self.timesteps,
             "updates": self.updates,
             "seconds": self.seconds,
+            "seeds_used": self._seeds_used,
             "reward_scale": self._scale.state_dict(),
             "episodes": self.episodes.state_dict(),
             "generator": self._generator.get_state(),
@@ -286,6 +289,8 @@ class Trainer:
         self.timesteps = state["timesteps"]
         self.updates = state["updates"]
         self._seconds_before = self._shared_seconds = state["seconds"]
+        used = self.updates * self._vecenv.num_envs * self._context.world_size  # of older versions
+        self._seeds_used = state.get("seeds_used", used)
         self._scale.load_state_dict(state["reward_scale"])
         self.episodes.load_state_dict(state["episodes"])
         self.is_updating = False
@@ -303,7 +308,7 @@ class Trainer:
     @property
     def _next_seed(self) -> int:
         """The first seed that no earlier episode of the run has used."""
-        return self._seed + self.updates * self._vecenv.num_envs * self._context.world_size
+        return self._seed + self._seeds_used
 
     def _begin_episodes(self) -> None:
         """Reset the environments, with seeds that no earlier episode of the run has used."""

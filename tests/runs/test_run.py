@@ -181,7 +181,7 @@ def test_evaluation_uses_the_threads_of_the_run_and_restores_them(trained):
 
 
 def test_another_architecture_is_refused(trained):
-    run = Run.open(trained, {"policy.hidden_size": 8})
+    run = Run.open(trained, {"env.kwargs.distance_to_target": 2})  # a larger map is seen
     with pytest.raises(CheckpointError, match="another architecture"):
         run.check_checkpoint(trained / "checkpoint.pt")
     with pytest.raises(CheckpointError, match="another architecture"):

@@ -1,0 +1,215 @@
+"""Load the policy of a run, to act in plain environments."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pufferlib.annotations import Action, Agent, Array, Kwargs, Observation, UserEnv
+from pufferlib.emulation import ActionLayout, GymnasiumPufferEnv, Layout, PettingZooPufferEnv
+from pufferlib.emulation.description import describe
+from pufferlib.exceptions import ObservationError
+from pufferlib.policy import State
+from pufferlib.pytorch import action_converter, greedy_actions, sample_actions
+from pufferlib.runs.folder import CHECKPOINT, locate
+from pufferlib.runs.run import Run
+from pufferlib.training.config import choose_device
+from pufferlib.training.policy_runner import PolicyRunner
+
+
+def load(
+    run: Path | str, checkpoint: str = CHECKPOINT, device: str = "cpu", env: str | None = None
+) -> "LoadedPolicy":
+    """Return the policy of a run, to act in the environment it was trained in.
+
+        policy = pufferlib.load("runs/CartPole-v1-20260101-120000", "best.pt")
+        env = gymnasium.make("CartPole-v1")
+        observation, _ = env.reset()
+        observation, reward, terminated, truncated, _ = env.step(policy(observation))
+
+    Args:
+        run: folder of the run, or a checkpoint file.
+        checkpoint: in the folder; "checkpoint.pt" is the latest, "best.pt" the best.
+        device: "cpu", "cuda", "cuda:1", ...; "auto" is the GPU if there is one.
+        env: the environment of the run, if its file was moved.
+
+    Raises:
+        CheckpointError: it is neither, is damaged, or does not fit the run's policy.
+        UnknownNameError, NotInstalledError: the environment is missing here.
+        SettingError: there is no such device here.
+    """
+    settings, path = locate(Path(run), checkpoint)
+    return LoadedPolicy(Run.open(settings, env=env), path, device)
+
+
+class LoadedPolicy:
+    """A trained policy that takes observations of plain environments and returns their actions.
+
+    With one environment at a time: a policy with memory remembers what it has seen since `reset`.
+    Samples are drawn from torch's default generator, which `torch.manual_seed` seeds.
+
+    Args:
+        run: what was trained.
+        path: of the checkpoint.
+        device: see `load`.
+
+    Attributes:
+        run: as given.
+        network: the `nn.Module`, in eval mode. It takes the flat rows of vectorized environments.
+        device: where it is.
+        observation_space: of one agent of the plain environment.
+        action_space: the same for actions.
+        observation_layout: unflattens the rows that `network` takes.
+        agents: `possible_agents` of a PettingZoo environment; None for all others.
+    """
+
+    def __init__(self, run: Run, path: Path, device: str = "cpu") -> None:
+        self.run, self.device = run, choose_device(device)
+        with closing(self._make_flat({})) as env:
+            self.network = run.load_policy(env, path).to(self.device).eval()
+            self._convert = action_converter(env, self.network)
+            self._open(env)
+        self._runner = PolicyRunner(self.network, 1, self.device)
+        self._is_checked = False
+        self.reset()
+
+    def _open(self, env: UserEnv) -> None:
+        """Keep what converts observations and actions of `env`, which is closed afterwards."""
+        flat = env.single_observation_space
+        self.agents: list[Agent] | None = None
+        if isinstance(env, GymnasiumPufferEnv):
+            self.observation_space, self.action_space = (
+                env.env.observation_space,
+                env.env.action_space,
+            )
+        elif isinstance(env, PettingZooPufferEnv):
+            self.agents = env.possible_agents
+            self.observation_space = env.env.observation_space(self.agents[0])
+            self.action_space = env.env.action_space(self.agents[0])
+        else:
+            self.observation_space, self.action_space = flat, env.single_action_space
+        self._is_flat = not isinstance(env, GymnasiumPufferEnv | PettingZooPufferEnv)
+        count = env.num_agents if self.agents is None else len(self.agents)
+        self._rows = np.zeros((count, *flat.shape), flat.dtype)
+        self.observation_layout = describe(env).observation_layout
+        self._layout = Layout.of(self.observation_space)
+        self._rebuild = ActionLayout.of(self.action_space).rows_rebuilder()
+        self._writers = [self._layout.writer(self._rows[row, ...]) for row in range(count)]
+
+    def make_env(self, **kwargs: object) -> UserEnv:
+        """Return a new environment as in the run, without pufferlib's emulation around it.
+
+        Of a family whose make_env wraps its environments, as Atari's does, these see what the
+        policy was trained on; the environments of `gymnasium.make` may not.
+
+        Args:
+            **kwargs: over the arguments of the run: `render_mode="human"`.
+        """
+        env = self._make_flat(kwargs)
+        return env.env if isinstance(env, GymnasiumPufferEnv | PettingZooPufferEnv) else env
+
+    def _make_flat(self, kwargs: Kwargs) -> UserEnv:
+        # A native form steps many games as one environment; here one is played.
+        native = ("num_envs", "num_threads") if self.run.source.takes("num_envs") else ()
+        own = {k: v for k, v in self.run.config.env.kwargs.items() if k not in native}
+        made = {**own, **kwargs}
+        return self.run.source.creator(made)(**made)
+
+    def reset(self) -> None:
+        """Begin a new episode: forget what a policy with memory has seen."""
+        self._state: State | None = None
+        self._present = np.zeros(len(self._rows), np.bool_)
+
+    def __call__(self, observation: Observation, deterministic: bool = False) -> Action:
+        """Return an action for the observation of one environment.
+
+        Args:
+            observation: a value of `observation_space`. Of a PettingZoo environment: a dict of the
+                observations of the agents that take part. Of a `PufferEnv`: its rows.
+            deterministic: take the most probable action; otherwise sample, as in training.
+
+        Returns:
+            A value of `action_space`; of a PettingZoo environment a dict by agent; of a `PufferEnv`
+            a row for each agent.
+
+        Raises:
+            ObservationError: it does not belong to the space that the policy was trained with.
+        """
+        if self._is_flat:
+            starts, self._present = ~self._present, np.ones_like(self._present)
+            return self.act(self._checked_rows(observation), starts, deterministic)
+        if self.agents is None:
+            observations = [observation]
+        else:
+            unknown = [agent for agent in observation if agent not in self.agents]
+            if unknown:
+                raise ObservationError(
+                    f"There is no agent {unknown[0]!r}; possible_agents are {self.agents}. Pass a "
+                    f"dict of observations by agent."
+                )
+            observations = [observation.get(agent) for agent in self.agents]
+        starts = self._write(observations)
+        chosen = self._rebuild(self.act(self._rows, starts, deterministic))
+        if self.agents is None:
+            return chosen[0]
+        return {a: chosen[row] for row, a in enumerate(self.agents) if a in observation}
+
+    def predict(self, observation: Observation, deterministic: bool = False) -> tuple[Action, None]:
+        """Return (action, None), as `predict` of Stable-Baselines3; see `__call__`.
+
+        The second is its recurrent state, which is kept here instead.
+        """
+        return self(observation, deterministic), None
+
+    @torch.no_grad()
+    def act(
+        self, observations: Array, starts: NDArray[np.bool_], deterministic: bool = False
+    ) -> Array:
+        """Return flat actions (B, ...) for the rows of a vectorizer.
+
+        Args:
+            observations: (B, *single_observation_space.shape). The same B until `reset`, if the
+                policy has memory.
+            starts: bool (B,), the observation is the first of an episode.
+            deterministic: as in `__call__`.
+        """
+        rows = torch.as_tensor(observations, device=self.device)
+        if self._state is None and self._runner.is_recurrent:
+            network: Any = self.network
+            self._state = network.initial_state(len(rows), self.device)
+        flags = torch.as_tensor(starts, device=self.device)
+        heads, _, self._state = self._runner.forward(rows, self._state, flags)
+        actions = greedy_actions(heads) if deterministic else sample_actions(heads)[0]
+        return self._convert(actions, heads)
+
+    def _write(self, observations: list[Observation]) -> NDArray[np.bool_]:
+        """Write each observation that is not None into its row; return which agents have joined."""
+        before = self._present
+        self._present = np.array([each is not None for each in observations])
+        for row in np.flatnonzero(self._present):
+            self._check(observations[row])
+            self._writers[row](observations[row])
+        self._rows[~self._present] = 0
+        return self._present & ~before
+
+    def _check(self, observation: Observation) -> None:
+        """Check the first observation fully; writing checks later ones for nesting and shape."""
+        fault = None if self._is_checked else self._layout.difference(observation)
+        if fault is not None:
+            raise ObservationError(
+                f"The observation does not belong to {self.observation_space}, which "
+                f"{self.run.config.env.task} was trained with: {fault}. Make the environment as in "
+                f"training, for example with make_env() of this policy."
+            )
+        self._is_checked = True
+
+    def _checked_rows(self, observations: Array) -> Array:
+        if np.shape(observations) != self._rows.shape:
+            raise ObservationError(
+                f"{self.run.config.env.task} is a PufferEnv with observations of shape "
+                f"{self._rows.shape}, a row for each agent; got {np.shape(observations)}."
+            )
+        return observations
