@@ -181,9 +181,7 @@ def action_converter(env: HasSpaces, policy: nn.Module) -> Callable[[Tensor], Ar
     space = description.single_action_space
     if not isinstance(space, gymnasium.spaces.Box):
         return _as_numpy
-    is_scaled, is_whole = _columns(space, description.action_layout)
-    if any(getattr(module, "rescale_actions", True) is False for module in policy.modules()):
-        is_scaled[...] = False
+    is_scaled, is_whole = _rescaled(space, description.action_layout, policy)
     low, high = space.low.astype(np.float64), space.high.astype(np.float64)
     is_unit = (low == -1) & (high == 1) & ~is_whole
     if np.all(is_unit | ~is_scaled):
@@ -202,6 +200,36 @@ def action_converter(env: HasSpaces, policy: nn.Module) -> Callable[[Tensor], Ar
         return np.clip(converted, space.low, space.high)  # of integers beyond 2 ** 53, too
 
     return convert
+
+
+def sample_bounds(env: HasSpaces, policy: nn.Module) -> tuple[Array, Array] | None:
+    """Return the bounds outside which `action_converter` clips what `policy` samples.
+
+    Args:
+        env: the environment, vectorizer or description that the actions are for.
+        policy: says whether its actions are to be rescaled.
+
+    Returns:
+        The lowest and the highest sample, each float64 (*single_action_space.shape); None for
+        choices.
+    """
+    description = describe(env)
+    space = description.single_action_space
+    if not isinstance(space, gymnasium.spaces.Box):
+        return None
+    is_scaled, _ = _rescaled(space, description.action_layout, policy)
+    low, high = space.low.astype(np.float64), space.high.astype(np.float64)
+    return np.where(is_scaled, -1, low), np.where(is_scaled, 1, high)
+
+
+def _rescaled(
+    space: gymnasium.spaces.Box, layout: ActionLayout | None, policy: nn.Module
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which elements of a Box are rescaled from [-1, 1], and which are integers."""
+    is_scaled, is_whole = _columns(space, layout)
+    if any(getattr(module, "rescale_actions", True) is False for module in policy.modules()):
+        is_scaled[...] = False
+    return is_scaled, is_whole
 
 
 def _columns(

@@ -19,6 +19,7 @@ from pufferlib.training.optimization import (
     gradient_step,
     set_learning_rate,
     update_metrics,
+    value_metrics,
 )
 from pufferlib.training.policy_runner import PolicyRunner
 from pufferlib.training.rollout import Minibatch, Rollout
@@ -70,7 +71,9 @@ class PPO:
             losses.append(self._step(minibatch.to(self._runner.device), entropy_coefficient))
             if config.target_kl is not None and losses[-1]["approximate_kl"] > config.target_kl:
                 break
-        return update_metrics(self.optimizer, losses)
+        values = rollout.part(rollout.values)[:-1]
+        judged = value_metrics(values, values + estimates, rollout.part(rollout.valid))
+        return {**update_metrics(self.optimizer, losses), **judged}
 
     def _minibatches(self, rollout: Rollout, estimates: Tensor) -> Iterator[Minibatch]:
         """Yield the minibatches of all epochs, in a new random order each epoch."""
