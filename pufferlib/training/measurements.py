@@ -21,6 +21,7 @@ from pufferlib.vector import VectorEnv
 _PROBED_UPDATES = 10  # between two measurements of the network
 _PROBED_ROWS = 256
 _OBSERVED_STEPS = 8  # of a rollout
+_FEW = 0.05  # of the observations
 _SATURATED = 0.97  # of tanh, where its slope is 0.06
 
 
@@ -204,17 +205,18 @@ def _evaluating(policy: nn.Module) -> Iterator[None]:
 def _counting_dead_units(policy: nn.Module) -> Iterator[list[tuple[int, int]]]:
     """Yield a list that gets (dead units, units) of each nn.Tanh and nn.ReLU that is called.
 
-    A unit is dead if no observation of the batch lets a gradient through: zero for all of them
-    (ReLU), or saturated for all (tanh). A channel of an image is one unit.
+    A unit is dead if it is zero for all observations of the batch (ReLU), or saturated for all but
+    a twentieth (tanh). A channel of an image is one unit.
     """
     counts: list[tuple[int, int]] = []
 
     def count(module: nn.Module, _: Any, output: Tensor) -> None:
-        passes = output > 0 if isinstance(module, nn.ReLU) else output.abs() <= _SATURATED
+        is_relu = isinstance(module, nn.ReLU)
+        passes = output > 0 if is_relu else output.abs() <= _SATURATED
         if passes.dim() == 4:
             passes = passes.transpose(1, 3)  # (N, w, h, C)
-        is_alive = passes.reshape(-1, passes.shape[-1]).any(0)
-        counts.append((int((~is_alive).sum()), len(is_alive)))
+        share = passes.reshape(-1, passes.shape[-1]).float().mean(0)
+        counts.append((int((share <= (0 if is_relu else _FEW)).sum()), len(share)))
 
     kinds = (nn.Tanh, nn.ReLU)
     hooks = [m.register_forward_hook(count) for m in policy.modules() if isinstance(m, kinds)]

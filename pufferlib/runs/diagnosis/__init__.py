@@ -40,7 +40,7 @@ def diagnose(records: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) ->
     history = History(records, config)
     findings, unjudged = [], {}
     for one in RULES:
-        missing = [name for name in one.needs if not history.values(name)]
+        missing = [name for name in one.needs if not history.has(name)]
         if missing:
             unjudged[one.fault] = missing
             continue

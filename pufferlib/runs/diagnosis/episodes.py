@@ -1,5 +1,7 @@
 """Faults of environments and their episodes."""
 
+from statistics import fmean
+
 from pufferlib.runs.diagnosis.history import History, Verdict, rule
 
 _FEW_STEPS = 2_000  # of a row without an end; most time limits are shorter
@@ -36,7 +38,6 @@ _ENDS = ("terminated", "truncated")
     "Time limit treated as termination",
     "rollout/terminated",
     "rollout/truncated",
-    "rollout/longest_episodes",
 )
 def limit_as_termination(run: History) -> Verdict | None:
     """Find surprising terminations of most episodes at the same, greatest length.
@@ -48,10 +49,10 @@ def limit_as_termination(run: History) -> Verdict | None:
     So the error at terminations must be below zero, and three times as large as the errors at other
     steps.
     """
-    share, error = run.latest("rollout/longest_episodes"), run.late("rollout/terminal_error")
-    if run.latest("rollout/truncated") or not run.latest("rollout/terminated"):
+    if not run.has("rollout/longest_episodes", "rollout/terminal_error"):  # no episode has ended
         return None
-    if share is None or share < _LONGEST or error is None or error > _SURPRISE:
+    share, error = run.latest("rollout/longest_episodes"), run.late("rollout/terminal_error")
+    if run.latest("rollout/truncated") or share < _LONGEST or error > _SURPRISE:
         return None
     return Verdict(
         f"no episode is truncated, {share:.0%} of the last hundred terminate at the greatest "
@@ -68,9 +69,9 @@ def identical_seeds(run: History) -> Verdict | None:
     of first observations: the sum of the squared probabilities. Where no start repeats within an
     environment 5% of equal pairs between two are proof; where starts are few, half.
     """
-    across, within = run.latest("rollout/equal_starts"), run.latest("rollout/repeated_starts")
-    if across is None or within is None:
+    if not run.has("rollout/equal_starts", "rollout/repeated_starts"):  # a single environment
         return None
+    across, within = run.latest("rollout/equal_starts"), run.latest("rollout/repeated_starts")
     if across - within < (_EQUAL_STARTS if within == 0 else _EQUAL_CHOICES):
         return None
     return Verdict(
@@ -88,7 +89,7 @@ def idle_rows(run: History) -> Verdict | None:
     cost memory and time of the network, and may be an agent name that reset() never returns.
     """
     share, absent = run.latest("rollout/idle_rows"), run.late("rollout/absent")
-    if share is None or absent is None or share < _IDLE_ROWS:
+    if share < _IDLE_ROWS:
         return None
     return Verdict(
         f"{share:.0%} of the rows have never acted; {absent:.0%} of all steps are absent",
@@ -103,7 +104,7 @@ def no_reward(run: History) -> Verdict | None:
     if any(run.values("rollout/reward_max")):
         return None
     return Verdict(
-        f"all rewards are 0 in {run.latest('timesteps') or 0:,.0f} timesteps",
+        f"all rewards are 0 in {run.latest('timesteps'):,.0f} timesteps",
         "an easier task, pufferlib.wrappers.shape_reward, or more exploration: "
         "--train.entropy-coefficient",
     )
@@ -117,7 +118,8 @@ def short_horizon(run: History) -> Verdict | None:
     fewer than D / 4 steps holds one in every fourth segment at most: elsewhere the advantage rests
     on the value function alone (Schulman et al. 2016, arXiv:1506.02438, section 3).
     """
-    share = run.late("rollout/nonzero_rewards")
+    shares = run.values("rollout/nonzero_rewards")
+    share = fmean(shares[-max(1, len(shares) // 3) :])  # most rollouts may have none
     gamma, horizon = run.setting("train.gamma"), run.setting("train.horizon")
     if not share or gamma is None or not horizon:
         return None

@@ -38,7 +38,8 @@ class Finding(NamedTuple):
 class History:
     """The metrics and settings of a run.
 
-    Medians are used throughout: a single update proves little.
+    Medians are used throughout: a single update proves little. A rule asks `has` before it reads a
+    metric that it does not need.
 
     Args:
         records: the metrics of updates, in order.
@@ -53,34 +54,35 @@ class History:
         found = [record[name] for record in self.records if name in record]
         return [value for value in found if math.isfinite(value)]
 
-    def latest(self, name: str) -> float | None:
-        """Return the last value of a metric, None if it was not logged."""
-        return next(iter(self.values(name)[-1:]), None)
+    def has(self, *names: str) -> bool:
+        """Whether metrics were logged, all of them, with a finite value at least once."""
+        return all(self.values(name) for name in names)
 
-    def typical(self, name: str) -> float | None:
-        """Return the median over all updates."""
-        values = self.values(name)
-        return median(values) if values else None
+    def latest(self, name: str) -> float:
+        """Return the last value of a metric."""
+        return self.values(name)[-1]
 
-    def early(self, name: str) -> float | None:
+    def early(self, name: str) -> float:
         """Return the median over the first tenth of the updates."""
         values = self.values(name)
-        return median(values[: max(1, len(values) // 10)]) if values else None
+        return median(values[: max(1, len(values) // 10)])
 
-    def late(self, name: str) -> float | None:
+    def late(self, name: str) -> float:
         """Return the median over the last third of the updates."""
         values = self.values(name)
-        return median(values[-max(1, len(values) // 3) :]) if values else None
+        return median(values[-max(1, len(values) // 3) :])
 
     def improves(self) -> bool:
-        """Whether the reward of a step or the return of an episode grows.
+        """Whether the reward of a step grows, or the return of an episode.
 
-        It does if the mean of the last third is above that of the first fifth by twice the standard
-        error of their difference.
+        The mean of the last third of the updates is compared with that of the first twentieth, or
+        for returns, which are means over a hundred episodes already, the first fifth. The
+        difference must be three times its standard error; that of returns is not reduced by their
+        number, as neighbors share episodes.
         """
-        return any(
-            _grows(self.values(name)) for name in ("rollout/reward_mean", "episode/episode_return")
-        )
+        rewards = self.values("rollout/reward_mean")
+        returns = self.values("episode/episode_return")
+        return _grows(rewards, 20, are_independent=True) or _grows(returns, 5, False)
 
     def setting(self, name: str, default: Any = None) -> Any:
         """Return a setting by its dotted name, `default` if the run has no such setting."""
@@ -92,12 +94,14 @@ class History:
         return found
 
 
-def _grows(values: list[float]) -> bool:
+def _grows(values: list[float], share: int, are_independent: bool) -> bool:
     if len(values) < LEAST_UPDATES:
         return False
-    first, last = values[: len(values) // 5], values[-(len(values) // 3) :]
-    error = math.hypot(pstdev(first) / math.sqrt(len(first)), pstdev(last) / math.sqrt(len(last)))
-    return fmean(last) - fmean(first) > max(2 * error, 1e-12)
+    first, last = values[: max(1, len(values) // share)], values[-(len(values) // 3) :]
+    error = max(pstdev(last), pstdev(first))
+    if are_independent:
+        error *= math.sqrt(1 / len(first) + 1 / len(last))
+    return fmean(last) - fmean(first) > max(3 * error, 1e-12)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,9 @@ _FORBIDDEN = 0.01
 _LARGE_RETURNS = 20.0
 _LARGE_GRADIENT = 20.0
 _SMALL_RETURNS = 1e-2
+_BEYOND = 2.0
+_GROWTH = 2.0
+_FAR = 5.0
 
 
 @rule("Observations are not normalized", "rollout/reward_mean")
@@ -22,12 +25,10 @@ def observations_not_normalized(run: History) -> Verdict | None:
     (Andrychowicz et al. 2021, arXiv:2006.05990, 3.3). Integers, flags and images are left to the
     network.
     """
-    names = ("mean", "std", "max")
-    mean, std, most = (run.late(f"rollout/observation_{name}") for name in names)
-    if mean is None or std is None or most is None:
+    names = [f"rollout/observation_{name}" for name in ("mean", "std", "max")]
+    if not run.has(*names) or run.setting("policy.normalize_observations"):
         return None
-    if run.setting("policy.normalize_observations"):
-        return None
+    mean, std, most = (run.late(name) for name in names)
     size = math.hypot(mean, std)
     if size <= _LARGE_OBSERVATIONS and (most >= _SMALL_OBSERVATIONS or most == 0):
         return None
@@ -45,8 +46,10 @@ def actions_outside(run: History) -> Verdict | None:
     act at the bounds leaves them by less than half their distance; so samples must be outside by
     the whole distance (twice the half) on average.
     """
+    if not run.has("policy/clipped_actions", "policy/action_excess"):  # no continuous actions
+        return None
     clipped, excess = run.late("policy/clipped_actions"), run.late("policy/action_excess")
-    if clipped is None or excess is None or clipped < _CLIPPED or excess < _EXCESS:
+    if clipped < _CLIPPED or excess < _EXCESS:
         return None
     is_rescaled = run.setting("policy.rescale_actions")
     return Verdict(
@@ -64,8 +67,10 @@ def forbidden_actions(run: History) -> Verdict | None:
     A policy that uses the mask never takes one: their logits are lowered until their probability is
     0 (Huang and Ontanon 2022, arXiv:2006.14171).
     """
+    if not run.has("policy/forbidden_actions"):  # no mask
+        return None
     share = run.late("policy/forbidden_actions")
-    if share is None or share < _FORBIDDEN:
+    if share < _FORBIDDEN:
         return None
     return Verdict(
         f"{share:.1%} of the actions are forbidden by the observation's action_mask",
@@ -78,7 +83,6 @@ def forbidden_actions(run: History) -> Verdict | None:
     "rollout/return_mean",
     "rollout/return_std",
     "loss/gradient_norm",
-    "loss/explained_variance",
 )
 def rewards_too_large(run: History) -> Verdict | None:
     """Find returns so large that the gradient of the value loss drowns that of the policy.
@@ -89,7 +93,7 @@ def rewards_too_large(run: History) -> Verdict | None:
     """
     scale = _returns(run)
     norm, most = run.late("loss/gradient_norm"), run.setting("train.max_gradient_norm")
-    if scale is None or norm is None or most is None or run.setting("train.normalize_rewards"):
+    if most is None or run.setting("train.normalize_rewards"):
         return None
     if scale < _LARGE_RETURNS or norm < _LARGE_GRADIENT * most:
         return None
@@ -108,7 +112,7 @@ def rewards_too_small(run: History) -> Verdict | None:
     unlearned (Engstrom et al. 2020, arXiv:2005.12729).
     """
     scale = _returns(run)
-    if scale is None or scale > _SMALL_RETURNS or not any(run.values("rollout/reward_max")):
+    if scale > _SMALL_RETURNS or not any(run.values("rollout/reward_max")):
         return None
     return Verdict(
         f"returns have a root mean square of {scale:.2g}",
@@ -124,36 +128,31 @@ def rewards_too_small(run: History) -> Verdict | None:
     "rollout/value_std",
     "rollout/reward_max",
     "loss/explained_variance",
+    "loss/value",
 )
 def values_diverge(run: History) -> Verdict | None:
     """Find values that are impossible, or worse than zeros.
 
     No value can exceed the largest reward / (1 - gamma), the sum of a geometric series; returns
     bootstrap from values, and follow them. And an error above the returns' own size is more than
-    zeros would have.
+    zeros would have. So have those of a new network: the value loss must have doubled since, or
+    the error be five times as large.
     """
     gamma = run.setting("train.gamma")
-    mean, std = run.late("rollout/value_mean"), run.late("rollout/value_std")
-    reward = max(run.values("rollout/reward_max"), default=0.0)
-    scale, explained = _returns(run), run.late("loss/explained_variance")
-    deviation = run.late("rollout/return_std")
-    if None in (mean, std, scale, explained, deviation):
-        return None
-    assert mean is not None
-    assert std is not None
-    assert scale is not None
-    assert explained is not None
-    assert deviation is not None
+    reward = max(run.values("rollout/reward_max"))
     change = "a lower --train.learning-rate, --train.value-clip 0.2, or --train.normalize-rewards"
-    size = math.hypot(mean, std)
+    size = math.hypot(run.late("rollout/value_mean"), run.late("rollout/value_std"))
     if gamma is not None and gamma < 1 and reward > 0 and size > _BEYOND * reward / (1 - gamma):
         return Verdict(
             f"values have a root mean square of {size:.3g}, and no return can exceed "
             f"{reward / (1 - gamma):.3g}",
             change,
         )
-    error = math.sqrt(max(0.0, 1 - explained)) * deviation
-    if explained < 0 and error > scale > _SMALL_RETURNS:
+    scale, explained = _returns(run), run.late("loss/explained_variance")
+    error = math.sqrt(max(0.0, 1 - explained)) * run.late("rollout/return_std")
+    grows = run.late("loss/value") > _GROWTH * run.early("loss/value")
+    most = scale if grows else _FAR * scale
+    if explained < 0 and error > most and scale > _SMALL_RETURNS:
         return Verdict(
             f"the explained variance is {explained:.2f}: errors of {error:.3g} at returns of "
             f"{scale:.3g}",
@@ -162,13 +161,9 @@ def values_diverge(run: History) -> Verdict | None:
     return None
 
 
-_BEYOND = 2.0
-
-
-def _returns(run: History) -> float | None:
+def _returns(run: History) -> float:
     """Return the root mean square of the returns."""
-    mean, std = run.late("rollout/return_mean"), run.late("rollout/return_std")
-    return None if mean is None or std is None else math.hypot(mean, std)
+    return math.hypot(run.late("rollout/return_mean"), run.late("rollout/return_std"))
 
 
 RULES = (
