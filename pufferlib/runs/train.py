@@ -16,6 +16,7 @@ from rich.table import Table
 from pufferlib import config as presets
 from pufferlib.config import LogConfig
 from pufferlib.exceptions import ArgumentError, NotFiniteError, NotInstalledError
+from pufferlib.runs.diagnosis.watch import Watch
 from pufferlib.runs.folder import (
     CHECKPOINT,
     CONFIG,
@@ -157,7 +158,7 @@ def _train_and_log(trainer: Trainer, run: Run, folder: Path, run_id: str, consol
             return
         try:
             with Dashboard(config.env.task, console, trainer.progress) as dashboard:
-                _loop(trainer, checkpoints, log, dashboard)
+                _loop(trainer, checkpoints, log, dashboard, Watch(presets.as_json(config)))
         finally:
             is_saved = checkpoints.save_last()
             console.print(
@@ -168,7 +169,11 @@ def _train_and_log(trainer: Trainer, run: Run, folder: Path, run_id: str, consol
 
 
 def _loop(
-    trainer: Trainer, checkpoints: CheckpointManager, log: RunLog, dashboard: Dashboard
+    trainer: Trainer,
+    checkpoints: CheckpointManager,
+    log: RunLog,
+    dashboard: Dashboard,
+    watch: Watch,
 ) -> None:
     utilization = Utilization(trainer.device)
     while not trainer.is_done:
@@ -177,7 +182,10 @@ def _loop(
             metrics = {**trainer.update(rollout), **utilization.read()}
             shares = trainer.profile.shares()
             log.write({**metrics, **{f"time/{name}": share for name, share in shares.items()}})
-        dashboard.show(metrics, shares, trainer.progress)
+        watch.add(metrics)
+        fault = watch.finding
+        warning = "" if fault is None else f"{fault.name}: {fault.evidence}"
+        dashboard.show(metrics, shares, trainer.progress, warning)
         if trainer.updates % trainer.config.checkpoint_interval == 0:
             checkpoints.save()
 

@@ -14,7 +14,7 @@ _LARGE_GRADIENT = 20.0
 _SMALL_RETURNS = 1e-2
 _BEYOND = 2.0
 _GROWTH = 2.0
-_FAR = 5.0
+_FAR = 2.0
 
 
 @rule("Observations are not normalized", "rollout/reward_mean")
@@ -136,11 +136,11 @@ def values_diverge(run: History) -> Verdict | None:
     No value can exceed the largest reward / (1 - gamma), the sum of a geometric series; returns
     bootstrap from values, and follow them. And an error above the returns' own size is more than
     zeros would have. So have those of a new network: the value loss must have doubled since, or
-    the error be five times as large.
+    the error be twice as large.
     """
     gamma = run.setting("train.gamma")
     reward = max(run.values("rollout/reward_max"))
-    change = "a lower --train.learning-rate, --train.value-clip 0.2, or --train.normalize-rewards"
+    change = "a smaller last layer of the value head, or a lower --train.learning-rate"
     size = math.hypot(run.late("rollout/value_mean"), run.late("rollout/value_std"))
     if gamma is not None and gamma < 1 and reward > 0 and size > _BEYOND * reward / (1 - gamma):
         return Verdict(
