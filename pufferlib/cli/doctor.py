@@ -70,7 +70,7 @@ def _report_run(console: Console, diagnosis: Diagnosis) -> None:
             f"{', '.join(missing)}: it is of an earlier version or of another algorithm."
         )
     if not diagnosis.findings:
-        line("No faults found.")
+        line("No faults found." if not diagnosis.unjudged else "No other faults found.")
 
 
 def _report_machine(console: Console, brief: bool) -> None:

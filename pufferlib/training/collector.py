@@ -219,7 +219,7 @@ class Collector:
         self._acting[rows] = self._masks
         self.timesteps += int(taken.sum())
         self.episodes.add(batch.infos)
-        self.counts.step(batch, taken, rows)
+        self.counts.step(batch, taken, ends, rows)
 
     def _leave_out(self, step: int, columns: slice, rows: NDArray[np.bool_]) -> None:
         """Give steps lost with a worker an advantage of 0, and bootstrap nothing across them."""

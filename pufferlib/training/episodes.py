@@ -55,18 +55,20 @@ class EpisodeCounts:
                 self._starts[place].append(zlib.crc32(batch.observations[index].tobytes()))
                 self._likeness = None
 
-    def step(self, batch: Batch, taken: NDArray[np.bool_], rows: slice) -> None:
+    def step(
+        self, batch: Batch, taken: NDArray[np.bool_], ends: NDArray[np.bool_], rows: slice
+    ) -> None:
         """Count a step.
 
         Args:
             batch: the results of the actions.
             taken: bool (B,), an agent acted.
+            ends: bool (B,), the episode ended.
             rows: which of all rows these are.
         """
         lengths = self._lengths[rows]  # a view
         lengths += taken
         self._has_acted[rows] |= taken
-        ends = batch.terminals | batch.truncations
         if not ends.any():
             return
         counted = ends & taken
@@ -105,7 +107,7 @@ class EpisodeCounts:
         }
 
     def load_state_dict(self, state: StateDict) -> None:
-        """Continue from `state_dict`; with other numbers of rows the starts count anew."""
+        """Continue from `state_dict`; of another number of rows, the counts of episodes only."""
         self._terminated, self._truncated = state["terminated"], state["truncated"]
         self._ended = deque(state["lengths"], maxlen=_WINDOW)
         if len(state["has_acted"]) == len(self._has_acted):

@@ -133,7 +133,14 @@ def findings(run):
     return [finding.name for finding in found.findings]
 
 
-@pytest.mark.parametrize(("fault", "planted", "healthy"), PLANTED.values(), ids=PLANTED)
+QUICK = ("seeds", "idle rows")
+CASES = [
+    pytest.param(*case, id=name, marks=() if name in QUICK else pytest.mark.long)
+    for name, case in PLANTED.items()
+]
+
+
+@pytest.mark.parametrize(("fault", "planted", "healthy"), CASES)
 def test_a_planted_fault_is_named_and_none_without_it(fault, planted, healthy):
     assert findings(planted)[:1] == [fault]
     assert findings(healthy) == []

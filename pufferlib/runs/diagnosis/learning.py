@@ -5,6 +5,7 @@ from statistics import median
 from pufferlib.runs.diagnosis.history import History, Verdict, rule
 
 _LARGE_KL = 0.1
+_LOST_KL = 1.0
 _LARGE_CLIP = 0.5
 _TINY_KL = 1e-5
 _ANNEALED = 0.2  # of the highest learning rate; what follows is meant to be small
@@ -17,22 +18,27 @@ _DEAD = 0.7
 
 @rule("Learning rate too high", "learning_rate", "loss/approximate_kl")
 def learning_rate_too_high(run: History) -> Verdict | None:
-    """Find that the policy moves too far, in half of the updates or more.
+    """Find that the policy moves too far: in half of the updates, or once and was lost.
 
     Usual KL divergences are 0.01 to 0.05 (Spinning Up stops at 0.015), and 0.1 to 0.3 of the
     samples are clipped. Beyond 0.1, or with half of the samples clipped, the surrogate objective no
-    longer holds (Schulman et al. 2017, arXiv:1707.06347, section 3).
+    longer holds (Schulman et al. 2017, arXiv:1707.06347, section 3). A single update of more than 1
+    counts if the run does not improve: it can make the policy certain, after which nothing moves.
     """
+    most = max(run.values("loss/approximate_kl"))
+    rate = max(run.values("learning_rate"))
+    change = f"--train.learning-rate {rate / 4:.2g}, or fewer --train.update-epochs"
+    if most > _LOST_KL and not run.improves():
+        return Verdict(f"KL divergence of {most:.2g} in one update, without progress", change)
     kl = _before_annealing(run, "loss/approximate_kl")
     is_clipped = run.has("loss/clip_fraction")
     clipped = _before_annealing(run, "loss/clip_fraction") if is_clipped else 0.0
     if kl < _LARGE_KL and clipped < _LARGE_CLIP:
         return None
-    rate = max(run.values("learning_rate"))
     share = f", {clipped:.0%} of the samples are clipped" if is_clipped else ""
     return Verdict(
         f"KL divergence of {kl:.2g} in an update{share}",
-        f"--train.learning-rate {rate / 4:.2g}, or fewer --train.update-epochs",
+        change,
     )
 
 
