@@ -11,6 +11,7 @@ import time
 import pytest
 
 from pufferlib.runs import Run
+from pufferlib.runs.diagnosis import diagnose_folder
 
 pytestmark = [pytest.mark.learn, pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -38,3 +39,4 @@ def test_a_task_is_learned_from_its_preset(task, seed, tmp_path, capsys):
     capsys.readouterr()
     print(f"{task} {seed}: {results['trained']}, {seconds:.0f} s; random: {results['random']}")
     assert results["random"].mean < TASKS[task] <= results["trained"].mean
+    assert diagnose_folder(tmp_path) == ([], {})

@@ -37,7 +37,9 @@ class Returns(nn.Module):
 
 def measured(env, policy=None):
     """Return (measurements, an empty rollout of two steps and two rows)."""
-    with closing(vector.make(lambda: emulated(copy.deepcopy(env)), backend="Serial", num_envs=2)) as vecenv:
+    with closing(
+        vector.make(lambda: emulated(copy.deepcopy(env)), backend="Serial", num_envs=2)
+    ) as vecenv:
         policy = policy or OneValue()
         measurements = Measurements(vecenv, PolicyRunner(policy, 2, CPU), GAMMA)
         vecenv.async_reset(0)
