@@ -122,9 +122,9 @@ class Unscaled(Default):
     rescale_actions = False
 
 
-def emulated(env):
-    """Return a Gymnasium environment as a PufferEnv with statistics of episodes."""
-    return GymnasiumPufferEnv(EpisodeStats(env))
+def emulated(kind, *args, **kwargs):
+    """Return an environment of a class as a PufferEnv with statistics of episodes."""
+    return GymnasiumPufferEnv(EpisodeStats(kind(*args, **kwargs)))
 
 
 def train(creator, policy=Default, num_envs=1, updates=20, **settings):

@@ -3,7 +3,6 @@
 import functools
 from contextlib import closing
 
-import numpy as np
 import pytest
 import torch
 from faults import SeededSpaces, emulated
@@ -66,7 +65,7 @@ def test_no_ended_episode_has_a_length():
     ids=["own seeds", "one seed", "one start"],
 )
 def test_starts_are_compared_between_environments_and_within_them(env, policy, across, within):
-    metrics, _ = counted(lambda: emulated(env()), 12, num_envs=3, policy=policy)
+    metrics, _ = counted(functools.partial(emulated, env), 12, num_envs=3, policy=policy)
     assert metrics["rollout/equal_starts"] == across
     assert metrics["rollout/repeated_starts"] == within
 
@@ -98,6 +97,4 @@ def test_a_run_resumed_with_other_environments_keeps_its_counts_of_episodes():
 
 
 def test_one_environment_has_none_to_compare_with():
-    creator = functools.partial(Roster)
-    assert "rollout/equal_starts" not in counted(creator, 14, num_envs=1)[0]
-    assert np.isfinite(list(counted(creator, 14, num_envs=1)[0].values())).all()
+    assert "rollout/equal_starts" not in counted(Roster, 14, num_envs=1)[0]

@@ -1,6 +1,7 @@
 """The metrics by which runs are judged, against calculations by hand."""
 
 import copy
+import functools
 import math
 from contextlib import closing
 
@@ -38,7 +39,7 @@ class Returns(nn.Module):
 def measured(env, policy=None):
     """Return (measurements, an empty rollout of two steps and two rows)."""
     with closing(
-        vector.make(lambda: emulated(copy.deepcopy(env)), backend="Serial", num_envs=2)
+        vector.make(functools.partial(emulated, copy.deepcopy, env), backend="Serial", num_envs=2)
     ) as vecenv:
         policy = policy or OneValue()
         measurements = Measurements(vecenv, PolicyRunner(policy, 2, CPU), GAMMA)
