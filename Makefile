@@ -73,7 +73,7 @@ autotune: $(ENV_READY) ## find the fastest backend and workers on this machine; 
 envs: $(VENV)/.base ## list the environments, and which are installed
 	$(PUFFER) envs $(ARGS)
 
-doctor: $(VENV)/.base ## report this machine's hardware and software, and problems with them
+doctor: $(VENV)/.base ## report this machine and its problems; the faults of a run: ARGS=runs/mine
 	$(PUFFER) doctor $(ARGS)
 
 format: $(VENV)/.dev ## format the code

@@ -47,9 +47,7 @@ def action_converter(env: HasSpaces, policy: nn.Module) -> Callable[[Tensor, Hea
     space = description.single_action_space
     if not isinstance(space, gymnasium.spaces.Box):
         return lambda actions, heads: _as_numpy(actions)
-    is_scaled, is_whole = _columns(space, description.action_layout)
-    if any(getattr(module, "rescale_actions", True) is False for module in policy.modules()):
-        is_scaled[...] = False
+    is_scaled, is_whole = _rescaled(space, description.action_layout, policy)
     ones = np.ones(space.shape)
     of_normals = _rescaler(space, is_scaled, is_whole, (-ones, ones))
 
@@ -62,6 +60,36 @@ def action_converter(env: HasSpaces, policy: nn.Module) -> Callable[[Tensor, Hea
         return _rescaler(space, is_scaled, is_whole, supports)(array)
 
     return convert
+
+
+def sample_bounds(env: HasSpaces, policy: nn.Module) -> _Bounds | None:
+    """Return the bounds outside which `action_converter` clips the samples of a Normal.
+
+    Args:
+        env: the environment, vectorizer or description that the actions are for.
+        policy: says whether its actions are to be rescaled.
+
+    Returns:
+        The lowest and the highest sample, each float64 (*single_action_space.shape); None for
+        choices.
+    """
+    description = describe(env)
+    space = description.single_action_space
+    if not isinstance(space, gymnasium.spaces.Box):
+        return None
+    is_scaled, _ = _rescaled(space, description.action_layout, policy)
+    low, high = space.low.astype(np.float64), space.high.astype(np.float64)
+    return np.where(is_scaled, -1, low), np.where(is_scaled, 1, high)
+
+
+def _rescaled(
+    space: gymnasium.spaces.Box, layout: ActionLayout | None, policy: nn.Module
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which elements of a Box are rescaled, and which are integers."""
+    is_scaled, is_whole = _columns(space, layout)
+    if any(getattr(module, "rescale_actions", True) is False for module in policy.modules()):
+        is_scaled[...] = False
+    return is_scaled, is_whole
 
 
 def _rescaler(

@@ -18,6 +18,8 @@ from pufferlib import registry
 from pufferlib.cli.parser import Parser
 from pufferlib.cores import cgroup_quota
 from pufferlib.emulation.twin import IS_COMPILED
+from pufferlib.exceptions import ArgumentError
+from pufferlib.runs.diagnosis import Diagnosis, diagnose_folder
 from pufferlib.vector import usable_cores
 from pufferlib.vector.processes.shared_memory import RowMemory
 
@@ -29,13 +31,50 @@ _NEEDED_DRIVERS = {
 
 def add_arguments(parser: Parser, words: Sequence[str]) -> None:
     """Add the options of the command."""
+    parser.add_argument(
+        "run",
+        nargs="?",
+        type=Path,
+        metavar="RUN",
+        help="folder of a run: name its faults by its metrics, instead of this machine's",
+    )
     parser.add_argument("--brief", action="store_true", help="one line of facts, and the problems")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print one screen: versions, GPU, cores, shared memory, problems; return 0."""
-    brief = arguments.brief
+    """Print the faults of a run, or one screen about this machine; return 0."""
     console = Console(highlight=False)
+    if arguments.run is None:
+        _report_machine(console, arguments.brief)
+    elif arguments.brief:
+        raise ArgumentError("--brief is for the report on this machine. Leave it out, or RUN.")
+    else:
+        _report_run(console, diagnose_folder(arguments.run))
+    return 0
+
+
+def _report_run(console: Console, diagnosis: Diagnosis) -> None:
+    """Print a line for each fault, and one for those that could not be judged."""
+
+    def line(text: str) -> None:
+        console.print(text, markup=False, soft_wrap=True)
+
+    if diagnosis.findings:
+        line("fault · evidence · what to change")
+    for finding in diagnosis.findings:
+        line(" · ".join(finding))
+    if diagnosis.unjudged:
+        missing = sorted({name for names in diagnosis.unjudged.values() for name in names})
+        line(
+            f"Not judged: {', '.join(diagnosis.unjudged)}. The metrics of this run lack "
+            f"{', '.join(missing)}: it is of an earlier version or of another algorithm."
+        )
+    if not diagnosis.findings:
+        line("No faults found." if not diagnosis.unjudged else "No other faults found.")
+
+
+def _report_machine(console: Console, brief: bool) -> None:
+    """Print versions, GPU, cores, shared memory, problems."""
     facts = list(_facts())
     if brief:
         console.print(" · ".join(value for _, value in facts[:4]), markup=False, soft_wrap=True)
@@ -51,7 +90,6 @@ def run(arguments: argparse.Namespace) -> int:
         console.print(f"[red]![/red] {problem}. [bold]{fix}[/bold]")
     if not problems and not brief:
         console.print("[green]No problems found.[/green]")
-    return 0
 
 
 def _facts() -> Iterator[tuple[str, str]]:

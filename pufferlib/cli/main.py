@@ -23,7 +23,7 @@ COMMANDS = {
     "plot": "draw the learning curves of runs",
     "envs": "list environment families, or the tasks of one",
     "install": "install the packages of environment families, or other extras",
-    "doctor": "show this machine's versions, cores and GPU, and problems with them",
+    "doctor": "name the faults of a run; without RUN, show this machine and its problems",
 }
 
 

@@ -20,6 +20,7 @@ from pufferlib.training.optimization import (
     gradient_step,
     set_learning_rate,
     update_metrics,
+    value_metrics,
 )
 from pufferlib.training.policy_runner import PolicyRunner
 from pufferlib.training.rollout import Minibatch, Rollout
@@ -85,7 +86,9 @@ class PPO:
             if config.target_kl is not None and losses[-1]["approximate_kl"] > config.target_kl:
                 break
         self._adapt_learning_rate(losses, count)
-        return update_metrics(self.optimizer, losses)
+        values = rollout.part(rollout.values)[:-1]
+        judged = value_metrics(values, values + estimates, rollout.part(rollout.valid))
+        return {**update_metrics(self.optimizer, losses), **judged}
 
     def _learning_rate(self, left: float) -> float:
         """Return the learning rate of an update, before which `left` of the training remain."""

@@ -17,6 +17,7 @@ from pufferlib import config as presets
 from pufferlib.config import LogConfig
 from pufferlib.exceptions import ArgumentError, NotFiniteError, NotInstalledError
 from pufferlib.runs.checkpoints import CheckpointManager
+from pufferlib.runs.diagnosis.watch import Watch
 from pufferlib.runs.folder import (
     CHECKPOINT,
     CONFIG,
@@ -174,7 +175,8 @@ def _train_and_log(
             return
         try:
             with Dashboard(config.env.task, console, trainer.progress) as dashboard:
-                _loop(trainer, evaluation, checkpoints, log, dashboard)
+                watch = Watch(presets.as_json(config))
+                _loop(trainer, evaluation, checkpoints, log, dashboard, watch)
         finally:
             is_saved = checkpoints.save_last()
             console.print(
@@ -190,6 +192,7 @@ def _loop(
     checkpoints: CheckpointManager,
     log: RunLog,
     dashboard: Dashboard,
+    watch: Watch,
 ) -> None:
     utilization = Utilization(trainer.device)
     evaluated: dict[str, float] = {}  # shown until the next evaluation
@@ -207,7 +210,10 @@ def _loop(
                 times = {f"time/{name}": share for name, share in shares.items()}
                 log.write({**metrics, **found, **times})
         evaluated = found or evaluated
-        dashboard.show({**metrics, **evaluated}, shares, trainer.progress)
+        watch.add(metrics)
+        fault = watch.finding
+        warning = "" if fault is None else f"{fault.name}: {fault.evidence}"
+        dashboard.show({**metrics, **evaluated}, shares, trainer.progress, warning)
         checkpoints.update()
 
 

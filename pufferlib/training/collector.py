@@ -11,6 +11,7 @@ from torch import Tensor
 from pufferlib.exceptions import ArgumentError
 from pufferlib.policy import map_state
 from pufferlib.pytorch import action_converter
+from pufferlib.training.episodes import EpisodeCounts
 from pufferlib.training.finite import FiniteCheck
 from pufferlib.training.policy_runner import PolicyRunner
 from pufferlib.training.profile import Profile
@@ -57,6 +58,7 @@ class Collector:
     Attributes:
         timesteps: steps of agents since the start.
         episodes: statistics that the environments' infos report.
+        counts: of episodes, whatever the infos report.
 
     Raises:
         ArgumentError: a pool without `zero_copy`.
@@ -81,6 +83,7 @@ class Collector:
         self._scale, self._profile = scale, profile
         self.timesteps = 0
         self.episodes = EpisodeStatistics()
+        self.counts = EpisodeCounts(vecenv)
         self._group_count = vecenv.num_envs // vecenv.batch_size
         self._finite = FiniteCheck(vecenv)
         self._convert = action_converter(vecenv, runner.policy)
@@ -100,7 +103,10 @@ class Collector:
         self._starts = torch.ones(rows, dtype=torch.bool, device=self._device)
         self._acting = torch.zeros(rows, dtype=torch.bool, device=self._device)
         self._vecenv.async_reset(seed)
-        self._hold(self._vecenv.recv())
+        self.counts.restart()
+        batch = self._vecenv.recv()
+        self._hold(batch)
+        self.counts.begin(batch, batch.masks, self._held.rows)
 
     @torch.no_grad()
     def collect(self) -> Rollout:
@@ -114,6 +120,7 @@ class Collector:
                 batch = self._vecenv.recv()
             group = self._hold(batch)
             if group.columns is None:  # the first batch of a group: nothing came before
+                self.counts.begin(batch, batch.masks, group.rows)
                 continue
             with self._profile.part("copy"):
                 self._note(group, batch)
@@ -214,6 +221,7 @@ class Collector:
         self._acting[rows] = self._masks
         self.timesteps += int(taken.sum())
         self.episodes.add(batch.infos)
+        self.counts.step(batch, taken, ends, rows)
 
     def _leave_out(self, step: int, columns: slice, rows: NDArray[np.bool_]) -> None:
         """Give steps lost with a worker an advantage of 0, and bootstrap nothing across them."""

@@ -12,6 +12,7 @@ from rich.text import Text
 
 _PLAIN_INTERVAL_S = 10.0
 _ACCENT = "cyan"
+_HIDDEN = ("rollout", "policy")  # groups of metrics that are for `puffer doctor`
 
 
 class Dashboard:
@@ -45,22 +46,33 @@ class Dashboard:
         if self._is_live:
             self._live.stop()
 
-    def show(self, metrics: dict[str, float], shares: dict[str, float], progress: float) -> None:
+    def show(
+        self,
+        metrics: dict[str, float],
+        shares: dict[str, float],
+        progress: float,
+        warning: str = "",
+    ) -> None:
         """Redraw the screen, or print a line at most every ten seconds.
 
         Args:
-            metrics: numbers by name; "group/name" goes into a table of its group.
+            metrics: numbers by name; "group/name" goes into a table of its group. The groups
+                "rollout" and "policy" are left out.
             shares: of the wall time, by part.
             progress: in [0, 1].
+            warning: a line about the run; "" for none.
         """
+        metrics = {k: v for k, v in metrics.items() if k.partition("/")[0] not in _HIDDEN}
         if self._is_live:
             elapsed_s = time.monotonic() - self._created_s
-            self._live.update(self.screen(metrics, shares, progress, elapsed_s), refresh=True)
+            screen = self.screen(metrics, shares, progress, elapsed_s, warning)
+            self._live.update(screen, refresh=True)
             return
         if time.monotonic() - self._printed_s >= _PLAIN_INTERVAL_S or progress >= 1:
             self._printed_s = time.monotonic()
             numbers = "  ".join(f"{name} {_number(value)}" for name, value in metrics.items())
-            self._console.print(f"{progress:4.0%}  {numbers}", soft_wrap=True, highlight=False)
+            line = f"{progress:4.0%}  {numbers}{warning and f'  ! {warning}'}"
+            self._console.print(line, soft_wrap=True, highlight=False, markup=False)
 
     def screen(
         self,
@@ -68,6 +80,7 @@ class Dashboard:
         shares: dict[str, float],
         progress: float,
         elapsed_s: float,
+        warning: str = "",
     ) -> RenderableType:
         """Return the screen, 80 columns wide; arguments as `show`, and the seconds elapsed."""
         groups: dict[str, dict[str, str]] = {}
@@ -83,6 +96,7 @@ class Dashboard:
         return Panel(
             Group(self._progress(progress, elapsed_s), columns),
             title=f"[bold]{self._title}",
+            subtitle=Text(f"! {warning}", "yellow") if warning else None,
             border_style=_ACCENT,
             width=80,
         )

@@ -1,5 +1,6 @@
 """The gradient step that algorithms share, its learning rate and its metrics."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -17,6 +18,8 @@ def gradient_step(
     max_gradient_norm: float,
 ) -> dict[str, float]:
     """Minimize `losses["total"]` by one step; return the losses as numbers.
+
+    "gradient_norm" is that of the whole gradient, before it is clipped.
 
     Args:
         losses: scalars by name, each a sum over this process's samples divided by the number of
@@ -37,7 +40,8 @@ def gradient_step(
     losses["total"].backward()
     context.all_reduce_gradients(policy)
     norm = nn.utils.clip_grad_norm_(policy.parameters(), max_gradient_norm)
-    check_finite("gradient's norm", norm.item())
+    numbers["gradient_norm"] = norm.item()
+    check_finite("gradient's norm", numbers["gradient_norm"])
     optimizer.step()
     return numbers
 
@@ -68,6 +72,32 @@ def adapted_learning_rate(
     if kl < target_kl / 2:
         return min(high, learning_rate * 1.5)
     return learning_rate
+
+
+def value_metrics(values: Tensor, targets: Tensor, valid: Tensor) -> dict[str, float]:
+    """Return metrics of a value function: its explained variance, and the scale of its targets.
+
+    The explained variance is 1 - var(targets - values) / var(targets), as in CleanRL and
+    Stable-Baselines3: 1 is exact, 0 no better than a constant; here 0 if all targets are equal.
+
+    Args:
+        values: float32, any shape, predicted.
+        targets: float32, the returns that they should be.
+        valid: bool, an agent was present; other samples are ignored.
+    """
+    if not valid.any():
+        return {}
+    values, targets = values[valid], targets[valid]
+    variances = torch.stack([targets, values, targets - values]).var(1, correction=0)
+    numbers = torch.cat([variances, targets.mean()[None], values.mean()[None]])
+    of_targets, of_values, of_errors, target, value = numbers.tolist()
+    return {
+        "loss/explained_variance": 1 - of_errors / of_targets if of_targets > 0 else 0.0,
+        "rollout/return_mean": target,
+        "rollout/return_std": math.sqrt(of_targets),
+        "rollout/value_mean": value,
+        "rollout/value_std": math.sqrt(of_values),
+    }
 
 
 def update_metrics(

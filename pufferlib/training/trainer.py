@@ -19,6 +19,7 @@ from pufferlib.training.collector import Collector
 from pufferlib.training.config import LoopConfig, choose_device
 from pufferlib.training.curriculum import Choose, Curriculum
 from pufferlib.training.distributed import DistributedContext
+from pufferlib.training.measurements import Measurements
 from pufferlib.training.policy_runner import PolicyRunner
 from pufferlib.training.profile import Profile, Throughput
 from pufferlib.training.rollout import Rollout
@@ -98,6 +99,7 @@ class Trainer:
             *(policy, vecenv.num_agents, self.device, config.precision, config.compile)
         )
         self.algorithm = config.make_algorithm(runner, self._context, self._generator)
+        self._measurements = Measurements(vecenv, runner, config.gamma)
         self.profile = Profile()  # from here on: an optimizer's first use loads seconds of torch
         self._collector = Collector(
             vecenv,
@@ -168,6 +170,9 @@ class Trainer:
         self.is_updating = True
         with self.profile.part("train"), self._torch_settings(), self._locating_not_finite():
             self._metrics = self.algorithm.update(rollout, self._progress_at_rollout)
+            entropy = self._metrics.get("loss/entropy")
+            self._metrics |= self._measurements.of_rollout(rollout, entropy)
+            self._metrics |= self._measurements.of_network(rollout, self.updates)
             self._observe(rollout)
         counts = [float(self._collector.timesteps - self._timesteps_at_rollout), self.seconds]
         sums = self._context.all_reduce_sum(torch.tensor(counts, device=self.device))
@@ -203,6 +208,7 @@ class Trainer:
             "seconds": self.seconds,
             "steps_per_second": self._throughput.steps_per_second,
             **self._metrics,
+            **self._collector.counts.metrics(),
             **{f"episode/{name}": value for name, value in self.episodes.means().items()},
             **({} if self._curriculum is None else self._curriculum.metrics()),
         }
@@ -266,6 +272,7 @@ class Trainer:
             "seeds_used": self._seeds_used,
             "reward_scale": self._scale.state_dict(),
             "episodes": self.episodes.state_dict(),
+            "episode_counts": self._collector.counts.state_dict(),
             "generator": self._generator.get_state(),
             "curriculum": {} if self._curriculum is None else self._curriculum.attributes,
             **self._random.state_dict(),
@@ -293,6 +300,8 @@ class Trainer:
         self._seeds_used = state.get("seeds_used", used)
         self._scale.load_state_dict(state["reward_scale"])
         self.episodes.load_state_dict(state["episodes"])
+        if "episode_counts" in state:  # not of earlier versions
+            self._collector.counts.load_state_dict(state["episode_counts"])
         self.is_updating = False
         if self._curriculum is not None:
             self._curriculum.set(state.get("curriculum", {}))

@@ -19,6 +19,7 @@ from pufferlib.training.optimization import (
     gradient_step,
     set_learning_rate,
     update_metrics,
+    value_metrics,
 )
 from pufferlib.training.policy_runner import PolicyRunner
 from pufferlib.training.rollout import Rollout, Sequences
@@ -54,11 +55,13 @@ class VTrace:
         """Learn from a rollout; see `Algorithm.update`."""
         annealed = 1 - progress if self._config.anneal_learning_rate else 1
         set_learning_rate(self.optimizer, self._config.learning_rate * annealed)
+        self._judged: list[tuple[Tensor, Tensor, Tensor]] = []  # values, targets, valid
         losses = [
             self._step(minibatch.to(self._runner.device))
             for minibatch in self._minibatches(rollout)
         ]
-        return update_metrics(self.optimizer, losses)
+        judged = (torch.cat(parts) for parts in zip(*self._judged, strict=True))
+        return {**update_metrics(self.optimizer, losses), **value_metrics(*judged)}
 
     def _minibatches(self, rollout: Rollout) -> Iterator[Sequences]:
         """Yield the minibatches of all epochs, in a new random order each epoch."""
@@ -87,6 +90,7 @@ class VTrace:
                 rho_clip=config.rho_clip,
                 c_clip=config.c_clip,
             )
+        self._judged.append((values.detach(), targets, minibatch.valid))
         loss = vtrace_loss(
             log_probabilities=log_probabilities,
             old_log_probabilities=minibatch.log_probabilities,

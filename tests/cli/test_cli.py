@@ -424,6 +424,37 @@ def test_the_doctor_finds_no_problem_and_has_a_brief_form(capsys):
     assert len(capsys.readouterr().out.splitlines()) <= 3
 
 
+def test_the_doctor_names_the_faults_of_a_run(tmp_path, capsys):
+    run = tmp_path / "run"
+    flags = {"--train.learning-rate": 0.3, "--train.total-timesteps": 40_000, "--run": run}
+    words = [str(word) for flag in flags.items() for word in flag]
+    assert main(["train", "squared", "--log.no-tensorboard", *words]) == 0
+    capsys.readouterr()
+    assert main(["doctor", str(run)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "fault · evidence · what to change"
+    fault, evidence, change = lines[1].split(" · ")
+    assert fault == "Learning rate too high"
+    assert evidence.startswith("KL divergence of ")
+    assert change.startswith("--train.learning-rate 0.075")
+
+
+def test_the_doctor_says_what_it_cannot_judge_or_read(tmp_path, capsys):
+    (tmp_path / "config.json").write_text("{}")
+    record = {"timesteps": 1, "updates": 1, "learning_rate": 1e-3, "loss/approximate_kl": 0.01}
+    (tmp_path / "metrics.jsonl").write_text((json.dumps(record) + "\n") * 10)  # of earlier runs
+    assert main(["doctor", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("Not judged: Episodes never end, ")
+    assert "Learning rate too high" not in text
+    assert "lack loss/entropy, loss/explained_variance, " in text
+    assert text.endswith("No other faults found.\n")
+    assert main(["doctor", str(tmp_path), "--brief"]) == 2
+    assert "--brief is for the report on this machine" in capsys.readouterr().err
+    assert main(["doctor", str(tmp_path / "none")]) == 2
+    assert "is not the folder of a run" in capsys.readouterr().err
+
+
 def test_the_makefile_helps_with_every_target():
     root = Path(__file__).parents[2]
     result = subprocess.run(

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from pufferlib.runs import Run
+from pufferlib.runs.diagnosis import diagnose_folder
 
 pytestmark = [pytest.mark.learn, pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -39,3 +40,4 @@ def test_a_task_is_learned_from_its_preset(task, seed, tmp_path, capsys):
     shown = ", ".join(f"{name} {result}" for name, result in results.items())
     print(f"{task} {seed}: {shown}; {seconds:.0f} s")
     assert results["random"].mean < TASKS[task] <= results["sampled"].mean
+    assert diagnose_folder(tmp_path) == ([], {})

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from pufferlib.runs import Run
+from pufferlib.runs.diagnosis import diagnose_folder
 
 pytestmark = [pytest.mark.learn]
 
@@ -24,6 +25,7 @@ TASKS = ["bandit", *(pytest.param(task, marks=pytest.mark.slow) for task in SLOW
 def test_a_task_is_solved_from_its_preset(task, seed, tmp_path, capsys):
     # Random policies score 0.53 in stochastic, 0.5 in multiagent, 0.25 or less in the others.
     assert score_of(task, tmp_path, capsys, {"train.seed": seed}) > 0.95
+    assert diagnose_folder(tmp_path) == ([], {})
 
 
 @pytest.mark.slow

@@ -55,6 +55,7 @@ def test_a_terminal_gets_a_screen_and_a_pipe_a_line():
 
 def test_every_number_of_a_real_run_is_readable_in_a_terminal_of_80_by_24():
     losses = ("total", "policy", "value", "entropy", "approximate_kl", "clip_fraction")
+    losses += ("gradient_norm", "explained_variance")
     load = ("cpu_percent", "memory_gib", "gpu_percent", "gpu_memory_gib")
     metrics = {"timesteps": 1_234_567_890, "updates": 9, "seconds": 99.9}
     metrics |= {"steps_per_second": 1_234_567.8, "learning_rate": 1e-4}
@@ -78,3 +79,26 @@ def test_every_number_of_a_real_run_is_readable_in_a_terminal_of_80_by_24():
         "elapsed 2:00:00, remaining 6:00:00",
     ):
         assert expected in words
+
+
+def test_a_warning_is_shown_and_metrics_of_the_doctor_are_not():
+    metrics = {**METRICS, "rollout/reward_mean": 1.0, "policy/dead_units": 0.5}
+    for is_terminal in (True, False):
+        text = io.StringIO()
+        console = Console(file=text, force_terminal=is_terminal, width=80, color_system=None)
+        with Dashboard("a run", console) as dashboard:
+            dashboard.show(metrics, SHARES, 0.25, "No reward: all rewards [of it] are 0")
+        assert "! No reward: all rewards [of it] are 0" in text.getvalue()
+        assert "reward_mean" not in text.getvalue().replace(" ", "_")
+        assert "dead_units" not in text.getvalue().replace(" ", "_")
+
+
+def test_a_long_warning_takes_no_second_line():
+    console = Console(width=80, record=True, file=io.StringIO())
+    dashboard = Dashboard("a run", console)
+    console.print(dashboard.screen(METRICS, SHARES, 0.25, 30, "long " * 30))
+    console.print(dashboard.screen(METRICS, SHARES, 0.25, 30))
+    lines = console.export_text().splitlines()
+    assert max(len(line) for line in lines) == 80
+    assert len(lines) % 2 == 0
+    assert lines[len(lines) // 2 - 1].startswith("╰─")

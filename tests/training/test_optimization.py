@@ -28,14 +28,16 @@ def step(policy, losses, max_gradient_norm=1e9):
 def test_the_total_loss_is_minimized_and_every_loss_returned():
     policy = Weights()
     total = (policy.weight**2).sum() / 2  # its gradient is the weight
-    assert step(policy, {"total": total, "other": torch.tensor(7.0)}) == {"total": 12.5, "other": 7}
+    numbers = step(policy, {"total": total, "other": torch.tensor(7.0)})
+    assert numbers == {"total": 12.5, "other": 7, "gradient_norm": 5}
     torch.testing.assert_close(policy.weight.data, torch.tensor([2.7, 3.6]))
 
 
 def test_a_long_gradient_is_scaled_down():
     policy = Weights()
-    step(policy, {"total": (policy.weight**2).sum() / 2}, max_gradient_norm=1.0)
-    # The gradient (3, 4) of norm 5 becomes (0.6, 0.8).
+    numbers = step(policy, {"total": (policy.weight**2).sum() / 2}, max_gradient_norm=1.0)
+    # The gradient (3, 4) of norm 5, which is reported, becomes (0.6, 0.8).
+    assert numbers["gradient_norm"] == 5
     torch.testing.assert_close(policy.weight.data, torch.tensor([2.94, 3.92]), atol=1e-5, rtol=0)
 
 

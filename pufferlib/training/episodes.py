@@ -1,0 +1,141 @@
+"""Count episodes as they are collected: how they end, how long they are, how they begin."""
+
+import zlib
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pufferlib.annotations import StateDict
+from pufferlib.vector import Batch, VectorEnv
+
+_WINDOW = 100  # episodes
+_STARTS = 8  # episodes of each environment whose first observations are compared
+_MOST_ENVS = 64  # environments that are compared
+
+
+class EpisodeCounts:
+    """Counts the episodes of each row, whatever the environment reports of them.
+
+    First observations show whether environments share a seed. Independent ones begin alike as often
+    as one environment begins like its own other episodes: always if its start is fixed, hardly ever
+    if it is random. Environments with the same random numbers begin alike far more often.
+
+    Args:
+        vecenv: whose rows are counted. Of each environment the first row is compared.
+    """
+
+    def __init__(self, vecenv: VectorEnv) -> None:
+        self._lengths = np.zeros(vecenv.num_agents, np.int64)
+        self._has_acted = np.zeros(vecenv.num_agents, np.bool_)
+        self._ended: deque[int] = deque(maxlen=_WINDOW)  # lengths
+        self._terminated = self._truncated = 0
+        firsts = np.cumsum([0, *vecenv.agents_per_env[:-1]])[:_MOST_ENVS]
+        self._place = {int(row): place for place, row in enumerate(firsts)}
+        self._starts: list[list[int]] = [[] for _ in firsts]  # checksums
+        self._likeness: dict[str, float] | None = {}  # None: out of date
+
+    def restart(self) -> None:
+        """Begin new episodes in all rows."""
+        self._lengths[:] = 0
+
+    def begin(self, batch: Batch, began: NDArray[np.bool_], rows: slice) -> None:
+        """Note the first observations of episodes.
+
+        Args:
+            batch: of `rows`.
+            began: bool (B,), an episode begins with this observation.
+            rows: which of all rows these are.
+        """
+        if len(self._place) == 1:
+            return
+        for index in (began & batch.masks).nonzero()[0].tolist():
+            place = self._place.get(rows.start + index)
+            if place is not None and len(self._starts[place]) < _STARTS:
+                self._starts[place].append(zlib.crc32(batch.observations[index].tobytes()))
+                self._likeness = None
+
+    def step(
+        self, batch: Batch, taken: NDArray[np.bool_], ends: NDArray[np.bool_], rows: slice
+    ) -> None:
+        """Count a step.
+
+        Args:
+            batch: the results of the actions.
+            taken: bool (B,), an agent acted.
+            ends: bool (B,), the episode ended.
+            rows: which of all rows these are.
+        """
+        lengths = self._lengths[rows]  # a view
+        lengths += taken
+        self._has_acted[rows] |= taken
+        if not ends.any():
+            return
+        counted = ends & taken
+        terminated = int(np.count_nonzero(counted & batch.terminals))
+        self._terminated += terminated
+        self._truncated += int(np.count_nonzero(counted)) - terminated
+        self._ended.extend(lengths[counted].tolist())
+        lengths[ends] = 0
+        self.begin(batch, ends, rows)
+
+    def metrics(self) -> dict[str, float]:
+        """Return the counts since the run began, and statistics of the last hundred episodes."""
+        if self._likeness is None:
+            self._likeness = _likeness(self._starts)
+        lengths = list(self._ended)
+        ended: dict[str, float] = {}
+        if lengths:
+            ended["rollout/episode_length"] = sum(lengths) / len(lengths)
+            ended["rollout/longest_episodes"] = lengths.count(max(lengths)) / len(lengths)
+        return {
+            "rollout/terminated": self._terminated,
+            "rollout/truncated": self._truncated,
+            "rollout/idle_rows": 1 - float(self._has_acted.mean()),
+            **ended,
+            **self._likeness,
+        }
+
+    def state_dict(self) -> StateDict:
+        """Return what a checkpoint keeps: all but the unfinished episodes."""
+        return {
+            "terminated": self._terminated,
+            "truncated": self._truncated,
+            "lengths": list(self._ended),
+            "has_acted": self._has_acted.tolist(),
+            "starts": [list(starts) for starts in self._starts],
+        }
+
+    def load_state_dict(self, state: StateDict) -> None:
+        """Continue from `state_dict`; of another number of rows, the counts of episodes only."""
+        self._terminated, self._truncated = state["terminated"], state["truncated"]
+        self._ended = deque(state["lengths"], maxlen=_WINDOW)
+        if len(state["has_acted"]) == len(self._has_acted):
+            self._has_acted[:] = state["has_acted"]
+        if len(state["starts"]) == len(self._starts):
+            self._starts = [list(starts) for starts in state["starts"]]
+            self._likeness = None
+
+
+def _likeness(starts: list[list[int]]) -> dict[str, float]:
+    """Return how often two first observations are equal: of two environments, and of one.
+
+    Args:
+        starts: of each environment, the checksums of its first observations in order.
+    """
+    latest = max(len(own) for own in starts)
+    columns = [[own[k] for own in starts if len(own) > k] for k in range(latest)]
+    across, within = _equal_pairs(columns), _equal_pairs(starts)
+    if across is None or within is None:
+        return {}
+    return {"rollout/equal_starts": across, "rollout/repeated_starts": within}
+
+
+def _equal_pairs(groups: list[list[int]]) -> float | None:
+    """Return the share of the pairs within each group whose two members are equal."""
+    equal = pairs = 0
+    for group in groups:
+        counts = np.unique(group, return_counts=True)[1]
+        equal += int((counts * (counts - 1)).sum())
+        pairs += len(group) * (len(group) - 1)
+    return equal / pairs if pairs else None
