@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python benchmarks/defaults.py --cleanrl PYTHON FOLDER --results FILE
 
-Nobody chooses a setting: `puffer train gymnasium:TASK` without flags, CleanRL's ppo.py or
+No setting is chosen: `puffer train gymnasium:TASK` without flags, CleanRL's ppo.py or
 ppo_continuous_action.py without flags, and `PPO("MlpPolicy", TASK)`, for equally many steps of the
 same environment. Columns: the mean return of the last hundred episodes of training, and that of 32
 episodes of each seed whose seeds training never saw, with sampled and with greedy actions, and a
@@ -21,7 +21,6 @@ trained again, so the comparison can be stopped and continued.
 import argparse
 import collections
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -52,7 +51,7 @@ def main() -> None:
     parser.add_argument("--libraries", nargs="+", choices=LIBRARIES, default=[*LIBRARIES])
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=[*TASKS], metavar="TASK")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3], metavar="SEED")
-    parser.add_argument("--timesteps", type=int, help="for each task, in place of its own")
+    parser.add_argument("--timesteps", type=int, help="for every task")
     parser.add_argument("--cleanrl", nargs=2, metavar=("PYTHON", "FOLDER"))
     parser.add_argument("--results", type=Path, default=Path("defaults.jsonl"))
     arguments = parser.parse_args()
@@ -85,7 +84,7 @@ def read(path: Path) -> dict[tuple[str, str, int, int], Result]:
 
 
 def train(library: str, task: str, steps: int, seed: int, cleanrl: list[str] | None) -> Result:
-    """Train in a process of its own; return its result."""
+    """Train in a separate process; return its result."""
     python, folder = cleanrl if library == "cleanrl" and cleanrl else (sys.executable, "")
     script = Path(__file__).with_name("defaults_run.py")
     command = [python, str(script), library, task, str(steps), "--seed", str(seed)]
@@ -94,7 +93,6 @@ def train(library: str, task: str, steps: int, seed: int, cleanrl: list[str] | N
         stdout=subprocess.PIPE,
         text=True,
         check=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path[:1])},
     )
     result: Result = json.loads(done.stdout.splitlines()[-1])
     return result

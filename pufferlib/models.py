@@ -116,7 +116,7 @@ class Default(HiddenState):
         env: an emulated or vectorized environment.
         hidden_size: width of each hidden layer, and of the hidden state.
         critic: "shared": the value is decoded from the hidden state, as the actions are.
-            "separate": from two hidden layers of its own, as in CleanRL's ppo.py and
+            "separate": from two other hidden layers, as in CleanRL's ppo.py and
             Stable-Baselines3's MlpPolicy, so that the gradient of the value loss, whatever the
             scale of the rewards, does not affect what the actions are decoded from. A recurrent
             layer is then before the actions only.

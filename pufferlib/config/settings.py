@@ -83,9 +83,9 @@ class PolicyConfig:
     """Width of the hidden state, and of the memory."""
 
     critic: Literal["separate", "shared"] = "separate"
-    """Whether the value has hidden layers of its own, as in CleanRL's ppo.py and
-    Stable-Baselines3's MlpPolicy, or those of the actions, for policies that take this argument:
-    default, auto and masked. With a memory they are shared: the value needs the memory, too."""
+    """Whether the value has separate hidden layers, as in CleanRL's ppo.py and Stable-Baselines3's
+    MlpPolicy, or shares those of the actions, for policies that take this argument: default, auto
+    and masked. With a memory they are shared: the value needs the memory, too."""
 
     normalize_observations: bool | None = None
     """Shift and scale the floats of observations to running mean 0 and deviation 1, clipped to 10
