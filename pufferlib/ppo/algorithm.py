@@ -87,7 +87,8 @@ class PPO:
                 break
         self._adapt_learning_rate(losses, count)
         values = rollout.part(rollout.values)[:-1]
-        judged = value_metrics(values, values + estimates, rollout.part(rollout.valid))
+        valid, all_reduce_sum = rollout.part(rollout.valid), self._context.all_reduce_sum
+        judged = value_metrics(values, values + estimates, valid, all_reduce_sum)
         return {**update_metrics(self.optimizer, losses), **judged}
 
     def _learning_rate(self, left: float) -> float:

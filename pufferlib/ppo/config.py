@@ -33,7 +33,7 @@ class PPOConfig(LoopConfig):
     minibatches: int | None = None
     """Minibatches per rollout, one gradient step each; made of whole rows for a recurrent policy.
     None: 32, as CleanRL's ppo_continuous_action.py, or fewer, so that each has 64 samples or more,
-    as in Stable-Baselines3."""
+    as in Stable-Baselines3, and at least four rows for a recurrent policy."""
 
     update_epochs: int = 10
     """Passes over each rollout. Same as Stable-Baselines3; CleanRL's ppo.py makes 4."""
@@ -129,8 +129,7 @@ class PPOConfig(LoopConfig):
         """
         if self.minibatches is not None:
             return self.minibatches
-        samples = rows * self.horizon
-        return max(1, min(32, samples // 64, rows if is_recurrent else samples))
+        return max(1, min(32, rows // 4 if is_recurrent else rows * self.horizon // 64))
 
     def check_rows(self, rows: int, is_recurrent: bool, is_pool: bool) -> None:
         """See `LoopConfig.check_rows`."""

@@ -209,8 +209,8 @@ def _critic(settings: PolicyConfig, given: Collection[str]) -> Critic:
         return settings.critic
     if settings.critic == "separate" and "policy.critic" in given:
         raise SettingError(
-            f"policy.critic must be 'shared' with policy.memory {settings.memory!r}: the "
-            f"memory is between the hidden layers and the actions. Leave one of them out."
+            f"policy.critic must be 'shared' with policy.memory {settings.memory!r}: a "
+            f"separate network for the value would have no memory. Leave one of them out."
         )
     return "shared"
 

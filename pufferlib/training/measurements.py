@@ -16,6 +16,7 @@ from pufferlib.distributions import TanhNormal
 from pufferlib.emulation.actions import ActionLayout
 from pufferlib.emulation.layout import Layout
 from pufferlib.models import leaves_of
+from pufferlib.normalization import NormalizedObservations
 from pufferlib.pytorch import unflatten
 from pufferlib.training.policy_runner import PolicyRunner
 from pufferlib.training.rollout import Rollout
@@ -44,6 +45,8 @@ class Measurements:
         bounds = sample_bounds(vecenv, runner.policy)
         self._bounds = None if bounds is None else tuple(torch.tensor(b) for b in bounds)
         self._mask = _mask_index(self._layout, vecenv.single_action_space)
+        parts = runner.policy.modules()
+        self._normalizer = next((p for p in parts if isinstance(p, NormalizedObservations)), None)
 
     @torch.no_grad()
     def of_rollout(self, rollout: Rollout, entropy: float | None) -> dict[str, float]:
@@ -137,6 +140,8 @@ class Measurements:
         if not kept.any():
             return {}
         seen = rollout.part(rollout.observations)[::stride][kept]  # (N, ...)
+        if self._normalizer is not None:
+            seen = self._normalizer.normalize(seen.to(self._runner.device)).to(seen.device)
         leaves = leaves_of(unflatten(seen, self._layout))
         metrics: dict[str, float] = {}
         numbers = [leaf.flatten() for leaf in leaves if leaf.is_floating_point()]

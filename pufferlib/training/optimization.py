@@ -1,7 +1,7 @@
 """The gradient step that algorithms share, its learning rate and its metrics."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -74,7 +74,12 @@ def adapted_learning_rate(
     return learning_rate
 
 
-def value_metrics(values: Tensor, targets: Tensor, valid: Tensor) -> dict[str, float]:
+def value_metrics(
+    values: Tensor,
+    targets: Tensor,
+    valid: Tensor,
+    all_reduce_sum: Callable[[Tensor], Tensor] = lambda tensor: tensor,
+) -> dict[str, float]:
     """Return metrics of a value function: its explained variance, and the scale of its targets.
 
     The explained variance is 1 - var(targets - values) / var(targets), as in CleanRL and
@@ -84,13 +89,16 @@ def value_metrics(values: Tensor, targets: Tensor, valid: Tensor) -> dict[str, f
         values: float32, any shape, predicted.
         targets: float32, the returns that they should be.
         valid: bool, an agent was present; other samples are ignored.
+        all_reduce_sum: sums a tensor over all processes that learn together.
     """
-    if not valid.any():
+    samples = torch.stack([targets[valid], values[valid], (targets - values)[valid]])  # (3, N)
+    sums = torch.cat([samples.sum(1), valid.sum(dtype=samples.dtype)[None]])
+    *totals, count = all_reduce_sum(sums)
+    if count == 0:
         return {}
-    values, targets = values[valid], targets[valid]
-    variances = torch.stack([targets, values, targets - values]).var(1, correction=0)
-    numbers = torch.cat([variances, targets.mean()[None], values.mean()[None]])
-    of_targets, of_values, of_errors, target, value = numbers.tolist()
+    means = torch.stack(totals) / count
+    variances = all_reduce_sum((samples - means[:, None]).square().sum(1)) / count
+    target, value, _, of_targets, of_values, of_errors = torch.cat([means, variances]).tolist()
     return {
         "loss/explained_variance": 1 - of_errors / of_targets if of_targets > 0 else 0.0,
         "rollout/return_mean": target,

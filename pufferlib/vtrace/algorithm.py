@@ -60,8 +60,9 @@ class VTrace:
             self._step(minibatch.to(self._runner.device))
             for minibatch in self._minibatches(rollout)
         ]
-        judged = (torch.cat(parts) for parts in zip(*self._judged, strict=True))
-        return {**update_metrics(self.optimizer, losses), **value_metrics(*judged)}
+        values, targets, valid = (torch.cat(parts) for parts in zip(*self._judged, strict=True))
+        metrics = value_metrics(values, targets, valid, self._context.all_reduce_sum)
+        return {**update_metrics(self.optimizer, losses), **metrics}
 
     def _minibatches(self, rollout: Rollout) -> Iterator[Sequences]:
         """Yield the minibatches of all epochs, in a new random order each epoch."""

@@ -229,6 +229,9 @@ def test_a_mistake_is_one_clear_line(capsys, arguments, expected):
     assert errors.count("\n") == 1
 
 
+ARCHITECTURE = "another architecture"
+
+
 def test_a_checkpoint_of_another_network_is_refused_before_any_process(
     trained, tmp_path, capsys, monkeypatch
 ):
@@ -240,14 +243,15 @@ def test_a_checkpoint_of_another_network_is_refused_before_any_process(
     config["policy"]["hidden_size"] = 8
     (run / "config.json").write_text(json.dumps(config))
     parallel = ["--vec.backend", "Multiprocessing"]
-    for arguments in (
-        ["eval", "squared", "--checkpoint", str(run / "checkpoint.pt"), *parallel],
-        ["train", "squared", "--resume", str(run), *parallel],
-        ["train", "squared", "--resume", str(trained), "--policy.hidden-size", "8", *parallel],
+    other = ["train", "squared", "--resume", str(trained), "--policy.hidden-size", "8", *parallel]
+    for arguments, expected in (
+        (["eval", "squared", "--checkpoint", str(run / "checkpoint.pt"), *parallel], ARCHITECTURE),
+        (["train", "squared", "--resume", str(run), *parallel], ARCHITECTURE),
+        (other, "policy.hidden_size cannot change within a run"),
     ):
         assert main(arguments) == 2
         captured = capsys.readouterr()
-        assert "another architecture" in captured.err
+        assert expected in captured.err
         assert "random" not in captured.out
 
 

@@ -217,7 +217,8 @@ def test_help_of_every_command_lists_its_own_options(capsys):
     assert all(f"{command} " in text for command in COMMANDS)
 
 
-def test_the_help_of_a_setting_is_the_documentation_of_its_field(capsys):
+def test_the_help_of_a_setting_is_the_documentation_of_its_field(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "10000")  # lines are also broken at hyphens
     text = help_of(capsys, "train", "--help")
     for owner in (PPOConfig, PolicyConfig, Config):
         docs = field_docs(owner)

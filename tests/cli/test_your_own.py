@@ -85,13 +85,14 @@ def puffer(capfd):
     return run
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize(
     ("name", "package"),
     [
         ("my_own.py:Corridor", "gymnasium"),
-        pytest.param("gymnasium:CartPole-v1", "gymnasium", marks=pytest.mark.long),
-        pytest.param("pettingzoo:mpe2.simple_spread_v3", "mpe2", marks=pytest.mark.long),
+        ("gymnasium:CartPole-v1", "gymnasium"),
+        ("pettingzoo:mpe2.simple_spread_v3", "mpe2"),
     ],
 )
 def test_an_environment_and_a_policy_of_your_own_in_every_command(folder, puffer, name, package):

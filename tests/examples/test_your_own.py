@@ -15,7 +15,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "your_own.py"
 def test_the_example_learns_to_find_the_lamp(tmp_path):
     # At most 1 - 8 * 0.02 = 0.84 can be had; a random walk rarely gets to the lamp in 32 steps.
     result = subprocess.run(
-        [sys.executable, str(EXAMPLE), "--timesteps", "40000"],
+        [sys.executable, str(EXAMPLE), "--timesteps", "20000"],
         capture_output=True,
         text=True,
         timeout=110,

@@ -64,7 +64,8 @@ def test_minibatches_split_rows_if_recurrent_and_samples_otherwise():
         (32, 512, False, 32),  # of 512
         (4, 64, False, 4),
         (2, 8, False, 1),  # 16 samples
-        (8, 256, True, 8),  # of one row
+        (32, 64, True, 8),  # of four rows
+        (3, 64, True, 1),
     ],
 )
 def test_minibatches_have_64_samples_or_more_where_none_are_given(

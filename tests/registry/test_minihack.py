@@ -76,7 +76,7 @@ def test_the_time_limit_truncates_and_is_no_success():
 
 
 def test_a_crossing_has_the_size_in_its_name():
-    env = minihack.make_env("MiniHack-LavaCrossingS9N1-v0")
+    env = minihack.make_env("MiniHack-LavaCrossingS9N1-v0", render_mode="ansi")
     env.reset(seed=0)
     rows = [line.strip() for line in env.render().splitlines() if line.strip()]
     assert [len(row) for row in rows] == [9] * 9  # of MiniGrid's 9 x 9, walls and all
@@ -101,7 +101,7 @@ def test_a_level_may_be_a_file_of_ones_own_or_the_packages(tmp_path, monkeypatch
     path.write_text(CORRIDOR)
     monkeypatch.chdir(path.parent)
     for des_file in ("corridor.des", str(path), path):
-        env = minihack.make_env(CUSTOM, des_file=des_file)
+        env = minihack.make_env(CUSTOM, des_file=des_file, render_mode="ansi")
         env.reset(seed=0)
         assert "@.>" in env.render() or "@.." in env.render()
         env.step(EAST)

@@ -77,7 +77,7 @@ def test_all_players_move_at_once_where_the_game_says_so():
 
 
 def test_illegal_actions_are_replaced_and_counted():
-    with closing(open_spiel.make_env("open_spiel/tic_tac_toe")) as env:
+    with closing(open_spiel.make_env("open_spiel/tic_tac_toe", render_mode="ansi")) as env:
         env.reset(seed=0)
         env.step({"player_0": 4, "player_1": 0})
         while env.agents:

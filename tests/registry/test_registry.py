@@ -270,7 +270,8 @@ def test_families_extras_and_constraints_agree():
         for line in (ROOT / "constraints.txt").read_text().splitlines()
         if "==" in line
     }
-    assert set(extras) - set(FAMILIES) == {"bench", "dev", "plot", "ray", "test", "video", "wandb"}
+    others = {"bench", "dev", "export", "plot", "ray", "test", "video", "wandb"}
+    assert set(extras) - set(FAMILIES) == others
     for name in FAMILIES:
         family = registry.load(name).FAMILY
         assert (family.package is None) == (name not in extras)

@@ -16,7 +16,7 @@ LEFT = np.array([0] * 6 + [1] + [0] * 5, np.int8)  # of a Genesis' buttons: B A 
 
 @pytest.fixture
 def env():
-    with contextlib.closing(stable_retro.make_env()) as made:
+    with contextlib.closing(stable_retro.make_env(render_mode="rgb_array")) as made:
         yield made
 
 

@@ -41,6 +41,7 @@ def impatient(monkeypatch):
     monkeypatch.setattr("pufferlib.testing.resources._GRACE_S", 0.1)
 
 
+@pytest.mark.long
 def test_the_smoke_test_passes_and_fails_where_it_should(capsys, monkeypatch):
     samples = {"ocean": "squared", "classic_control": "Acrobot-v1"}
     monkeypatch.setenv("COLUMNS", "200")

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.summary.writer import event_file_writer
 
 from pufferlib.training.loggers import RunLog
 
@@ -44,7 +45,9 @@ def test_an_incomplete_last_line_is_removed(tmp_path):
     assert [line["updates"] for line in lines(tmp_path)] == [1, 2, 3]
 
 
-def test_tensorboard_reads_each_step_once(tmp_path):
+def test_tensorboard_reads_each_step_once(tmp_path, monkeypatch):
+    # Files are read in the order of their names, which end with a number: "10" is before "9".
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(0))
     log(tmp_path, [1, 2, 3, 4], tensorboard=True)
     log(tmp_path, [3, 4, 5], value=0.5, updates=2, timesteps=20, tensorboard=True)
     events = EventAccumulator(str(tmp_path))

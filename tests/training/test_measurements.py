@@ -15,6 +15,7 @@ from torch.distributions import Beta, Independent, Normal
 from training_environments import Constant, Dial, OneValue
 
 from pufferlib import vector
+from pufferlib.normalization import NormalizedObservations
 from pufferlib.training.measurements import Measurements
 from pufferlib.training.optimization import value_metrics
 from pufferlib.training.policy_runner import PolicyRunner
@@ -106,6 +107,18 @@ def test_observations_are_those_of_present_agents():
     assert metrics["rollout/observation_mean"] == pytest.approx(-1)
     assert metrics["rollout/observation_std"] == pytest.approx(np.std([1, 2, -6]))
     assert metrics["rollout/observation_max"] == 6
+
+
+def test_observations_are_as_the_network_reads_them():
+    env = emulated(copy.deepcopy, Constant(is_truncated=False))
+    policy = NormalizedObservations(env, OneValue())
+    policy.mean[:], policy.variance[:] = 5.0, 4.0
+    measurements, rollout = measured(Constant(is_truncated=False), policy)
+    rollout.observations[:] = torch.tensor([[[1.0], [3.0]], [[5.0], [7.0]]])  # -2, -1, 0 and 1
+    metrics = measurements.of_rollout(rollout, None)
+    assert metrics["rollout/observation_mean"] == pytest.approx(-0.5)
+    assert metrics["rollout/observation_std"] == pytest.approx(np.std([-2, -1, 0, 1]))
+    assert metrics["rollout/observation_max"] == pytest.approx(2)
 
 
 @pytest.mark.parametrize(("rescales", "unit"), [(True, 1.0), (False, 4.0)])

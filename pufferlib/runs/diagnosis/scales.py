@@ -19,14 +19,16 @@ _FAR = 2.0
 
 @rule("Observations are not normalized", "rollout/reward_mean")
 def observations_not_normalized(run: History) -> Verdict | None:
-    """Find float observations with a root mean square above 10, or none above 0.01.
+    """Find float observations, as the network reads them, far from 1.
+
+    Either their root mean square is above 10, or none is above 0.01.
 
     Initial weights suit inputs near 1; large ones saturate tanh, small ones vanish behind the bias
     (Andrychowicz et al. 2021, arXiv:2006.05990, 3.3). Integers, flags and images are left to the
     network.
     """
     names = [f"rollout/observation_{name}" for name in ("mean", "std", "max")]
-    if not run.has(*names) or run.setting("policy.normalize_observations"):
+    if not run.has(*names):
         return None
     mean, std, most = (run.late(name) for name in names)
     size = math.hypot(mean, std)
