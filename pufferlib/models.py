@@ -76,9 +76,8 @@ class HiddenState(nn.Module, ABC):
 class FlatFeatures(nn.Module):
     """Any observation as one float vector, without weights.
 
-    Discrete parts are one-hot. Of uint8, images (two axes of 36 or more) are scaled to [0, 1]; all
-    else, such as the cells of a small grid or the RAM of an Atari, is log(1 + x), which keeps small
-    numbers apart and large ones small (symlog of Hafner et al. 2023, arXiv:2301.04104, eq. 9).
+    Discrete parts are one-hot. Of uint8, images (two axes of 36 or more) are scaled to [0, 1]; for
+    all else, such as the cells of a small grid or the RAM of an Atari, see `uint8`.
 
     Args:
         env: the environment whose observations are its input.
@@ -86,7 +85,11 @@ class FlatFeatures(nn.Module):
 
     Attributes:
         size: length of the vector.
+        uint8: "log" reads log(1 + x), which keeps small numbers apart and large ones small (symlog
+            of Hafner et al. 2023, arXiv:2301.04104, eq. 9); "scaled" reads x / 255.
     """
+
+    uint8: Literal["log", "scaled"] = "log"
 
     def __init__(self, env: HasSpaces, without: Collection[tuple[str, ...]] = ()) -> None:
         super().__init__()
@@ -102,10 +105,14 @@ class FlatFeatures(nn.Module):
         """Return float32 (B, size) for flat observations (B, ...)."""
         batch = observations.shape[0]
         found = leaves_of(unflatten(observations, self._layout))
-        features = [
-            features_of(found[number].reshape(batch, -1), field, choices)
-            for number, field, choices in self._seen
-        ]
+        features = []
+        for number, field, choices in self._seen:
+            values = found[number].reshape(batch, -1)
+            is_small = values.dtype == torch.uint8 and field.leaf.kind == "Box"
+            if self.uint8 == "log" and is_small and not _is_image(field):
+                features.append(values.float().log1p())
+            else:
+                features.append(features_of(values, field, choices))
         return torch.cat(features, 1)
 
 
@@ -208,10 +215,8 @@ def features_of(values: Tensor, field: Field, choices: tuple[int, int] | None) -
         classes = (values - low).long().squeeze(1)
         classes = classes.clamp(0, count - 1)  # rows of absent agents are zero, even below `low`
         return nn.functional.one_hot(classes, count).float()
-    numbers = values.float()
-    if field.leaf.kind != "Box" or values.dtype != torch.uint8:
-        return numbers
-    return numbers / 255 if _is_image(field) else numbers.log1p()
+    scaled = values.float()
+    return scaled / 255 if field.leaf.kind == "Box" and values.dtype == torch.uint8 else scaled
 
 
 def _is_image(field: Field) -> bool:

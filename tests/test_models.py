@@ -80,6 +80,14 @@ def test_default_encodes_choices_as_one_hot_and_reads_the_logarithm_of_bytes():
     torch.testing.assert_close(seen[0], torch.tensor([[*logarithms, 0, 1, 0, -4]]))
 
 
+def test_bytes_may_be_scaled_as_in_earlier_versions():
+    env = GymnasiumPufferEnv(Sampler(Box(0, 255, (2,), np.uint8)))
+    features = FlatFeatures(env)
+    features.uint8 = "scaled"
+    found = features(torch.tensor([[51, 255]], dtype=torch.uint8))
+    torch.testing.assert_close(found, torch.tensor([[0.2, 1.0]]))
+
+
 @pytest.mark.parametrize(
     ("shape", "expected"),
     [((36, 40, 1), 0.2), ((1, 40, 36), 0.2), ((7, 7, 3), math.log(52)), ((128,), math.log(52))],

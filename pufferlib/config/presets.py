@@ -130,7 +130,8 @@ def from_json(values: JsonObject, source: str) -> Config:
         policy = {**rest, "memory": memory}
     if isinstance(policy, Mapping):
         # What versions without these settings did, and their weights are for.
-        values["policy"] = {"rescale_actions": False, "critic": "shared", **policy}
+        before = {"rescale_actions": False, "critic": "shared", "uint8": "scaled"}
+        values["policy"] = {**before, **policy}
     values.setdefault("eval", {"share": 0.0})  # versions without this table did not evaluate
     algorithm = values.get("algorithm", "ppo")
     if not isinstance(algorithm, str):

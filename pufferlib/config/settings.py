@@ -93,6 +93,11 @@ class PolicyConfig:
     whose class says so, as default, masked and mlp do, and where floats have other bounds than
     [0, 1] and [-1, 1]."""
 
+    uint8: Literal["log", "scaled"] = "log"
+    """How default, masked and mlp read uint8 that are not an image: as log(1 + x) (symlog of Hafner
+    et al. 2023, arXiv:2301.04104), which suits the cells of a grid and the RAM of an Atari, or
+    divided by 255."""
+
     rescale_actions: bool = True
     """Rescale continuous actions from [-1, 1], where a new policy samples, to the bounds of the
     action space where both are finite. False clips them to the bounds, as CleanRL and

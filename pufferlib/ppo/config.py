@@ -1,7 +1,7 @@
 """The settings of PPO, each documented at its default with its source."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 import torch
 
@@ -114,11 +114,7 @@ class PPOConfig(LoopConfig):
                 f"{self.learning_rate}."
             )
         if self.minibatches == self.update_epochs == 1:
-            raise SettingError(
-                "train.kl_adaptive measures the KL divergence before each gradient step, and the "
-                "first of an update has none; got train.minibatches=1 and train.update_epochs=1. "
-                "Use more of either."
-            )
+            self._refuse_single_step()
 
     def minibatches_of(self, rows: int, is_recurrent: bool) -> int:
         """Return the number of minibatches of a rollout with so many rows.
@@ -129,7 +125,8 @@ class PPOConfig(LoopConfig):
         """
         if self.minibatches is not None:
             return self.minibatches
-        return max(1, min(32, rows // 4 if is_recurrent else rows * self.horizon // 64))
+        most = rows * self.horizon // 64
+        return max(1, min(32, most, rows // 4 if is_recurrent else most))
 
     def check_rows(self, rows: int, is_recurrent: bool, is_pool: bool) -> None:
         """See `LoopConfig.check_rows`."""
@@ -139,4 +136,14 @@ class PPOConfig(LoopConfig):
                 f"train.minibatches must be at most the {pieces} {what} of a rollout; got "
                 f"{self.minibatches}. Use fewer, or more environments (vec.num_envs)."
             )
+        is_single_step = self.update_epochs == self.minibatches_of(rows, is_recurrent) == 1
+        if self.kl_adaptive is not None and is_single_step:
+            self._refuse_single_step()
         super().check_rows(rows, is_recurrent, is_pool)
+
+    def _refuse_single_step(self) -> NoReturn:
+        raise SettingError(
+            "train.kl_adaptive measures the KL divergence before each gradient step, and the first "
+            "of an update has none; here that is the only one, as train.minibatches=1 and "
+            "train.update_epochs=1. Use more of either."
+        )

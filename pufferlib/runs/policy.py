@@ -13,6 +13,7 @@ from pufferlib.exceptions import SettingError, UnknownNameError, suggestion
 from pufferlib.models import (
     ActionHeads,
     Critic,
+    FlatFeatures,
     GRUWrapper,
     LSTMWrapper,
     NormalizedObservations,
@@ -85,6 +86,7 @@ def make_policy(
                 f"instance of {type(policy).__name__}."
             )
         _set_gaussian(policy, settings, given)
+        _set_uint8(policy, settings, given)
         policy = _wrapped(policy, settings, env, given)
     if not settings.rescale_actions:
         policy.rescale_actions = False  # type: ignore[assignment]
@@ -111,6 +113,22 @@ def _set_gaussian(policy: nn.Module, settings: PolicyConfig, given: Collection[s
         each.set_gaussian(settings.gaussian)
 
 
+def _set_uint8(policy: nn.Module, settings: PolicyConfig, given: Collection[str]) -> None:
+    """Let `policy` read uint8 as the settings ask for.
+
+    Raises:
+        SettingError: it does not read them by `FlatFeatures`, and the setting was given.
+    """
+    features = [each for each in policy.modules() if isinstance(each, FlatFeatures)]
+    if not features and "policy.uint8" in given:
+        raise SettingError(
+            f"policy.uint8 has no effect: {type(policy).__name__} has no "
+            f"pufferlib.models.FlatFeatures. Leave it out."
+        )
+    for each in features:
+        each.uint8 = settings.uint8
+
+
 def _wrapped(
     policy: nn.Module, settings: PolicyConfig, env: HasSpaces, given: Collection[str]
 ) -> nn.Module:
@@ -131,7 +149,8 @@ def _is_normalized(policy: nn.Module, settings: PolicyConfig, env: HasSpaces) ->
     """Return whether the observations of `policy` are to be normalized."""
     if settings.normalize_observations is not None:
         return settings.normalize_observations
-    return getattr(policy, "normalize_observations", False) and gains_from_normalization(env)
+    asks = getattr(type(policy), "normalize_observations", False) is True  # not a method
+    return asks and gains_from_normalization(env)
 
 
 def check_policy(

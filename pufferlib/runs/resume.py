@@ -16,6 +16,7 @@ FIXED = {
     "policy.critic": _WEIGHTS,
     "policy.normalize_observations": _WEIGHTS,
     "policy.gaussian": _WEIGHTS,
+    "policy.uint8": _WEIGHTS,
     "policy.rescale_actions": "its policy has learned actions in that scale",
     "train.normalize_returns": "its values are in that scale",
 }

@@ -13,6 +13,7 @@ from pufferlib.annotations import EnvCreator, Kwargs
 from pufferlib.config import Config, VecConfig
 from pufferlib.emulation.description import HasSpaces
 from pufferlib.exceptions import ArgumentError, CheckpointError, PufferError, SettingError
+from pufferlib.normalization import NormalizedObservations
 from pufferlib.references import load_attribute
 from pufferlib.registry import EnvSource
 from pufferlib.runs import folder as run_folder
@@ -192,6 +193,17 @@ class Run:
             CheckpointError: see `load_policy`; and as `make_policy`.
         """
         return self.make_policy(env) if self.init is None else self.load_policy(env, self.init)
+
+    def settled(self, policy: nn.Module) -> "Run":
+        """Return the run with the settings that were left to `policy`, as they are in it.
+
+        Whether observations are normalized depends on their declared bounds, which may be others
+        where the run is opened again.
+        """
+        parts = policy.modules()
+        is_normalized = any(isinstance(part, NormalizedObservations) for part in parts)
+        settings = dataclasses.replace(self.config.policy, normalize_observations=is_normalized)
+        return dataclasses.replace(self, config=dataclasses.replace(self.config, policy=settings))
 
     @property
     def is_recurrent(self) -> bool:

@@ -83,6 +83,7 @@ def train(run: Run, console: Console | None = None, profile: bool = False) -> Pa
                 about["init"] = origin(run.init)
             with closing(run.make_vecenv()) as vecenv, _naming_checkpoint(path):
                 policy = run.make_first_policy(vecenv)
+                run = run.settled(policy)
                 trainer = Trainer(run.config.train, vecenv, policy, context, curriculum)
                 if run.resumes:
                     trainer.load(path)

@@ -137,7 +137,9 @@ def test_settings_of_before_policy_memory_are_read(recurrent, memory):
     assert (config.policy.memory, config.algorithm) == (memory, "ppo")
 
 
-@pytest.mark.parametrize(("name", "value"), [("rescale_actions", False), ("critic", "shared")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("rescale_actions", False), ("critic", "shared"), ("uint8", "scaled")]
+)
 def test_the_policy_of_before_a_setting_is_what_it_was(name, value):
     written = presets.as_json(Config())
     assert written["policy"].pop(name) != value

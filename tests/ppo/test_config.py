@@ -42,8 +42,13 @@ def test_an_adaptive_learning_rate_needs_bounds_and_something_to_measure():
     adaptive.check()
     with pytest.raises(SettingError, match=r"learning_rate must lie within \[1e-05, 0.01\] .*0.02"):
         dataclasses.replace(adaptive, learning_rate=0.02).check()
-    with pytest.raises(SettingError, match=r"got train.minibatches=1 and train.update_epochs=1"):
+    match = r"train.minibatches=1 and train.update_epochs=1. Use more"
+    with pytest.raises(SettingError, match=match):
         dataclasses.replace(adaptive, minibatches=1, update_epochs=1).check()
+    once = dataclasses.replace(adaptive, update_epochs=1)
+    once.check_rows(8, is_recurrent=True, is_pool=False)
+    with pytest.raises(SettingError, match=match):
+        once.check_rows(7, is_recurrent=True, is_pool=False)
 
 
 def test_default_settings_are_valid():
@@ -66,6 +71,7 @@ def test_minibatches_split_rows_if_recurrent_and_samples_otherwise():
         (2, 8, False, 1),  # 16 samples
         (32, 64, True, 8),  # of four rows
         (3, 64, True, 1),
+        (16, 8, True, 2),  # of 64 samples
     ],
 )
 def test_minibatches_have_64_samples_or_more_where_none_are_given(

@@ -123,6 +123,16 @@ def test_the_value_has_layers_of_its_own_unless_the_settings_share_them(vecenv, 
     assert outputs_of["shared"].abs().sum() > 0
 
 
+def test_a_policy_with_a_method_of_that_name_is_not_normalized(vecenv, mine, monkeypatch):
+    name = mine("Mine")
+    assert not isinstance(made(vecenv, name=name), NormalizedObservations)
+    own = policy_class(name)
+    monkeypatch.setattr(own, "normalize_observations", lambda self: None, raising=False)
+    assert type(made(vecenv, name=name)).__name__ == "Mine"
+    monkeypatch.setattr(own, "normalize_observations", True)
+    assert isinstance(made(vecenv, name=name), NormalizedObservations)
+
+
 def test_with_a_memory_the_value_shares_the_layers(vecenv):
     settings = {"name": "default", "normalize_observations": False}
     assert made(vecenv, memory="lstm", **settings).policy.critic is None

@@ -31,9 +31,9 @@ class Game(gymnasium.Env):
     observation_space = gymnasium.spaces.Box(0, 100, (3,), np.float32)
     action_space = gymnasium.spaces.Discrete(2)
 
-    def __init__(self, wage=1.0, size=3):
+    def __init__(self, wage=1.0, size=3, high=100):
         self.wage = wage
-        self.observation_space = gymnasium.spaces.Box(0, 100, (size,), np.float32)
+        self.observation_space = gymnasium.spaces.Box(0, high, (size,), np.float32)
 
     def reset(self, seed=None, options=None):
         super().reset(seed=seed)
@@ -138,6 +138,7 @@ OTHER = dict.fromkeys(FIXED, 4) | {
     "policy.critic": "shared",
     "policy.normalize_observations": True,
     "policy.gaussian": "squashed",
+    "policy.uint8": "scaled",
     "policy.rescale_actions": False,
     "train.normalize_returns": True,
 }
@@ -375,6 +376,19 @@ def test_a_change_of_the_network_is_refused_by_the_name_of_the_setting(runs, cha
     run = Run.open(runs / "ppo", {**MORE, **changes})
     with pytest.raises(CheckpointError, match=rf"another architecture.* Given were {named}: leave"):
         run.train(QUIET)
+
+
+@pytest.mark.parametrize(("first", "later"), [(1e3, 1.0), (1.0, 1e3)])
+def test_what_the_bounds_decided_stays_when_they_change(runs, tmp_path, first, later):
+    own = {"policy.name": "default", "run": tmp_path / "run", "env.kwargs.high": first}
+    game = f"{runs}/made_for_resume.py:Game"
+    folder = Run.configure(game, {**SMALL, **own}).train(QUIET).parent
+    assert read_config(folder).policy.normalize_observations == (first != 1)
+    again = {**MORE, "env.kwargs.high": later, "policy.normalize_observations": first != 1}
+    Run.open(folder, again).train(QUIET)
+    init = Run.configure(game, {**SMALL, "env.kwargs.high": later}, init=folder)
+    assert init.config.policy.normalize_observations == (first != 1)
+    init.check_init()
 
 
 def test_a_policy_is_taken_up_from_another_place(resume, runs, tmp_path, unchanged):

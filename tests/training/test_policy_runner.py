@@ -228,9 +228,7 @@ def test_a_compiled_policy_may_reuse_the_memory_of_its_state():
 @pytest.mark.usefixtures("graphs")
 def test_a_compiled_policy_gets_the_same_number_of_rows_each_time(compiled, sizes):
     trainer = trainer_of(compiled, is_recurrent=False)
-    trainer.updates = (
-        1  # the network is measured, not compiled, in each tenth update from the first
-    )
+    trainer.updates = 1  # one in ten also measures the network, without compiling it
     asked = set()
     trainer.policy.register_forward_pre_hook(lambda _, inputs: asked.add(len(inputs[0])))
     with torch.compiler.set_stance("force_eager"):
