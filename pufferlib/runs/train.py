@@ -84,6 +84,8 @@ def train(run: Run, console: Console | None = None, profile: bool = False) -> Pa
             with closing(run.make_vecenv()) as vecenv, _naming_checkpoint(path):
                 policy = run.make_first_policy(vecenv)
                 trainer = Trainer(run.config.train, vecenv, policy, context, curriculum)
+                if run.init is not None:
+                    trainer.start_from(run.init)
                 if run.resumes:
                     trainer.load(path)
                 if context.is_main:
