@@ -173,7 +173,7 @@ def _split(network: nn.Module) -> tuple[NormalizedObservations | None, nn.Module
     if not name:
         return normalizer, normalizer.policy
     shared = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
-    inner = copy.deepcopy(network, shared)
+    inner: Any = copy.deepcopy(network, shared)
     inner.set_submodule(name, inner.get_submodule(name).policy)
     return normalizer, inner
 
