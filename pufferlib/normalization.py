@@ -1,6 +1,6 @@
 """Normalize observations by their running mean and standard deviation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -84,14 +84,37 @@ class NormalizedObservations(nn.Module):
                 normalized[..., start:stop] = observations[..., start:stop].float()
             return normalized
         rows = restore_dtype(observations, self._layout)
-        pieces, end, start = [], 0, 0
-        for field, size, dtype in self._fields:
-            numbers = bitcast(rows[..., field.start : field.stop], dtype)
-            of_field = slice(start, start + size)
-            numbers = self._normalized(numbers, self.mean[of_field], self.variance[of_field])
-            pieces += [rows[..., end : field.start], bitcast(numbers.to(dtype), torch.uint8)]
-            end, start = field.stop, of_field.stop
+        parts = [
+            bitcast(rows[..., field.start : field.stop], dtype) for field, _, dtype in self._fields
+        ]
+        pieces, end = [], 0
+        for (field, _, _), part in zip(self._fields, self._normalized_parts(parts), strict=True):
+            pieces += [rows[..., end : field.start], bitcast(part, torch.uint8)]
+            end = field.stop
         return torch.cat([*pieces, rows[..., end:]], -1)
+
+    def normalize_parts(self, parts: Sequence[Tensor]) -> list[Tensor]:
+        """Return the parts of observations that are rows of bytes, the float Boxes normalized.
+
+        Args:
+            parts: (..., elements) in its own dtype, for each field of the observation layout.
+        """
+        fields = self._layout.fields
+        floats = [part for part, f in zip(parts, fields, strict=True) if _is_normalized(f)]
+        normalized = iter(self._normalized_parts(floats))
+        return [
+            next(normalized) if _is_normalized(f) else part
+            for part, f in zip(parts, fields, strict=True)
+        ]
+
+    def _normalized_parts(self, parts: Sequence[Tensor]) -> list[Tensor]:
+        """Return normalized numbers of the fields that have statistics, in their dtypes."""
+        normalized, start = [], 0
+        for part, (_, size, dtype) in zip(parts, self._fields, strict=True):
+            own = slice(start, start + size)
+            normalized.append(self._normalized(part, self.mean[own], self.variance[own]).to(dtype))
+            start = own.stop
+        return normalized
 
     def _normalized(self, numbers: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
         apart = (numbers - mean) / (variance + 1e-8).sqrt()

@@ -13,7 +13,7 @@ from pufferlib.config import Config
 from pufferlib.exceptions import ArgumentError
 from pufferlib.runs import Run
 from pufferlib.runs.film import film
-from pufferlib.runs.folder import CHECKPOINT, CONFIG, latest_checkpoint
+from pufferlib.runs.folder import CHECKPOINT, CONFIG, latest_checkpoint, refuse_group
 from pufferlib.runs.terminal import print_change, print_comparison, replay, unfinished
 from pufferlib.runs.video import check_video
 
@@ -78,6 +78,7 @@ def _evaluate(env: str, console: Console, arguments: argparse.Namespace) -> dict
             soft_wrap=True,
         )
     elif path.is_dir():
+        refuse_group(path)
         path /= CHECKPOINT
     if path is not None and not path.exists():
         raise ArgumentError(f"There is no checkpoint {path}. Name the folder of a run.")

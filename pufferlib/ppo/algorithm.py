@@ -165,6 +165,11 @@ class PPO:
             state["normalizer"] = self._normalizer.state_dict()
         return state
 
+    def start_from(self, state: StateDict) -> None:
+        """Take the scale of values, in which the value head was trained, from another run."""
+        if self._normalizer is not None:
+            self._normalizer.load_state_dict(state["normalizer"])
+
     def load_state_dict(self, state: StateDict) -> None:
         """Continue from `state_dict`; an adapted learning rate, unless the setting has changed.
 

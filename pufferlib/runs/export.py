@@ -77,10 +77,15 @@ def export_network(network: nn.Module, layout: Layout, out: Path) -> Exported:
         layout: `observation_layout` of its environment.
         out: as in `export`.
     """
-    model = ExportedModel(network, layout).eval()
-    model.requires_grad_(False)
-    inputs = model.example(_TRACED_ROWS)
-    outputs = model(*inputs)
+    try:
+        model = ExportedModel(network, layout).eval()
+        model.requires_grad_(False)
+        inputs = model.example(_TRACED_ROWS)
+        outputs = model(*inputs)
+    except ArgumentError:
+        raise
+    except Exception as error:  # of the policy's forward, which gets parts in place of bytes
+        raise _unexportable(network, out, error) from error
     temporary = out.with_name(f".{out.stem}{out.suffix}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -113,13 +118,11 @@ def _write_and_check(model: ExportedModel, inputs: tuple[Tensor, ...], path: Pat
     except OSError:
         raise
     except Exception as error:  # torch raises many kinds for what it cannot trace
-        raise ArgumentError(
-            f"{_refusal(model, path)}: {type(error).__name__}: {_first_line(error)}. {_ADVICE}"
-        ) from error
+        raise _unexportable(model.network, path, error) from error
     if different:
         raise ArgumentError(
-            f"{_refusal(model, path)}: of what was written, {', '.join(different)} differ from the "
-            f"policy's. {_ADVICE}"
+            f"{_refusal(model.network, path)}: of what was written, {', '.join(different)} differ "
+            f"from the policy's. {_ADVICE}"
         )
 
 
@@ -137,7 +140,9 @@ def _different_outputs(model: ExportedModel, call: Callable[..., Sequence[Tensor
 
 def _write_script(model: ExportedModel, inputs: tuple[Tensor, ...], path: Path) -> None:
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # of branches, which `_check` covers, and deprecation
+        warnings.simplefilter(
+            "ignore"
+        )  # of branches, which `_write_and_check` covers, and deprecation
         torch.jit.trace(model, inputs, check_trace=False).save(str(path))
 
 
@@ -191,8 +196,13 @@ _WRITERS: dict[str, tuple[Callable[..., None], Callable[[Path], Callable[..., Se
 _WRITERS = {".pt": (_write_script, _read_script), ".onnx": (_write_onnx, _read_onnx)}
 
 
-def _refusal(model: ExportedModel, path: Path) -> str:
-    return f"{type(model.network).__name__} cannot be exported to {_FORMATS[path.suffix]}"
+def _unexportable(network: nn.Module, path: Path, error: Exception) -> ArgumentError:
+    reason = f"{type(error).__name__}: {_first_line(error)}"
+    return ArgumentError(f"{_refusal(network, path)}: {reason}. {_ADVICE}")
+
+
+def _refusal(network: nn.Module, path: Path) -> str:
+    return f"{type(network).__name__} cannot be exported to {_FORMATS[path.suffix]}"
 
 
 def _first_line(error: Exception) -> str:

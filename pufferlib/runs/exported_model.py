@@ -13,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 from pufferlib.annotations import Array
 from pufferlib.emulation import Layout
 from pufferlib.exceptions import ArgumentError
+from pufferlib.normalization import NormalizedObservations
 from pufferlib.policy import State, is_recurrent, map_state
 from pufferlib.pytorch import Heads
 from pufferlib.spaces import value_at
@@ -44,6 +45,7 @@ class ExportedModel(nn.Module):
     def __init__(self, network: nn.Module, layout: Layout) -> None:
         super().__init__()
         self.network, self.layout = network, layout
+        self.normalizer, self.inner = _split(network) if layout.is_bytes else (None, network)
         self._states: State | None = None
         self.batch_dim = 0
         names: list[str] = []
@@ -77,21 +79,29 @@ class ExportedModel(nn.Module):
         if not self.layout.is_bytes:
             shape = self.layout.space.shape
             rows = torch.cat(flat, 1).reshape(parts[0].shape[0], *shape)
-            return self.call(rows, inputs)
-        # Bytes cannot be viewed as another dtype in ONNX. The parts take the place of the views.
+            return self._call(self.network, rows, inputs)
+        # Bytes cannot be viewed as another dtype in ONNX. The parts, normalized if the policy
+        # normalizes them, take the place of the views.
+        if self.normalizer is not None:
+            flat = self.normalizer.normalize_parts(flat)
         rows = torch.zeros(parts[0].shape[0], *self.layout.space.shape, dtype=torch.uint8)
         places = {(f.start, f.stop): p for f, p in zip(self.layout.fields, flat, strict=True)}
         with _Parts(rows, places):
-            return self.call(rows, inputs)
+            return self._call(self.inner, rows, inputs)
 
     def call(self, rows: Tensor, inputs: Sequence[Tensor]) -> tuple[Heads, Tensor, State | None]:
         """Return what the policy returns for flat rows, with the state that is in `inputs`."""
+        return self._call(self.network, rows, inputs)
+
+    def _call(
+        self, network: nn.Module, rows: Tensor, inputs: Sequence[Tensor]
+    ) -> tuple[Heads, Tensor, State | None]:
         if self._states is None:
-            heads, value = self.network(rows)
+            heads, value = network(rows)
             return heads, value.squeeze(-1), None
         given = iter(inputs[len(self.parts) :])
         state = map_state(lambda _: next(given), self._states)
-        heads, value, state = self.network(rows, state, None)
+        heads, value, state = network(rows, state, None)
         return heads, value.squeeze(-1), state
 
     def example(self, rows: int) -> tuple[Tensor, ...]:
@@ -148,6 +158,24 @@ class _Parts(TorchFunctionMode):
         if is_view and args[0].dtype == args[1]:
             return args[0]
         return func(*args, **(kwargs or {}))
+
+
+def _split(network: nn.Module) -> tuple[NormalizedObservations | None, nn.Module]:
+    """Return what normalizes the observations of a policy, and a policy without it.
+
+    The second shares its weights with `network`.
+    """
+    modules = network.named_modules()
+    found = next(((n, m) for n, m in modules if isinstance(m, NormalizedObservations)), None)
+    if found is None:
+        return None, network
+    name, normalizer = found
+    if not name:
+        return normalizer, normalizer.policy
+    shared = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
+    inner: Any = copy.deepcopy(network, shared)
+    inner.set_submodule(name, inner.get_submodule(name).policy)
+    return normalizer, inner
 
 
 def _tensors(state: State) -> list[Tensor]:

@@ -25,6 +25,7 @@ from pufferlib.training.loggers import write_json
 CHECKPOINT = "checkpoint.pt"
 BEST = "best.pt"
 CONFIG = "config.json"
+GROUP = "seeds.json"  # in a folder of runs that differ in their seed
 RUNS = Path("runs")
 _FACTS = "run.json"
 _LOCK = ".lock"
@@ -268,8 +269,23 @@ def _read_settings(folder: Path) -> tuple[str, JsonObject]:
             f"{folder} cannot be read as the folder of a run: {error.strerror}. Name another."
         ) from error
     if not is_run:
+        refuse_group(folder)
         raise CheckpointError(f"{folder} is not the folder of a run: it has no {CONFIG}.")
     return str(path), _read_object(path, "settings")
+
+
+def refuse_group(folder: Path) -> None:
+    """Refuse a folder of runs that differ in their seed where one run is needed.
+
+    Raises:
+        CheckpointError: names the runs in it.
+    """
+    if not (folder / GROUP).is_file():
+        return
+    found = sorted(folder.glob(f"seed-*/{CONFIG}"), key=lambda p: (len(p.parent.name), p))
+    names = ", ".join(str(path.parent) for path in found)
+    advice = f"Name one of them: {names}." if names else "None of them has begun."
+    raise CheckpointError(f"{folder} is a group of runs. {advice}")
 
 
 def _settings_of(path: Path) -> JsonObject:

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from pufferlib.annotations import Action, Agent, Array, Kwargs, Observation, UserEnv
 from pufferlib.emulation import ActionLayout, GymnasiumPufferEnv, Layout, PettingZooPufferEnv
 from pufferlib.emulation.description import describe
-from pufferlib.exceptions import ObservationError
+from pufferlib.exceptions import ArgumentError, ObservationError
 from pufferlib.policy import State
 from pufferlib.pytorch import action_converter, greedy_actions, sample_actions
 from pufferlib.runs.folder import CHECKPOINT, locate
 from pufferlib.runs.run import Run
+from pufferlib.spaces import name_of, value_at
 from pufferlib.training.config import choose_device
 from pufferlib.training.policy_runner import PolicyRunner
 
@@ -67,7 +68,7 @@ class LoadedPolicy:
     """
 
     def __init__(self, run: Run, path: Path, device: str = "cpu") -> None:
-        self.run, self.device = run, choose_device(device)
+        self.run, self.device = run, choose_device(device, "device")
         with closing(self._make_flat({})) as env:
             self.network = run.load_policy(env, path).to(self.device).eval()
             self._convert = action_converter(env, self.network)
@@ -97,6 +98,9 @@ class LoadedPolicy:
         self.observation_layout = describe(env).observation_layout
         self._layout = Layout.of(self.observation_space)
         self._rebuild = ActionLayout.of(self.action_space).rows_rebuilder()
+        self._float_leaves = [
+            each.leaf for each in self.observation_layout.fields if each.leaf.dtype.kind == "f"
+        ]
         self._writers = [self._layout.writer(self._rows[row, ...]) for row in range(count)]
 
     def make_env(self, **kwargs: object) -> UserEnv:
@@ -136,11 +140,13 @@ class LoadedPolicy:
             a row for each agent.
 
         Raises:
-            ObservationError: it does not belong to the space that the policy was trained with.
+            ObservationError: it does not belong to the space that the policy was trained with, or
+                is NaN or infinite.
         """
         if self._is_flat:
-            starts, self._present = ~self._present, np.ones_like(self._present)
-            return self.act(self._checked_rows(observation), starts, deterministic)
+            actions = self.act(self._checked_rows(observation), ~self._present, deterministic)
+            self._present = np.ones_like(self._present)
+            return actions
         if self.agents is None:
             observations = [observation]
         else:
@@ -151,18 +157,61 @@ class LoadedPolicy:
                     f"dict of observations by agent."
                 )
             observations = [observation.get(agent) for agent in self.agents]
-        starts = self._write(observations)
-        chosen = self._rebuild(self.act(self._rows, starts, deterministic))
+        present = self._write(observations)
+        chosen = self._rebuild(self.act(self._rows, present & ~self._present, deterministic))
+        self._present = present
         if self.agents is None:
             return chosen[0]
         return {a: chosen[row] for row, a in enumerate(self.agents) if a in observation}
 
-    def predict(self, observation: Observation, deterministic: bool = False) -> tuple[Action, None]:
-        """Return (action, None), as `predict` of Stable-Baselines3; see `__call__`.
+    def predict(
+        self,
+        observation: Observation,
+        state: None = None,
+        episode_start: bool | NDArray[np.bool_] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[Action, None]:
+        """Return (action, None), with the arguments of `predict` in Stable-Baselines3.
 
-        The second is its recurrent state, which is kept here instead.
+        Its `evaluate_policy(policy, env)` works with this policy, too.
+
+        Args:
+            observation: as in `__call__`; or of the `VecEnv` of a Gymnasium environment, each part
+                of it (n_envs, ...).
+            state: ignored, as a policy with memory keeps its own. The None returned stands for it.
+            episode_start: the memory is to be forgotten. With a bool array (n_envs,) the
+                observation is that of a `VecEnv`, and so is the action; its n_envs must not change
+                until all start.
+            deterministic: as in `__call__`.
+
+        Raises:
+            ArgumentError: such an array for another environment than a Gymnasium one.
+            ObservationError: as `__call__`.
         """
+        if episode_start is not None and np.ndim(episode_start) > 0:
+            return self._predict_several(
+                observation, np.asarray(episode_start), deterministic
+            ), None
+        if episode_start:
+            self.reset()
         return self(observation, deterministic), None
+
+    def _predict_several(
+        self, observation: Observation, starts: NDArray[np.bool_], deterministic: bool
+    ) -> Action:
+        if self._is_flat or self.agents is not None:
+            raise ArgumentError(
+                f"episode_start must be True, False or None for {self.run.config.env.task}; only "
+                f"Gymnasium environments can be given several at a time. Use act."
+            )
+        if starts.all():
+            self.reset()
+        rows = []
+        for one in _unstacked(observation, len(starts)):
+            self._check(one)
+            rows.append(self._layout.flatten(one))
+        chosen = self._rebuild(self.act(np.stack(rows), starts, deterministic))
+        return chosen if isinstance(chosen[0], dict | tuple) else np.stack(chosen)
 
     @torch.no_grad()
     def act(
@@ -175,7 +224,11 @@ class LoadedPolicy:
                 policy has memory.
             starts: bool (B,), the observation is the first of an episode.
             deterministic: as in `__call__`.
+
+        Raises:
+            ObservationError: a row holds a NaN or an infinity.
         """
+        self._check_finite(observations)
         rows = torch.as_tensor(observations, device=self.device)
         if self._state is None and self._runner.is_recurrent:
             network: Any = self.network
@@ -186,14 +239,13 @@ class LoadedPolicy:
         return self._convert(actions, heads)
 
     def _write(self, observations: list[Observation]) -> NDArray[np.bool_]:
-        """Write each observation that is not None into its row; return which agents have joined."""
-        before = self._present
-        self._present = np.array([each is not None for each in observations])
-        for row in np.flatnonzero(self._present):
+        """Write each observation that is not None into its row; return which there are."""
+        present = np.array([each is not None for each in observations])
+        for row in np.flatnonzero(present):
             self._check(observations[row])
             self._writers[row](observations[row])
-        self._rows[~self._present] = 0
-        return self._present & ~before
+        self._rows[~present] = 0
+        return present
 
     def _check(self, observation: Observation) -> None:
         """Check the first observation fully; writing checks later ones for nesting and shape."""
@@ -206,6 +258,18 @@ class LoadedPolicy:
             )
         self._is_checked = True
 
+    def _check_finite(self, rows: Array) -> None:
+        nested = self.observation_layout.unflatten(rows)
+        for leaf in self._float_leaves:
+            values = np.asarray(value_at(nested, leaf.path))
+            wrong = values[~np.isfinite(values)]
+            if wrong.size:
+                name = name_of(leaf.path).replace("space", "observation", 1)
+                raise ObservationError(
+                    f"The {name} holds {wrong[0]}, of which a policy can make no action. Replace "
+                    f"it before the policy, as in training."
+                )
+
     def _checked_rows(self, observations: Array) -> Array:
         if np.shape(observations) != self._rows.shape:
             raise ObservationError(
@@ -213,3 +277,22 @@ class LoadedPolicy:
                 f"{self._rows.shape}, a row for each agent; got {np.shape(observations)}."
             )
         return observations
+
+
+def _unstacked(stacked: Observation, count: int) -> list[Observation]:
+    """Return the observations of `count` environments, of which each part is stacked.
+
+    Raises:
+        ObservationError: a part has another number of rows.
+    """
+    if isinstance(stacked, dict):
+        columns = [_unstacked(part, count) for part in stacked.values()]
+        return [dict(zip(stacked, row, strict=True)) for row in zip(*columns, strict=True)]
+    if isinstance(stacked, tuple):
+        return list(zip(*(_unstacked(part, count) for part in stacked), strict=True))
+    if np.shape(stacked)[:1] != (count,):
+        raise ObservationError(
+            f"episode_start is for {count} environments, so each part of the observation must have "
+            f"{count} rows; got the shape {np.shape(stacked)}."
+        )
+    return list(stacked)

@@ -54,11 +54,16 @@ def facts(source: EnvSource) -> JsonObject:
 def origin(path: Path) -> JsonObject:
     """Return what a new run records of the checkpoint that it starts from, as JSON values.
 
+    Of a copy with the item "origin", as several seeds start from: that of the original.
+
     Raises:
         CheckpointError: the provenance of that run is damaged.
     """
+    state = checkpoint.load(path)
     run = read_facts(path.parent).get("id")
-    return {"checkpoint": str(path), "run": run, "timesteps": checkpoint.load(path)["timesteps"]}
+    own = {"checkpoint": str(path), "run": run, "timesteps": state["timesteps"]}
+    copied: JsonObject | None = state.get("origin")
+    return copied or own
 
 
 def change_of_environment(folder: Path, source: EnvSource) -> str | None:

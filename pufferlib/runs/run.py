@@ -60,8 +60,9 @@ class Run:
             overrides: settings by dotted name: `{"train.learning_rate": 1e-3}`.
             init: folder of another run, or a checkpoint of it, to start from: its weights, with the
                 statistics of observations among them, and its settings of the policy in place of
-                the presets'. Optimizer, counters and schedules are new. The environment may be
-                another one with the same spaces.
+                the presets', and the scale of its values with `train.normalize_returns`, which both
+                or neither must have. Optimizer, counters and schedules are new. The environment may
+                be another one with the same spaces.
 
         Raises:
             UnknownNameError: there is no such environment; suggests the nearest names.
@@ -265,6 +266,7 @@ class Run:
 
         Raises:
             CheckpointError: it cannot be read, or is of another architecture or other spaces.
+            SettingError: one of the two runs has normalized returns, and not the other.
         """
         if self.init is None:
             return
@@ -277,6 +279,14 @@ class Run:
                 f"on {task}. It needs the same network and the same spaces of observations and "
                 f"actions. {error}"
             ) from error
+        is_normalized = "normalizer" in checkpoint.load(self.init)["algorithm"]
+        if is_normalized != getattr(self.config.train, "normalize_returns", False):
+            raise SettingError(
+                f"train.normalize_returns must be {'on' if is_normalized else 'off'} to start from "
+                f"{self.init}, whose values are in that scale. "
+                f"{'Set' if is_normalized else 'Leave out'} --train.normalize-returns"
+                f"{', with --algorithm ppo' if is_normalized else ''}."
+            )
 
     def train(self, console: Console | None = None, profile: bool = False) -> Path:
         """Train as the settings say; return the path of the latest checkpoint.

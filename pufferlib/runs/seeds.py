@@ -11,14 +11,17 @@ from pathlib import Path
 
 from rich.console import Console
 
+from pufferlib import config as presets
 from pufferlib.exceptions import ArgumentError, CheckpointError
 from pufferlib.runs import folder as run_folder
+from pufferlib.runs.provenance import origin
 from pufferlib.runs.run import Run
 from pufferlib.runs.settings import Overrides
+from pufferlib.training import checkpoint
 from pufferlib.training.config import MAX_SEED
 from pufferlib.training.loggers import METRICS, write_json
 
-_GROUP = "seeds.json"
+_INIT = "init.pt"  # the checkpoint that all runs start from
 # The 97.5% quantile of Student's t with 1, 2, ... degrees of freedom.
 _T_QUANTILES = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 
@@ -49,7 +52,14 @@ def configure_seeds(run: Run, count: int) -> list[Run]:
             f"{folder} already holds a run. Continue it with --resume {folder}, or name another "
             f"folder with --run."
         )
-    return [_with_seed(run, seed, folder) for seed in range(first, first + count)]
+    runs = [_with_seed(run, seed, folder) for seed in range(first, first + count)]
+    for taken in (one.config.run for one in runs):
+        if taken is not None and (taken / run_folder.CONFIG).exists():
+            raise ArgumentError(
+                f"{taken} already holds a run, which is not of this group. Name another folder "
+                f"with --run."
+            )
+    return runs
 
 
 def open_seeds(folder: Path, overrides: Overrides, env: str | None = None) -> list[Run]:
@@ -66,10 +76,10 @@ def open_seeds(folder: Path, overrides: Overrides, env: str | None = None) -> li
         raise ArgumentError(f"No run in {folder} has begun. Start them without --resume.")
     opened = {run.config.train.seed: run for run in (Run.open(m, overrides, env) for m in begun)}
     one = next(iter(opened.values()))
-    origin = run_folder.read_facts(begun[0]).get("init")
-    new = dataclasses.replace(
-        one, resumes=False, init=None if origin is None else Path(origin["checkpoint"])
-    )
+    facts, init = run_folder.read_facts(begun[0]), folder / _INIT
+    if "init" in facts and not init.exists():  # it was deleted
+        init = Path(facts["init"]["checkpoint"])
+    new = dataclasses.replace(one, resumes=False, init=init if "init" in facts else None)
     return [
         opened[seed] if seed in opened else _with_seed(new, seed, folder)
         for seed in _seeds_of(folder)
@@ -79,14 +89,16 @@ def open_seeds(folder: Path, overrides: Overrides, env: str | None = None) -> li
 def train_seeds(runs: Sequence[Run], console: Console, profile: bool = False) -> Iterator[Path]:
     """Train the runs of one folder one after another; yield the latest checkpoint of each.
 
-    An error or Ctrl+C ends them all; what has been trained is kept. Raises as
-    `pufferlib.runs.train`.
+    They start from one copy of the checkpoint `init`, if there is one. An error or Ctrl+C ends them
+    all; what has been trained is kept. Raises as `pufferlib.runs.train`.
     """
     folders = [run.config.run for run in runs]
     group = next(folder.parent for folder in folders if folder is not None)
+    runs[0].check_init()
     run_folder.make_folder(group, "--run")
-    write_json(group / _GROUP, {"seeds": [run.config.train.seed for run in runs]})
     try:
+        write_json(group / run_folder.GROUP, {"seeds": [run.config.train.seed for run in runs]})
+        runs = _with_copied_init(runs, group / _INIT)
         for number, run in enumerate(runs, 1):
             console.print(
                 f"Seed {run.config.train.seed}, {number} of {len(runs)}: {run.config.run}",
@@ -96,14 +108,15 @@ def train_seeds(runs: Sequence[Run], console: Console, profile: bool = False) ->
             yield run.train(console, profile)
     finally:
         if not members(group):  # a setting was refused
-            (group / _GROUP).unlink()
+            for name in (run_folder.GROUP, _INIT):
+                (group / name).unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # other files are in it
                 group.rmdir()
 
 
 def is_group(folder: Path) -> bool:
     """Return whether a folder holds runs that differ in their seed."""
-    return (folder / _GROUP).is_file()
+    return (folder / run_folder.GROUP).is_file()
 
 
 def members(folder: Path) -> list[Path]:
@@ -154,8 +167,20 @@ def _with_seed(run: Run, seed: int, folder: Path) -> Run:
     return dataclasses.replace(run, config=config)
 
 
+def _with_copied_init(runs: Sequence[Run], path: Path) -> list[Run]:
+    """Return the runs with a copy of their `init`, which may change before their turn comes."""
+    init = next((run.init for run in runs if run.init is not None), None)
+    if init is None:
+        return list(runs)
+    if init != path:
+        settings = presets.as_json(run_folder.read_config(run_folder.locate(init)[0]))
+        state = {**checkpoint.load(init), "config": settings, "origin": origin(init)}
+        checkpoint.save(path, state)
+    return [run if run.init is None else dataclasses.replace(run, init=path) for run in runs]
+
+
 def _seeds_of(folder: Path) -> list[int]:
-    path = folder / _GROUP
+    path = folder / run_folder.GROUP
     try:
         return [int(seed) for seed in json.loads(path.read_text())["seeds"]]
     except (OSError, ValueError, TypeError, KeyError) as error:

@@ -85,6 +85,8 @@ def train(run: Run, console: Console | None = None, profile: bool = False) -> Pa
                 policy = run.make_first_policy(vecenv)
                 run = run.settled(policy)
                 trainer = Trainer(run.config.train, vecenv, policy, context, curriculum)
+                if run.init is not None:
+                    trainer.start_from(run.init)
                 if run.resumes:
                     trainer.load(path)
                 if context.is_main:

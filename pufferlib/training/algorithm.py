@@ -12,6 +12,10 @@ class Algorithm(Protocol):
     An algorithm is made by its settings (`LoopConfig.make_algorithm`), which the `Trainer` is
     given. It owns its optimizer; the loop owns everything else: environments, collection, the
     schedule, statistics, checkpoints, random streams.
+
+    Optional method:
+        start_from(state): called before a new run that has the weights of another one, with the
+            `state_dict` of that run's algorithm, to take what those weights depend on.
     """
 
     def update(self, rollout: Rollout, progress: float) -> dict[str, float]:

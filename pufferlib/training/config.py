@@ -147,8 +147,12 @@ class LoopConfig:
         return [(name, value) for name, value in found if value is not None]
 
 
-def choose_device(name: str) -> torch.device:
+def choose_device(name: str, setting: str = "train.device") -> torch.device:
     """Return the device that `name` stands for; "auto" is the GPU if there is one.
+
+    Args:
+        name: "auto", "cpu", "cuda", "cuda:1", ...
+        setting: what `name` was given as, for the error.
 
     Raises:
         SettingError: there is no such device here; lists those that there are.
@@ -158,7 +162,7 @@ def choose_device(name: str) -> torch.device:
     there = ["cpu", *(f"cuda:{index}" for index in range(gpus))]
     allowed = ["auto", *there, *(["cuda"] if gpus else [])]
     if name not in allowed:
-        raise SettingError(f"train.device must be one of {', '.join(allowed)}; got {name!r}.")
+        raise SettingError(f"{setting} must be one of {', '.join(allowed)}; got {name!r}.")
     if name in ("auto", "cuda"):
         own = os.environ.get("LOCAL_RANK")  # one for each process that torchrun starts
         name = "cpu" if not gpus else "cuda" if own is None else f"cuda:{own}"

@@ -314,6 +314,16 @@ class Trainer:
             self._random.seed(self._next_seed)
         self._begin_episodes()
 
+    def start_from(self, path: Path | str) -> None:
+        """Begin a new run with what the weights of a checkpoint depend on, besides themselves.
+
+        Raises:
+            CheckpointError: it cannot be read.
+        """
+        start_from = getattr(self.algorithm, "start_from", None)
+        if start_from is not None:
+            start_from(checkpoint.load(Path(path))["algorithm"])
+
     @property
     def _next_seed(self) -> int:
         """The first seed that no earlier episode of the run has used."""

@@ -39,6 +39,13 @@ MIXED = Dict(
     seen=Discrete(3, start=5),
     flags=MultiBinary(3),
 )
+# Its float bounds are such that a run normalizes them by default.
+WIDE = Dict(
+    image=Box(0, 255, (3,), np.uint8),
+    where=Box(-9, 9, (2,), np.float32),
+    far=Box(-9, 9, (2, 2), np.float64),
+    seen=Discrete(3, start=5),
+)
 
 
 class Still(gymnasium.Env):
@@ -50,12 +57,18 @@ def lstm(env):
     return LSTMWrapper(env, NormalizedObservations(env, Default(env, 16)))
 
 
+def normalized(env):
+    return NormalizedObservations(env, Default(env, 16))
+
+
 # By name: observation space, action space, policy.
 POLICIES = {
     "mlp": (Box(-np.inf, np.inf, (5,), np.float32), Discrete(3), lambda env: Default(env, 16)),
     "dict": (MIXED, Dict(f=Box(0, 4, (2,)), c=Discrete(3)), lambda env: Default(env, 16)),
     "cnn": (Box(0, 255, (4, 84, 84), np.uint8), Discrete(6), lambda env: NatureCNN(env, 16)),
     "lstm": (Box(-1, 1, (5,), np.float32), Box(-1, 1, (2,)), lstm),
+    "dict_normalized": (WIDE, Discrete(3), normalized),
+    "lstm_dict_normalized": (WIDE, Discrete(3), lstm),
     "gru": (MIXED, Discrete(3), lambda env: GRUWrapper(env, Default(env, 16))),
 }
 
@@ -101,13 +114,13 @@ def test_outputs_are_those_of_the_policy(name, suffix, tmp_path):
         flat = torch.from_numpy(np.stack([env.observation_layout.flatten(s) for s in samples]))
         states = {}
         with torch.no_grad():
-            if name in ("lstm", "gru"):
-                count = 2 if name == "lstm" else 1
+            if name.startswith(("lstm", "gru")):
+                count = 2 if name.startswith("lstm") else 1
                 torch.manual_seed(rows)
                 state = tuple(torch.randn(1, rows, 16) for _ in range(count))
-                heads, value, after = policy(flat, state if name == "lstm" else state[0], None)
+                heads, value, after = policy(flat, state if count == 2 else state[0], None)
                 states = {f"state_{i}": each.numpy() for i, each in enumerate(state)}
-                after = after if name == "lstm" else (after,)
+                after = after if count == 2 else (after,)
             else:
                 (heads, value), after = policy(flat), ()
         expected = [
@@ -191,9 +204,19 @@ class OfBytes(OfAnotherKind):
         return logits, logits.sum(1, keepdim=True)
 
 
+class Repacking(OfAnotherKind):
+    """Joins bytes of the parts and reads them again."""
+
+    def forward(self, observations):
+        pieces = [observations[:, each.start : each.stop] for each in self.layout.fields]
+        logits = self.layer(torch.cat(pieces, 1)[:, :8].view(torch.float32))
+        return logits, logits.sum(1, keepdim=True)
+
+
 @pytest.mark.parametrize(
     ("policy", "reason"),
     [
+        (Repacking, r"to TorchScript: RuntimeError: .*\. Its forward must be made of torch"),
         (OfAnotherKind, "its actions are of a Categorical, and only logits and Normals"),
         (Branching, "of what was written, logits differ from the policy's"),
         (OfBytes, "of what was written, logits, value differ from the policy's"),

@@ -85,6 +85,31 @@ def test_another_task_and_algorithm_start_from_a_checkpoint_file(trained, tmp_pa
     assert state(folder / "checkpoint.pt")["timesteps"] == 80
 
 
+def test_the_scale_of_values_comes_with_the_value_head(tmp_path, capsys):
+    own = {**SMALL, "train.normalize_returns": True}
+    source = Run.configure("CartPole-v1", {**own, "run": tmp_path / "source"}).train(QUIET)
+    plain = Run.configure("CartPole-v1", {**SMALL, "run": tmp_path / "plain"}).train(QUIET)
+    before = state(source)
+    # The mean of returns in the source is set to 100, which nothing that is learned from can reach.
+    before["algorithm"]["normalizer"]["mean"] = 100.0
+    checkpoint.save(source, before)
+    settings = {**own, "train.total_timesteps": 16, "run": tmp_path / "new"}
+    run = Run.configure("CartPole-v1", settings, init=source)
+    after = state(run.train(QUIET))["algorithm"]["normalizer"]
+    assert after["count"] == 64 + 16
+    assert after["mean"] > 0.8 * 100
+    # A mistake of scale is refused before anything starts, whichever of the two normalizes.
+    for words, reason in (
+        (["--init", str(source)], "train.normalize_returns must be on"),
+        (["--init", str(source), "--algorithm", "vtrace"], "train.normalize_returns must be on"),
+        (["--init", str(plain), "--train.normalize-returns"], "normalize_returns must be off"),
+    ):
+        flags = [*FLAGS, "--run", str(tmp_path / "other")]
+        assert main(["train", "CartPole-v1", *words, *flags]) == 2
+        assert reason in capsys.readouterr().err
+        assert not (tmp_path / "other").exists()
+
+
 def test_what_does_not_fit_is_refused_before_anything_starts(trained, tmp_path, capsys):
     for task, flags, reason in (
         ("Acrobot-v1", [], "same spaces of observations"),

@@ -172,10 +172,89 @@ def test_a_nested_environment_gets_its_own_observations_and_actions(nested):
 def test_predict_is_that_of_stable_baselines(nested):
     policy = pufferlib.load(nested, "best.pt")
     observation = Nested.observation_space.sample()
+    assert policy.predict(observation, None, None, True) == policy.predict(
+        observation, deterministic=True
+    )
     assert policy.predict(observation, deterministic=True) == (
         policy(observation, deterministic=True),
         None,
     )
+
+
+def test_predict_forgets_where_an_episode_starts(cartpole):
+    policy, rows = pufferlib.load(cartpole), np.random.default_rng(2).normal(size=(3, 4))
+    rows = rows.astype(np.float32)
+    for row in rows:
+        policy.predict(row, deterministic=True)
+    policy.predict(rows[0], episode_start=True)
+    after = torch.cat([part.flatten() for part in policy._state])
+    policy.reset()
+    policy.predict(rows[0], episode_start=False)
+    assert torch.equal(torch.cat([part.flatten() for part in policy._state]), after)
+
+
+def test_predict_takes_the_observations_of_several_environments(cartpole, nested):
+    alone, policy = pufferlib.load(cartpole), pufferlib.load(cartpole)
+    rows = np.random.default_rng(3).normal(size=(6, 2, 4)).astype(np.float32)
+    starts = np.array([[1, 1], [0, 0], [0, 1], [0, 0], [1, 1], [0, 0]], bool)
+    found = [
+        policy.predict(r, None, s, deterministic=True)[0] for r, s in zip(rows, starts, strict=True)
+    ]
+    for env in (0, 1):
+        for step in range(6):
+            if starts[step, env]:
+                alone.reset()
+            assert found[step][env] == alone(rows[step, env], deterministic=True)
+        state = torch.cat([part.flatten() for part in alone._state])
+        own = torch.cat([part[:, env].flatten() for part in policy._state])
+        assert torch.allclose(own, state, atol=1e-6)
+    with pytest.raises(ObservationError, match=r"must have 2 rows; got the shape \(4,\)"):
+        policy.predict(rows[0, 0], None, starts[0])
+    with pytest.raises(ObservationError, match=r"which CartPole-v1 was trained with"):
+        pufferlib.load(cartpole).predict(rows[0, :, :3], None, starts[0])
+    policy = pufferlib.load(nested)
+    several = {"where": np.zeros((3, 2), np.float32), "seen": np.array([5, 6, 7])}
+    actions, _ = policy.predict(several, None, np.ones(3, bool), deterministic=True)
+    for row, action in enumerate(actions):
+        each = {key: value[row] for key, value in several.items()}
+        assert action == policy(each, deterministic=True)
+
+
+def test_stable_baselines_evaluates_a_policy(cartpole):
+    evaluation = pytest.importorskip("stable_baselines3.common.evaluation")
+    vec_env = pytest.importorskip("stable_baselines3.common.vec_env")
+    monitor = pytest.importorskip("stable_baselines3.common.monitor")
+    policy = pufferlib.load(cartpole)
+
+    def make():
+        return monitor.Monitor(gymnasium.make("CartPole-v1"))
+
+    for count in (1, 2):
+        env = vec_env.DummyVecEnv([make] * count)
+        env.seed(5)
+        returns, lengths = evaluation.evaluate_policy(
+            policy, env, 2, deterministic=True, return_episode_rewards=True
+        )
+        assert returns == lengths  # CartPole pays 1 for each step
+        env.close()
+    with closing(gymnasium.make("CartPole-v1")) as alone:
+        expected = [sum(play(policy, alone, seed, deterministic=True)) for seed in (5, 6)]
+    assert sorted(returns) == sorted(expected)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_observations_that_are_not_finite_are_refused(nested, cartpole, value):
+    wrong = np.array([0, value, 0, 0], np.float32)
+    policy = pufferlib.load(cartpole)
+    with pytest.raises(ObservationError, match=f"observation holds {value}"):
+        policy(wrong)
+    policy.predict(np.zeros(4, np.float32))
+    with pytest.raises(ObservationError, match=f"observation holds {value}"):
+        policy(wrong)
+    policy = pufferlib.load(nested)
+    policy({"where": np.zeros(2, np.float32), "seen": 5})
+    with pytest.raises(ObservationError, match=rf"observation\['where'\] holds {value}"):
+        policy({"where": np.array([0, value], np.float32), "seen": 5})
 
 
 def test_samples_follow_the_probabilities_of_the_policy(tmp_path):
@@ -246,7 +325,7 @@ def test_mistakes_say_what_is_allowed(nested, tmp_path):
         pufferlib.load(tmp_path)
     with pytest.raises(CheckpointError, match=r"There is no checkpoint .*other\.pt"):
         pufferlib.load(nested, "other.pt")
-    with pytest.raises(SettingError, match=r"train\.device must be one of"):
+    with pytest.raises(SettingError, match=r"^device must be one of auto, cpu.*; got 'gpu'"):
         pufferlib.load(nested, device="gpu")
     policy = pufferlib.load(nested)
     for wrong in (np.zeros(4, np.float32), {"where": np.zeros(2, np.float32)}):

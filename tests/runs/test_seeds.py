@@ -4,12 +4,15 @@ import contextlib
 import json
 import math
 import re
+import shutil
 
 import pytest
+import torch
 from rich.console import Console
 
+import pufferlib
 from pufferlib.cli.main import main
-from pufferlib.exceptions import ArgumentError, SettingError
+from pufferlib.exceptions import ArgumentError, CheckpointError, SettingError
 from pufferlib.runs import Run
 from pufferlib.runs.curves import band
 from pufferlib.runs.folder import read_config
@@ -133,6 +136,72 @@ def test_the_latest_run_and_its_group_are_found(group, tmp_path, monkeypatch, ca
     assert printed.count("is done") == 2
 
 
+def test_all_seeds_start_from_the_checkpoint_as_it_was(group, tmp_path, monkeypatch):
+    folder, source = tmp_path / "group", tmp_path / "source"
+    shutil.copytree(group[0] / "seed-4", source)
+    first = checkpoint.load(source / "checkpoint.pt")
+    settings = {"vec.backend": "Serial", "vec.num_envs": 4, "train.horizon": 32}
+    settings |= {"train.total_timesteps": 128, "train.device": "cpu", "log.tensorboard": False}
+    # One update at a learning rate of almost 0 leaves the weights where they began.
+    settings |= {"train.learning_rate": 1e-30, "run": folder}
+    runs = configure_seeds(Run.configure("CartPole-v1", settings, init=source), 3)
+    train = Run.train
+    trained = []
+
+    def moving(run, *arguments):
+        """Train; after the first run the source trains on, and ends all; it is deleted later."""
+        if len(trained) == 1:
+            raise KeyboardInterrupt
+        trained.append(run)
+        path = train(run, *arguments)
+        weights = {name: each + 1 for name, each in first["policy"].items()}
+        checkpoint.save(source / "checkpoint.pt", {**first, "policy": weights, "timesteps": 999})
+        return path
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "train", moving)
+        with pytest.raises(KeyboardInterrupt):
+            list(train_seeds(runs, QUIET))
+    shutil.rmtree(source)
+    assert len(list(train_seeds(open_seeds(folder, {}), QUIET))) == 3
+    for seed in (1, 2, 3):
+        weights = checkpoint.load(folder / f"seed-{seed}" / "checkpoint.pt")["policy"]
+        for name, weight in first["policy"].items():
+            assert torch.equal(weights[name], weight), name
+        facts = json.loads((folder / f"seed-{seed}" / "run.json").read_text())
+        origin = json.loads((group[0] / "seed-4" / "run.json").read_text())["id"]
+        assert facts["init"] == {
+            "checkpoint": str(source / "checkpoint.pt"),
+            "run": origin,
+            "timesteps": 256,
+        }
+
+
+def test_where_one_run_is_needed_those_of_the_group_are_named(group, tmp_path, capsys):
+    folder, _ = group
+    reason = f"{folder} is a group of runs. Name one of them: {folder}/seed-4, {folder}/seed-5."
+    new = ["--run", str(tmp_path / "new")]
+    for words in (
+        ["doctor", str(folder)],
+        ["eval", "CartPole-v1", "--checkpoint", str(folder)],
+        ["export", str(folder), "--out", str(tmp_path / "policy.pt")],
+        ["train", "CartPole-v1", "--init", str(folder), *new],
+    ):
+        assert main(words) == 2, words
+        assert reason in capsys.readouterr().err, words
+    with pytest.raises(CheckpointError, match="is a group of runs"):
+        pufferlib.load(folder)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_with_a_run_that_is_not_of_the_group_is_refused_as_it_is(group, tmp_path, capsys):
+    shutil.copytree(group[0] / "seed-4", tmp_path / "seed-2")
+    words = ["train", "CartPole-v1", "--seeds", "2", *FLAGS, "--run", str(tmp_path)]
+    assert main(words) == 2
+    assert f"{tmp_path}/seed-2 already holds a run" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["seed-2"]
+
+
 def test_mistakes_are_refused_and_leave_nothing(group, tmp_path, capsys):
     folder, _ = group
     new = tmp_path / "new"
@@ -145,6 +214,10 @@ def test_mistakes_are_refused_and_leave_nothing(group, tmp_path, capsys):
         assert main(["train", "CartPole-v1", "--run", str(new), *words]) == 2
         assert reason in capsys.readouterr().err
         assert not new.exists()
+    words = ["train", "Acrobot-v1", "--seeds", "2", "--init", str(folder / "seed-4"), *FLAGS]
+    assert main([*words, "--run", str(new)]) == 2
+    assert f"cannot start from {folder}/seed-4/checkpoint.pt, which was" in capsys.readouterr().err
+    assert not new.exists()
     assert main(["train", "all", "--seeds", "2"]) == 2
     assert "--seeds applies to one run" in capsys.readouterr().err
     with pytest.raises(ArgumentError, match=r"continue there\. Leave run out"):

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from pufferlib.exceptions import ArgumentError
 from pufferlib.runs.diagnosis import episodes, learning, scales
 from pufferlib.runs.diagnosis.history import LEAST_UPDATES, Finding, History, Rule
-from pufferlib.runs.folder import CONFIG
+from pufferlib.runs.folder import CONFIG, refuse_group
 from pufferlib.training.loggers import METRICS
 
 RULES: tuple[Rule, ...] = (*episodes.RULES, *scales.RULES, *learning.RULES)
@@ -55,7 +55,9 @@ def diagnose_folder(folder: Path) -> Diagnosis:
 
     Raises:
         ArgumentError: it is not the folder of a run, or the run is too short to judge.
+        CheckpointError: it is a group of runs.
     """
+    refuse_group(folder)
     files = folder / METRICS, folder / CONFIG
     for path in files:
         if not path.is_file():
