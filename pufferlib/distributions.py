@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from torch.distributions import (
     Bernoulli,
-    Beta,
     Categorical,
     Distribution,
     Independent,

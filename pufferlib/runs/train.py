@@ -86,6 +86,8 @@ def train(run: Run, console: Console | None = None, profile: bool = False) -> Pa
                 trainer = Trainer(run.config.train, vecenv, policy, context, curriculum)
                 if run.resumes:
                     trainer.load(path)
+                    if run.given_kwargs:  # the episodes so far were of another task
+                        trainer.episodes.load_state_dict({})
                 if context.is_main:
                     run_id = write_facts(folder, about)
                     agents = vecenv.agents_per_env[0]

@@ -20,8 +20,8 @@ class Decision(NamedTuple):
 
     Attributes:
         actions: (B,) int64, or (B, columns); see `pufferlib.pytorch.sample_actions`.
-        log_probabilities: float32 (B,), of sampled actions; None of greedy ones, which may be on the
-            border of their support.
+        log_probabilities: float32 (B,), of sampled actions; None of greedy ones, which may be on
+            the border of their support.
         values: float32 (B,), expected returns.
         heads: that the actions are from.
     """
