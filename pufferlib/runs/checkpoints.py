@@ -54,14 +54,14 @@ class CheckpointManager:
             "version": version("pufferlib"),
         }
         self._best_return, self._is_best_evaluated = -math.inf, False
-        self._best_task = ""  # see `_task`
+        self._best_task = ""  # see `task_of`
         if self._best_path.exists():
             best = checkpoint.load(self._best_path)
             evaluated = best.get("evaluation_return")  # checkpoints of earlier versions lack it
             self._is_best_evaluated = evaluated is not None
             self._best_return = best["episode_return"] if evaluated is None else evaluated
             attributes = best.get("curriculum", {})
-            self._best_task = _task(best["config"], attributes, self._is_best_evaluated)
+            self._best_task = task_of(best["config"], attributes, self._is_best_evaluated)
         self._judgments = self._judgments_due()
 
     def update(self) -> None:
@@ -140,7 +140,7 @@ class CheckpointManager:
         self._best_task = self._task_now()
 
     def _task_now(self) -> str:
-        return _task(self._about["config"], self._trainer.attributes, self._is_best_evaluated)
+        return task_of(self._about["config"], self._trainer.attributes, self._is_best_evaluated)
 
     def _state(self) -> StateDict:
         return {
@@ -152,7 +152,7 @@ class CheckpointManager:
         }
 
 
-def _task(config: Mapping[str, Any], attributes: Mapping[str, Any], is_evaluated: bool) -> str:
+def task_of(config: Mapping[str, Any], attributes: Mapping[str, Any], is_evaluated: bool) -> str:
     """Return what a return is of, as JSON, in which lists and tuples are equal."""
     evaluation = [config["eval"]["seed"], config["eval"]["episodes"]] if is_evaluated else []
     return json.dumps([config["env"]["kwargs"], attributes, evaluation], sort_keys=True)

@@ -233,6 +233,16 @@ def test_returns_of_other_arguments_of_the_environment_are_not_compared(tmp_path
         assert best["evaluation_return" if share else "episode_return"] == 4 * reward
 
 
+@pytest.mark.parametrize(("reward", "count"), [(100, 88), (2, 8)])
+def test_a_resume_with_the_same_arguments_keeps_the_means_of_episodes(tmp_path, reward, count):
+    given = {"env__kwargs": {"reward": 100}, "train__total_timesteps": 320, "eval__share": 0}
+    train(tmp_path, "evaluated_environments:Paid", **given)
+    settings = {"env.kwargs.reward": reward, "train.total_timesteps": 352}
+    Run.open(tmp_path, settings).train(Console(quiet=True))
+    episodes = checkpoint.load(tmp_path / "checkpoint.pt")["episodes"]  # of four steps
+    assert len(episodes["episode_return"]) == count
+
+
 class FixedReturns(Trainer):
     """A trainer whose progress, weights and returns of episodes a test sets."""
 
