@@ -46,13 +46,13 @@ def action_converter(env: HasSpaces, policy: nn.Module) -> Callable[[Tensor, Hea
     description = describe(env)
     space = description.single_action_space
     if not isinstance(space, gymnasium.spaces.Box):
-        return lambda actions, heads: _as_numpy(actions)
+        return lambda actions, heads: _as_numpy(actions, space)
     is_scaled, is_whole = _rescaled(space, description.action_layout, policy)
     ones = np.ones(space.shape)
     of_normals = _rescaler(space, is_scaled, is_whole, (-ones, ones))
 
     def convert(actions: Tensor, heads: Heads) -> Array:
-        array = _as_numpy(actions).reshape(-1, *space.shape)
+        array = _as_numpy(actions, space).reshape(-1, *space.shape)
         parts = [heads] if isinstance(heads, Tensor) or not isinstance(heads, Sequence) else heads
         if all(isinstance(head, Tensor) or type(head) is Normal for head in parts):
             return of_normals(array)
@@ -131,11 +131,6 @@ def _supports(heads: Sequence[Head], is_scaled: NDArray[np.bool_]) -> _Bounds:
     """Return the lowest and the highest sample of each element; -1 and 1 where unbounded."""
     found = [_support(head) for head in heads]
     low, high = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    if low.size != is_scaled.size:
-        raise ContractError(
-            f"The heads choose {low.size} columns; the action space has {is_scaled.size}. Return "
-            f"one head, or several, for as many."
-        )
     low, high = low.reshape(is_scaled.shape), high.reshape(is_scaled.shape)
     is_bounded = np.isfinite(low) & np.isfinite(high)
     is_free = np.isinf(low) & np.isinf(high)
@@ -200,6 +195,13 @@ def _is_bounded(low: Array, high: Array, dtype: np.dtype[Any]) -> NDArray[np.boo
     return np.asarray((width < 2**53) & ~(is_limit & (dtype.itemsize >= 4)))
 
 
-def _as_numpy(actions: Tensor) -> Array:
+def _as_numpy(actions: Tensor, space: gymnasium.Space[Any]) -> Array:
+    """Return actions as an array; refuse another number of columns than the space has."""
+    columns, expected = actions.shape[1:].numel(), math.prod(space.shape or ())
+    if columns != expected:
+        raise ContractError(
+            f"The heads choose {columns} columns; the action space has {expected}. Return one "
+            f"head, or several, for as many."
+        )
     array: Array = actions.cpu().numpy()
     return array

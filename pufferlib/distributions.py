@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from torch.distributions import (
     Bernoulli,
-    Beta,
     Categorical,
     Distribution,
     Independent,
@@ -226,13 +225,11 @@ def _refuse_support(head: Distribution, support: object) -> NoReturn:
 
 
 def mode_of(head: Distribution) -> Tensor:
-    """Return the most likely sample, or of equally likely ones one, where torch returns NaN.
+    """Return the most likely sample; the mean where torch has no mode, or NaN.
 
-    Of a `TransformedDistribution` without a mode, the transform of the base distribution's: of tanh
-    of a Normal the median, which SAC evaluates with.
-
-    Raises:
-        NotImplementedError: the distribution has no mode.
+    The mean of a discrete distribution is rounded. Of a `TransformedDistribution` with neither, the
+    transform of the base distribution's: of tanh of a Normal the median, which SAC evaluates with.
+    A distribution without a mode and a mean, such as RelaxedBernoulli, is sampled.
     """
     if isinstance(head, Independent):
         return mode_of(head.base_dist)
@@ -243,9 +240,33 @@ def mode_of(head: Distribution) -> Tensor:
         return mode
     if isinstance(head, Bernoulli):
         return (head.probs > 0.5).to(head.probs)
-    if isinstance(head, Beta):
-        return torch.where(head.mode.isnan(), head.mean, head.mode)  # uniform
-    return head.mode
+    found = _moment(head, "mode")
+    if found is None or found.isnan().any():
+        other = _mean_of(head)
+        found = other if found is None else torch.where(found.isnan(), other, found)
+    return found
+
+
+def _mean_of(head: Distribution) -> Tensor:
+    """Return the mean or, without one, what stands for it; see `mode_of`."""
+    mean = _moment(head, "mean")
+    if mean is not None and not mean.isnan().any():
+        return mean.round() if support_of(head).is_discrete else mean
+    if not isinstance(head, TransformedDistribution):
+        return head.sample()
+    found = mode_of(head.base_dist)
+    for transform in head.transforms:
+        found = transform(found)
+    return found
+
+
+def _moment(head: Distribution, name: str) -> Tensor | None:
+    """Return the mode or the mean of a distribution; None if it has none."""
+    try:
+        found: Tensor = getattr(head, name)
+    except NotImplementedError:
+        return None
+    return found
 
 
 def as_float32(head: Distribution) -> Distribution:

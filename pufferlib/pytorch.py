@@ -184,12 +184,16 @@ def greedy_actions(heads: Heads) -> Tensor:
     """Return the most probable actions of a policy's heads: the largest logits, the modes.
 
     A Normal behind a `tanh` or another transform gives the transform of its mean, as in
-    Stable-Baselines3. Arguments and result as `sample_actions`.
+    Stable-Baselines3. A distribution without a mode gives its mean, and without a mean a sample.
+    Arguments, result and errors as `sample_actions`.
     """
     if isinstance(heads, Tensor):
         return heads.argmax(-1)
     if isinstance(heads, Distribution):
+        check_head(heads)
         return mode_of(heads)
+    if not isinstance(heads, Sequence) or isinstance(heads, str):
+        check_head(heads)
     columns = [greedy_actions(head) for head in heads]
     return torch.cat([column.reshape(len(column), -1) for column in columns], 1)
 

@@ -8,6 +8,8 @@ import gymnasium
 import numpy as np
 import torch
 
+from pufferlib.environment import PufferEnv
+
 FIRST_SEED = 2_000_000  # of evaluations, the default of eval.seed
 LENGTH = 4
 closed_after_evaluation = []  # how each of those environments behaved
@@ -51,3 +53,50 @@ class Aware(gymnasium.Env):
 
     def _drawn(self):
         return np.array([np.random.rand(), torch.rand(1).item()], np.float32)
+
+
+class Paid(gymnasium.Env):
+    """Episodes of four steps, each of which is rewarded with `reward`."""
+
+    observation_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self, reward=100):
+        self.reward = reward
+
+    def reset(self, *, seed=None, options=None):
+        self._count, self._current = 0, self.reward
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        self._count += 1
+        return np.zeros(1, np.float32), self._current, self._count == LENGTH, False, {}
+
+
+def less(progress, metrics, attributes):
+    """A curriculum: a reward that falls by one in every update, from 50."""
+    return {"reward": attributes.get("reward", 51) - 1}
+
+
+class Silent(PufferEnv):
+    """Episodes of four steps, each rewarded with 3, in a native environment without infos."""
+
+    def __init__(self, buffers=None):
+        self.single_observation_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+        self.single_action_space = gymnasium.spaces.Discrete(2)
+        self.num_agents = 1
+        super().__init__(buffers)
+
+    def reset(self, seed=None):
+        self._count = 0
+        self.observations[:] = self.rewards[:] = 0
+        self.terminals[:] = self.truncations[:] = False
+        self.masks[:] = True
+        return self.observations, []
+
+    def step(self, actions):
+        self._count += 1
+        self.rewards[:] = 3
+        self.terminals[:] = self._count == LENGTH
+        self._count %= LENGTH
+        return self.observations, self.rewards, self.terminals, self.truncations, []

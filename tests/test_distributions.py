@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from environments import Sampler
-from gymnasium.spaces import Box, Discrete, Tuple
+from gymnasium.spaces import Box, Discrete, MultiDiscrete, Tuple
 from torch.distributions import (
     AffineTransform,
     Bernoulli,
@@ -12,10 +12,14 @@ from torch.distributions import (
     Categorical,
     Dirichlet,
     Independent,
+    Kumaraswamy,
+    LogisticNormal,
     LogNormal,
+    MixtureSameFamily,
     MultivariateNormal,
     Normal,
     OneHotCategorical,
+    RelaxedBernoulli,
     SigmoidTransform,
     TanhTransform,
     TransformedDistribution,
@@ -27,7 +31,7 @@ from pufferlib.distributions import TanhNormal, as_float32, mode_of
 from pufferlib.emulation import GymnasiumPufferEnv
 from pufferlib.exceptions import ContractError
 from pufferlib.ppo import TrainConfig, Trainer
-from pufferlib.pytorch import action_converter, sample_actions
+from pufferlib.pytorch import action_converter, greedy_actions, sample_actions
 
 ROWS = 5
 MEAN = torch.linspace(-1, 1, ROWS * 3).reshape(ROWS, 3)
@@ -186,10 +190,45 @@ def test_what_cannot_be_a_head_is_refused_by_its_type(head, match):
         (TanhNormal(torch.tensor([[0.5]]), torch.ones(1, 1)), [[np.tanh(0.5)]]),
         (TransformedDistribution(Normal(HALF[None], 1.0), [TanhTransform()]), [np.tanh(0.5)]),
         (MultivariateNormal(MEAN[:1], torch.eye(3)), MEAN[:1].tolist()),
+        # torch's mode is NaN. The mean is b B(1 + 1 / a, b): 0.5 B(3, 0.5) and B(4 / 3, 1).
+        (
+            Kumaraswamy(torch.tensor([[0.5, 3.0]]), torch.tensor([[0.5, 1.0]])),
+            [[8 / 15, 3 / 4]],
+        ),
+        # The mean 0.25 x 1 + 0.75 x 5: a mixture has no closed mode.
+        (
+            MixtureSameFamily(
+                Categorical(probs=torch.tensor([[0.25, 0.75]])),
+                Normal(torch.tensor([[1.0, 5.0]]), torch.ones(1, 2)),
+            ),
+            [4.0],
+        ),
+        # Of flags rounded: 0.25 x 0 + 0.75 x 0.8 = 0.6.
+        (
+            MixtureSameFamily(
+                Categorical(probs=torch.tensor([[0.25, 0.75]])),
+                Bernoulli(probs=torch.tensor([[0.0, 0.8]])),
+            ),
+            [1.0],
+        ),
+        # Stick-breaking of 0: sigmoid(-log 2) = 1 / 3, then half of the rest.
+        (LogisticNormal(torch.zeros(1, 2), torch.ones(1, 2)), [[1 / 3] * 3]),
     ],
 )
 def test_modes(head, expected):
     torch.testing.assert_close(mode_of(head).float(), torch.tensor(expected).float())
+
+
+def test_greedy_actions_without_a_mode_and_a_mean_are_sampled():
+    head = RelaxedBernoulli(HALF, logits=torch.full((2000, 1), 1.0))
+    torch.manual_seed(0)
+    # A sample is above 1/2 with the probability of the flag, sigmoid(1) = 0.731; five deviations.
+    assert abs((greedy_actions(head) > 0.5).float().mean() - 0.731) < 0.05
+
+
+def test_what_cannot_be_a_head_has_no_greedy_actions():
+    with pytest.raises(ContractError, match="got a str"):
+        greedy_actions("logits")
 
 
 def test_the_mode_of_a_squashed_gaussian_is_on_itself_too():
@@ -279,13 +318,30 @@ def test_supports_next_to_choices_and_infinite_bounds():
     [
         (LogNormal(MEAN, STD), r"one bound cannot be rescaled .* heads of LogNormal.*no-rescale"),
         (Uniform(MEAN, MEAN + 1), "must be the same in all rows.*that of Uniform differs"),
-        (Beta(STD[:, :2], STD[:, :2]), "The heads choose 2 columns; the action space has 3"),
     ],
 )
 def test_what_cannot_be_rescaled_is_refused(head, match):
     env = GymnasiumPufferEnv(Sampler(Box(0, 1, (1,)), Box(-2, 2, (3,))))
     with pytest.raises(ContractError, match=match):
         action_converter(env, torch.nn.Identity())(torch.zeros(ROWS, 3), head)
+
+
+@pytest.mark.parametrize("space", [Box(-2, 2, (3,)), MultiDiscrete([3, 3, 3])], ids=str)
+@pytest.mark.parametrize(
+    ("head", "columns"),
+    [
+        (Beta(STD[:, :2], STD[:, :2]), 2),
+        (Normal(MEAN[:, :1], STD[:, :1]), 1),
+        (Normal(MEAN[:3, :1], STD[:3, :1]), 1),  # three rows of one column: as many numbers
+        (MEAN, 1),  # logits
+        ([MEAN, MEAN], 2),
+    ],
+)
+def test_another_number_of_columns_is_refused(space, head, columns):
+    convert = action_converter(GymnasiumPufferEnv(Sampler(Box(0, 1, (1,)), space)), Clipping())
+    message = f"The heads choose {columns} columns; the action space has 3"
+    with pytest.raises(ContractError, match=message):
+        convert(sample_actions(head)[0], head)
 
 
 class Policy(torch.nn.Module):

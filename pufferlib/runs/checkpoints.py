@@ -1,8 +1,11 @@
 """The two checkpoints of a run: the latest, and the best."""
 
+import json
 import math
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -22,7 +25,9 @@ class CheckpointManager:
     `checkpoint.pt` is the latest. `best.pt` has the highest mean return of an evaluation with
     sampled actions, of equals the latest. Until there is an evaluation it is the one whose last
     hundred episodes of training, fewer at first, had the highest mean return. They judge again
-    once the budget covers no further evaluation, as their episodes have become longer.
+    once the budget covers no further evaluation, as their episodes have become longer. Returns are
+    compared only if they are of the same task: with other arguments of the environment, other
+    attributes from a curriculum or other settings of evaluations, judging starts over.
 
     Args:
         folder: of the run.
@@ -44,13 +49,19 @@ class CheckpointManager:
         self.path = folder / CHECKPOINT
         self._best_path = folder / BEST
         self._trainer, self._evaluation = trainer, evaluation
-        self._about = {"config": presets.as_json(config), "version": version("pufferlib")}
+        self._about: dict[str, Any] = {
+            "config": presets.as_json(config),
+            "version": version("pufferlib"),
+        }
         self._best_return, self._is_best_evaluated = -math.inf, False
+        self._best_task = ""  # see `task_of`
         if self._best_path.exists():
             best = checkpoint.load(self._best_path)
             evaluated = best.get("evaluation_return")  # checkpoints of earlier versions lack it
             self._is_best_evaluated = evaluated is not None
             self._best_return = best["episode_return"] if evaluated is None else evaluated
+            attributes = best.get("curriculum", {})
+            self._best_task = task_of(best["config"], attributes, self._is_best_evaluated)
         self._judgments = self._judgments_due()
 
     def update(self) -> None:
@@ -111,6 +122,8 @@ class CheckpointManager:
 
     def _is_best(self) -> bool:
         """Return whether the present weights are better than those of `best.pt`."""
+        if self._task_now() != self._best_task:
+            self._best_return, self._is_best_evaluated = -math.inf, False
         evaluated = self._evaluated_return
         if evaluated is not None:
             return not self._is_best_evaluated or evaluated >= self._best_return
@@ -124,6 +137,10 @@ class CheckpointManager:
         evaluated = state["evaluation_return"]
         self._is_best_evaluated = evaluated is not None
         self._best_return = state["episode_return"] if evaluated is None else evaluated
+        self._best_task = self._task_now()
+
+    def _task_now(self) -> str:
+        return task_of(self._about["config"], self._trainer.attributes, self._is_best_evaluated)
 
     def _state(self) -> StateDict:
         return {
@@ -133,3 +150,9 @@ class CheckpointManager:
             "evaluation_return": self._evaluated_return,
             "evaluation": None if self._evaluation is None else self._evaluation.state_dict(),
         }
+
+
+def task_of(config: Mapping[str, Any], attributes: Mapping[str, Any], is_evaluated: bool) -> str:
+    """Return what a return is of, as JSON, in which lists and tuples are equal."""
+    evaluation = [config["eval"]["seed"], config["eval"]["episodes"]] if is_evaluated else []
+    return json.dumps([config["env"]["kwargs"], attributes, evaluation], sort_keys=True)

@@ -21,10 +21,11 @@ _EVALUATIONS = 20  # of a training, at most
 class PeriodicEvaluation:
     """Evaluates the policy of a trainer: episodes with sampled actions, and as many with greedy.
 
-    All evaluations play the same seeds, and training learns the same without them. The budget is
-    counted in steps of agents, so the same seed evaluates after the same updates. The evaluations
-    that it covers are spread over the rest of training, the last at its end; that one has fewer
-    episodes, down to half, if the budget covers no more.
+    All evaluations play the same seeds, with the attributes that a curriculum set last. An update
+    learns the same without them; but they take time, so with `train.max_seconds` there are fewer
+    updates. The budget is counted in steps of agents, so the same seed evaluates after the same
+    updates. The evaluations that it covers are spread over the rest of training, the last at its
+    end; that one has fewer episodes, down to half, if the budget covers no more.
 
     Args:
         run: its settings and environment.
@@ -129,10 +130,9 @@ class PeriodicEvaluation:
         Estimated by the longest of the last hundred episodes of training, and by the last
         evaluation.
         """
-        lengths = self._trainer.episodes.state_dict().get("episode_length")
-        if not lengths:
+        longest = self._trainer.counts.longest
+        if not longest:
             return 0, 0
-        longest = math.ceil(max(lengths))
         sampled, greedy = (max(longest, self._state[kind]) for kind in ("sampled", "greedy"))
         return sampled * self._agents_per_env, greedy * self._agents_per_env
 
@@ -167,6 +167,8 @@ class PeriodicEvaluation:
             self.close()
             with GlobalStreams(seed).active(), RandomStreams(seed).active():
                 self._vecenv = _make_rows(self._run, num_envs)
+        for name, value in self._trainer.attributes.items():
+            self._vecenv.set_attr(name, [value] * num_envs)
         policy, is_greedy = self._trainer.policy, kind == "greedy"
         played = evaluate(self._vecenv, policy, seed, is_greedy, max_steps=budget // rows)
         self._state["steps"] += played.num_steps * rows

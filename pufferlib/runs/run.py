@@ -1,6 +1,7 @@
 """A run: its settings, and everything that is made from them."""
 
 import dataclasses
+import inspect
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,17 +165,24 @@ class Run:
         """Return the function that changes the environments as training advances, if there is one.
 
         Raises:
-            UnknownNameError, ArgumentError: what the settings name is missing, or no function.
+            UnknownNameError, ArgumentError: what the settings name is missing.
+            SettingError: it is no function, or one of other arguments.
         """
         name = self.config.env.curriculum
         if name is None:
             return None
         found = load_attribute(name)
+        must = "env.curriculum must name a function of (progress, metrics, attributes)"
+        if isinstance(found, type):
+            raise SettingError(f"{must}; {name} is a class. Name a function.")
         if not callable(found):
+            raise SettingError(f"{must}; {name} is an instance of {type(found).__name__}.")
+        try:
+            inspect.signature(found).bind(0.0, {}, {})
+        except TypeError as error:
             raise SettingError(
-                f"env.curriculum must name a function of (progress, metrics, attributes); {name} "
-                f"is an instance of {type(found).__name__}."
-            )
+                f"{must}; {name} cannot be called with these three: {error}. Change its arguments."
+            ) from error
         choose: Choose = found
         return choose
 

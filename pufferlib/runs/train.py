@@ -16,7 +16,7 @@ from rich.table import Table
 from pufferlib import config as presets
 from pufferlib.config import LogConfig
 from pufferlib.exceptions import ArgumentError, NotFiniteError, NotInstalledError
-from pufferlib.runs.checkpoints import CheckpointManager
+from pufferlib.runs.checkpoints import CheckpointManager, task_of
 from pufferlib.runs.diagnosis.watch import Watch
 from pufferlib.runs.folder import (
     CHECKPOINT,
@@ -30,7 +30,7 @@ from pufferlib.runs.folder import (
 from pufferlib.runs.periodic import PeriodicEvaluation
 from pufferlib.runs.provenance import facts, origin
 from pufferlib.runs.run import Run
-from pufferlib.training import Trainer
+from pufferlib.training import Trainer, checkpoint
 from pufferlib.training.config import choose_device
 from pufferlib.training.dashboard import Dashboard
 from pufferlib.training.distributed import distributed_context
@@ -89,6 +89,8 @@ def train(run: Run, console: Console | None = None, profile: bool = False) -> Pa
                     trainer.start_from(run.init)
                 if run.resumes:
                     trainer.load(path)
+                    if _is_of_another_task(path, run):
+                        trainer.episodes.load_state_dict({})
                 if context.is_main:
                     run_id = write_facts(folder, about)
                     agents = vecenv.agents_per_env[0]
@@ -143,6 +145,13 @@ def profile_table(profile: Profile) -> Table:
         table.add_row(name, f"{seconds:.2f}", f"{seconds / elapsed_s:.1%}")
     table.add_row("all", f"{elapsed_s:.2f}", "100.0%", style="bold")
     return table
+
+
+def _is_of_another_task(path: Path, run: Run) -> bool:
+    """Return whether a checkpoint was trained with other arguments of the environment."""
+    before = checkpoint.load(path).get("config")
+    now = presets.as_json(run.config)
+    return before is not None and task_of(before, {}, False) != task_of(now, {}, False)
 
 
 def _train_and_log(

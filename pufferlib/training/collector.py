@@ -147,6 +147,7 @@ class Collector:
             actions, log_probabilities, values, heads = self._runner.act(
                 self._observations, starts, rows
             )
+            assert log_probabilities is not None  # the actions are sampled
             if self._storage is None:
                 self._storage = self._allocate(actions)
             storage = self._storage

@@ -79,6 +79,11 @@ class EpisodeCounts:
         lengths[ends] = 0
         self.begin(batch, ends, rows)
 
+    @property
+    def longest(self) -> int:
+        """The length of the longest of the last hundred episodes; 0 if none has ended."""
+        return max(self._ended, default=0)
+
     def metrics(self) -> dict[str, float]:
         """Return the counts since the run began, and statistics of the last hundred episodes."""
         if self._likeness is None:

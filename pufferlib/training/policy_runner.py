@@ -20,13 +20,14 @@ class Decision(NamedTuple):
 
     Attributes:
         actions: (B,) int64, or (B, columns); see `pufferlib.pytorch.sample_actions`.
-        log_probabilities: float32 (B,), of the actions.
+        log_probabilities: float32 (B,), of sampled actions; None of greedy ones, which may be on
+            the border of their support.
         values: float32 (B,), expected returns.
         heads: that the actions are from.
     """
 
     actions: Tensor
-    log_probabilities: Tensor
+    log_probabilities: Tensor | None
     values: Tensor
     heads: Heads
 
@@ -105,8 +106,11 @@ class PolicyRunner:
             is_greedy: take the most probable actions; otherwise they are sampled.
         """
         heads, values, state = self.forward(observations, self.state(rows), starts)
-        given = greedy_actions(heads) if is_greedy else None
-        actions, log_probabilities, _ = sample_actions(heads, given)
+        log_probabilities = None
+        if is_greedy:
+            actions = greedy_actions(heads)
+        else:
+            actions, log_probabilities, _ = sample_actions(heads)
         if self._state is not None and state is not None:
             if isinstance(rows, slice) and len(observations) == self._num_rows:
                 # A CUDA graph's next run overwrites what the last one returned.

@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from pufferlib.training.collector import Collector
 from pufferlib.training.config import LoopConfig, choose_device
 from pufferlib.training.curriculum import Choose, Curriculum
 from pufferlib.training.distributed import DistributedContext
+from pufferlib.training.episodes import EpisodeCounts
 from pufferlib.training.measurements import Measurements
 from pufferlib.training.policy_runner import PolicyRunner
 from pufferlib.training.profile import Profile, Throughput
@@ -109,11 +111,9 @@ class Trainer:
             self._scale if config.normalize_rewards else None,
             self.profile,
         )
-        self._curriculum = (
-            None
-            if curriculum is None
-            else Curriculum(curriculum, vecenv, self._context, self.device)
-        )
+        self._curriculum: Curriculum | None = None
+        if curriculum is not None:
+            self._curriculum = Curriculum(curriculum, vecenv, self._context, self.device)
         self._advance_curriculum({})
         with self._torch_settings():
             self._collector.begin(self._seed)
@@ -133,6 +133,16 @@ class Trainer:
     def episodes(self) -> EpisodeStatistics:
         """Statistics of the episodes of this process."""
         return self._collector.episodes
+
+    @property
+    def counts(self) -> EpisodeCounts:
+        """Counts of the episodes of this process, whatever the infos report."""
+        return self._collector.counts
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """The attributes of the environments that the curriculum set last; none without one."""
+        return {} if self._curriculum is None else self._curriculum.attributes
 
     @property
     def progress(self) -> float:
@@ -208,7 +218,7 @@ class Trainer:
             "seconds": self.seconds,
             "steps_per_second": self._throughput.steps_per_second,
             **self._metrics,
-            **self._collector.counts.metrics(),
+            **self.counts.metrics(),
             **{f"episode/{name}": value for name, value in self.episodes.means().items()},
             **({} if self._curriculum is None else self._curriculum.metrics()),
         }
@@ -272,9 +282,9 @@ class Trainer:
             "seeds_used": self._seeds_used,
             "reward_scale": self._scale.state_dict(),
             "episodes": self.episodes.state_dict(),
-            "episode_counts": self._collector.counts.state_dict(),
+            "episode_counts": self.counts.state_dict(),
             "generator": self._generator.get_state(),
-            "curriculum": {} if self._curriculum is None else self._curriculum.attributes,
+            "curriculum": self.attributes,
             **self._random.state_dict(),
         }
 
@@ -301,7 +311,7 @@ class Trainer:
         self._scale.load_state_dict(state["reward_scale"])
         self.episodes.load_state_dict(state["episodes"])
         if "episode_counts" in state:  # not of earlier versions
-            self._collector.counts.load_state_dict(state["episode_counts"])
+            self.counts.load_state_dict(state["episode_counts"])
         self.is_updating = False
         if self._curriculum is not None:
             self._curriculum.set(state.get("curriculum", {}))

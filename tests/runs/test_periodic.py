@@ -3,6 +3,7 @@
 import io
 import json
 import random
+from dataclasses import replace
 from types import SimpleNamespace
 
 import evaluated_environments
@@ -201,6 +202,47 @@ def test_a_failed_evaluation_ends_the_run_unless_failures_are_restarted(
     assert (lines(tmp_path)[-1]["timesteps"] == 320) == (on_failure == "restart")
 
 
+def test_an_environment_that_reports_no_returns_is_evaluated(tmp_path):
+    train(tmp_path, "evaluated_environments:Silent", train__total_timesteps=320, eval__share=1.0)
+    assert "episode/episode_return" not in lines(tmp_path)[-1]
+    assert {line["eval/sampled_return"] for line in evaluated(tmp_path)} == {12}
+    best = checkpoint.load(tmp_path / "best.pt")
+    assert (best["evaluation_return"], best["updates"]) == (12, 10)
+
+
+def test_evaluations_play_the_present_level_of_a_curriculum(tmp_path):
+    settings = {"env__curriculum": "evaluated_environments:less", "eval__share": 1.0}
+    train(tmp_path, "evaluated_environments:Paid", train__total_timesteps=320, **settings)
+    found = evaluated(tmp_path)
+    assert len(found) > 5
+    for line in found:  # whose metrics are of the level before
+        assert line["eval/sampled_return"] == 4 * (line["curriculum/reward"] - 1)
+    # Returns of easier levels are not compared with that of the last.
+    best = checkpoint.load(tmp_path / "best.pt")
+    assert (best["evaluation_return"], best["updates"]) == (4 * 40, 10)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_returns_of_other_arguments_of_the_environment_are_not_compared(tmp_path, share):
+    train(tmp_path, "evaluated_environments:Paid", train__total_timesteps=320, eval__share=share)
+    for reward, total in ((2, 640), (1, 960)):
+        settings = {"env.kwargs.reward": reward, "train.total_timesteps": total}
+        Run.open(tmp_path, settings).train(Console(quiet=True))
+        best = checkpoint.load(tmp_path / "best.pt")
+        assert best["updates"] == total // 32
+        assert best["evaluation_return" if share else "episode_return"] == 4 * reward
+
+
+@pytest.mark.parametrize(("reward", "count"), [(100, 88), (2, 8)])
+def test_a_resume_with_the_same_arguments_keeps_the_means_of_episodes(tmp_path, reward, count):
+    given = {"env__kwargs": {"reward": 100}, "train__total_timesteps": 320, "eval__share": 0}
+    train(tmp_path, "evaluated_environments:Paid", **given)
+    settings = {"env.kwargs.reward": reward, "train.total_timesteps": 352}
+    Run.open(tmp_path, settings).train(Console(quiet=True))
+    episodes = checkpoint.load(tmp_path / "checkpoint.pt")["episodes"]  # of four steps
+    assert len(episodes["episode_return"]) == count
+
+
 class FixedReturns(Trainer):
     """A trainer whose progress, weights and returns of episodes a test sets."""
 
@@ -258,6 +300,23 @@ def test_the_best_checkpoint_is_judged_by_evaluations_where_there_are(tmp_path, 
         evaluation.is_over = is_over
         manager.update()
         assert best(tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [("seed", 3, 10), ("episodes", 6, 10), ("share", 0.2, 5)],
+)
+def test_other_settings_of_evaluations_begin_a_new_comparison(
+    tmp_path, trainer, name, value, expected
+):
+    evaluation = SimpleNamespace(result=9.0, is_over=False, state_dict=dict)
+    trainer.reach(5)
+    CheckpointManager(tmp_path, trainer, Config(), evaluation).update()
+    evaluation.result = 1.0
+    changed = replace(Config(), eval=replace(Config().eval, **{name: value}))
+    trainer.reach(10)
+    CheckpointManager(tmp_path, trainer, changed, evaluation).update()
+    assert best(tmp_path) == expected
 
 
 def test_training_judges_twenty_times_between_checkpoints(tmp_path, trainer):

@@ -346,6 +346,13 @@ NUMBER = 3
 
 def harder(progress, metrics, attributes):
     return {"size": 3}
+
+def shorter(progress):
+    return {"size": 3}
+
+class Level:
+    def __init__(self, *arguments):
+        pass
 """
 
 
@@ -358,6 +365,10 @@ def test_a_curriculum_is_found_by_its_name_from_any_directory(tmp_path, monkeypa
     assert run.curriculum()(0, {}, {}) == {"size": 3}
     with pytest.raises(SettingError, match=r"function of \(progress, metrics, attributes\).* int"):
         Run.configure("squared", {"env.curriculum": "mine.py:NUMBER"}).curriculum()
+    with pytest.raises(SettingError, match=r"mine.py:shorter cannot be called .* too many posit"):
+        Run.configure("squared", {"env.curriculum": "mine.py:shorter"}).curriculum()
+    with pytest.raises(SettingError, match=r"mine.py:Level is a class. Name a function"):
+        Run.configure("squared", {"env.curriculum": "mine.py:Level"}).curriculum()
     with pytest.raises(UnknownNameError, match=r"no attribute 'hader'. Did you mean"):
         Run.configure("squared", {"env.curriculum": "mine.py:hader"}).curriculum()
     with pytest.raises(ArgumentError, match="must have the form"):
