@@ -177,6 +177,7 @@ HEALTHY = {
     "rollout/idle_rows": 0.0,
     "rollout/equal_starts": 0.0,
     "rollout/repeated_starts": 0.0,
+    "rollout/equal_starts_z": 0.0,
     "rollout/observation_mean": 0.0,
     "rollout/observation_std": 1.0,
     "rollout/observation_max": 3.0,
@@ -211,8 +212,12 @@ def records(changes, updates=40):
         ),
         ({"rollout/longest_episodes": 1.0}, None),  # games of a fixed length
         ({"rollout/terminal_error": -5.0}, None),  # falls
-        ({"rollout/equal_starts": 0.1}, "Environments share a seed"),
-        ({"rollout/equal_starts": 0.5, "rollout/repeated_starts": 0.5}, None),  # two starts
+        (
+            {"rollout/equal_starts": 0.1, "rollout/equal_starts_z": 6.5},
+            "Environments share a seed",
+        ),
+        ({"rollout/equal_starts": 0.1, "rollout/equal_starts_z": 5.5}, None),  # by chance
+        ({"rollout/equal_starts": 0.04, "rollout/equal_starts_z": 6.5}, None),
         ({"rollout/idle_rows": 0.2}, "Rows that never act"),
         ({"rollout/absent": 0.8}, None),  # agents that have died
         ({"rollout/reward_max": 0.0, "rollout/nonzero_rewards": 0.0}, "No reward"),
@@ -267,13 +272,10 @@ def test_a_large_entropy_bonus_is_named_with_a_smaller_coefficient():
     assert found.change == "--train.entropy-coefficient 0.01"
 
 
-def test_settings_that_are_on_already_are_not_recommended():
-    config = {
-        "train": {**CONFIG["train"], "normalize_rewards": True},
-        "policy": {"normalize_observations": True},
-    }
-    changes = {"rollout/observation_std": 50.0, "rollout/return_mean": 90.0}
-    assert diagnose(records({**changes, "loss/gradient_norm": 40.0}), config).findings == []
+def test_rewards_that_are_normalized_already_are_not_named():
+    config = {"train": {**CONFIG["train"], "normalize_rewards": True}}
+    changes = {"rollout/return_mean": 90.0, "loss/gradient_norm": 40.0}
+    assert diagnose(records(changes), config).findings == []
 
 
 def test_metrics_that_are_missing_are_listed_with_their_faults():
