@@ -16,7 +16,7 @@ from pufferlib.runs import folder as run_folder
 from pufferlib.runs.run import Run
 from pufferlib.runs.settings import Overrides
 from pufferlib.training.config import MAX_SEED
-from pufferlib.training.loggers import METRICS, write_json
+from pufferlib.training.loggers import read_metrics, write_json
 
 _GROUP = "seeds.json"
 # The 97.5% quantile of Student's t with 1, 2, ... degrees of freedom.
@@ -117,10 +117,13 @@ def members(folder: Path) -> list[Path]:
 
 
 def score(folder: Path) -> float | None:
-    """Return the mean return of the last hundred episodes of a run; None if none has ended."""
-    path = folder / METRICS
-    lines = path.read_text().splitlines() if path.exists() else []
-    returned = json.loads(lines[-1]).get("episode/episode_return") if lines else None
+    """Return the mean return of the last hundred episodes of a run; None if none has ended.
+
+    Raises:
+        CheckpointError: its metrics are damaged.
+    """
+    metrics = read_metrics(folder)
+    returned = metrics[-1].get("episode/episode_return") if metrics else None
     return None if returned is None else float(returned)
 
 
