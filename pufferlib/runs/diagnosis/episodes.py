@@ -1,5 +1,6 @@
 """Faults of environments and their episodes."""
 
+import math
 from statistics import fmean
 
 from pufferlib.runs.diagnosis.history import History, Verdict, rule
@@ -14,7 +15,7 @@ _LOST_REWARD = 0.05
 _SEGMENTS = 4
 
 
-@rule("Episodes never end", "rollout/terminated", "rollout/truncated")
+@rule("Episodes never end", "updates", "rollout/terminated", "rollout/truncated")
 def never_end(run: History) -> Verdict | None:
     """Find that no episode has ended in 2,000 steps of each row.
 
@@ -22,7 +23,7 @@ def never_end(run: History) -> Verdict | None:
     goes on, often in a state from which nothing is learned (Pardo et al. 2018, arXiv:1712.00378,
     section 4).
     """
-    steps = int(run.records[-1]["updates"]) * int(run.setting("train.horizon", 0))
+    steps = int(run.latest("updates")) * int(run.setting("train.horizon", 0))
     if steps < _FEW_STEPS or any(run.latest(f"rollout/{end}") for end in _ENDS):
         return None
     return Verdict(
@@ -128,10 +129,11 @@ def short_horizon(run: History) -> Verdict | None:
         return None
     delay = 1 / share
     if gamma > 0 and delay > 1 and gamma**delay < _LOST_REWARD:
+        digits = max(4, math.ceil(math.log10(delay)))  # fewer would round it to 1
         return Verdict(
             f"one step in {delay:.0f} has a reward, and gamma={gamma:g} leaves "
             f"{gamma**delay:.2g} of it at that distance",
-            f"--train.gamma {1 - 1 / delay:.4g}",
+            f"--train.gamma {1 - 1 / delay:.{digits}g}",
         )
     if delay > _SEGMENTS * horizon:
         return Verdict(
