@@ -130,7 +130,8 @@ def emulated(kind, *args, **kwargs):
 def train(creator, policy=Default, num_envs=1, updates=20, **settings):
     """Train; return the metrics of each update, and the settings as config.json has them."""
     with closing(vector.make(creator, backend="Serial", num_envs=num_envs)) as vecenv:
-        settings = {"horizon": 16, "learning_rate": 3e-3, "device": "cpu", **settings}
+        settings = {"normalize_rewards": False, "device": "cpu", **settings}
+        settings = {"horizon": 16, "learning_rate": 3e-3, **settings}
         steps = updates * settings["horizon"] * vecenv.num_agents
         config = PPOConfig(total_timesteps=steps, **settings)
         trainer = Trainer(config, vecenv, policy(vecenv, 32))

@@ -2,7 +2,6 @@
 
 import argparse
 import itertools
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +28,7 @@ from pufferlib.runs.seeds import (
 )
 from pufferlib.runs.settings import names_of
 from pufferlib.runs.terminal import print_change
-from pufferlib.training.loggers import METRICS
+from pufferlib.training.loggers import read_metrics
 
 
 def add_arguments(parser: Parser, words: Sequence[str], config: Config | None = None) -> None:
@@ -185,10 +184,10 @@ def _cells(path: Path) -> dict[str, str]:
     """Return the cells of a row of a table, of the run with a checkpoint."""
     if int(os.environ.get("RANK", "0")) > 0:
         return {}  # torchrun's first process prints
-    lines = (path.parent / METRICS).read_text().splitlines()
-    if not lines:
+    metrics = read_metrics(path.parent)
+    if not metrics:
         return {"checkpoint": str(path)}
-    last = json.loads(lines[-1])
+    last = metrics[-1]
     returned = last.get("episode/episode_return")
     return {
         "timesteps": f"{last['timesteps']:,}",

@@ -1,6 +1,5 @@
 """Read and draw the learning curves of runs."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,13 +8,12 @@ import numpy as np
 
 from pufferlib.exceptions import (
     ArgumentError,
-    CheckpointError,
     NotInstalledError,
     suggestion,
 )
 from pufferlib.runs.folder import read_task
 from pufferlib.runs.seeds import is_group, members
-from pufferlib.training.loggers import METRICS
+from pufferlib.training.loggers import METRICS, read_metrics
 
 _SUFFIXES = (".png", ".svg", ".pdf")
 # Okabe and Ito's palette, which color-blind people can distinguish; black last.
@@ -141,36 +139,15 @@ def curve(run: Path, metric: str, x: str) -> tuple[list[float], list[float]]:
         ArgumentError: the run never logged `metric`; suggests the nearest name that it logged.
         CheckpointError: its metrics are damaged.
     """
-    path = run / METRICS
-    lines = _lines(path) if path.exists() else []
+    lines = read_metrics(run)
     points = [(line[x], line[metric]) for line in lines if metric in line]
     if not points:
         known = dict.fromkeys(name for line in lines for name in line)
         raise ArgumentError(
-            f"{path} has no {metric!r}.{suggestion(metric, known)} "
+            f"{run / METRICS} has no {metric!r}.{suggestion(metric, known)} "
             f"Metrics: {', '.join(known) or 'none'}."
         )
     return [point[0] for point in points], [point[1] for point in points]
-
-
-def _lines(path: Path) -> list[dict[str, float]]:
-    """Return the metrics of each line, without an incomplete last line.
-
-    Raises:
-        CheckpointError: a line cannot be read.
-    """
-    lines: list[dict[str, float]] = []
-    for line in path.read_bytes().splitlines(keepends=True):
-        if not line.endswith(b"\n"):
-            break
-        try:
-            lines.append(dict(json.loads(line)))
-        except (TypeError, ValueError) as error:
-            raise CheckpointError(
-                f"{path} cannot be read as metrics: line {len(lines) + 1} is not a JSON object. "
-                f"Delete the line."
-            ) from error
-    return lines
 
 
 def _labels(folders: Sequence[Path]) -> list[str]:

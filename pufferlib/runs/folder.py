@@ -222,7 +222,7 @@ def read_task(folder: Path) -> str:
         CheckpointError: `folder` is neither that of a run nor a checkpoint, or its settings are
             damaged.
     """
-    source, values = _read_settings(folder)
+    source, values = read_settings(folder)
     env = values.get("env")
     task = env.get("task") if isinstance(env, dict) else None
     if not isinstance(task, str):
@@ -244,7 +244,7 @@ def read_config(folder: Path, algorithm: str | None = None) -> Config:
         SettingError: another version wrote it.
         UnknownNameError: the file or module of the algorithm is missing.
     """
-    source, values = _read_settings(folder)
+    source, values = read_settings(folder)
     own = values.get("algorithm")
     if algorithm is not None and isinstance(own, str) and same_source(own, algorithm):
         values = {**values, "algorithm": algorithm}
@@ -257,8 +257,12 @@ def read_config(folder: Path, algorithm: str | None = None) -> Config:
         ) from error
 
 
-def _read_settings(folder: Path) -> tuple[str, JsonObject]:
-    """Return where the settings of a run are, for errors, and the settings."""
+def read_settings(folder: Path) -> tuple[str, JsonObject]:
+    """Return where the settings of a run are, for errors, and the settings.
+
+    Raises:
+        CheckpointError: see `read_task`.
+    """
     path = folder / CONFIG
     try:
         if folder.is_file():

@@ -19,7 +19,7 @@ from pufferlib.runs.run import Run
 from pufferlib.runs.settings import Overrides
 from pufferlib.training import checkpoint
 from pufferlib.training.config import MAX_SEED
-from pufferlib.training.loggers import METRICS, write_json
+from pufferlib.training.loggers import read_metrics, write_json
 
 _INIT = "init.pt"  # the checkpoint that all runs start from
 # The 97.5% quantile of Student's t with 1, 2, ... degrees of freedom.
@@ -130,10 +130,13 @@ def members(folder: Path) -> list[Path]:
 
 
 def score(folder: Path) -> float | None:
-    """Return the mean return of the last hundred episodes of a run; None if none has ended."""
-    path = folder / METRICS
-    lines = path.read_text().splitlines() if path.exists() else []
-    returned = json.loads(lines[-1]).get("episode/episode_return") if lines else None
+    """Return the mean return of the last hundred episodes of a run; None if none has ended.
+
+    Raises:
+        CheckpointError: its metrics are damaged.
+    """
+    metrics = read_metrics(folder)
+    returned = metrics[-1].get("episode/episode_return") if metrics else None
     return None if returned is None else float(returned)
 
 

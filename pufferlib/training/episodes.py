@@ -1,7 +1,10 @@
 """Count episodes as they are collected: how they end, how long they are, how they begin."""
 
+import math
 import zlib
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Iterable
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,17 +133,59 @@ def _likeness(starts: list[list[int]]) -> dict[str, float]:
     """
     latest = max(len(own) for own in starts)
     columns = [[own[k] for own in starts if len(own) > k] for k in range(latest)]
-    across, within = _equal_pairs(columns), _equal_pairs(starts)
-    if across is None or within is None:
+    across, within = _Pairs.of_equal(columns), _Pairs.of_equal(starts)
+    possible = _Pairs.of(map(len, columns))
+    if not possible.total or not (repeatable := _Pairs.of(map(len, starts)).total):
         return {}
-    return {"rollout/equal_starts": across, "rollout/repeated_starts": within}
+    pool = [start for own in starts for start in own]
+    return {
+        "rollout/equal_starts": across.total / possible.total,
+        "rollout/repeated_starts": within.total / repeatable,
+        "rollout/equal_starts_z": _z(across.total, possible, _Pairs.of_equal([pool]), len(pool)),
+    }
 
 
-def _equal_pairs(groups: list[list[int]]) -> float | None:
-    """Return the share of the pairs within each group whose two members are equal."""
-    equal = pairs = 0
-    for group in groups:
-        counts = np.unique(group, return_counts=True)[1]
-        equal += int((counts * (counts - 1)).sum())
-        pairs += len(group) * (len(group) - 1)
-    return equal / pairs if pairs else None
+class _Pairs(NamedTuple):
+    """Pairs of starts within groups, as the edges of a graph.
+
+    Attributes:
+        total: their number.
+        adjacent: ordered pairs of edges that meet in a start.
+    """
+
+    total: int
+    adjacent: int
+
+    @classmethod
+    def of(cls, sizes: Iterable[int]) -> Self:
+        """Return all pairs within groups of these sizes."""
+        sizes = list(sizes)
+        return cls(sum(n * (n - 1) // 2 for n in sizes), sum(n * (n - 1) * (n - 2) for n in sizes))
+
+    @classmethod
+    def of_equal(cls, groups: Iterable[list[int]]) -> Self:
+        """Return the pairs within groups that are equal."""
+        return cls.of(n for group in groups for n in Counter(group).values())
+
+
+def _z(found: int, possible: _Pairs, equal: _Pairs, size: int) -> float:
+    """Return by how many standard deviations `found` exceeds its mean, had chance dealt the starts.
+
+    Mean and variance are those over all permutations of the pool of starts, which keep how often
+    each occurs (Barton and David 1966, "The random intersection of two graphs"). 0 if they are
+    all equal or all different, when every permutation finds as many.
+
+    Args:
+        found: possible pairs that are equal.
+        possible: pairs of two environments in the same episode.
+        equal: pairs that are equal, of the whole pool.
+        size: of the pool.
+    """
+    if size < 4:
+        return 0.0
+    places = [math.perm(size, k) for k in range(5)]
+    mean = 2 * possible.total * equal.total / places[2]
+    apart = [pairs.total * (pairs.total - 1) - pairs.adjacent for pairs in (possible, equal)]
+    squared = mean + possible.adjacent * equal.adjacent / places[3]
+    variance = squared + 4 * apart[0] * apart[1] / places[4] - mean**2
+    return (found - mean) / math.sqrt(variance) if variance > 1e-9 else 0.0

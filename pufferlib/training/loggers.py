@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pufferlib.annotations import JsonObject
-from pufferlib.exceptions import LogError
+from pufferlib.exceptions import CheckpointError, LogError
 
 METRICS = "metrics.jsonl"
 _FLUSH_S = 10  # TensorBoard's events
@@ -30,6 +30,7 @@ class RunLog:
         run_id: of the run at Weights & Biases.
 
     Raises:
+        CheckpointError: the metrics of the run to resume are damaged.
         LogError: the disk is full or not writable.
     """
 
@@ -73,6 +74,16 @@ class RunLog:
         while self._logs:
             with contextlib.suppress(OSError):  # of a disk about which `write` has raised
                 self._logs.pop().close()
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """Return the metrics of each update of the run in `folder`; of one in progress, so far.
+
+    Raises:
+        CheckpointError: a line is damaged.
+    """
+    path = folder / METRICS
+    return [metrics for _, metrics in _complete_lines(path)] if path.exists() else []
 
 
 def write_json(path: Path, values: object) -> None:
@@ -171,12 +182,30 @@ def _truncate(path: Path, updates: int) -> int:
     if not path.exists():
         return 0
     logged = end = 0
-    with path.open("rb") as file:
-        for line in file:
-            if not line.endswith(b"\n"):  # killed in the middle of it
-                break
-            logged = json.loads(line)["updates"]
-            if logged <= updates:
-                end += len(line)
+    for size, metrics in _complete_lines(path):
+        logged = metrics["updates"]
+        if logged <= updates:
+            end += size
     os.truncate(path, end)
     return logged
+
+
+def _complete_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the bytes and the values of each line, without an incomplete last one.
+
+    Raises:
+        CheckpointError: see `read_metrics`.
+    """
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.endswith(b"\n"):  # killed in the middle of it, or still writing
+                return
+            with contextlib.suppress(ValueError):  # not UTF-8, or not JSON
+                metrics = json.loads(line)
+                if isinstance(metrics, dict):
+                    yield len(line), metrics
+                    continue
+            raise CheckpointError(
+                f"{path} cannot be read as metrics: line {number} is not a JSON object. Delete the "
+                f"line."
+            )

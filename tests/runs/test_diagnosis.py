@@ -4,7 +4,6 @@ Each is trained for real, in a second or two.
 """
 
 import functools
-import json
 
 import gymnasium
 import numpy as np
@@ -24,13 +23,12 @@ from faults import (
 )
 from training_environments import Dial, Roster
 
-from pufferlib.exceptions import ArgumentError
 from pufferlib.models import Default
 from pufferlib.policies.masked import MaskedDefault
 from pufferlib.registry.ocean.bandit import Bandit
 from pufferlib.registry.ocean.memory import Memory
 from pufferlib.registry.ocean.password import Password
-from pufferlib.runs.diagnosis import diagnose, diagnose_folder
+from pufferlib.runs.diagnosis import diagnose
 from pufferlib.runs.diagnosis.watch import Watch
 
 
@@ -177,6 +175,7 @@ HEALTHY = {
     "rollout/idle_rows": 0.0,
     "rollout/equal_starts": 0.0,
     "rollout/repeated_starts": 0.0,
+    "rollout/equal_starts_z": 0.0,
     "rollout/observation_mean": 0.0,
     "rollout/observation_std": 1.0,
     "rollout/observation_max": 3.0,
@@ -211,8 +210,12 @@ def records(changes, updates=40):
         ),
         ({"rollout/longest_episodes": 1.0}, None),  # games of a fixed length
         ({"rollout/terminal_error": -5.0}, None),  # falls
-        ({"rollout/equal_starts": 0.1}, "Environments share a seed"),
-        ({"rollout/equal_starts": 0.5, "rollout/repeated_starts": 0.5}, None),  # two starts
+        (
+            {"rollout/equal_starts": 0.1, "rollout/equal_starts_z": 6.5},
+            "Environments share a seed",
+        ),
+        ({"rollout/equal_starts": 0.1, "rollout/equal_starts_z": 5.5}, None),  # by chance
+        ({"rollout/equal_starts": 0.04, "rollout/equal_starts_z": 6.5}, None),
         ({"rollout/idle_rows": 0.2}, "Rows that never act"),
         ({"rollout/absent": 0.8}, None),  # agents that have died
         ({"rollout/reward_max": 0.0, "rollout/nonzero_rewards": 0.0}, "No reward"),
@@ -267,13 +270,19 @@ def test_a_large_entropy_bonus_is_named_with_a_smaller_coefficient():
     assert found.change == "--train.entropy-coefficient 0.01"
 
 
-def test_settings_that_are_on_already_are_not_recommended():
-    config = {
-        "train": {**CONFIG["train"], "normalize_rewards": True},
-        "policy": {"normalize_observations": True},
-    }
-    changes = {"rollout/observation_std": 50.0, "rollout/return_mean": 90.0}
-    assert diagnose(records({**changes, "loss/gradient_norm": 40.0}), config).findings == []
+@pytest.mark.parametrize(
+    ("delay", "gamma"),
+    [(1_000, "0.999"), (20_000, "0.99995"), (99_999, "0.99999"), (3e6, "0.9999997")],
+)
+def test_a_longer_discount_is_never_rounded_to_none(delay, gamma):
+    (found,) = diagnose(records({"rollout/nonzero_rewards": 1 / delay}), CONFIG).findings
+    assert found.change == f"--train.gamma {gamma}"
+
+
+def test_rewards_that_are_normalized_already_are_not_named():
+    config = {"train": {**CONFIG["train"], "normalize_rewards": True}}
+    changes = {"rollout/return_mean": 90.0, "loss/gradient_norm": 40.0}
+    assert diagnose(records(changes), config).findings == []
 
 
 def test_metrics_that_are_missing_are_listed_with_their_faults():
@@ -284,28 +293,6 @@ def test_metrics_that_are_missing_are_listed_with_their_faults():
     assert unjudged["Values diverge"] == ["rollout/reward_max", "loss/explained_variance"]
     assert unjudged["No reward"] == ["rollout/reward_max"]
     assert "Dead units" not in unjudged
-
-
-def write_run(folder, run):
-    (folder / "config.json").write_text(json.dumps(CONFIG))
-    (folder / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in run))
-
-
-def test_a_run_that_trains_is_judged_by_its_complete_lines(tmp_path):
-    write_run(tmp_path, records({"rollout/idle_rows": 0.5}))
-    with (tmp_path / "metrics.jsonl").open("a") as file:
-        file.write('{"updates": 41, "rollout/idle')
-    assert [finding.name for finding in diagnose_folder(tmp_path).findings] == [
-        "Rows that never act"
-    ]
-
-
-def test_what_is_not_a_run_or_too_short_is_refused(tmp_path):
-    with pytest.raises(ArgumentError, match=r"not the folder of a run: it has no metrics\.jsonl"):
-        diagnose_folder(tmp_path)
-    write_run(tmp_path, records({}, updates=9))
-    with pytest.raises(ArgumentError, match="has 9 updates so far, and at least 10 are needed"):
-        diagnose_folder(tmp_path)
 
 
 def test_a_watch_names_a_fault_that_persists():

@@ -16,7 +16,7 @@ from pufferlib.exceptions import ArgumentError, CheckpointError, SettingError
 from pufferlib.runs import Run
 from pufferlib.runs.curves import band
 from pufferlib.runs.folder import read_config
-from pufferlib.runs.seeds import configure_seeds, mean_interval, open_seeds, train_seeds
+from pufferlib.runs.seeds import configure_seeds, mean_interval, open_seeds, score, train_seeds
 from pufferlib.training import checkpoint
 
 FLAGS = ["--vec.backend", "Serial", "--vec.num-envs", "4", "--train.horizon", "32"]
@@ -54,6 +54,13 @@ def test_each_seed_is_the_run_that_it_is_alone(group, tmp_path):
     own, other = last_line(folder / "seed-5"), last_line(tmp_path / "alone")
     assert [own[name] for name in names] == [other[name] for name in names]
     assert last_line(folder / "seed-4")["loss/total"] != own["loss/total"]
+
+
+def test_the_score_of_a_run_leaves_out_an_incomplete_last_line(tmp_path):
+    assert score(tmp_path) is None
+    lines = '{"episode/episode_return": 3}\n{"episode/episode_return": 5}\n{"episode/ep'
+    (tmp_path / "metrics.jsonl").write_text(lines)
+    assert score(tmp_path) == 5.0
 
 
 def test_the_table_has_a_row_for_each_seed_and_their_mean(group):

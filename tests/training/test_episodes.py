@@ -1,6 +1,8 @@
 """Episodes are counted by row, and environments that begin alike are found."""
 
 import functools
+import itertools
+import statistics
 from contextlib import closing
 
 import pytest
@@ -80,6 +82,26 @@ def test_shares_of_equal_starts_are_those_of_pairs():
     assert metrics["rollout/equal_starts"] == pytest.approx(2 / 6)
     # 1, 1, 2: one pair of three; the other environments: none of two.
     assert metrics["rollout/repeated_starts"] == pytest.approx(1 / 5)
+
+
+@pytest.mark.parametrize("starts", [[[1, 1, 2], [1, 2], [3, 2]], [[1, 2], [1, 2], [1], [3]]])
+def test_the_z_of_equal_starts_is_that_among_all_permutations(starts):
+    with closing(vector.make(Roster, backend="Serial", num_envs=len(starts))) as vecenv:
+        counts = EpisodeCounts(vecenv)
+    counts.load_state_dict({**counts.state_dict(), "starts": starts})
+    places = [(env, k) for env, own in enumerate(starts) for k in range(len(own))]
+    pairs = [
+        (i, j)
+        for i, (_, first) in enumerate(places)
+        for j, (_, second) in enumerate(places)
+        if i < j and first == second
+    ]
+    dealt = [
+        sum(deal[i] == deal[j] for i, j in pairs)
+        for deal in itertools.permutations(start for own in starts for start in own)
+    ]
+    z = (dealt[0] - statistics.fmean(dealt)) / statistics.pstdev(dealt)
+    assert counts.metrics()["rollout/equal_starts_z"] == pytest.approx(z)
 
 
 def test_a_resumed_run_counts_on():

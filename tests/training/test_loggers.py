@@ -9,6 +9,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.summary.writer import event_file_writer
 
+from pufferlib.exceptions import CheckpointError
 from pufferlib.training.loggers import RunLog
 
 
@@ -43,6 +44,14 @@ def test_an_incomplete_last_line_is_removed(tmp_path):
         file.write('{"updates": 3, "times')
     log(tmp_path, [3], updates=2)
     assert [line["updates"] for line in lines(tmp_path)] == [1, 2, 3]
+
+
+def test_a_damaged_line_is_named_and_nothing_removed(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"updates": 1}\n{"upda\n{"updates": 3}\n')
+    with pytest.raises(CheckpointError, match=r"metrics\.jsonl cannot be read as metrics: line 2 "):
+        RunLog(tmp_path, {}, updates=1)
+    assert path.read_text() == '{"updates": 1}\n{"upda\n{"updates": 3}\n'
 
 
 def test_tensorboard_reads_each_step_once(tmp_path, monkeypatch):

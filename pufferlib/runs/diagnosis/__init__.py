@@ -4,7 +4,6 @@ Each rule is a small function; its docstring has the source of its thresholds. F
 environment come first, for others follow from them.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,8 +11,8 @@ from typing import Any, NamedTuple
 from pufferlib.exceptions import ArgumentError
 from pufferlib.runs.diagnosis import episodes, learning, scales
 from pufferlib.runs.diagnosis.history import LEAST_UPDATES, Finding, History, Rule
-from pufferlib.runs.folder import CONFIG, refuse_group
-from pufferlib.training.loggers import METRICS
+from pufferlib.runs.folder import CONFIG, read_settings, refuse_group
+from pufferlib.training.loggers import METRICS, read_metrics
 
 RULES: tuple[Rule, ...] = (*episodes.RULES, *scales.RULES, *learning.RULES)
 
@@ -55,21 +54,19 @@ def diagnose_folder(folder: Path) -> Diagnosis:
 
     Raises:
         ArgumentError: it is not the folder of a run, or the run is too short to judge.
-        CheckpointError: it is a group of runs.
+        CheckpointError: it is a group of runs, or one of the files is damaged.
     """
     refuse_group(folder)
-    files = folder / METRICS, folder / CONFIG
-    for path in files:
-        if not path.is_file():
+    for name in (METRICS, CONFIG):
+        if not (folder / name).is_file():
             raise ArgumentError(
-                f"{folder} is not the folder of a run: it has no {path.name}. Name one in runs/."
+                f"{folder} is not the folder of a run: it has no {name}. Name one in runs/."
             )
-    lines = files[0].read_text().splitlines(keepends=True)
-    complete = [line for line in lines if line.endswith("\n")]  # it may be training
-    records = [json.loads(line) for line in complete]
+    records = read_metrics(folder)
     if len(records) < LEAST_UPDATES:
         raise ArgumentError(
             f"{folder} has {len(records)} updates so far, and at least {LEAST_UPDATES} are needed "
             f"to judge a run. Train longer, or with a shorter --train.horizon."
         )
-    return diagnose(records, json.loads(files[1].read_text()))
+    _, config = read_settings(folder)
+    return diagnose(records, config)
