@@ -3,6 +3,7 @@
 import functools
 import importlib
 import io
+import json
 import os
 import re
 import subprocess
@@ -205,3 +206,25 @@ def test_a_policy_of_a_game_of_one_player_is_refused(tmp_path):
     refused = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
     assert refused.returncode == 2
     assert "CartPole-v1 has 1 agents. Name runs of games of two players" in refused.stderr
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("task", ["CartPole-v1", "Pendulum-v1", "Empty-8x8-v0"])
+def test_defaults_are_compared_and_what_was_trained_is_kept(task, tmp_path):
+    command = [sys.executable, str(BENCHMARKS / "defaults.py"), "--libraries", "pufferlib", "sb3"]
+    command += ["--tasks", task, "--seeds", "1", "--timesteps", "4096"]
+    command += ["--results", str(tmp_path / "results.jsonl")]
+    shown = [
+        subprocess.run(command, capture_output=True, text=True, timeout=240, check=True).stdout
+        for _ in range(2)
+    ]
+    assert shown[0] == shown[1]
+    lines = (tmp_path / "results.jsonl").read_text().splitlines()
+    results = {result["library"]: result for result in map(json.loads, lines)}
+    assert len(lines) == len(results) == 2
+    rows = [line.split(" | ") for line in shown[0].splitlines()[2:]]
+    assert [row[2] for row in rows] == ["pufferlib", "sb3"]
+    for row in rows:
+        returns = results[row[2]]["sampled"]
+        assert len(returns) == len(results[row[2]]["greedy"]) == 32
+        assert row[5].split()[0] == f"{sum(returns) / 32:.2f}"
