@@ -241,6 +241,6 @@ def test_every_backend_names_the_environment_too(options, bare):
 
 def play(envs):
     envs.async_reset(0)
-    for _ in range(100):
+    for _ in range(100_000):  # of a pool most may be those of the other environment
         batch = envs.recv()
         envs.send(np.zeros(len(batch.env_ids), np.int64))

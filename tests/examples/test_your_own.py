@@ -11,6 +11,7 @@ from pufferlib.cli.main import main
 EXAMPLE = Path(__file__).parents[2] / "examples" / "your_own.py"
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 def test_the_example_learns_to_find_the_lamp(tmp_path):
     # At most 1 - 8 * 0.02 = 0.84 can be had; a random walk rarely gets to the lamp in 32 steps.

@@ -17,7 +17,9 @@ from pufferlib.environment import PufferEnv
 
 FAMILIES = [registry.load(name) for name in registry.builtin_families()]
 TASKS = [
-    pytest.param(module, task, id=task) for module in FAMILIES for task in module.FAMILY.samples
+    pytest.param(module, task, id=task, marks=pytest.mark.long if task == "highway-fast-v0" else ())
+    for module in FAMILIES
+    for task in module.FAMILY.samples
 ]
 
 

@@ -548,16 +548,18 @@ def test_a_recurrent_policy_solves_squared_from_scratch():
     assert metrics["episode/score"] > 0.95
 
 
+MIXED = Tuple((Discrete(3), Box(1000, 1001, (1,))))
+
+
 @pytest.mark.parametrize(
     ("space", "target"),
     [
-        (Box(1000, 1001, (2,)), 1000.7),
-        (Box(-2, 2, (1,)), -1.4),
-        (Box(-0.4, 0.4, (1,)), 0.2),
-        (Box(0, 10, (1,), np.int64), 8),
-        (Tuple((Discrete(3), Box(1000, 1001, (1,)))), 1000.2),
+        pytest.param(Box(1000, 1001, (2,)), 1000.7, id="far", marks=pytest.mark.long),
+        pytest.param(Box(-2, 2, (1,)), -1.4, id="Pendulum"),
+        pytest.param(Box(-0.4, 0.4, (1,)), 0.2, id="narrow", marks=pytest.mark.long),
+        pytest.param(Box(0, 10, (1,), np.int64), 8, id="integers"),
+        pytest.param(MIXED, 1000.2, id="mixed", marks=pytest.mark.long),
     ],
-    ids=["far", "Pendulum", "narrow", "integers", "mixed"],
 )
 def test_an_action_anywhere_between_finite_bounds_is_learned(space, target):
     vecenv = vector.make(Dial, [space, target], num_envs=32)

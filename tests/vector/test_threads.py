@@ -138,7 +138,7 @@ envs.close()
     ("library", "before"),
     [
         ("torch", TORCH),
-        ("torch", TRAINER),
+        pytest.param("torch", TRAINER, marks=pytest.mark.long),
         ("torch", ""),
         ("opencv", OPENCV),
         ("opencv", ""),
