@@ -162,8 +162,8 @@ class Default(HiddenState):
 
 
 def _hidden_layers(inputs: int, width: int) -> nn.Sequential:
-    first, second = nn.Linear(inputs, width), nn.Linear(width, width)
-    return nn.Sequential(layer_init(first), nn.Tanh(), layer_init(second), nn.Tanh())
+    first = layer_init(nn.Linear(inputs, width))
+    return nn.Sequential(first, nn.Tanh(), layer_init(nn.Linear(width, width)), nn.Tanh())
 
 
 def spaces_of(
