@@ -279,10 +279,18 @@ def test_a_longer_discount_is_never_rounded_to_none(delay, gamma):
     assert found.change == f"--train.gamma {gamma}"
 
 
-def test_rewards_that_are_normalized_already_are_not_named():
+SCALES = {
+    "Rewards are too large": {"rollout/return_mean": 90.0, "loss/gradient_norm": 40.0},
+    "Rewards are too small": {"rollout/return_mean": 1e-4, "rollout/return_std": 1e-4},
+}
+
+
+@pytest.mark.parametrize(("name", "changes"), SCALES.items(), ids=SCALES)
+def test_rewards_that_are_normalized_already_are_not_named(name, changes):
+    assert name in {finding.name for finding in diagnose(records(changes), CONFIG).findings}
     config = {"train": {**CONFIG["train"], "normalize_rewards": True}}
-    changes = {"rollout/return_mean": 90.0, "loss/gradient_norm": 40.0}
-    assert diagnose(records(changes), config).findings == []
+    found = {finding.name for finding in diagnose(records(changes), config).findings}
+    assert name not in found
 
 
 def test_metrics_that_are_missing_are_listed_with_their_faults():

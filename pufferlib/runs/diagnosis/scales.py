@@ -114,6 +114,8 @@ def rewards_too_small(run: History) -> Verdict | None:
     unlearned (Engstrom et al. 2020, arXiv:2005.12729).
     """
     scale = _returns(run)
+    if run.setting("train.normalize_rewards"):
+        return None
     if scale > _SMALL_RETURNS or not any(run.values("rollout/reward_max")):
         return None
     return Verdict(
