@@ -8,6 +8,7 @@ import gymnasium
 from pufferlib.annotations import Space
 from pufferlib.emulation.actions import ActionLayout
 from pufferlib.emulation.layout import Layout
+from pufferlib.exceptions import ArgumentError
 
 
 class HasSpaces(Protocol):
@@ -62,4 +63,41 @@ def describe(env: HasSpaces) -> EnvDescription:
         getattr(env, "observation_layout", None) or Layout.of(space),
         getattr(env, "action_layout", None),
         int(num_agents),
+    )
+
+
+def carry_layouts(env: HasSpaces) -> None:
+    """Attach the layouts of `env` to its flat spaces, for code that is given nothing but spaces.
+
+    The attribute `layout` of a space survives pickling and copies. `describe_spaces` reads it.
+    """
+    for kind in ("observation", "action"):
+        layout = getattr(env, f"{kind}_layout", None)
+        if layout is not None:
+            getattr(env, f"single_{kind}_space").__dict__["layout"] = layout
+
+
+def describe_spaces(observation_space: Space, action_space: Space) -> EnvDescription:
+    """Return the description of an environment of which only the flat spaces are at hand.
+
+    Learning libraries such as RLlib make policies from spaces alone.
+
+    Args:
+        observation_space: of one agent of an emulated environment, a vectorizer or a `PufferEnv`;
+            with its layout if emulation made it.
+        action_space: the same for actions.
+
+    Raises:
+        ArgumentError: the observation space is not flat.
+    """
+    if not isinstance(observation_space, gymnasium.spaces.Box):
+        raise ArgumentError(
+            f"Policies take flat observations, a Box; got {observation_space}. Wrap the "
+            f"environment with pufferlib.emulation.GymnasiumPufferEnv or PettingZooPufferEnv."
+        )
+    return EnvDescription(
+        observation_space,
+        action_space,
+        getattr(observation_space, "layout", None) or Layout.of(observation_space),
+        getattr(action_space, "layout", None),
     )

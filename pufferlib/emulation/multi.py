@@ -24,6 +24,7 @@ from pufferlib.annotations import (
 )
 from pufferlib.emulation.actions import ActionLayout
 from pufferlib.emulation.creation import create
+from pufferlib.emulation.description import carry_layouts
 from pufferlib.emulation.layout import Layout
 from pufferlib.emulation.results import copied_info, of_agent
 from pufferlib.emulation.rows import EmulatedRows
@@ -104,6 +105,7 @@ class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, Array, Action]):
         self.action_layout = ActionLayout.of(action_structure)
         self.single_observation_space = self.observation_layout.space
         self.single_action_space = self.action_layout.space
+        carry_layouts(self)
         self._action_spaces = {first: self.single_action_space}  # one per agent: own random state
         self.is_action_checked = self._observation_checked = self._was_reset = False
         self.to_puffer = to_puffer

@@ -21,6 +21,7 @@ from pufferlib.annotations import (
 )
 from pufferlib.emulation.actions import ActionLayout
 from pufferlib.emulation.creation import create
+from pufferlib.emulation.description import carry_layouts
 from pufferlib.emulation.layout import Layout
 from pufferlib.emulation.rows import EmulatedRows
 from pufferlib.emulation.twin import StepRow
@@ -89,6 +90,7 @@ class GymnasiumPufferEnv(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs
         self.action_layout = _inner(env, "action_layout", self._action_layout)
         self.observation_space = self.single_observation_space = self._layout.space
         self.action_space = self.single_action_space = self._action_layout.space
+        carry_layouts(self)
         self._seed: int | None = None
         self._was_reset = self.is_action_checked = self._observation_checked = False
         self._compile()

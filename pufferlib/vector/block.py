@@ -13,6 +13,7 @@ import numpy as np
 from pufferlib.annotations import Array, Kwargs, Space, UserEnv
 from pufferlib.emulation import native
 from pufferlib.emulation.actions import ActionLayout
+from pufferlib.emulation.description import carry_layouts
 from pufferlib.emulation.layout import Layout
 from pufferlib.emulation.single import GymnasiumRows
 from pufferlib.emulation.twin import StepRows
@@ -61,6 +62,7 @@ class Description:
     @classmethod
     def of(cls, env: PufferEnv) -> "Description":
         """Describe `env`."""
+        carry_layouts(env)
         return cls(
             env.single_observation_space,
             env.single_action_space,

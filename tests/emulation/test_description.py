@@ -1,12 +1,17 @@
 """`describe` gives policies the same description of every form of an environment."""
 
+import contextlib
+import copy
+import pickle
+
 import gymnasium
 import numpy as np
 import pytest
 
 from pufferlib import vector
 from pufferlib.emulation import GymnasiumPufferEnv
-from pufferlib.emulation.description import EnvDescription, describe
+from pufferlib.emulation.description import EnvDescription, describe, describe_spaces
+from pufferlib.exceptions import ArgumentError
 from pufferlib.registry import ocean
 
 SPACE = gymnasium.spaces.Dict(
@@ -58,3 +63,27 @@ def test_the_agents_of_a_parallel_environment_are_all_that_can_be(is_reset):
     if is_reset:
         env.reset(seed=0)
     assert describe(env).num_agents == 2
+
+
+@pytest.mark.parametrize("backend", ["Serial", "Multiprocessing"])
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each))])
+def test_flat_spaces_carry_the_original_ones(backend, copied):
+    with contextlib.closing(vector.make(Nested, num_envs=2, backend=backend)) as envs:
+        spaces = copied((envs.single_observation_space, envs.single_action_space))
+    description = describe_spaces(*spaces)
+    assert description.observation_layout.original == SPACE
+    assert description.action_layout.original == Nested.action_space
+    row = envs.observation_layout.flatten(SPACE.sample())
+    assert description.observation_layout.unflatten(row).keys() == {"picture", "kind"}
+
+
+def test_spaces_that_were_flat_from_the_start_describe_themselves():
+    box, discrete = gymnasium.spaces.Box(0, 1, (3,)), gymnasium.spaces.Discrete(2)
+    description = describe_spaces(box, discrete)
+    assert description.observation_layout.original == box
+    assert description.action_layout is None
+
+
+def test_spaces_that_are_not_flat_are_refused():
+    with pytest.raises(ArgumentError, match="GymnasiumPufferEnv"):
+        describe_spaces(SPACE, Nested.action_space)

@@ -270,7 +270,19 @@ def test_families_extras_and_constraints_agree():
         for line in (ROOT / "constraints.txt").read_text().splitlines()
         if "==" in line
     }
-    others = {"bench", "dev", "export", "plot", "ray", "test", "video", "wandb"}
+    others = {
+        "bench",
+        "dev",
+        "export",
+        "plot",
+        "ray",
+        "rllib",
+        "sb3",
+        "test",
+        "torchrl",
+        "video",
+        "wandb",
+    }
     assert set(extras) - set(FAMILIES) == others
     for name in FAMILIES:
         family = registry.load(name).FAMILY
