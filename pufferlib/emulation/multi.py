@@ -326,9 +326,14 @@ class PettingZooRows(EmulatedRows[PettingZooPufferEnv]):
         *result, infos = map(_as_dict, five_results(env, results))
         self._agent_rows.step(env.agents, *result)
         reported = present(infos)
-        if not self.masks.any():  # the environment may use the same dicts again in `reset`
-            reported = [copied_info(info) for info in reported] + self._begin()
+        if not self.masks.any():
+            reported = self._end(reported)
         return self.observations, self.rewards, self.terminals, self.truncations, reported
+
+    def _end(self, reported: list[Info]) -> list[Info]:
+        """Start the next episode; return the infos."""
+        # The environment may use the same dicts again in `reset`.
+        return [copied_info(info) for info in reported] + self._begin()
 
     def _begin(self, seed: int | None = None) -> list[Info]:
         observations, infos = map(_as_dict, self.env.reset_structured(seed))

@@ -15,6 +15,7 @@ from pufferlib.emulation import native
 from pufferlib.emulation.actions import ActionLayout
 from pufferlib.emulation.description import carry_layouts
 from pufferlib.emulation.layout import Layout
+from pufferlib.emulation.rows import EmulatedRows
 from pufferlib.emulation.single import GymnasiumRows
 from pufferlib.emulation.twin import StepRows
 from pufferlib.environment import Buffers, PufferEnv
@@ -31,7 +32,9 @@ from pufferlib.vector.attributes import (
     own_env,
     set_attribute,
 )
+from pufferlib.vector.autoreset import Autoreset, refusal
 from pufferlib.vector.batch import Infos
+from pufferlib.vector.held_back import HeldBack
 
 _PLAIN = (bool, int, float, str, list, tuple, type(None))  # every process can unpickle these
 
@@ -49,6 +52,7 @@ class Description:
         metadata: of the environment, without values that are neither numbers, texts nor lists.
         same_as: index of the earlier environment that is the same object, itself or inside its
             wrappers; None if there is none.
+        refusal: why it cannot be stepped in the vectorizer's autoreset mode; None if it can.
     """
 
     single_observation_space: gymnasium.spaces.Box
@@ -58,6 +62,7 @@ class Description:
     render_mode: str | None
     metadata: Kwargs
     same_as: int | None = None
+    refusal: str | None = None
 
     @classmethod
     def of(cls, env: PufferEnv) -> "Description":
@@ -79,8 +84,8 @@ def common_description(descriptions: Sequence[Description]) -> Description:
     Different spaces may flatten to the same rows, so the environments' own spaces are compared too.
 
     Raises:
-        ArgumentError: the spaces of an environment differ from those of environment 0, or two
-            environments are the same object.
+        ArgumentError: the spaces of an environment differ from those of environment 0, two
+            environments are the same object, or one does not support the autoreset mode.
     """
     first = descriptions[0]
     for index, description in enumerate(descriptions):
@@ -90,6 +95,8 @@ def common_description(descriptions: Sequence[Description]) -> Description:
                 f"{index} are the same one, or wrap the same one. Make the environment inside the "
                 f"creator: a function that returns one made before returns it for every row."
             )
+        if description.refusal is not None:
+            raise ArgumentError(description.refusal)
         for name in ("single_observation_space", "single_action_space"):
             one, other = getattr(first, name), getattr(description, name)
             if one != other:
@@ -130,6 +137,8 @@ class Block:
     Args:
         first_env: index of the first environment.
         owns_process: the process is a worker, and its global random generators are seeded, too.
+        autoreset: "same_step", or when an episode that has ended is followed by the next one. In
+            "disabled" the caller must not step environments that are over.
 
     Attributes:
         first_env: index of the first environment.
@@ -139,9 +148,11 @@ class Block:
         seeds: the last seed of each, or None.
     """
 
-    def __init__(self, first_env: int, owns_process: bool = False) -> None:
+    def __init__(
+        self, first_env: int, owns_process: bool = False, autoreset: Autoreset = "same_step"
+    ) -> None:
         self.first_env = first_env
-        self._owns_process = owns_process
+        self._owns_process, self._autoreset = owns_process, autoreset
         self.current = 0
         self.envs: list[PufferEnv] = []
         self.seeds: list[int | None] = []
@@ -157,8 +168,11 @@ class Block:
         known: dict[int, tuple[int, UserEnv]] = {}  # by id; kept alive, so that ids stay unique
         for position, creation in enumerate(creations):
             self.current = position
-            env = native(creation.make())
+            env = native(creation.make(), same_step=self._autoreset == "same_step")
             descriptions.append(Description.of(env))
+            if self._autoreset != "same_step" and not isinstance(env, EmulatedRows):
+                descriptions[-1] = replace(descriptions[-1], refusal=refusal(env, self._autoreset))
+                env = HeldBack(env)
             base = base_env(env)
             earlier, _ = known.setdefault(id(base), (position, base))
             if earlier != position:

@@ -5,6 +5,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium.vector import AutoresetMode
 from numpy.typing import ArrayLike, NDArray
 
 from pufferlib.annotations import Array, Options, Rendered
@@ -18,7 +19,7 @@ VectorResult = tuple[Array, NDArray[np.float64], NDArray[np.bool_], NDArray[np.b
 
 
 def to_gymnasium(vecenv: VectorEnv, copy: bool = True) -> "GymnasiumVectorEnv":
-    """Return `vecenv` as a `gymnasium.vector.VectorEnv` that autoresets in the same step.
+    """Return `vecenv` as a `gymnasium.vector.VectorEnv` of the same autoreset mode.
 
     >>> from pufferlib.vector import make
     >>> envs = to_gymnasium(make(gymnasium.make, ["CartPole-v1"], num_envs=2))
@@ -41,17 +42,18 @@ def to_gymnasium(vecenv: VectorEnv, copy: bool = True) -> "GymnasiumVectorEnv":
 
 
 class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
-    """The result of `to_gymnasium`: behaves like `SyncVectorEnv(autoreset_mode=SAME_STEP)`.
+    """The result of `to_gymnasium`: behaves like Gymnasium's `SyncVectorEnv` of the same mode.
 
     An "environment" is a row, so `num_envs` is the vectorizer's `num_agents`. Observations and
     actions are flat. Rewards are float64, as Gymnasium's, with the precision of float32.
 
-    If an episode ended, `infos["final_obs"]` has its last observation and `infos["final_info"]` the
-    info of its last step; the other entries are the info of the reset. A vectorizer returns these
-    two infos in this order, and leaves out empty ones. If there is only one, it counts as that of
-    the reset if the environment's last `reset` returned an info, else as that of the last step. So
-    for an environment with infos in only some of its resets and none at the end of an episode, some
-    infos are in the wrong place.
+    With `autoreset="same_step"`, if an episode ended, `infos["final_obs"]` has its last observation
+    and `infos["final_info"]` the info of its last step; the other entries are the info of the
+    reset. A vectorizer returns these two infos in this order, and leaves out empty ones. If there
+    is only one, it counts as that of the reset if the environment's last `reset` returned an info,
+    else as that of the last step. So for an environment with infos in only some of its resets and
+    none at the end of an episode, some infos are in the wrong place. In the other modes a step has
+    the last observation itself, with the info of that step.
 
     With several agents per environment, infos do not name their agent: `infos["agent_infos"]` has
     them all in a list, at the environment's first agent, and `final_info` is empty. The row of a
@@ -59,10 +61,12 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
     rows lost with their worker. A wrapper that counts steps counts these rows too.
 
     Gymnasium's vector wrappers of observations (`NormalizeObservation`, `FlattenObservation` ...)
-    refuse same-step autoreset, also that of `SyncVectorEnv`: wrap the single environments instead.
+    refuse same-step autoreset, also that of `SyncVectorEnv`: wrap the single environments instead,
+    or use another mode.
 
     Attributes:
         vecenv: the vectorizer.
+        autoreset_mode: Gymnasium's name of the vectorizer's `autoreset`.
         copy: observations are copies.
         masks: bool (num_envs,), the agent is there to act on the last observation.
     """
@@ -82,6 +86,7 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         self.vecenv, self.copy = vecenv, copy
         self.num_envs = vecenv.num_agents
         self.metadata = dict(vecenv.metadata)
+        self.autoreset_mode = AutoresetMode(self.metadata["autoreset_mode"])
         self.render_mode = vecenv.render_mode
         self.single_observation_space = vecenv.single_observation_space
         self.single_action_space = vecenv.single_action_space
@@ -185,7 +190,9 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
 
     def _step_infos(self, batch: Batch) -> Info:
         """Return the infos of a step as Gymnasium's SyncVectorEnv orders and nests them."""
-        ended = set(np.flatnonzero(batch.terminals | batch.truncations).tolist())
+        ended: set[int] = set()
+        if self.autoreset_mode is AutoresetMode.SAME_STEP:
+            ended.update(np.flatnonzero(batch.terminals | batch.truncations).tolist())
         infos_of = self._by_first_row(batch.infos)
         infos: Info = {}
         for row in sorted(ended | infos_of.keys()):

@@ -14,6 +14,7 @@ from pufferlib.environment import StepResult
 from pufferlib.exceptions import ActionError, CallOrderError
 from pufferlib.spaces import difference, joint_space
 from pufferlib.vector.arguments import EnvArgs, EnvCreators, EnvKwargs
+from pufferlib.vector.autoreset import GYMNASIUM_MODES, Autoreset
 from pufferlib.vector.batch import Batch, Infos
 from pufferlib.vector.block import Description
 from pufferlib.vector.calls import CALLS
@@ -42,8 +43,9 @@ class VectorEnv(Protocol):
         observation_layout: unflattens observations; None if the space is already flat.
         action_layout: the same for actions.
         render_mode: of the environments.
+        autoreset: "same_step", "next_step" or "disabled"; see `VectorOptions`.
         metadata: that of environment 0, with its `render_modes` and `render_fps`; `autoreset_mode`
-            is SAME_STEP: the step that ends an episode starts the next one.
+            is `autoreset` as Gymnasium's AutoresetMode.
         num_restarts: how many workers have been replaced after a failure.
         final_observations: that of the last batch; see `Batch`.
         lost: that of the last batch; see `Batch`.
@@ -64,6 +66,7 @@ class VectorEnv(Protocol):
     observation_layout: Layout | None
     action_layout: ActionLayout | None
     render_mode: str | None
+    autoreset: Autoreset
     metadata: dict[str, Any]
     lost: NDArray[np.bool_]
 
@@ -148,9 +151,9 @@ class VectorEnv(Protocol):
         ...
 
 
-def metadata_of(description: Description) -> dict[str, Any]:
+def metadata_of(description: Description, autoreset: Autoreset) -> dict[str, Any]:
     """Return the `metadata` of a vectorizer of environments with this description."""
-    return description.metadata | {"autoreset_mode": gymnasium.vector.AutoresetMode.SAME_STEP}
+    return description.metadata | {"autoreset_mode": GYMNASIUM_MODES[autoreset]}
 
 
 class CallState(StrEnum):  # of strings, whose hashes are quick: each step looks up two

@@ -12,6 +12,7 @@ from pufferlib.environment import Buffers, StepResult
 from pufferlib.exceptions import ArgumentError
 from pufferlib.spaces import joint_space
 from pufferlib.vector.arguments import one_value_each, whole_seed
+from pufferlib.vector.autoreset import Autoreset, check_not_over, first_rows
 from pufferlib.vector.batch import Batch, Infos, batch_of
 from pufferlib.vector.block import Description
 from pufferlib.vector.calls import results_of
@@ -31,6 +32,7 @@ class Parallel:
         batch_size: environments in a batch.
         zero_copy: batches are views of neighboring workers' rows.
         restart_rule: that of `workers`.
+        autoreset: that of `workers`.
 
     Raises:
         ArgumentError: the environments differ.
@@ -45,7 +47,9 @@ class Parallel:
         batch_size: int,
         zero_copy: bool,
         restart_rule: RestartRule,
+        autoreset: Autoreset = "same_step",
     ) -> None:
+        self.autoreset = autoreset
         self._order = CallOrder()
         self._workers, self._restart_rule, self.zero_copy = workers, restart_rule, zero_copy
         self.num_envs, self.num_workers, self.batch_size = num_envs, num_workers, batch_size
@@ -63,7 +67,8 @@ class Parallel:
         self.single_action_space = description.single_action_space
         self.observation_layout = description.observation_layout
         self.action_layout = description.action_layout
-        self.render_mode, self.metadata = description.render_mode, metadata_of(description)
+        self.render_mode = description.render_mode
+        self.metadata = metadata_of(description, self.autoreset)
         self.agents_per_env = num_agents
         self.num_agents = sum(num_agents)
         per_worker = np.sum(np.reshape(num_agents, (self.num_workers, -1)), axis=1)
@@ -81,6 +86,7 @@ class Parallel:
         self._check_actions = ActionCheck(self.single_action_space, self.agents_per_batch)
         self._buffers, self._actions = self._workers.allocate_rows(self.num_agents, self._starts)
         self._env_ids = np.arange(self.num_agents)
+        self._first_rows = first_rows(num_agents)
         self._received: list[int] = []
         self._final_observations = self._buffers.final_observations
         self._lost = np.zeros(self.num_agents, np.bool_)
@@ -125,6 +131,10 @@ class Parallel:
         """Begin to step the batch last received with `actions`, a row for each of its rows."""
         self._order.check("send")
         actions = self._check_actions(actions)
+        if self.autoreset == "disabled":
+            n, masks = self.envs_per_worker, self._buffers.masks | self._lost
+            envs = (w * n + each for w in self._received for each in range(n))
+            check_not_over(masks, self._first_rows, envs)
         self._order.advance("send")
         if self._restart_rule.num_restarts:
             for worker in self._received:

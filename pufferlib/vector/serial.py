@@ -22,6 +22,7 @@ from pufferlib.vector.arguments import (
     whole_seed,
     worker_count,
 )
+from pufferlib.vector.autoreset import check_not_over, first_rows
 from pufferlib.vector.batch import Batch, Infos, batch_of
 from pufferlib.vector.block import Block, common_description
 from pufferlib.vector.calls import answer_of, results_of
@@ -42,8 +43,8 @@ class Serial:
         env_args: see there.
         env_kwargs: see there.
         num_envs: how many environments.
-        **options: those of `VectorOptions`. They are checked and have no effect, but `batch_size`
-            must be None, "auto" or `num_envs`.
+        **options: those of `VectorOptions`. Those of workers are checked and have no effect, but
+            `batch_size` must be None, "auto" or `num_envs`.
 
     Raises:
         ArgumentError: an argument that is not allowed.
@@ -63,10 +64,11 @@ class Serial:
         **options: Any,
     ) -> None:
         self._order = CallOrder()
-        self._block = Block(first_env=0)
         num_envs = whole_number("num_envs", num_envs)
         made = creations(env_creators, env_args, env_kwargs, num_envs)
         given = VectorOptions.from_keywords(type(self).__name__, options)
+        self.autoreset = given.autoreset
+        self._block = Block(first_env=0, autoreset=given.autoreset)
         worker_count(num_envs, given.num_workers)
         # As if each environment had its own worker, so that every batch_size can be compared.
         batch_size = given.batch_size
@@ -91,10 +93,12 @@ class Serial:
         self.action_space = joint_space(self.single_action_space, self.num_agents)
         self.observation_layout = description.observation_layout
         self.action_layout = description.action_layout
-        self.render_mode, self.metadata = description.render_mode, metadata_of(description)
+        self.render_mode = description.render_mode
+        self.metadata = metadata_of(description, self.autoreset)
         self._check_actions = ActionCheck(self.single_action_space, self.num_agents)
         self._buffers = Buffers.allocate(self.single_observation_space, self.num_agents)
         self._env_ids = np.arange(self.num_agents)
+        self._first_rows = first_rows(self.agents_per_env)
         self.lost = np.zeros(self.num_agents, np.bool_)
         self._infos = Infos()
         self._block.bind(self._buffers)
@@ -127,6 +131,8 @@ class Serial:
         """Step all with `actions`, (num_agents, *single_action_space.shape)."""
         self._order.check("send")
         actions = self._check_actions(actions)
+        if self.autoreset == "disabled":
+            check_not_over(self._buffers.masks, self._first_rows, range(self.num_envs))
         self._order.advance("send")
         self._infos = self._guarded("step", self._block.step, actions)
 

@@ -20,6 +20,7 @@ from pufferlib.annotations import Array
 from pufferlib.environment import Buffers
 from pufferlib.exceptions import ArgumentError, WorkerError
 from pufferlib.vector.arguments import Creation
+from pufferlib.vector.autoreset import Autoreset
 from pufferlib.vector.block import Block, Description
 from pufferlib.vector.calls import CALLS, answer_of, called_method, pickled_command
 from pufferlib.vector.failure import (
@@ -56,6 +57,7 @@ class ProcessWorkers(WorkerGroup):
         start_method: of the processes; None: chosen whenever one is started.
         caller_steps: the last worker is the calling process.
         restart_rule: what to do when a process fails.
+        autoreset: when environments whose episode is over are reset.
     """
 
     def __init__(
@@ -66,8 +68,10 @@ class ProcessWorkers(WorkerGroup):
         start_method: str | None,
         caller_steps: bool,
         restart_rule: RestartRule,
+        autoreset: Autoreset,
     ) -> None:
         super().__init__(len(made), num_workers, timeout_s)
+        self._autoreset = autoreset
         self._start_method, self._restart_rule = start_method, restart_rule
         self._looked_s = 0.0  # when it was last checked that every process lives
         self._processes: list[WorkerProcess] = []
@@ -78,12 +82,13 @@ class ProcessWorkers(WorkerGroup):
         )
         _open.add(self)
         _stop_at_exit()
-        self._block = Block(self._envs[-1].start) if caller_steps else None
+        first_own = self._envs[-1].start
+        self._block = Block(first_own, autoreset=autoreset) if caller_steps else None
         num_processes = num_workers - caller_steps
         self._made: list[WorkerCreations] = [
             made[envs.start : envs.stop] for envs in self._envs[:num_processes]
         ]
-        self._own_made = made[self._envs[-1].start :] if caller_steps else ()
+        self._own_made = made[first_own:] if caller_steps else ()
         try:
             context = start_context(start_method)
             for worker in range(num_processes):  # before the first is started
@@ -107,7 +112,9 @@ class ProcessWorkers(WorkerGroup):
     def _start(self, worker: int, context: BaseContext) -> None:
         envs = self._envs[worker]
         try:
-            process = WorkerProcess(context, self._made[worker], worker, envs.start)
+            process = WorkerProcess(
+                context, self._made[worker], worker, envs.start, self._autoreset
+            )
         except OSError as error:
             raise start_error(worker, envs, error) from error
         self._processes[worker : worker + 1] = [process]
