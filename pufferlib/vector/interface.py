@@ -7,13 +7,13 @@ import gymnasium
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pufferlib.annotations import Array, Rendered, Space
+from pufferlib.annotations import Array, Options, Rendered, Space
 from pufferlib.emulation.actions import ActionLayout
 from pufferlib.emulation.layout import Layout
 from pufferlib.environment import StepResult
 from pufferlib.exceptions import ActionError, CallOrderError
 from pufferlib.spaces import difference, joint_space
-from pufferlib.vector.arguments import EnvArgs, EnvCreators, EnvKwargs
+from pufferlib.vector.arguments import EnvArgs, EnvCreators, EnvKwargs, Seed
 from pufferlib.vector.batch import Batch, Infos
 from pufferlib.vector.block import Description
 from pufferlib.vector.calls import CALLS
@@ -82,11 +82,18 @@ class VectorEnv(Protocol):
     @property
     def num_restarts(self) -> int: ...
 
-    def reset(self, seed: int | None = 42) -> tuple[Array, Infos]:
-        """Reset all environments; return (observations, infos). Environment i gets `seed + i`.
+    def reset(self, seed: Seed = 42, options: Options | None = None) -> tuple[Array, Infos]:
+        """Reset all environments; return (observations, infos).
+
+        Args:
+            seed: a whole number: environment i gets `seed + i`; a list with a whole number or None
+                for each environment; None: the environments continue their random streams.
+            options: passed to the reset of every Gymnasium or PettingZoo environment, a copy to
+                each. Episodes that follow by autoreset get no options.
 
         Raises:
-            ArgumentError: `seed` is neither None nor a whole number from 0; nothing is reset.
+            ArgumentError: another seed, or options that the environments do not take (the reset of
+                a native `PufferEnv` takes a seed only); nothing is reset.
         """
         ...
 
@@ -94,8 +101,8 @@ class VectorEnv(Protocol):
         """Step a batch; return (observations, rewards, terminals, truncations, infos)."""
         ...
 
-    def async_reset(self, seed: int | None = 42) -> None:
-        """Begin to reset all environments; `recv` returns the first observations."""
+    def async_reset(self, seed: Seed = 42, options: Options | None = None) -> None:
+        """Begin to reset all environments; `recv` returns the first observations. See `reset`."""
         ...
 
     def send(self, actions: ArrayLike) -> None:

@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pufferlib.annotations import Array, Rendered
+from pufferlib.annotations import Array, Options, Rendered
 from pufferlib.environment import Buffers, StepResult
 from pufferlib.exceptions import ArgumentError
 from pufferlib.spaces import joint_space
-from pufferlib.vector.arguments import one_value_each, whole_seed
+from pufferlib.vector.arguments import Seed, check_options, one_value_each, seed_each
 from pufferlib.vector.batch import Batch, Infos, batch_of
 from pufferlib.vector.block import Description
 from pufferlib.vector.calls import results_of
 from pufferlib.vector.interface import ActionCheck, CallOrder, metadata_of
+from pufferlib.vector.pickling import pickled
 from pufferlib.vector.restart import RestartRule
 from pufferlib.vector.worker_group import WorkerGroup
 from pufferlib.vector.worker_tracker import Lost
@@ -64,6 +65,7 @@ class Parallel:
         self.observation_layout = description.observation_layout
         self.action_layout = description.action_layout
         self.render_mode, self.metadata = description.render_mode, metadata_of(description)
+        self._takes_options = description.takes_options
         self.agents_per_env = num_agents
         self.num_agents = sum(num_agents)
         per_worker = np.sum(np.reshape(num_agents, (self.num_workers, -1)), axis=1)
@@ -100,9 +102,9 @@ class Parallel:
         """See `VectorEnv`."""
         return self._final_observations
 
-    def reset(self, seed: int | None = 42) -> tuple[Array, Infos]:
-        """Reset all; return (observations, infos) of a batch. Environment i gets `seed + i`."""
-        self.async_reset(seed)
+    def reset(self, seed: Seed = 42, options: Options | None = None) -> tuple[Array, Infos]:
+        """Reset all; return (observations, infos) of a batch. See `VectorEnv`."""
+        self.async_reset(seed, options)
         batch = self.recv()
         return batch.observations, batch.infos
 
@@ -112,14 +114,18 @@ class Parallel:
         rows, infos, _ = self._receive()
         return rows.observations, rows.rewards, rows.terminals, rows.truncations, infos
 
-    def async_reset(self, seed: int | None = 42) -> None:
+    def async_reset(self, seed: Seed = 42, options: Options | None = None) -> None:
         """Begin to reset all environments, including those that are still stepping."""
-        seed = whole_seed(seed)
+        seeds = seed_each(seed, self.num_envs)
+        options = check_options(options, self._takes_options)
+        pickled("The options of reset", options)  # an error, if they cannot be sent to a worker
         self._order.advance("reset")
         self._lost[:] = False
+        n = self.envs_per_worker
+        own = [(seeds[w * n : (w + 1) * n], options) for w in range(self.num_workers)]
         with self._closing_on_failure():
             self._workers.drain()
-            self._workers.order_all("reset", [(seed,)] * self.num_workers)
+            self._workers.order_all("reset", own)
 
     def send(self, actions: ArrayLike) -> None:
         """Begin to step the batch last received with `actions`, a row for each of its rows."""

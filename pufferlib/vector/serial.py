@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pufferlib.annotations import Array, Rendered
+from pufferlib.annotations import Array, Options, Rendered
 from pufferlib.arguments import whole_number
 from pufferlib.environment import Buffers, StepResult
 from pufferlib.exceptions import ArgumentError
@@ -16,10 +16,12 @@ from pufferlib.vector.arguments import (
     EnvArgs,
     EnvCreators,
     EnvKwargs,
+    Seed,
     batch_envs,
+    check_options,
     creations,
     one_value_each,
-    whole_seed,
+    seed_each,
     worker_count,
 )
 from pufferlib.vector.batch import Batch, Infos, batch_of
@@ -92,6 +94,7 @@ class Serial:
         self.observation_layout = description.observation_layout
         self.action_layout = description.action_layout
         self.render_mode, self.metadata = description.render_mode, metadata_of(description)
+        self._takes_options = description.takes_options
         self._check_actions = ActionCheck(self.single_action_space, self.num_agents)
         self._buffers = Buffers.allocate(self.single_observation_space, self.num_agents)
         self._env_ids = np.arange(self.num_agents)
@@ -104,9 +107,9 @@ class Serial:
         """See `VectorEnv`."""
         return self._buffers.final_observations
 
-    def reset(self, seed: int | None = 42) -> tuple[Array, Infos]:
-        """Reset all; return (observations, infos). Environment i gets `seed + i`."""
-        self.async_reset(seed)
+    def reset(self, seed: Seed = 42, options: Options | None = None) -> tuple[Array, Infos]:
+        """Reset all; return (observations, infos). See `VectorEnv`."""
+        self.async_reset(seed, options)
         batch = self.recv()
         return batch.observations, batch.infos
 
@@ -117,11 +120,12 @@ class Serial:
         rows = self._buffers
         return rows.observations, rows.rewards, rows.terminals, rows.truncations, self._infos
 
-    def async_reset(self, seed: int | None = 42) -> None:
+    def async_reset(self, seed: Seed = 42, options: Options | None = None) -> None:
         """Reset all; `recv` returns the first observations."""
-        seed = whole_seed(seed)
+        seeds = seed_each(seed, self.num_envs)
+        options = check_options(options, self._takes_options)
         self._order.advance("reset")
-        self._infos = self._guarded("reset", self._block.reset, seed)
+        self._infos = self._guarded("reset", self._block.reset, seeds, options)
 
     def send(self, actions: ArrayLike) -> None:
         """Step all with `actions`, (num_agents, *single_action_space.shape)."""

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-from pufferlib.annotations import Array
+from pufferlib.annotations import Array, Options
 from pufferlib.environment import Buffers
 from pufferlib.vector.block import Description, common_description
 from pufferlib.vector.restart import check_replacement
@@ -33,7 +33,8 @@ class WorkerGroup(ABC):
         ]
         self._timeout_s, self._tracker = timeout_s, WorkerTracker(num_workers, timeout_s)
         self._starting: set[int] = set()  # workers that have not described their environments yet
-        self._seed: int | None = None
+        # By worker, the seeds and options of the last reset.
+        self._resets: list[tuple[list[int | None], Options | None]] = []
 
     def descriptions(self) -> tuple[Description, list[int]]:
         """Wait until all environments are made; return their description and the rows of each.

@@ -178,7 +178,7 @@ class ProcessWorkers(WorkerGroup):
         """See `WorkerGroup`."""
         messages = [pickled_command(command, own) for own in arguments]
         if command == "reset":
-            self._seed = arguments[0][0]
+            self._resets = list(arguments)
         for worker, own in enumerate(arguments):
             self._tracker.began(worker, called_method(command, own))
         self._own_command = (command, *arguments[-1])
@@ -266,8 +266,9 @@ class ProcessWorkers(WorkerGroup):
 
     def _order_reset(self, worker: int) -> None:
         self._tracker.began(worker, "reset")
-        seed = self._restart_rule.new_seed(self._seed, worker)
-        self._command(worker, pickled_command("reset", (seed,)))
+        seeds, options = self._resets[worker]
+        seeds = self._restart_rule.new_seeds(seeds, worker)
+        self._command(worker, pickled_command("reset", (seeds, options)))
 
     def _receive(self, worker: int, answer: int) -> None:
         try:

@@ -112,7 +112,7 @@ class RayWorkers(WorkerGroup):
         """See `WorkerGroup`."""
         messages = [pickled_command(command, own) for own in arguments]
         if command == "reset":
-            self._seed = arguments[0][0]
+            self._resets = list(arguments)
         for worker, own in enumerate(arguments):
             doing = called_method(command, own)
             self._began(worker, doing, self._actors[worker].run.remote(messages[worker]))
@@ -180,8 +180,9 @@ class RayWorkers(WorkerGroup):
         self._tracker.finished(worker, message)
 
     def _order_reset(self, worker: int) -> None:
-        seed = self._restart_rule.new_seed(self._seed, worker)
-        task = self._actors[worker].run.remote(pickled_command("reset", (seed,)))
+        seeds, options = self._resets[worker]
+        seeds = self._restart_rule.new_seeds(seeds, worker)
+        task = self._actors[worker].run.remote(pickled_command("reset", (seeds, options)))
         self._began(worker, "reset", task)
 
     def _fail(self, worker: int, error: WorkerError) -> None:
