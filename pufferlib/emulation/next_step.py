@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pufferlib.annotations import Array
+from pufferlib.annotations import Array, Options
 from pufferlib.emulation.multi import PettingZooPufferEnv, PettingZooRows
 from pufferlib.environment import Info, StepResult
 
@@ -21,9 +21,11 @@ class NextStepPettingZooRows(PettingZooRows):
         self._ended = np.zeros(len(env.possible_agents), np.bool_)
         super().__init__(env)
 
-    def reset(self, seed: int | None = None) -> tuple[Array, list[Info]]:
+    def reset(
+        self, seed: int | None = None, options: Options | None = None
+    ) -> tuple[Array, list[Info]]:
         """Start an episode; return (observations, infos)."""
-        observations, infos = super().reset(seed)
+        observations, infos = super().reset(seed, options)
         self._is_over = False
         self._ended[:] = False
         return observations, infos

@@ -227,9 +227,11 @@ class GymnasiumRows(EmulatedRows[GymnasiumPufferEnv]):
         super().bind(buffers)
         self.step_row = self.env.bind(buffers, self._same_step)
 
-    def reset(self, seed: int | None = None) -> tuple[Array, list[Info]]:
+    def reset(
+        self, seed: int | None = None, options: Options | None = None
+    ) -> tuple[Array, list[Info]]:
         """Start an episode; return (observations, infos)."""
-        observation, info = self.env.reset_structured(seed)
+        observation, info = self.env.reset_structured(seed, options)
         self.step_row.begin(observation)
         return self.observations, [info] if info else []
 

@@ -1,15 +1,16 @@
 """When the next episode starts: the three modes of Gymnasium, and which environments to reset."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from pufferlib.annotations import Kwargs, Options
+from pufferlib.annotations import Options
 from pufferlib.environment import PufferEnv
 from pufferlib.exceptions import ArgumentError, CallOrderError
+from pufferlib.vector.arguments import Seed, check_options, seed_each
 
 Autoreset = Literal["same_step", "next_step", "disabled"]
 GYMNASIUM_MODES = {
@@ -69,29 +70,41 @@ def refusal(env: PufferEnv, autoreset: Autoreset) -> str | None:
     )
 
 
-def split_reset_mask(
-    options: Options | None, num_envs: int
-) -> tuple[NDArray[np.bool_] | None, Kwargs]:
-    """Return the reset mask of `options`, None if there is none, and the other options.
+def reset_arguments(
+    seed: Seed, options: Options | None, num_envs: int, takes_options: bool
+) -> tuple[list[int | None], Options | None, NDArray[np.bool_] | None]:
+    """Return the seed of each environment, the options to pass, and which to reset; None: all.
 
     Raises:
-        ArgumentError: the mask is not a bool array (num_envs,) with a True in it.
+        ArgumentError: see `seed_each`, `check_options` and `reset_mask_of`.
     """
-    others = dict(options or {})
-    if "reset_mask" not in others:
-        return None, others
-    mask = others.pop("reset_mask")
-    is_mask = isinstance(mask, np.ndarray) and mask.dtype == np.bool_
-    if not is_mask or mask.shape != (num_envs,) or not mask.any():
-        given = (
-            f"{mask.dtype} {mask.shape}" if isinstance(mask, np.ndarray) else type(mask).__name__
-        )
-        raise ArgumentError(
-            f"options['reset_mask'] must be a NumPy array of bool, ({num_envs},), with at least "
-            f"one True: the environments to reset; got "
-            f"{'no True' if is_mask and mask.shape == (num_envs,) else given}."
-        )
-    return mask, others
+    mask: NDArray[np.bool_] | None = None
+    if isinstance(options, Mapping) and "reset_mask" in options:
+        options = dict(options)
+        mask = reset_mask_of(options.pop("reset_mask"), num_envs)
+        if isinstance(seed, DefaultSeed):
+            seed = None
+    seeds, options = seed_each(seed, num_envs), check_options(options, takes_options)
+    return seeds, options, None if mask is None or mask.all() else mask
+
+
+def reset_mask_of(mask: object, rows: int) -> NDArray[np.bool_]:
+    """Return the option `reset_mask`, checked as Gymnasium does.
+
+    Raises:
+        ArgumentError: it is not a bool array (rows,) with a True in it.
+    """
+    given = type(mask).__name__
+    if isinstance(mask, np.ndarray):
+        given = f"an array of {mask.dtype}, {mask.shape}"
+        if mask.dtype == np.bool_ and mask.shape == (rows,):
+            if mask.any():
+                return mask
+            given = "no True"
+    raise ArgumentError(
+        f"options['reset_mask'] must be a NumPy array of bool, ({rows},), with at least one True: "
+        f"which to reset; got {given}."
+    )
 
 
 def first_rows(agents_per_env: Sequence[int]) -> NDArray[np.int64]:

@@ -3,14 +3,16 @@
 Every backend steps its environments through this class, so all backends give the same rows.
 """
 
+import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import gymnasium
 import numpy as np
+from numpy.typing import NDArray
 
-from pufferlib.annotations import Array, Kwargs, Space, UserEnv
+from pufferlib.annotations import Array, Kwargs, Options, Space, UserEnv
 from pufferlib.emulation import native
 from pufferlib.emulation.actions import ActionLayout
 from pufferlib.emulation.description import carry_layouts
@@ -50,6 +52,7 @@ class Description:
         action_layout: the same for actions.
         render_mode: of the environment.
         metadata: of the environment, without values that are neither numbers, texts nor lists.
+        takes_options: its `reset` takes options; of the common description, that of each does.
         same_as: index of the earlier environment that is the same object, itself or inside its
             wrappers; None if there is none.
         refusal: why it cannot be stepped in the vectorizer's autoreset mode; None if it can.
@@ -61,6 +64,7 @@ class Description:
     action_layout: ActionLayout | None
     render_mode: str | None
     metadata: Kwargs
+    takes_options: bool = True
     same_as: int | None = None
     refusal: str | None = None
 
@@ -75,6 +79,7 @@ class Description:
             getattr(env, "action_layout", None),
             env.render_mode,
             _plain(env.metadata),
+            "options" in inspect.signature(env.reset).parameters,
         )
 
 
@@ -105,7 +110,7 @@ def common_description(descriptions: Sequence[Description]) -> Description:
             (one, keys), (other, other_keys) = _own(first, kind), _own(description, kind)
             if one != other or keys != other_keys:
                 raise _unequal(f"the {kind} space", one, other, index)
-    return first
+    return replace(first, takes_options=all(each.takes_options for each in descriptions))
 
 
 def _own(description: Description, kind: str) -> tuple[Space, list[Path]]:
@@ -202,17 +207,32 @@ class Block:
             self._together = StepRows([row.step_row for row in rows])
             self._rebuild_rows = rows[0].rebuild_rows
 
-    def reset(self, seed: int | None) -> Infos:
-        """Reset every environment; the one with index i of all gets the seed `seed + i`."""
+    def reset(
+        self,
+        seeds: Sequence[int | None],
+        options: Options | None = None,
+        reset_mask: NDArray[np.bool_] | None = None,
+    ) -> Infos:
+        """Reset environments, each with its seed, and with a copy of `options` if there are any.
+
+        Args:
+            seeds: of each environment.
+            options: or None.
+            reset_mask: bool (environments of this block,), which to reset; None: all. The rows of
+                the others do not change.
+        """
         infos = Infos()
-        self.steps = 0
-        if self._owns_process and seed is not None:
-            seed_globals(seed + self.first_env)
-        for position, env in enumerate(self.envs):
-            self.current = position
-            env_seed = None if seed is None else seed + self.first_env + position
-            self.seeds[position] = env_seed
-            infos.extend_from(self.first_env + position, env.reset(env_seed)[1])
+        if reset_mask is None:
+            reset_mask, self.steps = np.ones(len(self.envs), np.bool_), 0
+        if self._owns_process and reset_mask[0] and seeds[0] is not None:
+            seed_globals(seeds[0])
+        for position in np.flatnonzero(reset_mask).tolist():
+            self.current, seed = position, seeds[position]
+            self.seeds[position] = seed
+            # A native environment has no such argument.
+            keywords: Kwargs = {} if options is None else {"options": dict(options)}
+            new = self.envs[position].reset(seed, **keywords)[1]
+            infos.extend_from(self.first_env + position, new)
         return infos
 
     def step(self, actions: Array) -> Infos:

@@ -1,6 +1,5 @@
 """A vectorizer as a `gymnasium.vector.VectorEnv`, for code written for Gymnasium."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
@@ -9,9 +8,10 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import ArrayLike, NDArray
 
 from pufferlib.annotations import Array, Options, Rendered
-from pufferlib.arguments import as_whole
 from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError
+from pufferlib.vector.arguments import Seed, seed_each
+from pufferlib.vector.autoreset import first_rows, reset_mask_of
 from pufferlib.vector.batch import Batch, Infos
 from pufferlib.vector.interface import VectorEnv
 
@@ -94,10 +94,10 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         self.action_space = vecenv.action_space
         self.masks = np.zeros(self.num_envs, np.bool_)
         agents = np.array(vecenv.agents_per_env)
-        self._first_rows: list[int] = (np.cumsum(agents) - agents).tolist()
+        self._first_rows: list[int] = first_rows(vecenv.agents_per_env).tolist()
         self._has_other_agents = np.repeat(agents > 1, agents)
         self._has_reset_info = np.zeros(self.num_envs, np.bool_)
-        self._seeds = (-1,) * vecenv.num_envs
+        self._seeds = [-1] * vecenv.num_envs
 
     @property
     def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]  # as SyncVectorEnv does
@@ -107,7 +107,7 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         """
         if self.vecenv.has_attr("np_random_seed"):
             return self.get_attr("np_random_seed")
-        return self._seeds
+        return tuple(self._seeds)
 
     @property  # type: ignore[misc]
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]  # likewise
@@ -121,30 +121,32 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
     def reset(
         self,
         *,
-        seed: int | Sequence[int | None] | None = None,
+        seed: Seed = None,
         options: Options | None = None,
     ) -> tuple[Array, Info]:
         """Reset all; return (observations, infos).
 
         Args:
-            seed: environment i gets `seed + i`; None: no seed. A list of seeds must be consecutive:
-                s, s + 1, s + 2 ...
-            options: not supported.
+            seed: environment i gets `seed + i`; None: no seed; or a list with one for each
+                environment of the vectorizer.
+            options: passed to the reset of every environment; native ones take none. One is not
+                passed on: "reset_mask", a bool array (num_envs,), says which rows to reset, None
+                all; the rows of an environment's agents only together.
 
         Raises:
-            ArgumentError: other seeds, or options.
+            ArgumentError: other seeds, another mask, or options that the environments do not take.
         """
-        if options:
-            raise ArgumentError(
-                f"A vectorizer cannot pass options to its environments; got options={options!r}. "
-                f"Pass them to the creator as env_kwargs."
-            )
-        first = first_seed(seed, self.vecenv.num_envs)
-        if first is not None:
-            self._seeds = tuple(range(first, first + self.vecenv.num_envs))
-        self.vecenv.async_reset(first)
+        seeds = seed_each(seed, self.vecenv.num_envs)
+        resets = np.ones(self.vecenv.num_envs, np.bool_)
+        if options is not None and "reset_mask" in options:
+            resets = self._selected_envs(options["reset_mask"])
+            options = {**options, "reset_mask": resets}
+        self.vecenv.async_reset(seeds, options)
+        for env in np.flatnonzero(resets).tolist():
+            self._has_reset_info[self._first_rows[env]] = False
+            new = seeds[env]
+            self._seeds[env] = self._seeds[env] if new is None else new
         batch = self.vecenv.recv()
-        self._has_reset_info[:] = False
         infos: Info = {}
         for row, own in self._by_first_row(batch.infos).items():
             self._has_reset_info[row] = True
@@ -184,6 +186,19 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         """Close the vectorizer."""
         self.vecenv.close()
 
+    def _selected_envs(self, reset_mask: object) -> NDArray[np.bool_]:
+        """Return which environments of the vectorizer a mask of rows selects."""
+        mask = reset_mask_of(reset_mask, self.num_envs)
+        selected = np.logical_or.reduceat(mask, self._first_rows)
+        in_part = selected & ~np.logical_and.reduceat(mask, self._first_rows)
+        if in_part.any():
+            raise ArgumentError(
+                f"options['reset_mask'] selects some, not all, rows of the vectorizer's "
+                f"environments {np.flatnonzero(in_part).tolist()}; their agents are reset together. "
+                f"Select all their rows, for example when `masks` is False in all of them."
+            )
+        return selected
+
     def _observations(self, batch: Batch) -> Array:
         self.masks = batch.masks.copy()
         return batch.observations.copy() if self.copy else batch.observations
@@ -222,21 +237,3 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
             row: [{"agent_infos": own}] if self._has_other_agents[row] else own
             for row, own in found.items()
         }
-
-
-def first_seed(seed: Any, num_envs: int) -> int | None:
-    """Return the seed of environment 0; None if no seed is given.
-
-    Raises:
-        ArgumentError: neither a whole number nor a list of `num_envs` consecutive ones.
-    """
-    is_list = isinstance(seed, (list, tuple, np.ndarray))
-    seeds = list(seed) if is_list else [seed]
-    first = as_whole(seeds[0]) if seeds else None
-    expected = [None if first is None else first + i for i in range(num_envs if is_list else 1)]
-    if seeds != expected:
-        raise ArgumentError(
-            f"seed must be a whole number s, or num_envs={num_envs} consecutive ones, since "
-            f"environment i gets s + i; got {seed!r}. Use seed={first or 0}."
-        )
-    return first

@@ -1,5 +1,7 @@
 """Hold back the next episode of a native environment, which starts it in the step of the end."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +16,7 @@ class HeldBack(PufferEnv):
     In the step that ends an agent's episode its last observation is in `observations`, too. When
     the episodes of all acting agents have ended, the next step ignores its actions and steps
     nothing: it returns the first observations, with rewards 0 and flags False. So does a reset
-    without a seed.
+    without seed and options.
 
     Args:
         env: a game of one agent, or of several that end together.
@@ -46,13 +48,18 @@ class HeldBack(PufferEnv):
         super().bind(buffers)
         self.env.bind(buffers)
 
-    def reset(self, seed: int | None = None) -> tuple[Array, list[Info]]:
-        """Start an episode; return (observations, infos)."""
-        begins = self._is_over and seed is None
+    def reset(self, seed: int | None = None, **keywords: Any) -> tuple[Array, list[Info]]:
+        """Start an episode; return (observations, infos).
+
+        Args:
+            seed: of the environment.
+            **keywords: options, if the environment takes any.
+        """
+        begins = self._is_over and seed is None and not keywords.get("options")
         self._restore()
         self._is_over = False
         if not (begins and self.masks.any()):
-            return self.observations, self.env.reset(seed)[1]
+            return self.observations, self.env.reset(seed, **keywords)[1]
         self.rewards[:] = 0
         self.terminals[:] = self.truncations[:] = False
         return self.observations, []

@@ -7,14 +7,14 @@ import gymnasium
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pufferlib.annotations import Array, Rendered, Space
+from pufferlib.annotations import Array, Options, Rendered, Space
 from pufferlib.emulation.actions import ActionLayout
 from pufferlib.emulation.layout import Layout
 from pufferlib.environment import StepResult
 from pufferlib.exceptions import ActionError, CallOrderError
 from pufferlib.spaces import difference, joint_space
-from pufferlib.vector.arguments import EnvArgs, EnvCreators, EnvKwargs
-from pufferlib.vector.autoreset import GYMNASIUM_MODES, Autoreset
+from pufferlib.vector.arguments import EnvArgs, EnvCreators, EnvKwargs, Seed
+from pufferlib.vector.autoreset import DEFAULT_SEED, GYMNASIUM_MODES, Autoreset
 from pufferlib.vector.batch import Batch, Infos
 from pufferlib.vector.block import Description
 from pufferlib.vector.calls import CALLS
@@ -85,11 +85,20 @@ class VectorEnv(Protocol):
     @property
     def num_restarts(self) -> int: ...
 
-    def reset(self, seed: int | None = 42) -> tuple[Array, Infos]:
-        """Reset all environments; return (observations, infos). Environment i gets `seed + i`.
+    def reset(
+        self, seed: Seed = DEFAULT_SEED, options: Options | None = None
+    ) -> tuple[Array, Infos]:
+        """Reset all environments; return (observations, infos).
+
+        Args:
+            seed: a whole number: environment i gets `seed + i`; a list with a whole number or None
+                for each environment; None: the environments continue their random streams.
+            options: passed to the reset of every Gymnasium or PettingZoo environment, a copy to
+                each. Episodes that follow by autoreset get no options.
 
         Raises:
-            ArgumentError: `seed` is neither None nor a whole number from 0; nothing is reset.
+            ArgumentError: another seed, another mask, or options that the environments do not take
+                (the reset of a native `PufferEnv` takes a seed only); nothing is reset.
         """
         ...
 
@@ -97,8 +106,8 @@ class VectorEnv(Protocol):
         """Step a batch; return (observations, rewards, terminals, truncations, infos)."""
         ...
 
-    def async_reset(self, seed: int | None = 42) -> None:
-        """Begin to reset all environments; `recv` returns the first observations."""
+    def async_reset(self, seed: Seed = DEFAULT_SEED, options: Options | None = None) -> None:
+        """Begin to reset all environments; `recv` returns the first observations. See `reset`."""
         ...
 
     def send(self, actions: ArrayLike) -> None:
@@ -179,6 +188,7 @@ CALL_TRANSITIONS: dict[CallState, dict[str, CallState]] = {
     },
     CallState.RECEIVED: {
         "reset": CallState.PENDING,
+        "masked reset": CallState.PENDING,
         "send": CallState.PENDING,
         **dict.fromkeys(CALLS, CallState.RECEIVED),
         "close": CallState.CLOSED,
@@ -231,6 +241,8 @@ class CallOrder:
             return CallOrderError(
                 "recv without a pending batch. Call async_reset first, or send for the last batch."
             )
+        if call == "masked reset" and self.state is CallState.NEW:
+            return CallOrderError("The first reset must be of all: leave out reset_mask.")
         if call == "send" and self.state is CallState.NEW:
             return CallOrderError("step before reset. Call reset (or async_reset and recv) first.")
         if call == "send":

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pufferlib.annotations import Array, Rendered
+from pufferlib.annotations import Array, Options, Rendered
 from pufferlib.arguments import whole_number
 from pufferlib.environment import Buffers, StepResult
 from pufferlib.exceptions import ArgumentError
@@ -16,13 +16,18 @@ from pufferlib.vector.arguments import (
     EnvArgs,
     EnvCreators,
     EnvKwargs,
+    Seed,
     batch_envs,
     creations,
     one_value_each,
-    whole_seed,
     worker_count,
 )
-from pufferlib.vector.autoreset import check_not_over, first_rows
+from pufferlib.vector.autoreset import (
+    DEFAULT_SEED,
+    check_not_over,
+    first_rows,
+    reset_arguments,
+)
 from pufferlib.vector.batch import Batch, Infos, batch_of
 from pufferlib.vector.block import Block, common_description
 from pufferlib.vector.calls import answer_of, results_of
@@ -95,6 +100,7 @@ class Serial:
         self.action_layout = description.action_layout
         self.render_mode = description.render_mode
         self.metadata = metadata_of(description, self.autoreset)
+        self._takes_options = description.takes_options
         self._check_actions = ActionCheck(self.single_action_space, self.num_agents)
         self._buffers = Buffers.allocate(self.single_observation_space, self.num_agents)
         self._env_ids = np.arange(self.num_agents)
@@ -108,9 +114,11 @@ class Serial:
         """See `VectorEnv`."""
         return self._buffers.final_observations
 
-    def reset(self, seed: int | None = 42) -> tuple[Array, Infos]:
-        """Reset all; return (observations, infos). Environment i gets `seed + i`."""
-        self.async_reset(seed)
+    def reset(
+        self, seed: Seed = DEFAULT_SEED, options: Options | None = None
+    ) -> tuple[Array, Infos]:
+        """Reset all; return (observations, infos). See `VectorEnv`."""
+        self.async_reset(seed, options)
         batch = self.recv()
         return batch.observations, batch.infos
 
@@ -121,11 +129,11 @@ class Serial:
         rows = self._buffers
         return rows.observations, rows.rewards, rows.terminals, rows.truncations, self._infos
 
-    def async_reset(self, seed: int | None = 42) -> None:
-        """Reset all; `recv` returns the first observations."""
-        seed = whole_seed(seed)
-        self._order.advance("reset")
-        self._infos = self._guarded("reset", self._block.reset, seed)
+    def async_reset(self, seed: Seed = DEFAULT_SEED, options: Options | None = None) -> None:
+        """Reset all, or some; `recv` returns the first observations."""
+        own = reset_arguments(seed, options, self.num_envs, self._takes_options)
+        self._order.advance("reset" if own[2] is None else "masked reset")
+        self._infos = self._guarded("reset", self._block.reset, *own)
 
     def send(self, actions: ArrayLike) -> None:
         """Step all with `actions`, (num_agents, *single_action_space.shape)."""

@@ -11,7 +11,7 @@ import os
 import pickle
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from typing import Any
@@ -181,16 +181,15 @@ class ProcessWorkers(WorkerGroup):
         else:
             self._own_command = ("step", self._own_actions)
 
-    def order_all(self, command: str, arguments: Sequence[tuple[Any, ...]]) -> None:
+    def _order(self, command: str, arguments: Mapping[int, tuple[Any, ...]]) -> None:
         """See `WorkerGroup`."""
-        messages = [pickled_command(command, own) for own in arguments]
-        if command == "reset":
-            self._seed = arguments[0][0]
-        for worker, own in enumerate(arguments):
+        messages = {worker: pickled_command(command, own) for worker, own in arguments.items()}
+        for worker, own in arguments.items():
             self._tracker.began(worker, called_method(command, own))
-        self._own_command = (command, *arguments[-1])
-        for worker in range(len(self._processes)):
-            self._command(worker, messages[worker])
+            self._own_command = (command, *own)  # of the caller, which is the last worker
+        for worker, message in messages.items():
+            if worker < len(self._processes):
+                self._command(worker, message)
 
     def _command(self, worker: int, message: bytes) -> None:
         # Ordered first: the worker must read while a long message is sent.
@@ -273,8 +272,9 @@ class ProcessWorkers(WorkerGroup):
 
     def _order_reset(self, worker: int) -> None:
         self._tracker.began(worker, "reset")
-        seed = self._restart_rule.new_seed(self._seed, worker)
-        self._command(worker, pickled_command("reset", (seed,)))
+        seeds, options = self._resets[worker]
+        seeds = self._restart_rule.new_seeds(seeds, worker)
+        self._command(worker, pickled_command("reset", (seeds, options)))
 
     def _receive(self, worker: int, answer: int) -> None:
         try:

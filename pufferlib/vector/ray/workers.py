@@ -3,7 +3,7 @@
 import os
 import pickle
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -112,12 +112,10 @@ class RayWorkers(WorkerGroup):
         task = self._actors[worker].step.remote(self._own_actions[worker])
         self._began(worker, "step", task)
 
-    def order_all(self, command: str, arguments: Sequence[tuple[Any, ...]]) -> None:
+    def _order(self, command: str, arguments: Mapping[int, tuple[Any, ...]]) -> None:
         """See `WorkerGroup`."""
-        messages = [pickled_command(command, own) for own in arguments]
-        if command == "reset":
-            self._seed = arguments[0][0]
-        for worker, own in enumerate(arguments):
+        messages = {worker: pickled_command(command, own) for worker, own in arguments.items()}
+        for worker, own in arguments.items():
             doing = called_method(command, own)
             self._began(worker, doing, self._actors[worker].run.remote(messages[worker]))
 
@@ -184,8 +182,9 @@ class RayWorkers(WorkerGroup):
         self._tracker.finished(worker, message)
 
     def _order_reset(self, worker: int) -> None:
-        seed = self._restart_rule.new_seed(self._seed, worker)
-        task = self._actors[worker].run.remote(pickled_command("reset", (seed,)))
+        seeds, options = self._resets[worker]
+        seeds = self._restart_rule.new_seeds(seeds, worker)
+        task = self._actors[worker].run.remote(pickled_command("reset", (seeds, options)))
         self._began(worker, "reset", task)
 
     def _fail(self, worker: int, error: WorkerError) -> None:
