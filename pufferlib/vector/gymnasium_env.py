@@ -194,7 +194,7 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         if in_part.any():
             raise ArgumentError(
                 f"options['reset_mask'] selects some, not all, rows of the vectorizer's "
-                f"environments {np.flatnonzero(in_part).tolist()}; their agents are reset together. "
+                f"environments {np.flatnonzero(in_part).tolist()}; its agents reset together. "
                 f"Select all their rows, for example when `masks` is False in all of them."
             )
         return selected
