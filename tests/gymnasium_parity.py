@@ -1,5 +1,7 @@
 """Gymnasium's own SyncVectorEnv of the environments that our vectorizers step, to compare with."""
 
+import copy
+
 import gymnasium
 import numpy as np
 import torch
@@ -135,15 +137,16 @@ def steps_of(envs, actions, seed, autoreset):
     """
     yield envs.reset(seed=seed)
     for action in actions:
-        observations, rewards, terminations, truncations, infos = envs.step(action)
+        own = copy.deepcopy(action)  # some wrappers write into it
+        observations, rewards, terminations, truncations, infos = envs.step(own)
         for info in infos if isinstance(infos, list) else [infos]:
             info.get("episode", {}).pop("t", None)
         if isinstance(rewards, np.ndarray):
             rewards = rewards.astype(np.float32)
         yield observations, rewards, terminations, truncations, infos
-        is_over = np.logical_or(terminations, truncations)
+        is_over = np.asarray(terminations) | np.asarray(truncations)
         if autoreset == "disabled" and is_over.any():
-            yield envs.reset(options={"reset_mask": np.array(is_over)})
+            yield envs.reset(options={"reset_mask": is_over})
 
 
 def assert_equal(ours, theirs, path="result"):
