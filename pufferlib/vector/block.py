@@ -231,39 +231,41 @@ class Block:
         finally:
             self.current = rows.current
 
-    def call(self, name: str, args: tuple[object, ...], kwargs: Kwargs) -> list[Any]:
-        """Call the method `name` of each environment; return the results.
+    def call(
+        self, name: str, positions: Sequence[int], args: tuple[object, ...], kwargs: Kwargs
+    ) -> list[Any]:
+        """Call the method `name` of the environments at `positions`; return the results.
 
         An attribute that is not callable is returned, as Gymnasium does.
         """
         results = []
-        for env in self._each():
+        for env in self._each(positions):
             found = get_attribute(env, name)
             results.append(found(*args, **kwargs) if callable(found) else found)
         return results
 
-    def has_attr(self, name: str) -> list[bool]:
-        """Return whether each environment has the attribute `name`."""
-        return [has_attribute(env, name) for env in self._each()]
+    def has_attr(self, name: str, positions: Sequence[int]) -> list[bool]:
+        """Return whether each of the environments has the attribute `name`."""
+        return [has_attribute(env, name) for env in self._each(positions)]
 
-    def get_attr(self, name: str) -> list[Any]:
-        """Return the attribute `name` of each environment."""
-        return [get_attribute(env, name) for env in self._each()]
+    def get_attr(self, name: str, positions: Sequence[int]) -> list[Any]:
+        """Return the attribute `name` of each of the environments."""
+        return [get_attribute(env, name) for env in self._each(positions)]
 
-    def set_attr(self, name: str, values: list[object]) -> None:
-        """Set the attribute `name` of each environment to its entry of `values`."""
-        for env, value in zip(self._each(), values, strict=True):
+    def set_attr(self, name: str, positions: Sequence[int], values: list[object]) -> None:
+        """Set the attribute `name` of each of the environments to its entry of `values`."""
+        for env, value in zip(self._each(positions), values, strict=True):
             set_attribute(env, name, value)
 
     def current_lacks(self, name: str) -> bool:
         """Return whether the environment that was last called lacks the attribute `name`."""
         return is_missing(self.envs[self.current], name)
 
-    def _each(self) -> Iterator[PufferEnv]:
-        """Yield each environment; `current` is then its position."""
-        for position, env in enumerate(self.envs):
+    def _each(self, positions: Sequence[int]) -> Iterator[PufferEnv]:
+        """Yield the environments at `positions`; `current` is then that of each."""
+        for position in positions:
             self.current = position
-            yield env
+            yield self.envs[position]
 
     def close(self) -> None:
         """Close every environment; raise the first failure when all have been tried."""

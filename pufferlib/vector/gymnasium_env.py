@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from pufferlib.annotations import Array, Options, Rendered
 from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError
-from pufferlib.vector.arguments import Seed, seed_each
+from pufferlib.vector.arguments import Indices, Seed, seed_each
 from pufferlib.vector.batch import Batch, Infos
 from pufferlib.vector.interface import VectorEnv
 
@@ -154,17 +154,19 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
             self._step_infos(batch),
         )
 
-    def call(self, name: str, *args: object, **kwargs: object) -> tuple[Any, ...]:
-        """Call a method of every environment of the vectorizer; return the results."""
-        return tuple(self.vecenv.call(name, *args, **kwargs))
+    def call(
+        self, name: str, *args: object, indices: Indices = None, **kwargs: object
+    ) -> tuple[Any, ...]:
+        """Call a method of every environment of the vectorizer; see its `call`."""
+        return tuple(self.vecenv.call(name, *args, indices=indices, **kwargs))
 
-    def get_attr(self, name: str) -> tuple[Any, ...]:
+    def get_attr(self, name: str, indices: Indices = None) -> tuple[Any, ...]:
         """Return an attribute of every environment of the vectorizer."""
-        return tuple(self.vecenv.get_attr(name))
+        return tuple(self.vecenv.get_attr(name, indices))
 
-    def set_attr(self, name: str, values: object) -> None:
+    def set_attr(self, name: str, values: object, indices: Indices = None) -> None:
         """Set an attribute of every environment: a list has a value for each, else one for all."""
-        self.vecenv.set_attr(name, values)
+        self.vecenv.set_attr(name, values, indices)
 
     def render(self) -> tuple[Rendered, ...]:
         """Return what each environment's `render` returns."""

@@ -1,7 +1,7 @@
 """All environments in the calling process: for debugging, and for very cheap steps."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,10 +16,12 @@ from pufferlib.vector.arguments import (
     EnvArgs,
     EnvCreators,
     EnvKwargs,
+    Indices,
     Seed,
     batch_envs,
     check_options,
     creations,
+    env_indices,
     one_value_each,
     seed_each,
     worker_count,
@@ -139,33 +141,36 @@ class Serial:
         self._order.advance("recv")
         return batch_of(self._buffers, self._infos, self._env_ids, self.lost)
 
-    def call(self, name: str, *args: object, **kwargs: object) -> list[Any]:
+    def call(
+        self, name: str, *args: object, indices: Indices = None, **kwargs: object
+    ) -> list[Any]:
         """See `VectorEnv`."""
-        return self._ask("call", (name, args, kwargs))
+        return self._ask("call", name, env_indices(indices, self.num_envs), args, kwargs)
 
-    def has_attr(self, name: str) -> bool:
+    def has_attr(self, name: str, indices: Indices = None) -> bool:
         """Return whether every environment has the attribute `name`."""
-        return all(self._ask("has_attr", (name,)))
+        return all(self._ask("has_attr", name, env_indices(indices, self.num_envs)))
 
-    def get_attr(self, name: str) -> list[Any]:
+    def get_attr(self, name: str, indices: Indices = None) -> list[Any]:
         """Return an attribute of every environment."""
-        return self._ask("get_attr", (name,))
+        return self._ask("get_attr", name, env_indices(indices, self.num_envs))
 
-    def set_attr(self, name: str, values: object) -> None:
+    def set_attr(self, name: str, values: object, indices: Indices = None) -> None:
         """Set an attribute of every environment: a list has a value for each, else one for all."""
-        self._ask("set_attr", (name, one_value_each(name, values, self.num_envs)))
+        envs = env_indices(indices, self.num_envs)
+        self._ask("set_attr", name, envs, one_value_each(name, values, len(envs)))
 
-    def render(self) -> list[Rendered]:
+    def render(self, indices: Indices = None) -> list[Rendered]:
         """Return the result of each environment's `render`."""
-        return self.call("render")
+        return self.call("render", indices=indices)
 
     def close(self) -> None:
         """Close every environment. May be called again."""
         self._order.advance("close")
         self._block.close()
 
-    def _ask(self, command: str, arguments: Sequence[object]) -> list[Any]:
-        """Call into every environment between batches; return the results."""
+    def _ask(self, command: str, *arguments: object) -> list[Any]:
+        """Call into environments between batches; return the results."""
         self._order.check(command)
         return results_of([answer_of(self._block, command, arguments, worker=None)])
 

@@ -282,7 +282,7 @@ def test_other_numpy_values_are_not_counts(given):
 def test_values_for_another_number_of_environments_are_refused(make):
     envs = make(Echo, num_envs=2)
     with pytest.raises(
-        ArgumentError, match=r"skill has 3 values for num_envs=2\..*\[\[1, 2, 3\]\] \* 2"
+        ArgumentError, match=r"skill has 3 values for 2 environments\..*\[\[1, 2, 3\]\] \* 2"
     ):
         envs.set_attr("skill", [1, 2, 3])
     envs.set_attr("skill", [[1, 2, 3]] * 2)

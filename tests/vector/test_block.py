@@ -94,10 +94,10 @@ def test_a_new_attribute_is_set_on_the_users_own_environment():
     gymnasium_env, pettingzoo_env = Echo(), Flock()
     block = Block(first_env=0)
     block.make([Creation(lambda: pettingzoo_env, (), {}), Creation(lambda: gymnasium_env, (), {})])
-    block.set_attr("skill", [3, 4])
+    block.set_attr("skill", [0, 1], [3, 4])
     assert (pettingzoo_env.skill, gymnasium_env.skill) == (3, 4)
-    block.set_attr("brand_new", [5, 6])
-    assert block.get_attr("brand_new") == [5, 6]
+    block.set_attr("brand_new", [0, 1], [5, 6])
+    assert block.get_attr("brand_new", [0, 1]) == [5, 6]
 
 
 ONE = Echo()
