@@ -113,6 +113,14 @@ class VectorEnv(Protocol):
         """Wait for a batch and return it."""
         ...
 
+    def step_async(self, actions: ArrayLike) -> None:
+        """Do what `send` does; the name is that of Stable-Baselines3."""
+        ...
+
+    def step_wait(self) -> StepResult:
+        """Wait for a batch, as `recv` does; return what `step` returns."""
+        ...
+
     def call(
         self, name: str, *args: object, indices: Indices = None, **kwargs: object
     ) -> list[Any]:

@@ -164,6 +164,15 @@ class Parallel:
         rows, infos, env_ids = self._receive()
         return batch_of(rows, infos, env_ids, self.lost)
 
+    def step_async(self, actions: ArrayLike) -> None:
+        """Begin to step, as `send` does."""
+        self.send(actions)
+
+    def step_wait(self) -> StepResult:
+        """Wait for a batch, as `recv` does; return what `step` returns."""
+        rows, infos, _ = self._receive()
+        return rows.observations, rows.rewards, rows.terminals, rows.truncations, infos
+
     def _receive(self) -> tuple[Buffers, Infos, NDArray[np.int64]]:
         """Wait for a batch; return its rows, copied unless `zero_copy`, their infos and indices."""
         self._order.advance("recv")  # a failure below closes

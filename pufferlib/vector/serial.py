@@ -141,6 +141,16 @@ class Serial:
         self._order.advance("recv")
         return batch_of(self._buffers, self._infos, self._env_ids, self.lost)
 
+    def step_async(self, actions: ArrayLike) -> None:
+        """Begin to step, as `send` does."""
+        self.send(actions)
+
+    def step_wait(self) -> StepResult:
+        """Return what `step` returns, after `step_async`."""
+        self._order.advance("recv")
+        rows = self._buffers
+        return rows.observations, rows.rewards, rows.terminals, rows.truncations, self._infos
+
     def call(
         self, name: str, *args: object, indices: Indices = None, **kwargs: object
     ) -> list[Any]:
