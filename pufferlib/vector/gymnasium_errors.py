@@ -9,7 +9,7 @@ class ClosedVectorError(CallOrderError, ClosedEnvironmentError):
     """A method was called after close."""
 
 
-class PendingCallError(CallOrderError, AlreadyPendingCallError):
+class PendingCallError(AlreadyPendingCallError, CallOrderError):
     """A method was called between `reset_async` and `reset_wait`, or likewise for step.
 
     Attributes:
@@ -17,11 +17,10 @@ class PendingCallError(CallOrderError, AlreadyPendingCallError):
     """
 
     def __init__(self, message: str, name: str = "") -> None:
-        super().__init__(message)
-        self.name = name
+        super().__init__(message, name)
 
 
-class NoPendingCallError(CallOrderError, NoAsyncCallError):
+class NoPendingCallError(NoAsyncCallError, CallOrderError):
     """`reset_wait` was called without `reset_async`, or likewise for step.
 
     Attributes:
@@ -29,8 +28,7 @@ class NoPendingCallError(CallOrderError, NoAsyncCallError):
     """
 
     def __init__(self, message: str, name: str = "") -> None:
-        super().__init__(message)
-        self.name = name
+        super().__init__(message, name)
 
 
 def call_error(
