@@ -138,6 +138,15 @@ def check_zero_copy(zero_copy: bool, num_envs: int, num_workers: int, batch_size
         )
 
 
+def refuse_in_pool(command: str, batch_size: int, num_envs: int) -> None:
+    """Refuse a call that reaches all environments, of which a pool is always stepping some."""
+    if batch_size < num_envs:
+        raise ArgumentError(
+            f"{command} reaches all environments, but in a pool (batch_size={batch_size} of "
+            f"num_envs={num_envs}) some are always stepping. Use batch_size=None."
+        )
+
+
 def check_flag(name: str, value: bool) -> None:
     """Refuse anything but a bool: the string "no" would count as True."""
     if not isinstance(value, (bool, np.bool_)):

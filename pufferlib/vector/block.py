@@ -172,6 +172,12 @@ class Block:
             self.seeds.append(None)
         return descriptions
 
+    def part(self, start: int, stop: int) -> "Block":
+        """Return a block of the environments from `start` to `stop`; this one closes them."""
+        part = Block(self.first_env + start)
+        part.envs = self.envs[start:stop]
+        return part
+
     @property
     def num_agents(self) -> list[int]:
         """Rows of each environment."""

@@ -17,6 +17,7 @@ from pufferlib.vector.arguments import (
     check_options,
     env_indices,
     one_value_each,
+    refuse_in_pool,
     seed_each,
 )
 from pufferlib.vector.batch import Batch, Infos, batch_of
@@ -275,11 +276,7 @@ class Parallel:
         or exceeds the timeout closes everything.
         """
         self._order.check(command)
-        if self.batch_size < self.num_envs:
-            raise ArgumentError(
-                f"{command} reaches all environments, but in a pool (batch_size={self.batch_size} "
-                f"of num_envs={self.num_envs}) some are always stepping. Use batch_size=None."
-            )
+        refuse_in_pool(command, self.batch_size, self.num_envs)
         with self._closing_on_failure():
             self._workers.begin_call()
         try:

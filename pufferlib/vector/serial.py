@@ -20,18 +20,21 @@ from pufferlib.vector.arguments import (
     Seed,
     batch_envs,
     check_options,
+    check_zero_copy,
     creations,
     env_indices,
     one_value_each,
+    refuse_in_pool,
     seed_each,
     worker_count,
 )
 from pufferlib.vector.batch import Batch, Infos, batch_of
-from pufferlib.vector.block import Block, common_description
+from pufferlib.vector.block import Block, Description, common_description
 from pufferlib.vector.calls import answer_of, results_of
 from pufferlib.vector.failure import Failure
 from pufferlib.vector.interface import ActionCheck, CallOrder, metadata_of
 from pufferlib.vector.options import VectorOptions
+from pufferlib.vector.serial_pool import SerialPool
 
 Result = TypeVar("Result")
 
@@ -41,13 +44,16 @@ class Serial:
 
     Gives the same rows, seeds and errors as `Multiprocessing`. See `VectorEnv` for the interface.
 
+    With `batch_size` below `num_envs` it is a pool, as `Multiprocessing` is: `recv` returns some of
+    the environments, and `send` steps these. They take turns, so every run has the same batches.
+
     Args:
         env_creators: see `pufferlib.vector.make`.
         env_args: see there.
         env_kwargs: see there.
         num_envs: how many environments.
-        **options: those of `VectorOptions`. They are checked and have no effect, but `batch_size`
-            must be None, "auto" or `num_envs`.
+        **options: those of `VectorOptions`. They are checked and have no effect, except
+            `batch_size`, if it is a number, and `zero_copy` in a pool.
 
     Raises:
         ArgumentError: an argument that is not allowed.
@@ -56,7 +62,6 @@ class Serial:
 
     num_workers = 1
     num_restarts = 0  # a failure is always raised
-    zero_copy = True
 
     def __init__(
         self,
@@ -71,43 +76,48 @@ class Serial:
         num_envs = whole_number("num_envs", num_envs)
         made = creations(env_creators, env_args, env_kwargs, num_envs)
         given = VectorOptions.from_keywords(type(self).__name__, options)
-        worker_count(num_envs, given.num_workers)
-        # As if each environment had its own worker, so that every batch_size can be compared.
-        batch_size = given.batch_size
-        if batch_size != "auto" and batch_envs(num_envs, num_envs, batch_size) < num_envs:
-            raise ArgumentError(
-                f"Serial steps all environments together; got batch_size={batch_size} of "
-                f"num_envs={num_envs}. Use batch_size=None, or the Multiprocessing backend."
-            )
+        batch_size = _batch_size(given, num_envs)
+        is_pool = batch_size < num_envs
         descriptions = self._guarded("__init__", self._block.make, made)
+        self.num_envs = self.envs_per_worker = num_envs
+        self.batch_size, self.zero_copy = batch_size, bool(given.zero_copy) or not is_pool
         try:
-            description = common_description(descriptions)
+            self._assign_rows(common_description(descriptions))
         except ArgumentError:
             with contextlib.suppress(Exception):  # the first failure is the one to raise
                 self.close()
             raise
-        self.num_envs = self.envs_per_worker = self.batch_size = num_envs
+
+    def _assign_rows(self, description: Description) -> None:
+        """Allocate the rows of all environments, and make a pool if batches have fewer."""
         self.agents_per_env = self._block.num_agents
-        self.num_agents = self.agents_per_batch = sum(self.agents_per_env)
+        self.num_agents = sum(self.agents_per_env)
+        self.agents_per_batch = self.num_agents * self.batch_size // self.num_envs
         self.single_observation_space = description.single_observation_space
         self.single_action_space = description.single_action_space
-        self.observation_space = joint_space(self.single_observation_space, self.num_agents)
-        self.action_space = joint_space(self.single_action_space, self.num_agents)
+        self.observation_space = joint_space(self.single_observation_space, self.agents_per_batch)
+        self.action_space = joint_space(self.single_action_space, self.agents_per_batch)
         self.observation_layout = description.observation_layout
         self.action_layout = description.action_layout
         self.render_mode, self.metadata = description.render_mode, metadata_of(description)
         self._takes_options = description.takes_options
-        self._check_actions = ActionCheck(self.single_action_space, self.num_agents)
-        self._buffers = Buffers.allocate(self.single_observation_space, self.num_agents)
+        self._check_actions = ActionCheck(self.single_action_space, self.agents_per_batch)
+        self._rows = Buffers.allocate(self.single_observation_space, self.num_agents)
         self._env_ids = np.arange(self.num_agents)
-        self.lost = np.zeros(self.num_agents, np.bool_)
+        self.lost = np.zeros(self.agents_per_batch, np.bool_)
         self._infos = Infos()
-        self._block.bind(self._buffers)
+        self._pool: SerialPool | None = None
+        if self.batch_size < self.num_envs:
+            self._pool = SerialPool(self._block, self._rows, self.batch_size, self.zero_copy)
+            self._reset_all, self._step_batch = self._pool.reset, self._pool.step
+        else:
+            self._block.bind(self._rows)
+            self._reset_all, self._step_batch = self._block.reset, self._block.step
 
     @property
     def final_observations(self) -> Array:
         """See `VectorEnv`."""
-        return self._buffers.final_observations
+        return self._rows.final_observations
 
     def reset(self, seed: Seed = 42, options: Options | None = None) -> tuple[Array, Infos]:
         """Reset all; return (observations, infos). See `VectorEnv`."""
@@ -119,7 +129,7 @@ class Serial:
         """Step all; return (observations, rewards, terminals, truncations, infos)."""
         self.send(actions)
         self._order.advance("recv")
-        rows = self._buffers
+        rows = self._rows
         return rows.observations, rows.rewards, rows.terminals, rows.truncations, self._infos
 
     def async_reset(self, seed: Seed = 42, options: Options | None = None) -> None:
@@ -127,19 +137,23 @@ class Serial:
         seeds = seed_each(seed, self.num_envs)
         options = check_options(options, self._takes_options)
         self._order.advance("reset")
-        self._infos = self._guarded("reset", self._block.reset, seeds, options)
+        self._infos = self._guarded("reset", self._reset_all, seeds, options)
+        if self._pool is not None:
+            self._rows, self._env_ids = self._pool.rows, self._pool.env_ids
 
     def send(self, actions: ArrayLike) -> None:
-        """Step all with `actions`, (num_agents, *single_action_space.shape)."""
+        """Step the batch with `actions`, (agents_per_batch, *single_action_space.shape)."""
         self._order.check("send")
         actions = self._check_actions(actions)
         self._order.advance("send")
-        self._infos = self._guarded("step", self._block.step, actions)
+        self._infos = self._guarded("step", self._step_batch, actions)
+        if self._pool is not None:
+            self._rows, self._env_ids = self._pool.rows, self._pool.env_ids
 
     def recv(self) -> Batch:
         """Return the batch."""
         self._order.advance("recv")
-        return batch_of(self._buffers, self._infos, self._env_ids, self.lost)
+        return batch_of(self._rows, self._infos, self._env_ids, self.lost)
 
     def step_async(self, actions: ArrayLike) -> None:
         """Begin to step, as `send` does."""
@@ -148,7 +162,7 @@ class Serial:
     def step_wait(self) -> StepResult:
         """Return what `step` returns, after `step_async`."""
         self._order.advance("recv")
-        rows = self._buffers
+        rows = self._rows
         return rows.observations, rows.rewards, rows.terminals, rows.truncations, self._infos
 
     def call(
@@ -182,6 +196,7 @@ class Serial:
     def _ask(self, command: str, *arguments: object) -> list[Any]:
         """Call into environments between batches; return the results."""
         self._order.check(command)
+        refuse_in_pool(command, self.batch_size, self.num_envs)
         return results_of([answer_of(self._block, command, arguments, worker=None)])
 
     def _guarded(self, name: str, method: Callable[..., Result], *args: Any) -> Result:
@@ -194,3 +209,17 @@ class Serial:
             with contextlib.suppress(Exception):  # the first failure is the one to raise
                 self._block.close()
             raise failure.to_error() from error
+
+
+def _batch_size(options: VectorOptions, num_envs: int) -> int:
+    """Return the environments in a batch: all, unless `batch_size` is a number.
+
+    Raises:
+        ArgumentError: `Multiprocessing` would refuse the options with any number of workers.
+    """
+    is_given = options.num_workers not in (None, "auto")
+    num_workers = worker_count(num_envs, options.num_workers) if is_given else num_envs
+    size = None if options.batch_size == "auto" else options.batch_size
+    batch_size = batch_envs(num_envs, num_workers, size)
+    check_zero_copy(options.zero_copy, num_envs, num_workers, batch_size)
+    return batch_size

@@ -244,10 +244,8 @@ def test_serial_takes_what_multiprocessing_takes():
     envs = vector.make(Echo, [0], num_envs=4, batch_size=4, **options)
     assert envs.num_envs == envs.batch_size == 4
     envs.close()
-    with pytest.raises(
-        ArgumentError, match=r"got batch_size=2 of num_envs=4\. Use batch_size=None"
-    ):
-        vector.make(creator, num_envs=4, batch_size=2)
+    with pytest.raises(ArgumentError, match="batch_size must be a multiple of the environments"):
+        vector.make(creator, num_envs=4, batch_size=1, num_workers=2)
 
 
 class Backend(Serial):
