@@ -3,6 +3,7 @@
 Every backend steps its environments through this class, so all backends give the same rows.
 """
 
+import copy
 import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -174,8 +175,9 @@ class Block:
 
     def part(self, start: int, stop: int) -> "Block":
         """Return a block of the environments from `start` to `stop`; this one closes them."""
-        part = Block(self.first_env + start)
-        part.envs = self.envs[start:stop]
+        part = copy.copy(self)
+        part.first_env = self.first_env + start
+        part.envs, part.seeds = self.envs[start:stop], self.seeds[start:stop]
         return part
 
     @property

@@ -102,16 +102,17 @@ class Serial:
         self.render_mode, self.metadata = description.render_mode, metadata_of(description)
         self._takes_options = description.takes_options
         self._check_actions = ActionCheck(self.single_action_space, self.agents_per_batch)
-        self._rows = Buffers.allocate(self.single_observation_space, self.num_agents)
+        self._buffers = Buffers.allocate(self.single_observation_space, self.num_agents)
+        self._rows = self._buffers  # of a batch
         self._env_ids = np.arange(self.num_agents)
         self.lost = np.zeros(self.agents_per_batch, np.bool_)
         self._infos = Infos()
         self._pool: SerialPool | None = None
         if self.batch_size < self.num_envs:
-            self._pool = SerialPool(self._block, self._rows, self.batch_size, self.zero_copy)
+            self._pool = SerialPool(self._block, self._buffers, self.batch_size, self.zero_copy)
             self._reset_all, self._step_batch = self._pool.reset, self._pool.step
         else:
-            self._block.bind(self._rows)
+            self._block.bind(self._buffers)
             self._reset_all, self._step_batch = self._block.reset, self._block.step
 
     @property

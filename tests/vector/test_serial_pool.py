@@ -56,7 +56,7 @@ def test_the_contract_is_kept(creator, num_envs, zero_copy):
 
 
 def streams(envs, steps):
-    """Return what each row received in so many steps of its own, with actions of its own."""
+    """Return what each row received in its first `steps` batches; its actions depend on it."""
     envs.async_reset(seed=3)
     seen = [[] for _ in range(envs.num_agents)]
     while min(map(len, seen)) < steps:
