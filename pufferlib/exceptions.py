@@ -8,6 +8,7 @@
     ├── ObservationError (ValueError)     an environment returned what its space does not allow
     ├── RewardError (ValueError)          an environment returned a reward that is not a number
     ├── ActionError (ValueError)          actions of the wrong shape or outside the space
+    │   └── ActionTypeError (TypeError)   one number in place of an array of actions
     ├── ContractError (AssertionError)    the conformance kit found a breach
     ├── CallOrderError (RuntimeError)     step before reset, recv without send, use after close
     ├── WorkerError (RuntimeError)        an environment failed, died or hung
@@ -56,6 +57,10 @@ class RewardError(PufferError, ValueError):
 
 class ActionError(PufferError, ValueError):
     """Actions of the wrong shape or outside the action space."""
+
+
+class ActionTypeError(ActionError, TypeError):
+    """One number in place of an array of actions, which is a TypeError in Gymnasium."""
 
 
 class ContractError(PufferError, AssertionError):

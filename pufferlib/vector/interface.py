@@ -11,7 +11,7 @@ from pufferlib.annotations import Array, Options, Rendered, Space
 from pufferlib.emulation.actions import ActionLayout
 from pufferlib.emulation.layout import Layout
 from pufferlib.environment import StepResult
-from pufferlib.exceptions import ActionError, CallOrderError
+from pufferlib.exceptions import ActionError, ActionTypeError, CallOrderError
 from pufferlib.spaces import difference, joint_space
 from pufferlib.vector.arguments import EnvArgs, EnvCreators, EnvKwargs, Indices, Seed
 from pufferlib.vector.batch import Batch, Infos
@@ -287,7 +287,9 @@ class ActionCheck:
         except ValueError:
             self._fail("rows of different lengths", f"{self.shape}")
         if array.shape != self.shape:
-            self._fail(f"shape {array.shape}", f"{self.shape}: a row for each agent of the batch")
+            kind = ActionError if array.ndim else ActionTypeError
+            allowed = f"{self.shape}: a row for each agent of the batch"
+            self._fail(f"shape {array.shape}", allowed, kind)
         if not self._has_checked_values:
             fault = difference(array, self._space)
             if fault:
@@ -300,5 +302,5 @@ class ActionCheck:
         return array
 
     @staticmethod
-    def _fail(given: str, allowed: str) -> NoReturn:
-        raise ActionError(f"The actions do not fit: {given}. Allowed is {allowed}.")
+    def _fail(given: str, allowed: str, kind: type[ActionError] = ActionError) -> NoReturn:
+        raise kind(f"The actions do not fit: {given}. Allowed is {allowed}.")
