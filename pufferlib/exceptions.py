@@ -3,6 +3,7 @@
     PufferError
     ├── ArgumentError (ValueError)        an argument that no call could accept
     │   ├── SettingError                  an unknown or ill-typed setting in a file or flag
+    │   ├── UnequalSpacesError (RuntimeError)  environments that cannot be vectorized together
     │   └── UnknownNameError              a name that is not registered; suggests the nearest
     ├── SpaceError (TypeError)            a space that cannot be flattened; names the path
     ├── ObservationError (ValueError)     an environment returned what its space does not allow
@@ -33,6 +34,10 @@ class PufferError(Exception):
 
 class ArgumentError(PufferError, ValueError):
     """An argument that no call could accept."""
+
+
+class UnequalSpacesError(ArgumentError, RuntimeError):
+    """Environments of one vectorizer have different spaces: a RuntimeError in Gymnasium."""
 
 
 class SettingError(ArgumentError):

@@ -20,7 +20,7 @@ from pufferlib.emulation.layout import Layout
 from pufferlib.emulation.single import GymnasiumRows
 from pufferlib.emulation.twin import StepRows
 from pufferlib.environment import Buffers, PufferEnv
-from pufferlib.exceptions import ArgumentError
+from pufferlib.exceptions import ArgumentError, UnequalSpacesError
 from pufferlib.global_random import seed_globals
 from pufferlib.old_interfaces import explain_step
 from pufferlib.spaces import Path
@@ -84,8 +84,8 @@ def common_description(descriptions: Sequence[Description]) -> Description:
     Different spaces may flatten to the same rows, so the environments' own spaces are compared too.
 
     Raises:
-        ArgumentError: the spaces of an environment differ from those of environment 0, or two
-            environments are the same object.
+        UnequalSpacesError: the spaces of an environment differ from those of environment 0.
+        ArgumentError: two environments are the same object.
     """
     first = descriptions[0]
     for index, description in enumerate(descriptions):
@@ -114,8 +114,8 @@ def _own(description: Description, kind: str) -> tuple[Space, list[Path]]:
     return layout.original, [field.leaf.path for field in layout.fields]
 
 
-def _unequal(name: str, one: object, other: object, index: int) -> ArgumentError:
-    return ArgumentError(
+def _unequal(name: str, one: object, other: object, index: int) -> UnequalSpacesError:
+    return UnequalSpacesError(
         f"Environments of one vectorizer must have equal spaces: {name} is {one} in environment 0, "
         f"{other} in environment {index}. Make a vectorizer for each kind, or pad the smaller."
     )

@@ -13,7 +13,7 @@ from vector_environments import Echo, Flock
 from pufferlib import vector
 from pufferlib.emulation import GymnasiumPufferEnv, Layout, PettingZooPufferEnv, native
 from pufferlib.environment import Buffers, PufferEnv
-from pufferlib.exceptions import ArgumentError
+from pufferlib.exceptions import ArgumentError, UnequalSpacesError
 from pufferlib.vector.arguments import Creation
 from pufferlib.vector.block import Block, Description, common_description
 from pufferlib.wrappers import EpisodeStats, MultiAgentEpisodeStats
@@ -198,7 +198,7 @@ def test_a_native_environment_is_not_mistaken_for_an_emulated_one():
 @pytest.mark.parametrize("backend", ["Serial", "Multiprocessing"])
 def test_environments_with_unequal_spaces_are_refused_together(backend):
     spaces = [[KIND, Discrete(2)], [UNLIKE[1], Discrete(2)]]
-    with pytest.raises(ArgumentError, match="must have equal spaces: the observation space"):
+    with pytest.raises(UnequalSpacesError, match="must have equal spaces: the observation space"):
         vector.make([Sampler, Sampler], spaces, num_envs=2, backend=backend)
 
 
