@@ -11,7 +11,13 @@ from pufferlib.annotations import Array, Options, Rendered
 from pufferlib.environment import Buffers, StepResult
 from pufferlib.exceptions import ArgumentError
 from pufferlib.spaces import joint_space
-from pufferlib.vector.arguments import Seed, one_value_each
+from pufferlib.vector.arguments import (
+    Indices,
+    Seed,
+    env_indices,
+    one_value_each,
+    refuse_in_pool,
+)
 from pufferlib.vector.autoreset import (
     DEFAULT_SEED,
     Autoreset,
@@ -21,7 +27,7 @@ from pufferlib.vector.autoreset import (
 )
 from pufferlib.vector.batch import Batch, Infos, batch_of
 from pufferlib.vector.block import Description
-from pufferlib.vector.calls import results_of
+from pufferlib.vector.calls import Asked, results_of
 from pufferlib.vector.interface import ActionCheck, CallOrder, metadata_of
 from pufferlib.vector.pickling import pickled
 from pufferlib.vector.restart import RestartRule
@@ -187,6 +193,15 @@ class Parallel:
         rows, infos, env_ids = self._receive()
         return batch_of(rows, infos, env_ids, self.lost)
 
+    def step_async(self, actions: ArrayLike) -> None:
+        """Begin to step, as `send` does."""
+        self.send(actions)
+
+    def step_wait(self) -> StepResult:
+        """Wait for a batch, as `recv` does; return what `step` returns."""
+        rows, infos, _ = self._receive()
+        return rows.observations, rows.rewards, rows.terminals, rows.truncations, infos
+
     def _receive(self) -> tuple[Buffers, Infos, NDArray[np.int64]]:
         """Wait for a batch; return its rows, copied unless `zero_copy`, their infos and indices."""
         self._order.advance("recv")  # a failure below closes
@@ -252,47 +267,53 @@ class Parallel:
         rows.terminals[:] = rows.masks[:] = False
         rows.truncations[:] = True
 
-    def call(self, name: str, *args: object, **kwargs: object) -> list[Any]:
+    def call(
+        self, name: str, *args: object, indices: Indices = None, **kwargs: object
+    ) -> list[Any]:
         """See `VectorEnv`."""
-        return self._ask_all("call", [(name, args, kwargs)] * self.num_workers)
+        asked = self._asked(indices)
+        own = [(name, positions, args, kwargs) for positions in asked.positions()]
+        return asked.in_order(self._ask("call", own))
 
-    def has_attr(self, name: str) -> bool:
+    def has_attr(self, name: str, indices: Indices = None) -> bool:
         """Return whether every environment has the attribute `name`."""
-        return all(self._ask_all("has_attr", [(name,)] * self.num_workers))
+        own = [(name, positions) for positions in self._asked(indices).positions()]
+        return all(self._ask("has_attr", own))
 
-    def get_attr(self, name: str) -> list[Any]:
+    def get_attr(self, name: str, indices: Indices = None) -> list[Any]:
         """Return an attribute of every environment."""
-        return self._ask_all("get_attr", [(name,)] * self.num_workers)
+        asked = self._asked(indices)
+        own = [(name, positions) for positions in asked.positions()]
+        return asked.in_order(self._ask("get_attr", own))
 
-    def set_attr(self, name: str, values: object) -> None:
+    def set_attr(self, name: str, values: object, indices: Indices = None) -> None:
         """Set an attribute of every environment: a list has a value for each, else one for all."""
-        each = one_value_each(name, values, self.num_envs)
-        n = self.envs_per_worker
-        self._ask_all(
-            "set_attr", [(name, each[w * n : (w + 1) * n]) for w in range(self.num_workers)]
-        )
+        asked = self._asked(indices)
+        each = asked.by_worker(one_value_each(name, values, len(asked.envs)))
+        own = [(name, *both) for both in zip(asked.positions(), each, strict=True)]
+        self._ask("set_attr", own)
 
-    def render(self) -> list[Rendered]:
+    def render(self, indices: Indices = None) -> list[Rendered]:
         """Return the result of each environment's `render`."""
-        return self.call("render")
+        return self.call("render", indices=indices)
 
     def close(self) -> None:
         """Close every environment and end every worker. May be called again."""
         self._order.advance("close")
         self._workers.close()
 
-    def _ask_all(self, command: str, arguments: Sequence[tuple[object, ...]]) -> list[Any]:
-        """Call into all environments between batches; return all results in one list.
+    def _asked(self, indices: Indices) -> Asked:
+        envs = env_indices(indices, self.num_envs)
+        return Asked(envs, self.num_workers, self.envs_per_worker)
+
+    def _ask(self, command: str, arguments: Sequence[tuple[object, ...]]) -> list[Any]:
+        """Call into environments between batches; return all results in one list, by worker.
 
         An exception of an environment is raised when all workers have answered; a worker that dies
         or exceeds the timeout closes everything.
         """
         self._order.check(command)
-        if self.batch_size < self.num_envs:
-            raise ArgumentError(
-                f"{command} reaches all environments, but in a pool (batch_size={self.batch_size} "
-                f"of num_envs={self.num_envs}) some are always stepping. Use batch_size=None."
-            )
+        refuse_in_pool(command, self.batch_size, self.num_envs)
         with self._closing_on_failure():
             self._workers.begin_call()
         try:
