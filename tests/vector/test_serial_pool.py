@@ -171,3 +171,28 @@ def test_environments_with_other_numbers_of_agents_are_refused_and_closed():
 def test_an_automatic_size_is_no_pool():
     with pool(batch_size="auto") as envs:
         assert envs.batch_size == 6
+
+
+@pytest.mark.parametrize("backend", [Serial, Multiprocessing])
+def test_environments_of_the_last_batch_are_reset_by_a_mask(backend):
+    options = {"num_workers": 2, "autoreset": "disabled"}
+    with pool(Echo, [7, 2], num_envs=4, backend=backend, **options) as envs:
+        envs.async_reset(seed=0)
+        for _ in range(2):  # episodes of two steps
+            for first in (0, 2):
+                batch = envs.recv()
+                assert batch.env_ids.tolist() == [first, first + 1]
+                envs.send([1, 1])
+        batch = envs.recv()
+        assert batch.observations[:, 2].tolist() == [2, 2]
+        with pytest.raises(CallOrderError, match="are over: 0, 1"):
+            envs.send([1, 1])
+        with pytest.raises(ArgumentError, match="last batch only"):
+            envs.async_reset(options={"reset_mask": np.array([True, True, True, False])})
+        envs.async_reset(options={"reset_mask": np.array([True, True, False, False])})
+        assert envs.recv().env_ids.tolist() == [2, 3]
+        envs.async_reset(options={"reset_mask": np.array([False, False, True, True])})
+        batch = envs.recv()
+        assert batch.env_ids.tolist() == [0, 1]
+        assert batch.observations[:, 1:3].tolist() == [[1, 0], [1, 0]]  # a new episode
+        envs.send([1, 1])
