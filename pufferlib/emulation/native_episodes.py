@@ -7,7 +7,7 @@ import gymnasium
 import numpy as np
 import pettingzoo
 
-from pufferlib.annotations import Action, Space, UserEnv
+from pufferlib.annotations import Action, Options, Space, UserEnv
 from pufferlib.emulation.description import carry_layouts
 from pufferlib.environment import Info, PufferEnv
 from pufferlib.exceptions import ActionError, ArgumentError, CallOrderError
@@ -30,20 +30,26 @@ class Episodes:
     def __init__(self, env: PufferEnv) -> None:
         self.env = env
         self.is_next_ready = False
+        self._takes_options = "options" in inspect.signature(env.reset).parameters
 
-    def begin(self, seed: int | None, random: np.random.Generator) -> list[Info]:
+    def begin(
+        self, seed: int | None, options: Options | None, random: np.random.Generator
+    ) -> list[Info]:
         """Begin an episode; return the infos of a reset.
 
         Args:
             seed: of the environment. None: hand out the next episode if one is ready, else draw a
                 seed, since `PufferEnv.reset` without one may not be reproducible.
-            random: draws it.
+            options: passed on if its `reset` takes options, and ignored otherwise.
+            random: draws the seed.
         """
-        if seed is None and self.is_next_ready:
-            self.is_next_ready = False
+        keywords = {"options": options} if options and self._takes_options else {}
+        is_ready, self.is_next_ready = self.is_next_ready, False
+        if is_ready and seed is None and not keywords:
             return []
-        self.is_next_ready = False
-        return self.env.reset(int(random.integers(_LARGEST_SEED)) if seed is None else seed)[1]
+        if seed is None:
+            seed = int(random.integers(_LARGEST_SEED))
+        return self.env.reset(seed, **keywords)[1]
 
 
 def take_layouts(env: Any, native: PufferEnv) -> None:

@@ -95,7 +95,7 @@ class NativeParallelEnv(pettingzoo.ParallelEnv[str, Array, Action]):
         """Begin an episode; return (observations, infos) of the agents that are present."""
         if seed is not None:
             self._random = np.random.default_rng(seed)
-        infos = self._episodes.begin(seed, self._random)
+        infos = self._episodes.begin(seed, options, self._random)
         self.agents = self._names(self.env.masks)
         observations = {agent: self.env.observations[self._row_of[agent]] for agent in self.agents}
         return copy.deepcopy(observations), self._by_agent(infos, self.agents)

@@ -52,8 +52,8 @@ class NativeGymnasiumEnv(gymnasium.Env[Array, Action]):
 
     `reset()` after the end of an episode returns the observation with which the native environment
     has begun the next one, so the episodes are those of the native environment. `reset(seed)`
-    passes the seed on; `reset()` before the end of an episode draws one from `np_random`. A
-    `PufferEnv` knows no `options`: they are ignored.
+    passes the seed on; `reset()` before the end of an episode draws one from `np_random`. `options`
+    are passed on if the native `reset` takes them, and ignored otherwise.
 
     The info of a step has all entries of the infos that the native environment returned. After the
     last step of an episode, `render` shows the first picture of the next.
@@ -80,7 +80,7 @@ class NativeGymnasiumEnv(gymnasium.Env[Array, Action]):
     ) -> tuple[Array, Info]:
         """Begin an episode; return (observation, info). The observation is a new array."""
         super().reset(seed=seed)
-        infos = self._episodes.begin(seed, self.np_random)
+        infos = self._episodes.begin(seed, options, self.np_random)
         self._is_over = False
         return self.env.observations[0].copy(), merged(infos)
 

@@ -129,6 +129,14 @@ def test_spaces_carry_layouts_and_each_agent_has_its_own_random_state():
     assert samples[0] == samples[1] == samples[2]
 
 
+def test_observations_are_not_changed_by_later_steps():
+    env = to_pettingzoo(population())
+    kept = [env.reset(seed=0)[0], env.step({"agent_0": 0, "agent_1": 0})[0]]
+    before = copy.deepcopy(kept)
+    env.step({"agent_1": 0})
+    assert all(map(same, kept, before))
+
+
 def test_an_emulated_environment_is_returned_as_it_is():
     env = ocean.make_env("multiagent")
     assert to_pettingzoo(env) is env

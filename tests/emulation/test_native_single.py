@@ -90,6 +90,23 @@ def test_a_seed_is_obeyed_after_the_end_of_an_episode():
     assert same(env.reset(seed=1)[0], expected)
 
 
+class Chosen(Squared):
+    """Takes options, and reports what it is given."""
+
+    def reset(self, seed=None, options=None):
+        observations, _ = super().reset(seed)
+        return observations, [{"options": options}]
+
+
+def test_options_are_passed_on_where_the_environment_takes_them():
+    env = to_gymnasium(Chosen())
+    assert env.reset(seed=0)[1] == {"options": None}
+    while not env.step(0)[2]:
+        pass
+    assert env.reset(options={"level": 3})[1] == {"options": {"level": 3}}
+    to_gymnasium(Squared()).reset(options={"level": 3})  # ignored, as most environments do
+
+
 def test_observations_are_not_changed_by_later_steps():
     env = to_gymnasium(Squared())
     kept = [env.reset(seed=0)[0], env.step(0)[0]]
