@@ -11,7 +11,7 @@ INSTALL := $(PUFFER) install --constraint constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-long coverage learn soak test-tasks check install test-env bench-env bench train eval autotune envs doctor \
-	format lint types image image-cpu shell docker-test docker-test-env docker-train sbom lists lock devcontainer clean
+	format lint types image image-cpu shell docker-test docker-test-env docker-train sbom lists lock notebooks devcontainer clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -123,6 +123,9 @@ docker-train: ## train in the image, with the run in runs/; ENV=...
 
 sbom: ## write the image's bill of materials, sbom.cdx.json
 	$(DOCKER) run --rm --env PUFFERLIB_QUIET=1 $(IMAGE) cat /usr/share/pufferlib/python.cdx.json > sbom.cdx.json
+
+notebooks: ## write the notebooks in examples/ from their scripts
+	$(PYTHON) tools/make_notebooks.py
 
 lists: $(VENV)/.base ## write the image's requirements, docker/requirements*.txt
 	$(BIN)/python docker/lock.py

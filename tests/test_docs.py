@@ -45,3 +45,23 @@ def test_the_page_about_your_own_environment_quotes_the_example():
     assert [each.name for each in classes] == ["Corridor", "TwoLayers"]
     for each in classes:
         assert ast.get_source_segment(example, each) in page
+
+
+def test_the_page_of_examples_lists_each():
+    page = (ROOT / "docs" / "examples.md").read_text()
+    for path in (ROOT / "examples").glob("*.py"):
+        assert f"`python examples/{path.name}`" in page
+
+
+@pytest.mark.parametrize(
+    "demo",  # in the order of the README of PufferLib 1.0's demos
+    [
+        *("demo_emulation", "ppo_minihack", "puffer_ppo_minihack", "puffer_vec_ppo_minihack"),
+        *("ppo_atari", "large_ppo_atari", "puffer_ppo_atari", "large_puffer_ppo_atari"),
+        *("ppo_atari_envpool", "demo"),
+    ],
+)
+def test_each_demo_of_version_1_has_a_row_with_a_command(demo):
+    page = (ROOT / "docs" / "examples.md").read_text()
+    (row,) = re.findall(rf"^\| `{demo}\.py`.*$", page, re.MULTILINE)
+    assert row.count("|") == 4

@@ -5,6 +5,8 @@ import pettingzoo
 
 from pufferlib.annotations import UserEnv
 from pufferlib.emulation.multi import PettingZooPufferEnv, PettingZooRows
+from pufferlib.emulation.native_multi import NativeParallelEnv
+from pufferlib.emulation.native_single import NativeGymnasiumEnv
 from pufferlib.emulation.next_step import NextStepPettingZooRows
 from pufferlib.emulation.rows import EmulatedRows
 from pufferlib.emulation.single import GymnasiumPufferEnv, GymnasiumRows
@@ -16,7 +18,8 @@ from pufferlib.old_interfaces import adapted
 def native(env: UserEnv, same_step: bool = True) -> PufferEnv:
     """Return `env` as a `PufferEnv`, wrapping a bare Gymnasium or PettingZoo environment.
 
-    Interfaces of earlier versions are adapted: see `pufferlib.wrappers.OldGymEnv`.
+    Interfaces of earlier versions are adapted: see `pufferlib.wrappers.OldGymEnv`. From the result
+    of `to_gymnasium` or `to_pettingzoo`, the native environment inside is returned.
 
     Args:
         env: the environment.
@@ -31,6 +34,8 @@ def native(env: UserEnv, same_step: bool = True) -> PufferEnv:
         env = env.env
     if isinstance(env, PufferEnv):
         return env
+    if isinstance(env, (NativeGymnasiumEnv, NativeParallelEnv)):
+        return env.env
     if isinstance(env, (pettingzoo.ParallelEnv, pettingzoo.AECEnv)):
         env = env if isinstance(env, PettingZooPufferEnv) else PettingZooPufferEnv(env)
         return PettingZooRows(env) if same_step else NextStepPettingZooRows(env)
