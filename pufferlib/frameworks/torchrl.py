@@ -1,15 +1,15 @@
 """Environments and policies for TorchRL: `make_env`, `PolicyModule` and `actor_critic`.
 
-    env = make_env(pufferlib.vector.make(make, num_envs=8))
-    networks = actor_critic(Default(description), description)
-    actor, critic = networks.get_policy_operator(), networks.get_value_operator()
-    collector = Collector(env, actor, frames_per_batch=1024)
-    loss = ClipPPOLoss(actor, critic)
+env = make_env(pufferlib.vector.make(make, num_envs=8))
+networks = actor_critic(Default(description), description)
+actor, critic = networks.get_policy_operator(), networks.get_value_operator()
+collector = Collector(env, actor, frames_per_batch=1024)
+loss = ClipPPOLoss(actor, critic)
 """
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -113,8 +113,10 @@ class _Rows(gymnasium.vector.VectorWrapper[Array, Array, Array, Array, Array]):
         return observations, rewards, terminations, truncations, self._infos(infos)
 
     def _infos(self, infos: Info) -> Info:
-        kept = {key: infos[key] for key in ("final_obs", "_final_obs") if key in infos}
-        return {**kept, "mask": self._envs.masks} if self._has_masks else kept
+        kept: Info = {key: infos[key] for key in ("final_obs", "_final_obs") if key in infos}
+        if self._has_masks:
+            kept["mask"] = self._envs.masks
+        return kept
 
 
 def actor_critic(policy: nn.Module, env: HasSpaces) -> ActorValueOperator:
@@ -181,9 +183,7 @@ class PolicyModule(TensorDictModuleBase):
         ArgumentError: actions of several kinds at once, for which there is no distribution.
     """
 
-    def __init__(
-        self, policy: nn.Module, env: HasSpaces, value_key: str = "state_value"
-    ) -> None:
+    def __init__(self, policy: nn.Module, env: HasSpaces, value_key: str = "state_value") -> None:
         super().__init__()
         description = describe(env)
         self.policy, self.value_key = policy, value_key
@@ -198,8 +198,8 @@ class PolicyModule(TensorDictModuleBase):
         self._state_keys = [f"recurrent_state_{i}" for i in range(len(_leaves(self._state)))]
         own = ["episode_start", *self._state_keys] if self._is_recurrent else []
         self.in_keys = ["observation", *own]
-        self.out_keys = [*self.distribution_keys, value_key]
-        self.out_keys += [("next", key) for key in self._state_keys]
+        states = [("next", key) for key in self._state_keys]
+        self.out_keys = [*self.distribution_keys, value_key, *states]
 
     def make_tensordict_primer(self) -> TensorDictPrimer:
         """Return the transform that adds the keys of a recurrent policy's state to environments."""
@@ -227,7 +227,8 @@ class PolicyModule(TensorDictModuleBase):
         self, tensordict: TensorDictBase, observations: Tensor, batch: torch.Size
     ) -> tuple[Heads, Tensor]:
         """Run a recurrent policy, and write its state; return (heads, value) of all rows."""
-        missing = [key for key in self.in_keys if key not in tensordict.keys()]
+        present = {*tensordict.keys()}
+        missing = [key for key in self.in_keys if key not in present]
         if missing:
             raise ArgumentError(
                 f"{type(self.policy).__name__} is recurrent and needs the keys "
@@ -289,12 +290,12 @@ class MultiCategorical(Distribution):
         nvec: the number of choices of each column.
     """
 
-    arg_constraints = {}
+    arg_constraints: ClassVar[dict[str, Any]] = {}
     has_enumerate_support = False
 
     def __init__(self, logits: Tensor, nvec: Sequence[int]) -> None:
         self.columns = [Categorical(logits=part) for part in logits.split([*nvec], -1)]
-        super().__init__(logits.shape[:-1], (len(nvec),), validate_args=False)
+        super().__init__(logits.shape[:-1], torch.Size([len(nvec)]), validate_args=False)
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """Return choices, int64 (*sample_shape, ..., columns)."""
