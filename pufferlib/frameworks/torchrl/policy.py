@@ -1,122 +1,29 @@
-"""Environments and policies for TorchRL: `make_env`, `PolicyModule` and `actor_critic`.
-
-env = make_env(pufferlib.vector.make(make, num_envs=8))
-networks = actor_critic(Default(description), description)
-actor, critic = networks.get_policy_operator(), networks.get_value_operator()
-collector = Collector(env, actor, frames_per_batch=1024)
-loss = ClipPPOLoss(actor, critic)
-"""
+"""A policy as a `TensorDictModule`, and its actions' distributions."""
 
 import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import gymnasium
-import numpy as np
 import torch
+from tensordict import TensorDictBase
+from tensordict.nn import TensorDictModule, TensorDictModuleBase
 from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, Normal
+from torchrl.data import Unbounded
+from torchrl.envs import TensorDictPrimer
+from torchrl.modules import (
+    ActorValueOperator,
+    IndependentNormal,
+    ProbabilisticActor,
+    recurrent_mode,
+)
 
-from pufferlib.action_conversion import action_converter, sample_bounds
-from pufferlib.annotations import Array, Space
+from pufferlib.annotations import Space
 from pufferlib.emulation.description import HasSpaces, describe
-from pufferlib.environment import Info
-from pufferlib.exceptions import ArgumentError, ContractError, NotInstalledError
+from pufferlib.exceptions import ArgumentError, ContractError
 from pufferlib.policy import State, is_recurrent, map_state
 from pufferlib.pytorch import Heads
-from pufferlib.vector.gymnasium_env import to_gymnasium
-from pufferlib.vector.interface import VectorEnv
-
-try:
-    from tensordict import TensorDictBase
-    from tensordict.nn import TensorDictModule, TensorDictModuleBase
-    from torchrl.data import Unbounded
-    from torchrl.envs import EnvBase, GymWrapper, InitTracker, TensorDictPrimer, TransformedEnv
-    from torchrl.modules import (
-        ActorValueOperator,
-        IndependentNormal,
-        ProbabilisticActor,
-        recurrent_mode,
-    )
-except ImportError as error:
-    raise NotInstalledError(
-        f"TorchRL is not installed, or without its packages: {error}. Run: puffer install torchrl"
-    ) from error
-
-__all__ = ["MultiCategorical", "PolicyModule", "actor_critic", "make_env"]
-
-
-def make_env(vecenv: VectorEnv, policy: nn.Module | None = None) -> EnvBase:
-    """Return a vectorizer as a TorchRL environment with the batch size (num_agents,).
-
-    Observations are the flat rows, under "observation"; Discrete actions are numbers, not one-hot.
-    The last observation of an episode is under ("next", "observation"), as TorchRL expects. Infos
-    are left out: sum rewards with TorchRL's `RewardSum`. With several agents per environment,
-    "mask" says of each row whether its agent is there; learn from `data[data["mask"]]` only.
-
-    Args:
-        vecenv: a vectorizer that steps all its environments at once.
-        policy: the policy that will act, one of ours. Actions of a Box are then taken in the
-            policy's units and converted as in training; see `pufferlib.pytorch.action_converter`.
-            For a recurrent one, the keys of its state and "episode_start" are added.
-
-    Raises:
-        ArgumentError: a pool, a vectorizer in the autoreset mode "next_step", or an action space
-            that `PolicyModule` refuses.
-    """
-    _check_actions(vecenv)
-    rows = _Rows(vecenv, policy)
-    env: EnvBase = GymWrapper(rows, categorical_action_encoding=True)
-    if policy is not None and is_recurrent(policy):
-        env = env if isinstance(env, TransformedEnv) else TransformedEnv(env)
-        env.append_transform(InitTracker("episode_start"))
-        env.append_transform(PolicyModule(policy, vecenv).make_tensordict_primer())
-    return env
-
-
-class _Rows(gymnasium.vector.VectorWrapper[Array, Array, Array, Array, Array]):
-    """What `GymWrapper` reads of a vectorizer: no infos but arrays, actions of the policy."""
-
-    def __init__(self, vecenv: VectorEnv, policy: nn.Module | None) -> None:
-        envs = to_gymnasium(vecenv)
-        modes = gymnasium.vector.AutoresetMode
-        self.autoreset_mode = getattr(envs, "autoreset_mode", modes.SAME_STEP)
-        if self.autoreset_mode not in (modes.SAME_STEP, modes.DISABLED):
-            raise ArgumentError(
-                f'TorchRL takes the autoreset modes "same_step" and "disabled"; got '
-                f"{self.autoreset_mode}. Pass autoreset to pufferlib.vector.make."
-            )
-        super().__init__(envs)
-        self._has_masks = max(vecenv.agents_per_env) > 1
-        self._envs = envs
-        bounds = None if policy is None else sample_bounds(vecenv, policy)
-        self._convert = None if policy is None else action_converter(vecenv, policy)
-        if bounds is not None:
-            own: Any = envs.single_action_space
-            low, high = (bound.astype(np.float32) for bound in bounds)
-            self._single_action_space = gymnasium.spaces.Box(low, high, own.shape, np.float32)
-            self._action_space = gymnasium.vector.utils.batch_space(
-                self._single_action_space, envs.num_envs
-            )
-
-    def reset(
-        self, *, seed: Any = None, options: dict[str, Any] | None = None
-    ) -> tuple[Array, Info]:
-        observations, _ = self.env.reset(seed=seed, options=options)
-        return observations, self._infos({})
-
-    def step(self, actions: Array) -> tuple[Array, Array, Array, Array, Info]:
-        if self._convert is not None:
-            tensor = torch.as_tensor(actions)
-            actions = self._convert(tensor, tensor)
-        observations, rewards, terminations, truncations, infos = self.env.step(actions)
-        return observations, rewards, terminations, truncations, self._infos(infos)
-
-    def _infos(self, infos: Info) -> Info:
-        kept: Info = {key: infos[key] for key in ("final_obs", "_final_obs") if key in infos}
-        if self._has_masks:
-            kept["mask"] = self._envs.masks
-        return kept
 
 
 def actor_critic(policy: nn.Module, env: HasSpaces) -> ActorValueOperator:
@@ -176,7 +83,7 @@ class PolicyModule(TensorDictModuleBase):
     Attributes:
         policy: as given.
         distribution_class: for `ProbabilisticActor`.
-        distribution_kwargs: its keyword arguments beside the parameters.
+        distribution_kwargs: its keyword arguments other than the parameters.
         distribution_keys: the keys of its parameters.
 
     Raises:
@@ -189,7 +96,7 @@ class PolicyModule(TensorDictModuleBase):
         self.policy, self.value_key = policy, value_key
         self._space = description.single_action_space
         self._observation_dims = len(description.single_observation_space.shape)
-        _check_actions(description)
+        check_actions(description)
         self.distribution_class, self.distribution_kwargs = _distribution(self._space)
         is_box = isinstance(self._space, gymnasium.spaces.Box)
         self.distribution_keys = ["loc", "scale"] if is_box else ["logits"]
@@ -330,7 +237,7 @@ def _distribution(space: Space) -> tuple[type[Distribution], dict[str, Any]]:
     return IndependentNormal, {"event_dim": len(space.shape or ())}
 
 
-def _check_actions(env: HasSpaces) -> None:
+def check_actions(env: HasSpaces) -> None:
     """Refuse action spaces for which there is no distribution here.
 
     Raises:
