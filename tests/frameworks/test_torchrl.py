@@ -324,6 +324,6 @@ def test_a_recurrent_policy_needs_the_keys_of_its_state(rl):
 
 
 def test_without_torchrl_the_import_says_how_to_install_it(rl, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensordict", None)  # as if it were not installed
+    monkeypatch.setitem(sys.modules, "torchrl", None)  # as if it were not installed
     with pytest.raises(NotInstalledError, match=r"not installed.* Run: puffer install torchrl"):
         runpy.run_path(rl.__file__)

@@ -1,17 +1,20 @@
-"""Environments and policies for TorchRL: `make_env`, `PolicyModule` and `actor_critic`.
+"""Environments and policies for TorchRL.
 
-env = make_env(pufferlib.vector.make(make, num_envs=8))
-networks = actor_critic(Default(description), description)
-actor, critic = networks.get_policy_operator(), networks.get_value_operator()
-collector = Collector(env, actor, frames_per_batch=1024)
-loss = ClipPPOLoss(actor, critic)
+    networks = actor_critic(policy, envs)
+    actor, critic = networks.get_policy_operator(), networks.get_value_operator()
+    collector = Collector(make_env(envs, policy), actor, frames_per_batch=1024)
+    loss = ClipPPOLoss(actor, critic)
+
+`envs` is a vectorizer and `policy` one of ours. `environment` has the former's side, `policy` the
+latter's.
 """
+
+from importlib import import_module
 
 from pufferlib.exceptions import NotInstalledError
 
 try:
-    import tensordict
-    import torchrl
+    import_module("torchrl")
 except ImportError as error:
     raise NotInstalledError(
         f"TorchRL is not installed, or without its packages: {error}. Run: puffer install torchrl"
