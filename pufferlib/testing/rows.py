@@ -10,7 +10,12 @@ from pufferlib.testing.breach import breach, require
 
 
 def check_rows(
-    rows: Buffers, layout: Layout, count: int, where: str, allow_nan: bool = True
+    rows: Buffers,
+    layout: Layout,
+    count: int,
+    where: str,
+    allow_nan: bool = True,
+    same_step: bool = True,
 ) -> None:
     """Check every row of every array, and the values of observations part by part.
 
@@ -20,6 +25,8 @@ def check_rows(
         count: the expected number of rows.
         where: the name of the call that wrote them.
         allow_nan: observations may contain NaN.
+        same_step: the next episode starts in the step that ends one. If not, the last observation
+            is in `observations`, too.
     """
     space = layout.space
     shape = (count, *space.shape)
@@ -47,15 +54,22 @@ def check_rows(
     )
     ended = rows.terminals | rows.truncations
     absent = ~rows.masks
+    is_empty = absent if same_step else absent & ~ended
     require(
-        not (rows.observations[absent].any() or rows.rewards[absent & ~ended].any()),
+        not (rows.observations[is_empty].any() or rows.rewards[absent & ~ended].any()),
         f"{where} has rows with masks False that are not zero",
         "zero rows for absent agents, except the reward and flags of the step that ends an "
         "agent's episode: clear them, or set masks True for agents that can act",
     )
+    shown, final_rows = rows.observations[ended], rows.final_observations[ended]
+    require(
+        same_step or (shown.tobytes() == final_rows.tobytes() and not rows.masks[ended].any()),
+        f"{where} has ended episodes with other observations than the final ones, or masks True",
+        "the final observations and masks False: no episode starts in this step",
+    )
     final = f"the final observations of {where}"
     _check_values(rows.observations[rows.masks], layout, where, allow_nan)
-    _check_values(rows.final_observations[ended], layout, final, allow_nan)
+    _check_values(final_rows, layout, final, allow_nan)
 
 
 def _check_values(rows: Array, layout: Layout, where: str, allow_nan: bool) -> None:

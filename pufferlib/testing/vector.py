@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from pufferlib.annotations import Array
 from pufferlib.emulation import Layout
 from pufferlib.environment import Buffers
 from pufferlib.exceptions import CallOrderError, ContractError
@@ -21,7 +22,8 @@ def check_vector(
     """Play a vectorizer at random and check every batch; leave it open.
 
     A batch must not change until its actions are sent, even while other environments step. Batches
-    do not show which rows an environment failed to write; `check_env` finds that.
+    do not show which rows an environment failed to write; `check_env` finds that. With
+    `autoreset="disabled"`, environments that are over are reset when they are found.
 
     Args:
         vecenv: a new vectorizer.
@@ -35,6 +37,7 @@ def check_vector(
     """
     _check_call_order(vecenv)
     _check_failed_call(vecenv)
+    autoreset = getattr(vecenv, "autoreset", "same_step")
     layout = vecenv.observation_layout or Layout.of(vecenv.single_observation_space)
     last_row_of = np.cumsum(vecenv.agents_per_env) - 1
     vecenv.action_space.seed(seed)
@@ -56,7 +59,8 @@ def check_vector(
         if earlier is not None:
             expected = "copies, made for each batch; pass is_copied=False if views are intended"
             _check_unchanged(*earlier, f"batch {step - 1}", f"{where} was received", expected)
-        check_rows(rows, layout, vecenv.agents_per_batch, where)
+        same_step = autoreset == "same_step"
+        check_rows(rows, layout, vecenv.agents_per_batch, where, same_step=same_step)
         require(
             batch.env_ids.shape == (vecenv.agents_per_batch,)
             and len(np.unique(batch.env_ids)) == len(batch.env_ids)
@@ -72,7 +76,13 @@ def check_vector(
         given = actions.copy()
         expected = "rows that do not change between recv and the send of their actions"
         _check_unchanged(rows, copies, where, "its actions were sent", expected)
-        vecenv.send(actions)
+        is_over = np.zeros(vecenv.num_envs, np.bool_)
+        is_over[np.setdiff1d(env_indices, env_indices[batch.masks])] = True
+        if autoreset == "disabled" and is_over.any():
+            _check_over(vecenv, actions)
+            vecenv.async_reset(options={"reset_mask": is_over})
+        else:
+            vecenv.send(actions)
         check_actions(actions, given, f"the step after {where}")
         earlier = (rows, copies) if is_copied else None
     vecenv.recv()
@@ -86,6 +96,18 @@ def _check_call_order(vecenv: VectorEnv) -> None:
     except CallOrderError:
         return
     raise ContractError("send before reset was accepted. It must raise CallOrderError.")
+
+
+def _check_over(vecenv: VectorEnv, actions: Array) -> None:
+    """Refuse a vectorizer without autoreset that steps environments that are over."""
+    try:
+        vecenv.send(actions)
+    except CallOrderError:
+        return
+    raise ContractError(
+        "send to an environment whose episode is over was accepted. With autoreset='disabled' it "
+        "must raise CallOrderError until a reset."
+    )
 
 
 def _check_failed_call(vecenv: VectorEnv) -> None:

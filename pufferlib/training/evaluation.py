@@ -16,7 +16,7 @@ from pufferlib.global_random import GlobalStreams
 from pufferlib.pytorch import action_converter
 from pufferlib.training.policy_runner import PolicyRunner
 from pufferlib.training.torch_state import RandomStreams
-from pufferlib.vector import VectorEnv
+from pufferlib.vector import VectorEnv, check_autoreset
 
 # Chooses actions for rows, given observations and which rows are at the first step of an episode.
 Actor = Callable[[Array, NDArray[np.bool_]], Array]
@@ -91,7 +91,8 @@ def evaluate(
     out.
 
     Args:
-        vecenv: synchronous; environment i plays with the seed `seed + i`.
+        vecenv: synchronous, with autoreset="same_step"; environment i plays with the seed
+            `seed + i`.
         policy: on the device it is to run on, in eval mode; None plays uniformly at random. Its
             mode, and the random generators of torch, NumPy and `random`, are restored.
         seed: of the first environment, and of the sampled actions.
@@ -100,8 +101,9 @@ def evaluate(
         max_steps: episodes that have not ended after so many are cut; None: there is no limit.
 
     Raises:
-        ArgumentError: a pool.
+        ArgumentError: a pool, or another autoreset mode.
     """
+    check_autoreset(vecenv, "same_step", "evaluate")
     if vecenv.batch_size != vecenv.num_envs:
         raise ArgumentError(
             f"evaluate needs a synchronous vectorizer; got a pool with "

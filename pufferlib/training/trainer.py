@@ -27,7 +27,7 @@ from pufferlib.training.profile import Profile, Throughput
 from pufferlib.training.rollout import Rollout
 from pufferlib.training.statistics import EpisodeStatistics, RewardScale
 from pufferlib.training.torch_state import RandomStreams, torch_threads
-from pufferlib.vector import VectorEnv
+from pufferlib.vector import VectorEnv, check_autoreset
 
 
 class Trainer:
@@ -39,7 +39,8 @@ class Trainer:
 
     Args:
         config: the settings, which also say which algorithm learns.
-        vecenv: synchronous, or a pool with `zero_copy`. The caller closes it.
+        vecenv: synchronous, or a pool with `zero_copy`; with autoreset="same_step". The caller
+            closes it.
         policy: a `Policy` or a `RecurrentPolicy`, whose state is kept across rollouts. Left on
             `device`, in training mode.
         context: the processes that learn together; this one alone if None.
@@ -56,6 +57,7 @@ class Trainer:
 
     Raises:
         SettingError: impossible settings; `exact_resume` in several processes.
+        ArgumentError: a vectorizer in another autoreset mode.
         NotFiniteError: an observation is NaN or infinite.
     """
 
@@ -70,6 +72,7 @@ class Trainer:
         curriculum: Choose | None = None,
     ) -> None:
         config.check()
+        check_autoreset(vecenv, "same_step", "Trainer")
         is_pool = vecenv.batch_size != vecenv.num_envs
         config.check_rows(vecenv.num_agents, is_recurrent(policy), is_pool)
         self._context = context or DistributedContext()

@@ -9,8 +9,9 @@ common, `options` are their keyword arguments, and `batch` is what `recv` return
 checks the arguments of the caller, and `block` steps the environments of one worker. A backend with
 workers is a `parallel` over a `worker_group`, with a `worker_tracker`; `restart` decides whether a
 worker is replaced, `pickling` carries creators to a worker, and `failure` its exception back.
-`gymnasium_env` wraps a vectorizer for Gymnasium. `tuning` measures which options are fastest on
-this machine.
+`autoreset` has the modes in which episodes follow each other, and `held_back` those of native
+environments. `gymnasium_env` wraps a vectorizer for Gymnasium. `tuning` measures which options are
+fastest on this machine.
 """
 
 import inspect
@@ -19,6 +20,7 @@ from typing import Any
 from pufferlib.cores import usable_cores
 from pufferlib.exceptions import ArgumentError, UnknownNameError, suggestion
 from pufferlib.vector.arguments import EnvArgs, EnvCreators, EnvKwargs
+from pufferlib.vector.autoreset import Autoreset, check_autoreset
 from pufferlib.vector.batch import Batch, Infos
 from pufferlib.vector.gymnasium_env import to_gymnasium
 from pufferlib.vector.interface import VectorEnv
@@ -29,6 +31,7 @@ from pufferlib.vector.serial import Serial
 from pufferlib.vector.tuning.autotune import Tuning, autotune
 
 __all__ = [
+    "Autoreset",
     "Batch",
     "Infos",
     "Multiprocessing",
@@ -39,6 +42,7 @@ __all__ = [
     "VectorEnv",
     "VectorOptions",
     "autotune",
+    "check_autoreset",
     "make",
     "to_gymnasium",
     "usable_cores",

@@ -125,6 +125,11 @@ def test_a_setting_is_converted_to_its_type(bsuite, name, text, value):
             "env.kwargs. cannot be the name of an argument: '' is not a Python id",
         ),
         ("env.kwargs.a b", 3, "'a b' is not a Python identifier. Use --env.kwargs.KEY VALUE"),
+        (
+            "vec.autoreset",
+            "next_step",
+            "There is no setting 'vec.autoreset'",
+        ),  # training's is fixed
         ("policy.kwargs.a..b", 3, "policy.kwargs.a..b cannot be the name of an argument: ''"),
     ],
 )

@@ -183,6 +183,13 @@ def test_agents_that_play_together_count_as_one_game(creator, kwargs, games):
     assert np.unique(found, return_counts=True)[1].tolist() == games
 
 
+@pytest.mark.parametrize("autoreset", ["next_step", "disabled"])
+def test_another_autoreset_mode_is_refused(autoreset):
+    vecenv = vector.make(cartpole, num_envs=2, autoreset=autoreset)
+    with pytest.raises(ArgumentError, match=r"evaluate needs .* autoreset='same_step'; got one"):
+        evaluate(vecenv, None, seed=0)
+
+
 def test_a_pool_is_refused():
     vecenv = vector.make(
         cartpole, num_envs=2, num_workers=2, batch_size=1, backend="Multiprocessing"

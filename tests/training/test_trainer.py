@@ -15,7 +15,7 @@ from training_environments import Dial
 
 from pufferlib import vector
 from pufferlib.environment import PufferEnv
-from pufferlib.exceptions import CheckpointError, ContractError, SettingError
+from pufferlib.exceptions import ArgumentError, CheckpointError, ContractError, SettingError
 from pufferlib.models import Default, LSTMWrapper
 from pufferlib.ppo import TrainConfig, Trainer
 from pufferlib.ppo.algorithm import advantages
@@ -522,6 +522,13 @@ def test_a_checkpoint_of_another_architecture_is_refused(tmp_path):
 def test_invalid_settings_are_refused(settings, match):
     with pytest.raises(SettingError, match=match):
         trainer_of(Default, config=settings)
+
+
+@pytest.mark.parametrize("autoreset", ["next_step", "disabled"])
+def test_a_vectorizer_in_another_autoreset_mode_is_refused(autoreset):
+    vecenv = vector.make(gymnasium.make, ["CartPole-v1"], num_envs=2, autoreset=autoreset)
+    with pytest.raises(ArgumentError, match=r"Trainer needs .* Pass autoreset='same_step' to "):
+        Trainer(TrainConfig(), vecenv, Default(vecenv))
 
 
 @pytest.mark.long

@@ -9,104 +9,13 @@ from environments import TIMETABLE, Countdown, Population
 from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import vector as wrappers
+from gymnasium_parity import ENVIRONMENTS, Chatty, assert_equal, cartpole, of_gymnasium
 from vector_environments import Echo, Flock
 
 from pufferlib import vector
-from pufferlib.emulation import GymnasiumPufferEnv
 from pufferlib.exceptions import ArgumentError, CallOrderError
 from pufferlib.registry import ocean
 from pufferlib.vector import to_gymnasium
-
-
-class Chatty(gymnasium.Env):
-    """Ends episodes at random; an info of every kind in steps, and in resets where `greets`.
-
-    Args:
-        greets: resets give an info.
-        says_when: "always", "ends" or "never", the steps that give an info.
-        end_chance: of every step.
-    """
-
-    observation_space = Dict(place=Box(-1, 1, (2, 2), np.float32), luck=Discrete(100))
-    action_space = Discrete(5)
-
-    def __init__(self, greets=True, says_when="always", end_chance=0.1):
-        self.greets, self.says_when, self.end_chance = greets, says_when, end_chance
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        return self._observe(), {"greeting": "hello", **self._report()} if self.greets else {}
-
-    def step(self, action):
-        terminated, truncated = (self.np_random.random(2) < self.end_chance).tolist()
-        says = {"always": True, "ends": terminated or truncated, "never": False}[self.says_when]
-        reward = float(np.float32(self.np_random.normal() + action))
-        return self._observe(), reward, terminated, truncated, self._report() if says else {}
-
-    def _observe(self):
-        place = self.np_random.uniform(-1, 1, (2, 2)).astype(np.float32)
-        return {"place": place, "luck": self.np_random.integers(100)}
-
-    def _report(self):
-        """Return one of many infos: neither keys nor nesting are the same twice in a row."""
-        luck = int(self.np_random.integers(100))
-        info = {"luck": luck, "nested": {"deep": {"half": luck / 2}}, "picture": np.full(3, luck)}
-        if luck % 2:
-            info |= {"words": f"{luck} points", "is_odd": True, "small": np.int8(luck)}
-        if luck % 3:
-            info["nested"]["list"] = [luck]
-        return info
-
-
-def cartpole():
-    return gymnasium.make("CartPole-v1", max_episode_steps=15)
-
-
-ENVIRONMENTS = {
-    "CartPole": [cartpole] * 4,
-    "Box actions": [lambda: gymnasium.make("Pendulum-v1", max_episode_steps=7)] * 4,
-    "infos at both ends of an episode": [
-        lambda how=how, length=length: Countdown(length, how)
-        for length, how in ((1, "terminated"), (2, "truncated"), (3, "terminated"), (5, "vanished"))
-    ],
-    "infos of all kinds": [Chatty] * 4,
-    "ending and reset in every step": [lambda: Chatty(end_chance=1)] * 4,
-    "infos in steps alone": [lambda: Chatty(greets=False)] * 4,
-    "infos where an episode ends alone": [lambda: Chatty(greets=False, says_when="ends")] * 4,
-    "infos in resets alone": [lambda: Chatty(says_when="never")] * 4,
-    "infos of some alone": [
-        Chatty,
-        lambda: Chatty(greets=False, says_when="ends"),
-        lambda: Chatty(says_when="never"),
-        lambda: Chatty(greets=False, says_when="never"),
-    ],
-}
-
-
-def of_gymnasium(creators):
-    """Return Gymnasium's vectorizer of the same environments, flat as ours are."""
-    flat = [lambda creator=creator: GymnasiumPufferEnv(creator()) for creator in creators]
-    return SyncVectorEnv(flat, autoreset_mode=AutoresetMode.SAME_STEP)
-
-
-def assert_equal(ours, theirs, path="result"):
-    """Compare nested results: types, dtypes, shapes and values."""
-    assert type(ours) is type(theirs), path
-    if isinstance(theirs, dict):
-        assert ours.keys() == theirs.keys(), path
-        for key in theirs:
-            assert_equal(ours[key], theirs[key], f"{path}[{key!r}]")
-    elif isinstance(theirs, (list, tuple)):
-        assert len(ours) == len(theirs), path
-        for index, (mine, other) in enumerate(zip(ours, theirs, strict=True)):
-            assert_equal(mine, other, f"{path}[{index}]")
-    elif isinstance(theirs, np.ndarray) and theirs.dtype == object:
-        assert_equal(ours.tolist(), theirs.tolist(), path)
-    elif isinstance(theirs, np.ndarray):
-        assert ours.dtype == theirs.dtype, path
-        np.testing.assert_array_equal(ours, theirs, path)
-    else:
-        assert ours == theirs, path
 
 
 @pytest.mark.parametrize("creators", ENVIRONMENTS.values(), ids=ENVIRONMENTS.keys())
@@ -364,31 +273,6 @@ def test_infos_of_several_agents_at_the_end_and_at_the_reset_are_in_one_list(mak
         infos = statistics.step(np.zeros(6, np.int64))[4]
     assert infos["episode"]["r"].tolist() == [0, 11 + 21 + 31, 22 + 32] * 2  # 10 x step + place
     assert statistics.return_queue[0] == 10
-
-
-SEEDS = {
-    "not consecutive": ([3, 5], r"num_envs=2 consecutive ones.*got \[3, 5\]. Use seed=3"),
-    "too many": ([3, 4, 5], "num_envs=2 consecutive"),
-    "too few": ([], r"got \[\]. Use seed=0"),
-    "some": ([3, None], "num_envs=2 consecutive"),
-    "a word": ("3", "whole number s.*got '3'"),
-    "a fraction": (3.0, "whole number s.*got 3.0"),
-}
-
-
-@pytest.mark.parametrize(("seed", "match"), SEEDS.values(), ids=SEEDS.keys())
-def test_other_seeds_are_refused(seed, match, make):
-    envs = to_gymnasium(make(Echo, num_envs=2))
-    with pytest.raises(ArgumentError, match=match):
-        envs.reset(seed=seed)
-    envs.reset(seed=np.int64(0))  # and all is well
-
-
-def test_options_are_refused(make):
-    envs = to_gymnasium(make(Countdown, num_envs=2))
-    with pytest.raises(ArgumentError, match=r"cannot pass options.*'level': 2"):
-        envs.reset(options={"level": 2})
-    envs.reset(options={})
 
 
 def test_a_pool_is_refused():
