@@ -81,34 +81,41 @@ def test_torchrls_check_of_environments_passes(rl, space, memory):
     envs.close()
 
 
-def test_torchrls_check_passes_over_workers_and_without_a_policy(rl):
-    kwargs = {"backend": vector.Multiprocessing, "num_envs": 4, "num_workers": 2}
-    envs = vector.make(gymnasium.make, ["CartPole-v1"], **kwargs)
+over_modes = pytest.mark.parametrize("mode", ["same_step", "disabled"])
+
+
+@over_modes
+def test_torchrls_check_passes_over_workers_and_without_a_policy(rl, mode):
+    options = {"backend": vector.Multiprocessing, "num_workers": 2, "autoreset": mode}
+    envs = vector.make(gymnasium.make, ["CartPole-v1"], num_envs=4, **options)
     rl.check_env_specs(rl.make_env(envs))
     envs.close()
 
 
-def test_steps_equal_those_of_gymnasiums_vectorizer(rl):
-    own = rl.make_env(vector.make(gymnasium.make, ["CartPole-v1"], num_envs=3))
-    makers = [lambda: gymnasium.make("CartPole-v1")] * 3
-    theirs = SyncVectorEnv(makers, autoreset_mode=AutoresetMode.SAME_STEP)
-    other = rl.GymWrapper(theirs, categorical_action_encoding=True)
+@over_modes
+def test_torchrls_own_wrapper_takes_the_gymnasium_form(rl, mode):
+    envs = vector.make(gymnasium.make, ["CartPole-v1"], num_envs=3, autoreset=mode)
+    env = rl.GymWrapper(vector.to_gymnasium(envs))
+    rl.check_env_specs(env)
+    assert env.rollout(60, break_when_any_done=False)["next", "done"].any()
+    env.close()
+
+
+@over_modes
+def test_steps_equal_those_of_gymnasiums_vectorizer(rl, mode):
     from tensordict.nn import TensorDictModule
 
+    own = rl.make_env(vector.make(gymnasium.make, ["CartPole-v1"], num_envs=3, autoreset=mode))
+    makers = [lambda: gymnasium.make("CartPole-v1")] * 3
+    theirs = SyncVectorEnv(makers, autoreset_mode=AutoresetMode[mode.upper()])
     found = []
-    for env in (own, other):
+    for env in (own, rl.GymWrapper(theirs, categorical_action_encoding=True)):
         env.set_seed(7)
-        actions = torch.randint(2, (60, 3), generator=torch.Generator().manual_seed(1))
-        remaining = iter(actions)
-        found.append(
-            env.rollout(
-                60,
-                TensorDictModule(
-                    lambda _, r=remaining: next(r), in_keys=["observation"], out_keys=["action"]
-                ),
-                break_when_any_done=False,
-            )
+        actions = iter(torch.randint(2, (60, 3), generator=torch.Generator().manual_seed(1)))
+        act = TensorDictModule(
+            lambda _, actions=actions: next(actions), in_keys=["observation"], out_keys=["action"]
         )
+        found.append(env.rollout(60, act, break_when_any_done=False))
         env.close()
     assert found[0]["next", "done"].any()
     for key in ("observation", "action", ("next", "observation"), ("next", "reward")):
@@ -302,6 +309,10 @@ def test_what_torchrl_cannot_take_is_refused(rl):
     with pytest.raises(ArgumentError, match="steps all environments at once; got a pool"):
         rl.make_env(pool)
     pool.close()
+    envs = vector.make(Sampler, [OBSERVATION], autoreset="next_step")
+    with pytest.raises(ArgumentError, match=r'got "next_step"\. Pass autoreset="same_step"'):
+        rl.make_env(envs)
+    envs.close()
     envs, policy = make(Tuple((Discrete(3), Box(-1, 1, (2,)))))
     for refuse in (lambda: rl.make_env(envs), lambda: rl.actor_critic(policy, envs)):
         with pytest.raises(ArgumentError, match="takes Discrete, MultiDiscrete or Box actions"):

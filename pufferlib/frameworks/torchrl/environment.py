@@ -51,12 +51,11 @@ class _Rows(gymnasium.vector.VectorWrapper[Array, Array, Array, Array, Array]):
 
     def __init__(self, vecenv: VectorEnv, policy: nn.Module | None) -> None:
         envs = to_gymnasium(vecenv)
-        modes = gymnasium.vector.AutoresetMode
-        self.autoreset_mode = getattr(envs, "autoreset_mode", modes.SAME_STEP)
-        if self.autoreset_mode not in (modes.SAME_STEP, modes.DISABLED):
+        self.autoreset_mode = envs.autoreset_mode  # GymWrapper reads the attribute
+        if self.autoreset_mode is gymnasium.vector.AutoresetMode.NEXT_STEP:
             raise ArgumentError(
-                f'TorchRL takes the autoreset modes "same_step" and "disabled"; got '
-                f"{self.autoreset_mode}. Pass autoreset to pufferlib.vector.make."
+                'TorchRL takes the autoreset modes "same_step" and "disabled"; got "next_step". '
+                'Pass autoreset="same_step" to pufferlib.vector.make.'
             )
         super().__init__(envs)
         self._has_masks = max(vecenv.agents_per_env) > 1
