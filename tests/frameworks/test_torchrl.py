@@ -16,10 +16,12 @@ from torch.distributions import Beta, Categorical, Independent, Normal
 
 import pufferlib
 from pufferlib import vector
+from pufferlib.cli.main import main
 from pufferlib.exceptions import ArgumentError, ContractError, NotInstalledError
 from pufferlib.models import Default, GRUWrapper, LSTMWrapper
 from pufferlib.pytorch import action_converter, sample_actions
 from pufferlib.runs import Run
+from pufferlib.training import checkpoint
 
 pytestmark = pytest.mark.leaves_threads  # TorchRL imports Ray, whose allocator has one
 
@@ -275,6 +277,23 @@ def test_a_policy_of_puffer_train_acts_as_it_did_there(rl, tmp_path):
         expected = [loaded(row.numpy(), deterministic=True) for row in data["observation"][:, t]]
         found = convert(data["action"][:, t], Normal(0, 1))
         torch.testing.assert_close(torch.as_tensor(found), torch.tensor(np.stack(expected)))
+
+
+def test_weights_trained_with_torchrl_are_evaluated_by_puffer_eval(rl, tmp_path, capsys):
+    small = ["--train.total-timesteps", "512", "--vec.num-envs", "4", "--vec.backend", "Serial"]
+    assert main(["train", "CartPole-v1", *small, "--run", str(tmp_path)]) == 0
+    policy = pufferlib.load(tmp_path).network
+    with torch.no_grad():
+        for parameter in policy.parameters():
+            parameter.add_(1)
+    state = checkpoint.load(tmp_path / "checkpoint.pt")
+    checkpoint.save(tmp_path / "torchrl.pt", {**state, "policy": policy.state_dict()})
+    again = pufferlib.load(tmp_path, "torchrl.pt").network
+    for ours, theirs in zip(policy.parameters(), again.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    arguments = ["--checkpoint", str(tmp_path / "torchrl.pt"), "--episodes", "2"]
+    assert main(["eval", "CartPole-v1", *arguments]) == 0
+    assert "greedy" in capsys.readouterr().out
 
 
 def test_rows_of_absent_agents_are_marked(rl):
