@@ -1,7 +1,7 @@
 """Describe an environment to a policy: its flat spaces, and how to unflatten them."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import gymnasium
 
@@ -57,13 +57,19 @@ def describe(env: HasSpaces) -> EnvDescription:
     # PettingZoo counts the living agents in `num_agents`, and has none before the first reset.
     possible = getattr(env, "possible_agents", None)
     num_agents = getattr(env, "num_agents", 1) if possible is None else len(possible)
+    actions = env.single_action_space
     return EnvDescription(
         space,
-        env.single_action_space,
-        getattr(env, "observation_layout", None) or Layout.of(space),
-        getattr(env, "action_layout", None),
+        actions,
+        _layout(env, "observation_layout", space) or Layout.of(space),
+        _layout(env, "action_layout", actions),
         int(num_agents),
     )
+
+
+def _layout(env: HasSpaces, name: str, space: Space) -> Any:
+    """Return a layout of `env`, else the one that its space carries, as through wrappers."""
+    return getattr(env, name, None) or getattr(space, "layout", None)
 
 
 def carry_layouts(env: HasSpaces) -> None:

@@ -4,7 +4,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from pufferlib.policy import State
+from pufferlib.exceptions import ArgumentError
+from pufferlib.policy import State, is_recurrent
 from pufferlib.pytorch import Heads, sample_actions
 
 
@@ -13,10 +14,18 @@ class Policy(nn.Module):
 
     Args:
         policy: any `nn.Module` whose forward returns (actions, value).
+
+    Raises:
+        ArgumentError: `policy` is recurrent.
     """
 
     def __init__(self, policy: nn.Module) -> None:
         super().__init__()
+        if is_recurrent(policy):
+            raise ArgumentError(
+                f"Policy takes a policy without memory; {type(policy).__name__} is recurrent. Use "
+                f"LSTMPolicy in CleanRL's recurrent scripts, or RecurrentPolicy."
+            )
         self.policy = policy
 
     def forward(
@@ -44,14 +53,20 @@ class Policy(nn.Module):
 
 
 class RecurrentPolicy(nn.Module):
-    """A recurrent policy with the agent interface of CleanRL's recurrent PPO scripts.
+    """A recurrent policy with the agent interface of PufferLib 1.0: state second, no `done`.
+
+    For CleanRL's own recurrent script, `ppo_atari_lstm.py`, see `LSTMPolicy`.
 
     Args:
         policy: a `pufferlib.policy.RecurrentPolicy`, such as an `LSTMWrapper` or a `GRUWrapper`.
+
+    Raises:
+        ArgumentError: `policy` is not recurrent.
     """
 
     def __init__(self, policy: Any) -> None:
         super().__init__()
+        _check_recurrent(policy, "RecurrentPolicy")
         self.policy = policy
 
     @property
@@ -87,6 +102,102 @@ class RecurrentPolicy(nn.Module):
         """
         heads, value, state = self.policy(x, state)
         return *_sample(heads, action), value, state
+
+
+class LSTMPolicy(nn.Module):
+    """A policy with an LSTM, with the agent interface of CleanRL's `ppo_atari_lstm.py`.
+
+    The script passes the state and, third, whether an observation is the first of an episode, where
+    the state is cleared. It flattens sequences step by step: row t * B + b is step t of sequence b.
+
+    Args:
+        policy: a recurrent policy with an attribute `lstm`, such as an `LSTMWrapper`.
+
+    Raises:
+        ArgumentError: `policy` is not recurrent, or has other memory than an `nn.LSTM`.
+    """
+
+    def __init__(self, policy: Any) -> None:
+        super().__init__()
+        _check_recurrent(policy, "LSTMPolicy")
+        if not isinstance(getattr(policy, "lstm", None), nn.LSTM):
+            raise ArgumentError(
+                f"CleanRL's recurrent scripts make the state from agent.lstm, an nn.LSTM; "
+                f"{type(policy).__name__} has none. Use pufferlib.models.LSTMWrapper, or "
+                f"RecurrentPolicy with a script that keeps any state."
+            )
+        self.policy = policy
+
+    @property
+    def lstm(self) -> nn.LSTM:
+        """The policy's LSTM, whose `num_layers` and `hidden_size` the script reads."""
+        lstm: nn.LSTM = self.policy.lstm
+        return lstm
+
+    def forward(
+        self,
+        x: Tensor,
+        lstm_state: tuple[Tensor, Tensor],
+        done: Tensor,
+        action: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, tuple[Tensor, Tensor]]:
+        """Do the same as `get_action_and_value`."""
+        return self.get_action_and_value(x, lstm_state, done, action)
+
+    def get_value(self, x: Tensor, lstm_state: tuple[Tensor, Tensor], done: Tensor) -> Tensor:
+        """Return the value (T * B, 1); arguments as in `get_action_and_value`."""
+        rows = lstm_state[0].shape[1]
+        _, value, _ = self._run(x, lstm_state, done)
+        return _regroup(value, rows)
+
+    def get_action_and_value(
+        self,
+        x: Tensor,
+        lstm_state: tuple[Tensor, Tensor],
+        done: Tensor,
+        action: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, tuple[Tensor, Tensor]]:
+        """Return (action, log probability, entropy, value, state).
+
+        Args:
+            x: observations (T * B, ...): T steps of B sequences; T is 1 while acting.
+            lstm_state: hidden and cell state before them, each (layers, B, H).
+            done: bool or float (T * B,), nonzero if the observation begins an episode.
+            action: evaluate this action, (T * B, ...); None to sample one.
+
+        Returns:
+            action (T * B, ...), log probability (T * B,), entropy (T * B,), value (T * B, 1), and
+            the state after the last step.
+        """
+        rows = lstm_state[0].shape[1]
+        heads, value, state = self._run(x, lstm_state, done)
+        given = None if action is None else _regroup(action, len(action) // rows)
+        results = (*_sample(heads, given), value)  # (B * T, ...)
+        action, log_probability, entropy, value = (_regroup(each, rows) for each in results)
+        return action, log_probability, entropy, value, state
+
+    def _run(
+        self, x: Tensor, lstm_state: tuple[Tensor, Tensor], done: Tensor
+    ) -> tuple[Heads, Tensor, tuple[Tensor, Tensor]]:
+        """Return the policy's results, whose rows are grouped by sequence."""
+        rows = lstm_state[0].shape[1]
+        sequences = x.reshape(-1, rows, *x.shape[1:]).transpose(0, 1)  # (B, T, ...)
+        starts = done.reshape(-1, rows).transpose(0, 1) != 0  # (B, T)
+        heads, value, state = self.policy(sequences, lstm_state, starts)
+        return heads, value, state
+
+
+def _regroup(rows: Tensor, groups: int) -> Tensor:
+    """Return rows of `groups` groups, one row of each group after the other, or back."""
+    return rows.reshape(groups, -1, *rows.shape[1:]).transpose(0, 1).flatten(0, 1)
+
+
+def _check_recurrent(policy: object, name: str) -> None:
+    if not is_recurrent(policy):
+        raise ArgumentError(
+            f"{name} takes a recurrent policy; {type(policy).__name__} has no initial_state. Wrap "
+            f"it with pufferlib.models.LSTMWrapper, or use Policy."
+        )
 
 
 def _sample(heads: Heads, action: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:

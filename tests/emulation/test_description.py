@@ -77,6 +77,13 @@ def test_flat_spaces_carry_the_original_ones(backend, copied):
     assert description.observation_layout.unflatten(row).keys() == {"picture", "kind"}
 
 
+def test_wrappers_of_gymnasium_keep_the_layouts():
+    with contextlib.closing(vector.to_gymnasium(vector.make(Nested, num_envs=2))) as envs:
+        description = describe(gymnasium.wrappers.vector.RecordEpisodeStatistics(envs))
+    assert description.observation_layout.original == SPACE
+    assert description.action_layout.original == Nested.action_space
+
+
 def test_spaces_that_were_flat_from_the_start_describe_themselves():
     box, discrete = gymnasium.spaces.Box(0, 1, (3,)), gymnasium.spaces.Discrete(2)
     description = describe_spaces(box, discrete)

@@ -7,8 +7,10 @@ from gymnasium.spaces import Box, Discrete, MultiDiscrete, Tuple
 from torch.distributions import Categorical
 
 from pufferlib.emulation import GymnasiumPufferEnv
-from pufferlib.frameworks.cleanrl import Policy, RecurrentPolicy
+from pufferlib.exceptions import ArgumentError
+from pufferlib.frameworks.cleanrl import LSTMPolicy, Policy, RecurrentPolicy
 from pufferlib.models import Default, GRUWrapper, LSTMWrapper
+from pufferlib.pytorch import sample_actions
 
 B, T = 3, 4
 OBSERVATIONS = torch.linspace(-1, 1, B * T * 2).reshape(B, T, 2)
@@ -89,3 +91,79 @@ def test_the_lstm_is_exposed_as_cleanrl_expects():
 
 def test_an_agent_with_other_memory_has_no_lstm():
     assert not hasattr(make(Discrete(3), GRUWrapper), "lstm")
+
+
+STARTS = torch.tensor([[1, 0, 0, 0], [0, 0, 1, 0], [0, 1, 1, 0]], dtype=torch.bool)  # (B, T)
+STATE = tuple(torch.linspace(-1, 1, B * 8).reshape(1, B, 8) * sign for sign in (1, -1))
+
+
+def make_lstm(space):
+    return LSTMPolicy(make(space, LSTMWrapper).policy)
+
+
+def by_step(rows):
+    """Flatten (B, T, ...) as ppo_atari_lstm.py flattens its storage: all rows of a step first."""
+    return torch.cat([rows[:, t] for t in range(T)])
+
+
+@over_action_spaces
+@torch.no_grad()
+def test_cleanrls_signature_gives_the_results_of_the_recurrent_policy(space):
+    agent = make_lstm(space)
+    x, done = by_step(OBSERVATIONS), by_step(STARTS).float()
+    heads, expected_values, expected_state = agent.policy(OBSERVATIONS, STATE, STARTS)
+    actions, expected_log_probabilities, expected_entropies = sample_actions(heads)
+    given = by_step(actions.unflatten(0, (B, T)))
+    action, log_probability, entropy, value, state = agent(x, STATE, done, given)
+    assert torch.equal(action, given)
+    expected = (expected_log_probabilities, expected_entropies, expected_values)
+    for actual, other in zip((log_probability, entropy, value), expected, strict=True):
+        torch.testing.assert_close(actual, by_step(other.unflatten(0, (B, T))))
+    torch.testing.assert_close(state, expected_state)
+    assert torch.equal(agent.get_value(x, STATE, done), value)
+
+
+@torch.no_grad()
+def test_results_equal_those_of_cleanrls_loop_over_steps():
+    agent = make_lstm(Discrete(3))
+    inner, state = agent.policy.policy, STATE
+    log_probabilities, values = [], []
+    actions = torch.arange(T * B) % 3
+    for t in range(T):  # the LSTM logic of ppo_atari_lstm.py, written for one step
+        hidden, lookup = inner.encode_observations(OBSERVATIONS[:, t])
+        keep = (1 - STARTS[:, t].float()).view(1, -1, 1)
+        hidden, state = agent.lstm(hidden.unsqueeze(0), (keep * state[0], keep * state[1]))
+        logits, value = inner.decode_actions(hidden[0], lookup)
+        log_probabilities.append(Categorical(logits=logits).log_prob(actions[t * B : t * B + B]))
+        values.append(value)
+    found = agent.get_action_and_value(
+        by_step(OBSERVATIONS), STATE, by_step(STARTS).float(), actions
+    )
+    torch.testing.assert_close(found[1], torch.cat(log_probabilities))
+    torch.testing.assert_close(found[3], torch.cat(values))
+    torch.testing.assert_close(found[4], state)
+
+
+@over_action_spaces
+@torch.no_grad()
+def test_a_rollout_with_cleanrls_signature_is_evaluated_like_its_steps(space):
+    agent, state, found = make_lstm(space), STATE, []
+    for t in range(T):
+        *results, state = agent(OBSERVATIONS[:, t], state, STARTS[:, t].float())
+        found.append(results)
+    actions, log_probabilities, _, values = (torch.cat(each) for each in zip(*found, strict=True))
+    again = agent(by_step(OBSERVATIONS), STATE, by_step(STARTS), actions)
+    torch.testing.assert_close(again[1], log_probabilities)
+    torch.testing.assert_close(again[3], values)
+    torch.testing.assert_close(again[4], state)
+
+
+def test_each_adapter_refuses_the_policies_of_the_others():
+    recurrent, stateless = make(Discrete(3), LSTMWrapper).policy, make(Discrete(3)).policy
+    with pytest.raises(ArgumentError, match="LSTMWrapper is recurrent"):
+        Policy(recurrent)
+    for adapter in (LSTMPolicy, RecurrentPolicy):
+        with pytest.raises(ArgumentError, match="Default has no initial_state"):
+            adapter(stateless)
+    with pytest.raises(ArgumentError, match=r"nn\.LSTM; GRUWrapper has none"):
+        LSTMPolicy(make(Discrete(3), GRUWrapper).policy)

@@ -1,0 +1,53 @@
+"""The minimal CleanRL script trains, and is the plain one but for the lines that docs show."""
+
+import difflib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+OURS, PLAIN = ROOT / "examples" / "cleanrl_ppo.py", ROOT / "examples/cleanrl/gymnasium_ppo.py"
+SMALL = ("--total-timesteps", "2048", "--num-steps", "64")
+DOCS = ROOT / "docs" / "frameworks-cleanrl.md"
+
+
+def run(script, *arguments):
+    command = [sys.executable, str(script), *SMALL, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=110)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    "task", [pytest.param("CartPole-v1", marks=pytest.mark.long), "Blackjack-v1"]
+)
+def test_the_minimal_script_trains(task):
+    result = run(OURS, "--env-id", task)
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert re.fullmatch(r"global_step=2048, episodic_return=-?\d+\.\d", lines[-1])
+
+
+@pytest.mark.long
+@pytest.mark.timeout(120)
+def test_the_vectorizer_alone_changes_no_number(tmp_path):
+    ours = "vector.to_gymnasium(vector.make(gymnasium.make, [args.env_id], num_envs=args.num_envs))"
+    theirs = r"gymnasium\.vector\.SyncVectorEnv\(.*?\n    \)"
+    text, count = re.subn(theirs, ours, PLAIN.read_text(), flags=re.DOTALL)
+    assert count == 1
+    text = text.replace("\nimport torch\n", "\nimport torch\nfrom pufferlib import vector\n")
+    (tmp_path / "script.py").write_text(text)
+    expected, found = run(PLAIN), run(tmp_path / "script.py")
+    assert found.returncode == 0, found.stderr
+    assert expected.stdout.count("episodic_return") == 4
+    assert found.stdout == expected.stdout
+
+
+def test_the_docs_show_the_lines_that_differ():
+    codes = [path.read_text().split('"""', 2)[2].splitlines() for path in (PLAIN, OURS)]
+    expected = [line for line in difflib.unified_diff(*codes, n=0) if line[:2] != "@@"][2:]
+    shown = re.findall(r"```diff\n(.*?)```", DOCS.read_text(), re.DOTALL)[0].splitlines()
+    assert shown == expected
+    assert len(OURS.read_text().splitlines()) < 120
