@@ -2,6 +2,7 @@
 
 import gymnasium
 import numpy as np
+import pettingzoo
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary
 
 
@@ -96,3 +97,48 @@ class Pictured(OneLegal):
 
     def render(self):
         return np.full((16, 32, 3), 10 * self.steps, np.uint8)
+
+
+class Lights(pettingzoo.ParallelEnv):
+    """Each of three agents sees which of its three lights is on, and earns 1 for naming it.
+
+    The one called "early" terminates after two of the six steps, "late" joins after three, and the
+    episodes of both others are truncated. The light that is on next may not be named: the mask of
+    an observation leaves it out.
+    """
+
+    metadata = {"name": "lights_v0"}  # noqa: RUF012
+    possible_agents = ["early", "through", "late"]  # noqa: RUF012
+    render_mode = None
+
+    def observation_space(self, agent):
+        return Dict(action_mask=Box(0, 1, (3,), np.int8), lights=Box(0, 1, (3,), np.float32))
+
+    def action_space(self, agent):
+        return Discrete(3)
+
+    def reset(self, seed=None, options=None):
+        if seed is not None or not hasattr(self, "random"):
+            self.random = np.random.default_rng(seed)
+        self.steps, self.agents = 0, ["early", "through"]
+        return self._observe(self.agents), {agent: {} for agent in self.agents}
+
+    def step(self, actions):
+        rewards = {agent: float(actions[agent] == self.on[agent]) for agent in self.agents}
+        self.steps += 1
+        seen = [*self.agents, "late"] if self.steps == 3 else self.agents
+        terminations = {agent: agent == "early" and self.steps == 2 for agent in seen}
+        truncations = dict.fromkeys(seen, self.steps == 6)
+        self.agents = [agent for agent in seen if not terminations[agent] and self.steps < 6]
+        infos = {agent: {} for agent in seen}
+        return self._observe(seen), rewards, terminations, truncations, infos
+
+    def _observe(self, agents):
+        self.on = {agent: int(self.random.integers(3)) for agent in agents}
+        return {
+            agent: {
+                "action_mask": (np.arange(3) != (on + 1) % 3).astype(np.int8),
+                "lights": (np.arange(3) == on).astype(np.float32),
+            }
+            for agent, on in self.on.items()
+        }

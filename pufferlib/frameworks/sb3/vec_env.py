@@ -252,7 +252,7 @@ class PufferVecEnv(VecEnv):
 
     def _of_envs(self, method: str, envs: list[int], *args: Any, **kwargs: Any) -> list[Any]:
         """Call a method of the vectorizer for some of its environments."""
-        if len(envs) < self.vecenv.num_envs:
+        if envs != list(range(self.vecenv.num_envs)):
             kwargs["indices"] = envs
         return getattr(self.vecenv, method)(*args, **kwargs) or []
 
