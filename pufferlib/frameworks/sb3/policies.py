@@ -54,7 +54,7 @@ class Wrapping(BasePolicy):
         lr_schedule: Callable[[float], float],
         policy_creator: PolicyCreator | None = None,
         use_sde: bool = False,
-        optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
+        optimizer_class: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
         optimizer_kwargs: Kwargs | None = None,
     ) -> None:
         if use_sde:

@@ -88,10 +88,10 @@ class PufferVecEnv(VecEnv):
             seed: that of environment 0; environment i gets `seed + i`, whatever its agents. None: a
                 random one.
         """
-        super().seed(seed)
-        first = self._seeds[0]
-        self._seeds = [first + env for env in self._env_of]
-        return list(self._seeds)
+        first: int = super().seed(seed)[0]
+        seeds = [first + env for env in self._env_of]
+        self._seeds: list[int | None] = [*seeds]
+        return seeds
 
     def reset(self) -> Array:
         """Reset all environments; return the observations. Infos are in `reset_infos`."""
@@ -103,7 +103,7 @@ class PufferVecEnv(VecEnv):
         self._reset_seeds()
         self._reset_options()
         self._returns[:] = self._lengths[:] = 0
-        self.reset_infos = [{} for _ in range(self.num_envs)]
+        self.reset_infos: list[Info] = [{} for _ in range(self.num_envs)]
         self._has_reset_info[:] = False
         for env, own in _by_env(batch.infos).items():
             self._has_reset_info[env] = True
@@ -233,9 +233,9 @@ class PufferVecEnv(VecEnv):
             own, row = own_infos.get(env, []), self._first_rows[env]
             if self._is_alone[env] and ended[row]:
                 is_of_reset = len(own) == 1 and self._has_reset_info[env]
-                final, begun = ({}, own) if is_of_reset else (dict(*own[:1]), own[1:])
-                infos[row].update(final)
-                self.reset_infos[row] = self._joined(env, begun)
+                final = [] if is_of_reset else own[:1]
+                infos[row].update(self._joined(env, final))
+                self.reset_infos[row] = self._joined(env, own[len(final) :])
             else:
                 infos[row].update(self._joined(env, own))
 
