@@ -155,6 +155,20 @@ def test_an_end_has_the_true_last_observation_and_says_whether_it_was_cut(make):
     assert info["TimeLimit.truncated"] is True
 
 
+def test_an_end_that_is_both_does_not_count_as_cut(make):
+    class Both(Countdown):
+        def step(self, action):
+            observation, reward, terminated, _, info = super().step(action)
+            return observation, reward, terminated, terminated, info
+
+    env = make(Both, num_envs=1)
+    env.reset()
+    for _ in range(3):
+        *_, (info,) = env.step(np.zeros(1, np.int64))
+    assert info["TimeLimit.truncated"] is False
+    assert info["terminal_observation"].tolist() == [1, 3]
+
+
 def test_rows_of_agents_have_their_own_ends_and_episodes(make):
     # See Flock: a terminates at step 2, c joins then; at step 4 b terminates and c is truncated.
     env = make(Flock, num_envs=2)
