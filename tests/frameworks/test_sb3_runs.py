@@ -35,7 +35,7 @@ def model_of(env, creator, **options):
     )
 
 
-@pytest.mark.parametrize("memory", ["none", "lstm"])
+@pytest.mark.parametrize("memory", ["none", pytest.param("lstm", marks=pytest.mark.long)])
 def test_a_policy_of_puffer_train_is_evaluated_by_stable_baselines3(memory, env, tmp_path, capsys):
     settings = {**SMALL, **TRAIN, "policy.memory": memory, "run": tmp_path / "run"}
     Run.configure(TASK, settings).train()

@@ -1,7 +1,7 @@
 """Rollout buffers that leave absent agents out of learning.
 
 A row of a vectorizer is an agent, present or not. Stable-Baselines3 knows no absent agents: it
-would learn from actions that nobody took on observations of zeros. These buffers store every row,
+would learn from actions that no agent took on observations of zeros. These buffers store every row,
 and give the algorithm only those in which an agent acted.
 """
 
@@ -117,7 +117,7 @@ class MaskablePresentBuffer(_Present, MaskableRolloutBuffer):
 
 
 class RecurrentPresentBuffer(_Present, RecurrentRolloutBuffer):
-    """That of RecurrentPPO: sequences skip absent agents, and begin anew after them."""
+    """That of RecurrentPPO: sequences skip absent agents, and begin again after them."""
 
     def _ordered(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the transitions in their order, begun at a random one, as its base class does."""
