@@ -1,5 +1,7 @@
 """A vectorizer behaves as a VecEnv of Stable-Baselines3: as its own DummyVecEnv, row by row."""
 
+import importlib
+import sys
 import warnings
 
 import gymnasium
@@ -8,6 +10,7 @@ import pytest
 from environments import Countdown, Sampler
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Tuple
 from sb3_environments import Mixture, OneLegal, Pictured
+from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.env_checker import check_env
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
@@ -23,7 +26,7 @@ from vector_environments import Echo, Flock, Troubled
 
 from pufferlib import vector
 from pufferlib.emulation import GymnasiumPufferEnv
-from pufferlib.exceptions import ArgumentError
+from pufferlib.exceptions import ArgumentError, NotInstalledError
 from pufferlib.frameworks.sb3 import PufferVecEnv
 from pufferlib.registry import ocean
 from pufferlib.wrappers import EpisodeStats
@@ -100,6 +103,20 @@ def test_500_steps_equal_those_of_dummy_vec_env(creator, backend, make):
                 assert info["episode"]["r"] == pytest.approx(other["episode"]["r"], abs=1e-4)
                 assert info["episode"]["t"] >= 0
     assert ends > 10 * N
+
+
+@pytest.mark.parametrize("algorithm", [PPO, A2C, DQN])
+def test_models_of_stable_baselines3_learn_the_same_as_over_dummy_vec_env(algorithm, make):
+    weights = []
+    for env in (make(short_cart_pole), DummyVecEnv([lambda: Monitor(short_cart_pole())] * N)):
+        options = {"learning_starts": 16} if algorithm is DQN else {"n_steps": 32}
+        options |= {"batch_size": 32} if algorithm is not A2C else {}
+        model = algorithm("MlpPolicy", env, seed=0, device="cpu", **options)
+        model.learn(200)
+        assert len(model.ep_info_buffer) > 5
+        weights.append([weight.detach().numpy() for weight in model.policy.parameters()])
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_what_is_returned_is_not_overwritten_by_the_next_step(make):
@@ -498,3 +515,11 @@ def test_what_cannot_be_a_vec_env_is_refused():
     unbounded = vector.make(lambda: Sampler(Box(0, 1, (2,)), Box(-np.inf, np.inf, (2,))))
     with pytest.raises(ArgumentError, match="must be finite"):
         PufferVecEnv(unbounded)
+
+
+@pytest.mark.parametrize("package", ["stable_baselines3", "sb3_contrib"])
+def test_a_package_that_is_missing_is_named_with_what_installs_it(package, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, "pufferlib.frameworks.sb3")
+    with pytest.raises(NotInstalledError, match=r'puffer install sb3 .*"pufferlib\[sb3\]"'):
+        importlib.import_module("pufferlib.frameworks.sb3")

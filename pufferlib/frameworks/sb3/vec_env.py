@@ -26,6 +26,7 @@ StepReturn = tuple[Array, NDArray[np.float32], NDArray[np.bool_], list[Info]]
 class PufferVecEnv(VecEnv):
     """A vectorizer as a `VecEnv`: an environment of Stable-Baselines3 is a row, which is an agent.
 
+    >>> import gymnasium
     >>> from pufferlib.vector import make
     >>> envs = PufferVecEnv(make(gymnasium.make, ["CartPole-v1"], num_envs=2))
     >>> envs.seed(0)
