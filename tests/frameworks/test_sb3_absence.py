@@ -24,7 +24,7 @@ from pufferlib.frameworks.sb3 import (
     RecurrentPolicy,
     leave_out_absent,
 )
-from pufferlib.models import Default, GRUWrapper, LSTMWrapper
+from pufferlib.models import Default, GRUWrapper, LSTMWrapper, NormalizedObservations
 
 SPACES = Box(-10, 10, (1,), np.float32), Discrete(2)
 
@@ -182,6 +182,22 @@ def test_only_the_present_are_learned_from(algorithm, creator):
     taken = [2 * (8 + (steps[start : start + 8] < 2).sum()) for start in range(0, 40, 8)]
     assert [len(rollout) for rollout in inspect.rollouts] == taken
     assert all(weight.isfinite().all() for weight in model.policy.parameters())
+    env.close()
+
+
+def test_running_statistics_are_of_the_present():
+    def creator(env):
+        return NormalizedObservations(env, small(env))
+
+    env = PufferVecEnv(vector.make(Roster, num_envs=2))
+    kwargs = {"policy_creator": creator}
+    model = PPO(Policy, env, policy_kwargs=kwargs, n_steps=10, batch_size=6, device="cpu")
+    leave_out_absent(model).learn(60)
+    model.predict(env.reset())
+    network = model.policy.network
+    assert network.count == pytest.approx(2 * 2 * (5 + 2), abs=0.01)
+    assert network.mean[2] == pytest.approx(1, abs=1e-4)  # in rows of absent agents it is 0
+    assert network.variance[2] == pytest.approx(0, abs=1e-4)
     env.close()
 
 

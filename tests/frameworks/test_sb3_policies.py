@@ -205,8 +205,10 @@ def test_the_first_prediction_begins_with_the_initial_state():
 def test_rows_that_were_cast_to_floats_are_bytes_again(form):
     env = emulated(Discrete(4))
     bare, made = pair(form, small, env)
-    rows = observations_of(env)
+    rows, dtypes = observations_of(env), []
+    made.network.register_forward_pre_hook(lambda network, args: dtypes.append(args[0].dtype))
     assert_close(made.predict_values(rows.float()), bare(rows)[1])
+    assert dtypes == [torch.uint8]
 
 
 class Bounded(Default):

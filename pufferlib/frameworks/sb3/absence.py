@@ -23,14 +23,16 @@ Algorithm = TypeVar("Algorithm", bound=OnPolicyAlgorithm)
 
 
 class Presence:
-    """Which rows of a `PufferVecEnv` acted in its last step; links it to a rollout buffer.
+    """Which rows of a `PufferVecEnv` have an agent; links it to a rollout buffer and a policy.
 
     Attributes:
+        present: bool (rows,), an agent is there to act on the last observation.
         acted: bool (rows,), an agent was present and chose the action, and its result was not lost.
         steps: how many steps the environment has taken.
     """
 
     def __init__(self, rows: int) -> None:
+        self.present: NDArray[np.bool_] = np.zeros(rows, np.bool_)
         self.acted: NDArray[np.bool_] = np.zeros(rows, np.bool_)
         self.steps = 0
 
@@ -135,8 +137,9 @@ def leave_out_absent(model: Algorithm) -> Algorithm:
         model = leave_out_absent(PPO(Policy, PufferVecEnv(envs), policy_kwargs=...))
 
     Needed where agents die or join during an episode. It replaces the rollout buffer, so it comes
-    before `learn`, and again after `load` and `set_env`. With PPO, A2C and MaskablePPO the same can
-    be had by arguments: `rollout_buffer_class=PresentBuffer` (`MaskablePresentBuffer`) and
+    before `learn`, and again after `load` and `set_env`. Running statistics of observations leave
+    out absent agents, too. With PPO, A2C and MaskablePPO the buffer can also be had by arguments:
+    `rollout_buffer_class=PresentBuffer` (`MaskablePresentBuffer`) and
     `rollout_buffer_kwargs={"presence": env.presence}`. Steps of absent agents still count in
     `total_timesteps`.
 
@@ -152,6 +155,7 @@ def leave_out_absent(model: Algorithm) -> Algorithm:
             f"leave_out_absent takes an algorithm over a PufferVecEnv; got one over "
             f"{type(env).__name__}. Pass PufferVecEnv(vecenv) as its env."
         )
+    model.policy.presence = env.presence
     buffer = model.rollout_buffer
     kwargs = {"presence": env.presence}
     if isinstance(buffer, RecurrentRolloutBuffer):

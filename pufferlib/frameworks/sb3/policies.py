@@ -14,6 +14,7 @@ from pufferlib.annotations import Kwargs, Space
 from pufferlib.emulation.description import EnvDescription, describe_spaces
 from pufferlib.environment import check_action_space
 from pufferlib.exceptions import ArgumentError
+from pufferlib.frameworks.sb3.absence import Presence
 from pufferlib.frameworks.sb3.distribution import HeadsDistribution
 from pufferlib.policy import is_recurrent
 from pufferlib.pytorch import Heads, restore_dtype
@@ -38,6 +39,7 @@ class Wrapping(BasePolicy):
 
     Attributes:
         network: the module that `policy_creator` made. Its `state_dict` is that of `puffer train`.
+        presence: which rows of observations have an agent, set by `leave_out_absent`; None: all.
 
     Raises:
         ArgumentError: a space that is not flat, no `policy_creator`, a network of the wrong kind,
@@ -81,6 +83,7 @@ class Wrapping(BasePolicy):
         self._scale_of = sample_scale(self.description, self.network)
         self._keeps_statistics = _keeps_statistics(self.network)
         self._seen: list[Tensor] = []
+        self.presence: Presence | None = None
         self.use_sde = False
         self.optimizer = optimizer_class(
             self.network.parameters(), lr=lr_schedule(1), **optimizer_kwargs
@@ -128,8 +131,12 @@ class Wrapping(BasePolicy):
 
     def _remember(self, obs: Tensor) -> None:
         """Keep the observations of a step of a rollout for `observe`."""
-        if self._keeps_statistics and not self.training:
-            self._seen.append(self.extract_features(obs))
+        if not self._keeps_statistics or self.training:
+            return
+        rows = self.extract_features(obs)
+        if self.presence is not None:
+            rows = rows[torch.as_tensor(self.presence.present, device=rows.device)]
+        self._seen.append(rows)
 
     def _distribution(self, heads: Heads) -> HeadsDistribution:
         return HeadsDistribution(self._scale_of).proba_distribution(heads)

@@ -56,7 +56,7 @@ class PufferVecEnv(VecEnv):
     Attributes:
         vecenv: the vectorizer.
         masks: bool (num_envs,), the agent is there to act on the last observation.
-        presence: which rows acted in the last step, for `leave_out_absent`.
+        presence: the same, and which rows acted in the last step, for `leave_out_absent`.
 
     Raises:
         ArgumentError: not a vectorizer, a pool, another autoreset mode, or an action space without
@@ -201,7 +201,7 @@ class PufferVecEnv(VecEnv):
 
     def _observed(self, batch: Batch) -> Array:
         """Return the observations of a batch, and keep who is there."""
-        self.masks = batch.masks.copy()
+        self.masks = self.presence.present = batch.masks.copy()
         self._observations = batch.observations.copy()
         return self._observations.copy()
 
