@@ -257,6 +257,8 @@ def test_continuous_actions_are_rescaled_as_in_our_trainer(creator, actions):
         clipped[:, 3] = np.rint(clipped[:, 3])
     np.testing.assert_allclose(clipped, expected, atol=1e-4)
     assert log_probabilities.isfinite().all()
+    if isinstance(heads, Beta):  # of the sample, not of the action
+        assert_close(log_probabilities, heads.log_prob(samples).sum(1), atol=1e-4, rtol=0)
     assert_close(made.evaluate_actions(rows, given)[1], log_probabilities, atol=1e-6, rtol=0)
 
 
