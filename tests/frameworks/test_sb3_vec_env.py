@@ -29,7 +29,7 @@ from pufferlib.emulation import GymnasiumPufferEnv
 from pufferlib.exceptions import ArgumentError, NotInstalledError
 from pufferlib.frameworks.sb3 import PufferVecEnv
 from pufferlib.registry import ocean
-from pufferlib.wrappers import EpisodeStats
+from pufferlib.wrappers import EpisodeStats, MultiAgentEpisodeStats
 
 N = 3
 BACKENDS = ["Serial", "Multiprocessing"]
@@ -315,6 +315,11 @@ def test_wrappers_are_found(backend, make):
     assert env.env_is_wrapped(EpisodeStats, indices=1) == [True]
     assert env.env_is_wrapped(Monitor) == [True, True]  # infos have what a Monitor reports
     assert VecFrameStack(env, 2).env_is_wrapped(EpisodeStats) == [False, True]
+
+
+def test_wrappers_of_pettingzoo_are_found(make):
+    env = make([Flock, lambda: MultiAgentEpisodeStats(Flock())], num_envs=2)
+    assert env.env_is_wrapped(MultiAgentEpisodeStats) == [False] * 3 + [True] * 3
 
 
 def test_native_environments_have_no_wrappers(make):
