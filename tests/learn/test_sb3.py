@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.learn, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 SEEDS = [int(seed) for seed in os.environ.get("LEARN_SEEDS", "1").split(",")]
 over_seeds = pytest.mark.parametrize("seed", SEEDS)
-# Of RL Baselines3 Zoo; A2C's own defaults otherwise.
+# Of RL Baselines3 Zoo, which has A2C's own defaults.
 CART_POLE = {
     PPO: {
         "n_steps": 32,
@@ -42,7 +42,7 @@ CART_POLE = {
         "learning_rate": lambda remaining: 1e-3 * remaining,
         "clip_range": lambda remaining: 0.2 * remaining,
     },
-    A2C: {"n_steps": 16, "learning_rate": 1e-3, "gae_lambda": 0.95},
+    A2C: {},
 }
 MANY_AGENTS = {"n_steps": 32, "batch_size": 512, "n_epochs": 4, "learning_rate": 2e-3}
 MANY_AGENTS |= {"clip_range": 0.1, "ent_coef": 0.01}
@@ -50,6 +50,10 @@ MANY_AGENTS |= {"clip_range": 0.1, "ent_coef": 0.01}
 
 def small(env):
     return Default(env, hidden_size=64)
+
+
+def separate(env):
+    return Default(env, hidden_size=64, critic="separate")
 
 
 def trained(algorithm, form, creator, vecenv, timesteps, seed, **options):
@@ -77,11 +81,11 @@ def score_of(model, env, episodes, evaluate=evaluate_policy):
 
 
 @over_seeds
-@pytest.mark.parametrize(("algorithm", "timesteps"), [(PPO, 100_000), (A2C, 200_000)])
+@pytest.mark.parametrize(("algorithm", "timesteps"), [(PPO, 100_000), (A2C, 300_000)])
 def test_cart_pole_is_balanced(algorithm, timesteps, seed):
     vecenv = vector.make(gymnasium.make, ["CartPole-v1"], num_envs=8)
     options = CART_POLE[algorithm]
-    model, env = trained(algorithm, Policy, small, vecenv, timesteps, seed, **options)
+    model, env = trained(algorithm, Policy, separate, vecenv, timesteps, seed, **options)
     assert score_of(model, env, 32)[0] >= 475  # of 500
 
 
