@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -18,6 +18,20 @@ from pufferlib.emulation.description import HasSpaces, describe
 from pufferlib.exceptions import ContractError
 
 _Bounds = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+class SampleScale(NamedTuple):
+    """How samples are rescaled to a Box: (sample - center) * factor + middle, by elements.
+
+    Attributes:
+        center: float64 (*shape), the middle of the samples' bounds; 0 where nothing is rescaled.
+        factor: float64 (*shape), how much wider the Box is; 1 where nothing is rescaled.
+        middle: float64 (*shape), the middle of the Box; 0 where nothing is rescaled.
+    """
+
+    center: NDArray[np.float64]
+    factor: NDArray[np.float64]
+    middle: NDArray[np.float64]
 
 
 def action_converter(env: HasSpaces, policy: nn.Module) -> Callable[[Tensor, Heads], Array]:
@@ -48,18 +62,46 @@ def action_converter(env: HasSpaces, policy: nn.Module) -> Callable[[Tensor, Hea
     if not isinstance(space, gymnasium.spaces.Box):
         return lambda actions, heads: _as_numpy(actions, space)
     is_scaled, is_whole = _rescaled(space, description.action_layout, policy)
-    ones = np.ones(space.shape)
-    of_normals = _rescaler(space, is_scaled, is_whole, (-ones, ones))
+    of_normals = _rescaler(space, is_scaled, is_whole, _bounds_of_normals(space))
 
     def convert(actions: Tensor, heads: Heads) -> Array:
         array = _as_numpy(actions, space).reshape(-1, *space.shape)
-        parts = [heads] if isinstance(heads, Tensor) or not isinstance(heads, Sequence) else heads
-        if all(isinstance(head, Tensor) or type(head) is Normal for head in parts):
+        parts = _parts(heads)
+        if _are_normals(parts):
             return of_normals(array)
         supports = _supports(parts, is_scaled)
         return _rescaler(space, is_scaled, is_whole, supports)(array)
 
     return convert
+
+
+def sample_scale(env: HasSpaces, policy: nn.Module) -> Callable[[Heads], SampleScale] | None:
+    """Return a function that says how `action_converter` rescales the samples of heads.
+
+    For libraries that clip actions to the bounds of their space themselves.
+
+    Args:
+        env: the environment, vectorizer or description that the actions are for.
+        policy: says whether its actions are to be rescaled.
+
+    Returns:
+        A function of the heads that samples are from, with the errors of `action_converter`'s; None
+        if the action space is not a Box.
+    """
+    description = describe(env)
+    space = description.single_action_space
+    if not isinstance(space, gymnasium.spaces.Box):
+        return None
+    is_scaled, _ = _rescaled(space, description.action_layout, policy)
+    of_normals = _scale(space, is_scaled, _bounds_of_normals(space))
+
+    def scale_of(heads: Heads) -> SampleScale:
+        parts = _parts(heads)
+        if _are_normals(parts):
+            return of_normals
+        return _scale(space, is_scaled, _supports(parts, is_scaled))
+
+    return scale_of
 
 
 def sample_bounds(env: HasSpaces, policy: nn.Module) -> _Bounds | None:
@@ -112,10 +154,7 @@ def _rescaler(
         return lambda array: np.clip(array, space.low, space.high).astype(space.dtype, copy=False)
     least = np.where(is_scaled, supports[0], low)
     most = np.where(is_scaled, supports[1], high)
-    center, middle, factor = np.zeros(space.shape), np.zeros(space.shape), np.ones(space.shape)
-    center[is_scaled] = (least[is_scaled] + most[is_scaled]) / 2
-    middle[is_scaled] = (low[is_scaled] + high[is_scaled]) / 2
-    factor[is_scaled] = (high - low)[is_scaled] / (most - least)[is_scaled]
+    center, factor, middle = _scale(space, is_scaled, supports)
     is_rounded = is_scaled & is_whole
 
     def rescale(array: Array) -> Array:
@@ -125,6 +164,31 @@ def _rescaler(
         return np.clip(converted, space.low, space.high)  # of integers beyond 2 ** 53, too
 
     return rescale
+
+
+def _scale(
+    space: gymnasium.spaces.Box, is_scaled: NDArray[np.bool_], supports: _Bounds
+) -> SampleScale:
+    """Return how samples within `supports`, each (*shape,), are rescaled to `space`."""
+    low, high = space.low.astype(np.float64), space.high.astype(np.float64)
+    least, most = supports
+    center, factor, middle = np.zeros(space.shape), np.ones(space.shape), np.zeros(space.shape)
+    center[is_scaled] = (least[is_scaled] + most[is_scaled]) / 2
+    middle[is_scaled] = (low[is_scaled] + high[is_scaled]) / 2
+    factor[is_scaled] = (high - low)[is_scaled] / (most - least)[is_scaled]
+    return SampleScale(center, factor, middle)
+
+
+def _bounds_of_normals(space: gymnasium.spaces.Box) -> _Bounds:
+    return -np.ones(space.shape), np.ones(space.shape)
+
+
+def _parts(heads: Heads) -> Sequence[Head]:
+    return [heads] if isinstance(heads, Tensor) or not isinstance(heads, Sequence) else heads
+
+
+def _are_normals(parts: Sequence[Head]) -> bool:
+    return all(isinstance(head, Tensor) or type(head) is Normal for head in parts)
 
 
 def _supports(heads: Sequence[Head], is_scaled: NDArray[np.bool_]) -> _Bounds:

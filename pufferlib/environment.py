@@ -156,7 +156,7 @@ class PufferEnv:
                 f"{self.single_observation_space}. Emulation flattens other spaces: write a "
                 f"Gymnasium or PettingZoo environment and wrap it."
             )
-        _check_actions(type(self).__name__, self.single_action_space)
+        check_action_space(type(self).__name__, self.single_action_space)
         self.num_agents = whole_number("num_agents", self.num_agents)
         self.bind(buffers or Buffers.allocate(self.single_observation_space, self.num_agents))
 
@@ -191,7 +191,7 @@ class PufferEnv:
         """Release resources outside Python's memory."""
 
 
-def _check_actions(owner: str, space: AnySpace) -> None:
+def check_action_space(owner: str, space: AnySpace) -> None:
     """Refuse action spaces that policies have no head for."""
     is_flat = (
         isinstance(space, gymnasium.spaces.Box)

@@ -39,6 +39,7 @@ from pufferlib.exceptions import (
     SpaceError,
 )
 from pufferlib.old_interfaces import adapted, checked_reset, explain_step, five_results
+from pufferlib.old_interfaces.nesting import wrapped_envs
 from pufferlib.spaces import difference
 
 
@@ -202,6 +203,10 @@ class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, Array, Action]):
     def close(self) -> None:
         """Close the environment."""
         self.env.close()
+
+    def is_wrapped_in(self, wrapper_class: type) -> bool:
+        """Return whether `wrapper_class` is among the wrappers of the environment inside."""
+        return any(isinstance(each, wrapper_class) for each in wrapped_envs(self.env))
 
     def reset_structured(
         self, seed: int | None = None, options: Options | None = None

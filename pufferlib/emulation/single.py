@@ -33,6 +33,7 @@ from pufferlib.exceptions import (
     ObservationError,
 )
 from pufferlib.old_interfaces import adapted, checked_reset, explain_step, five_results
+from pufferlib.old_interfaces.nesting import wrapped_envs
 from pufferlib.spaces import difference
 
 _Layout = TypeVar("_Layout", Layout, ActionLayout)
@@ -135,6 +136,10 @@ class GymnasiumPufferEnv(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs
     def seed(self, seed: int | None) -> None:
         """Set the seed of the next `reset` that is called without one."""
         self._seed = seed
+
+    def is_wrapped_in(self, wrapper_class: type) -> bool:
+        """Return whether `wrapper_class` is among the wrappers of the environment inside."""
+        return any(isinstance(each, wrapper_class) for each in wrapped_envs(self.env))
 
     def rows_rebuilder(self) -> Callable[[Array], list[Action]]:
         """Return a function that converts rows of flat actions to a list of original actions."""
