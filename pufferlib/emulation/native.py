@@ -5,6 +5,8 @@ import pettingzoo
 
 from pufferlib.annotations import UserEnv
 from pufferlib.emulation.multi import PettingZooPufferEnv, PettingZooRows
+from pufferlib.emulation.native_multi import NativeParallelEnv
+from pufferlib.emulation.native_single import NativeGymnasiumEnv
 from pufferlib.emulation.single import GymnasiumPufferEnv, GymnasiumRows
 from pufferlib.environment import PufferEnv
 from pufferlib.exceptions import ArgumentError
@@ -14,7 +16,8 @@ from pufferlib.old_interfaces import adapted
 def native(env: UserEnv) -> PufferEnv:
     """Return `env` as a `PufferEnv`, wrapping a bare Gymnasium or PettingZoo environment.
 
-    Interfaces of earlier versions are adapted: see `pufferlib.wrappers.OldGymEnv`.
+    Interfaces of earlier versions are adapted: see `pufferlib.wrappers.OldGymEnv`. From the result
+    of `to_gymnasium` or `to_pettingzoo`, the native environment inside is returned.
 
     Raises:
         ArgumentError: if `env` has another type.
@@ -22,6 +25,8 @@ def native(env: UserEnv) -> PufferEnv:
     env = adapted(env)
     if isinstance(env, PufferEnv):
         return env
+    if isinstance(env, (NativeGymnasiumEnv, NativeParallelEnv)):
+        return env.env
     if isinstance(env, (pettingzoo.ParallelEnv, pettingzoo.AECEnv)):
         env = env if isinstance(env, PettingZooPufferEnv) else PettingZooPufferEnv(env)
         return PettingZooRows(env)
