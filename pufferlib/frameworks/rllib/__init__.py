@@ -8,11 +8,12 @@ an `RLModule`, `distributions` converts its heads to the inputs of RLlib's distr
 `configuration` puts them into an `AlgorithmConfig`.
 """
 
+import importlib
+
 from pufferlib.exceptions import NotInstalledError
 
 try:
-    import ray.rllib
-    import ray.rllib.algorithms.ppo
+    importlib.import_module("ray.rllib.algorithms.ppo")
 except ImportError as error:
     raise NotInstalledError(
         f"RLlib is not installed, or without its packages: {error}. Run: puffer install rllib"

@@ -76,9 +76,7 @@ def _check(
             spaces = env.observation_space, env.action_space
     finally:
         env.close()
-    PufferRLModule(
-        observation_space=spaces[0], action_space=spaces[1], model_config=model_config
-    )
+    PufferRLModule(observation_space=spaces[0], action_space=spaces[1], model_config=model_config)
     return has_several_agents
 
 

@@ -9,7 +9,11 @@ from ray.rllib.env.env_context import EnvContext
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
 
 from pufferlib.annotations import Action, Agent, Array, EnvCreator, Info, Options, Rendered, UserEnv
-from pufferlib.emulation import GymnasiumPufferEnv, PettingZooPufferEnv
+from pufferlib.emulation import GymnasiumPufferEnv, PettingZooPufferEnv, to_pettingzoo
+from pufferlib.emulation import to_gymnasium as native_to_gymnasium
+from pufferlib.emulation.native_multi import NativeParallelEnv
+from pufferlib.emulation.native_single import NativeGymnasiumEnv
+from pufferlib.environment import PufferEnv
 from pufferlib.exceptions import ArgumentError
 from pufferlib.old_interfaces import adapted
 from pufferlib.vector import to_gymnasium
@@ -41,11 +45,11 @@ def make_env(env: UserEnv) -> gymnasium.Env[Any, Any]:
     """Return an environment with flat spaces that RLlib can step.
 
     Args:
-        env: a Gymnasium environment, emulated or not, or a PettingZoo environment, which becomes a
-            `PettingZooMultiAgentEnv`.
+        env: a Gymnasium environment, emulated or not; a PettingZoo environment, which becomes a
+            `PettingZooMultiAgentEnv`; or a native `PufferEnv`, which becomes one of the two.
 
     Raises:
-        ArgumentError: it is something else.
+        ArgumentError: it is something else, or a native environment of several separate games.
     """
     if _is_vectorizer(env) or isinstance(env, gymnasium.vector.VectorEnv):
         raise ArgumentError(
@@ -54,10 +58,13 @@ def make_env(env: UserEnv) -> gymnasium.Env[Any, Any]:
             f"a creator that takes num_envs."
         )
     env = adapted(env)
+    if isinstance(env, PufferEnv):
+        env = native_to_gymnasium(env) if env.num_agents == 1 else to_pettingzoo(env)
     if isinstance(env, (pettingzoo.ParallelEnv, pettingzoo.AECEnv)):
-        env = env if isinstance(env, PettingZooPufferEnv) else PettingZooPufferEnv(env)
-        return PettingZooMultiAgentEnv(env)
-    return env if isinstance(env, GymnasiumPufferEnv) else GymnasiumPufferEnv(env)
+        is_flat = isinstance(env, (PettingZooPufferEnv, NativeParallelEnv))
+        return PettingZooMultiAgentEnv(env if is_flat else PettingZooPufferEnv(env))
+    is_flat = isinstance(env, (GymnasiumPufferEnv, NativeGymnasiumEnv))
+    return env if is_flat else GymnasiumPufferEnv(env)
 
 
 def make_vector_env(envs: Any) -> gymnasium.vector.VectorEnv[Any, Any, Any]:
@@ -104,7 +111,7 @@ def _is_vectorizer(envs: object) -> bool:
 
 
 class PettingZooMultiAgentEnv(MultiAgentEnv):
-    """An emulated PettingZoo environment as RLlib's `MultiAgentEnv`.
+    """A PettingZoo environment with flat spaces as RLlib's `MultiAgentEnv`.
 
     Agents are in the order of `possible_agents` in every process. Dicts hold the agents that act
     next, and those that end in this step, with their last observation and a reward. An agent that
@@ -115,10 +122,10 @@ class PettingZooMultiAgentEnv(MultiAgentEnv):
     bootstrap from their last observations.
 
     Args:
-        env: the environment.
+        env: the environment, with flat spaces.
     """
 
-    def __init__(self, env: PettingZooPufferEnv) -> None:
+    def __init__(self, env: PettingZooPufferEnv | NativeParallelEnv) -> None:
         self.env = env
         self.possible_agents = list(env.possible_agents)
         self.agents = list(env.possible_agents)
