@@ -64,14 +64,13 @@ class LocalWorkers(WorkerGroup):
         else:
             self._send(worker, "step")
 
-    def order_all(self, command, arguments):
-        if command == "reset":
-            self._seed = arguments[0][0]
-        for worker, own in enumerate(arguments):
+    def _order(self, command, arguments):
+        for worker, own in arguments.items():
             self._send(worker, command, *own)
 
     def _order_reset(self, worker):
-        self._send(worker, "reset", self._restart_rule.new_seed(self._seed, worker))
+        seeds, options = self._resets[worker]
+        self._send(worker, "reset", self._restart_rule.new_seeds(seeds, worker), options)
 
     def close(self):
         self.is_closed = True

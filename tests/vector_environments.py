@@ -79,6 +79,26 @@ class Echo(gymnasium.Env):
             Path(self.grave).touch()
 
 
+class Asked(gymnasium.Env):
+    """Keeps what each reset was asked for, takes a key from the options, and fails on action 2."""
+
+    observation_space, action_space = Box(0, 1, (1,)), Discrete(3)
+
+    def __init__(self):
+        self.asked = []
+
+    def reset(self, *, seed=None, options=None):
+        self.asked.append((seed, None if options is None else dict(options)))
+        if options:
+            options.pop("level", None)
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        if action == 2:
+            raise ValueError("as ordered")
+        return np.zeros(1, np.float32), 0.0, action == 1, False, {}
+
+
 class Flock(pettingzoo.ParallelEnv):
     """Agents a, b and c; `a` dies early, `c` joins late, and the order of the dicts is reversed.
 

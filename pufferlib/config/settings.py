@@ -11,7 +11,7 @@ from pufferlib.exceptions import ArgumentError, SettingError, UnknownNameError, 
 from pufferlib.ppo.config import PPOConfig
 from pufferlib.references import is_reference, load_attribute
 from pufferlib.training.config import MAX_SEED, LoopConfig
-from pufferlib.vector.options import VectorOptions
+from pufferlib.vector.options import WorkerOptions
 from pufferlib.vtrace.config import VTraceConfig
 
 _SEEDS_APART = 100_000
@@ -34,7 +34,7 @@ class EnvConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class VecConfig(VectorOptions):
+class VecConfig(WorkerOptions):
     """How many environments, and which processes step them."""
 
     backend: Literal["Serial", "Multiprocessing", "Ray"] = "Multiprocessing"
@@ -51,7 +51,7 @@ class VecConfig(VectorOptions):
         """Return the options of `vector.make` by name; those that Serial ignores are left out."""
         if self.backend == "Serial":  # they need not divide
             return {}
-        return {name: getattr(self, name) for name in VectorOptions.names()}
+        return {name: getattr(self, name) for name in WorkerOptions.names()}
 
     def check(self) -> None:
         """Refuse impossible settings.
@@ -60,7 +60,7 @@ class VecConfig(VectorOptions):
             SettingError: says which, and what is allowed.
         """
         try:
-            VectorOptions(**{name: getattr(self, name) for name in VectorOptions.names()}).check()
+            WorkerOptions(**{name: getattr(self, name) for name in WorkerOptions.names()}).check()
         except ArgumentError as error:
             raise SettingError(f"vec.{error}") from error
 

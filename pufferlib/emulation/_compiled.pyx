@@ -149,13 +149,40 @@ cdef class StepRow:
         self.terminal[0], self.truncation[0] = ends, cut
         if ends or cut:
             self.final_writer.store(observation)
-            if infos is not None:
-                infos = [copied_info(info)]
-            observation, first = self.restart()
-            if first:
-                infos = [first] if infos is None else [infos[0], first]
+            observation, infos = self.end(observation, infos)
         self.writer.store(observation)
         return infos
+
+    cdef tuple end(self, object observation, list infos):
+        """Start the next episode; return (its first observation, infos)."""
+        if infos is not None:
+            infos = [copied_info(infos[0])]
+        observation, first = self.restart()
+        if first:
+            infos = [first] if infos is None else [infos[0], first]
+        return observation, infos
+
+
+cdef class NextStepRow(StepRow):
+    """See the plain twin."""
+
+    cdef bint is_over
+
+    def begin(self, observation):
+        """See the plain twin."""
+        StepRow.begin(self, observation)
+        self.is_over = False
+
+    cdef list advance(self, object action):
+        if not self.is_over:
+            return StepRow.advance(self, action)
+        observation, info = self.restart()
+        self.begin(observation)
+        return [info] if info else None
+
+    cdef tuple end(self, object observation, list infos):
+        self.is_over, self.mask[0] = True, False
+        return observation, infos
 
 
 cdef class StepRows:

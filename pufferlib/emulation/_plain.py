@@ -152,12 +152,44 @@ class StepRow:
         buffers.truncations[0] = truncated
         if terminated or truncated:
             self._write_final(observation)
-            infos = [copied_info(info)] if info else None
-            observation, first = self._restart()
-            if first:
-                infos = [*(infos or ()), first]
+            observation, infos = self._end(observation, info)
         self._write(observation)
         return infos
+
+    def _end(self, observation: Observation, info: Info) -> tuple[Observation, list[Info] | None]:
+        """Start the next episode; return (its first observation, infos)."""
+        infos = [copied_info(info)] if info else None
+        observation, first = self._restart()
+        if first:
+            infos = [*(infos or ()), first]
+        return observation, infos
+
+
+class NextStepRow(StepRow):
+    """The row of an environment that is reset in the step after the end of an episode.
+
+    The step that ends an episode leaves the last observation in both arrays, and the mask False.
+    The next one ignores its action and writes what `begin` does.
+    """
+
+    _is_over = False
+
+    def begin(self, observation: Observation) -> None:
+        """Write the first observation after a reset; set reward and flags to zero."""
+        super().begin(observation)
+        self._is_over = False
+
+    def step(self, action: Action) -> list[Info] | None:
+        """Step with an action, or reset; return the infos as `StepRow` does, at most one."""
+        if not self._is_over:
+            return super().step(action)
+        observation, info = self._restart()
+        self.begin(observation)
+        return [info] if info else None
+
+    def _end(self, observation: Observation, info: Info) -> tuple[Observation, list[Info] | None]:
+        self._is_over, self._buffers.masks[0] = True, False
+        return observation, [info] if info else None
 
 
 class StepRows:

@@ -171,7 +171,7 @@ class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, Array, Action]):
         Observations are new arrays. With `to_puffer`: rows, and a list of the non-empty infos.
         """
         if self._rows is not None:
-            return self._rows.reset(seed)
+            return self._rows.reset(seed, options)
         observations, infos = self.reset_structured(seed, options)
         return self._flat(observations), infos
 
@@ -308,11 +308,13 @@ class PettingZooRows(EmulatedRows[PettingZooPufferEnv]):
             buffers,
         )
 
-    def reset(self, seed: int | None = None) -> tuple[Array, list[Info]]:
+    def reset(
+        self, seed: int | None = None, options: Options | None = None
+    ) -> tuple[Array, list[Info]]:
         """Start an episode; return (observations, infos)."""
         self.rewards[:] = 0
         self.terminals[:] = self.truncations[:] = False
-        return self.observations, self._begin(seed)
+        return self.observations, self._begin(seed, options)
 
     def step(self, actions: Array) -> StepResult:
         """Step all living agents; if none is left, start the next episode."""
@@ -326,12 +328,17 @@ class PettingZooRows(EmulatedRows[PettingZooPufferEnv]):
         *result, infos = map(_as_dict, five_results(env, results))
         self._agent_rows.step(env.agents, *result)
         reported = present(infos)
-        if not self.masks.any():  # the environment may use the same dicts again in `reset`
-            reported = [copied_info(info) for info in reported] + self._begin()
+        if not self.masks.any():
+            reported = self._end(reported)
         return self.observations, self.rewards, self.terminals, self.truncations, reported
 
-    def _begin(self, seed: int | None = None) -> list[Info]:
-        observations, infos = map(_as_dict, self.env.reset_structured(seed))
+    def _end(self, reported: list[Info]) -> list[Info]:
+        """Start the next episode; return the infos."""
+        # The environment may use the same dicts again in `reset`.
+        return [copied_info(info) for info in reported] + self._begin()
+
+    def _begin(self, seed: int | None = None, options: Options | None = None) -> list[Info]:
+        observations, infos = map(_as_dict, self.env.reset_structured(seed, options))
         living = self.env.agents
         self._agent_rows.reset(observations, living)
         if not any(agent in observations for agent in living):

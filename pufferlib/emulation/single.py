@@ -24,7 +24,7 @@ from pufferlib.emulation.creation import create
 from pufferlib.emulation.description import carry_layouts
 from pufferlib.emulation.layout import Layout
 from pufferlib.emulation.rows import EmulatedRows
-from pufferlib.emulation.twin import StepRow
+from pufferlib.emulation.twin import NextStepRow, StepRow
 from pufferlib.environment import Buffers, Info, StepResult
 from pufferlib.exceptions import (
     ActionError,
@@ -140,12 +140,15 @@ class GymnasiumPufferEnv(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs
         """Return a function that converts rows of flat actions to a list of original actions."""
         return self._action_layout.rows_rebuilder()
 
-    def bind(self, buffers: Buffers) -> StepRow:
-        """Return a `StepRow` that steps the environment and writes into one row of `buffers`."""
+    def bind(self, buffers: Buffers, same_step: bool = True) -> StepRow:
+        """Return a `StepRow` that steps the environment and writes into one row of `buffers`.
+
+        With `same_step` False, a `NextStepRow`.
+        """
         layout = self._layout
         views = layout.views(buffers.observations[0, ...])
         final_views = layout.views(buffers.final_observations[0, ...])
-        return StepRow(
+        return (StepRow if same_step else NextStepRow)(
             self.env.step, self.reset_structured, layout.plan(), views, final_views, buffers
         )
 
@@ -201,7 +204,11 @@ class GymnasiumPufferEnv(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs
 
 
 class GymnasiumRows(EmulatedRows[GymnasiumPufferEnv]):
-    """A `GymnasiumPufferEnv` that writes rows and starts the next episode in the same step.
+    """A `GymnasiumPufferEnv` that writes rows and starts the next episode itself.
+
+    Args:
+        env: the emulated environment.
+        same_step: it starts in the step that ends one; if False in the step after that.
 
     Attributes:
         own_action_space: the action space of the wrapped environment.
@@ -209,24 +216,27 @@ class GymnasiumRows(EmulatedRows[GymnasiumPufferEnv]):
         step_row: steps it with one of those actions.
     """
 
-    def __init__(self, env: GymnasiumPufferEnv) -> None:
+    def __init__(self, env: GymnasiumPufferEnv, same_step: bool = True) -> None:
         self.own_action_space = env.env.action_space
         self.rebuild_rows = env.rows_rebuilder()
+        self._same_step = same_step
         super().__init__(env, num_agents=1)
 
     def bind(self, buffers: Buffers) -> None:
         """Write into `buffers` from now on."""
         super().bind(buffers)
-        self.step_row = self.env.bind(buffers)
+        self.step_row = self.env.bind(buffers, self._same_step)
 
-    def reset(self, seed: int | None = None) -> tuple[Array, list[Info]]:
+    def reset(
+        self, seed: int | None = None, options: Options | None = None
+    ) -> tuple[Array, list[Info]]:
         """Start an episode; return (observations, infos)."""
-        observation, info = self.env.reset_structured(seed)
+        observation, info = self.env.reset_structured(seed, options)
         self.step_row.begin(observation)
         return self.observations, [info] if info else []
 
     def step(self, actions: Array) -> StepResult:
-        """Take one step; if it ends the episode, start the next one."""
+        """Take one step; if it ends the episode, start the next one, as `same_step` says."""
         if not self.env.is_action_checked:
             self.env.check_action(actions[0])
         (action,) = self.rebuild_rows(actions)

@@ -18,13 +18,13 @@ from pufferlib.config.settings import with_lists
 from pufferlib.exceptions import ArgumentError, SettingError, suggestion
 from pufferlib.references import Reference, is_reference
 from pufferlib.registry import EnvSource, same_source
-from pufferlib.vector.options import VectorOptions
+from pufferlib.vector.options import WorkerOptions
 
 # By dotted name: {"train.learning_rate": 1e-3, "env.kwargs.size": 5}
 Overrides = Mapping[str, object]
 
 _KWARGS = ("env.kwargs.", "policy.kwargs.")
-_IGNORED = {"Serial": VectorOptions.names(), "Ray": ("start_method", "caller_steps")}  # of [vec]
+_IGNORED = {"Serial": WorkerOptions.names(), "Ray": ("start_method", "caller_steps")}  # of [vec]
 
 
 def assemble(

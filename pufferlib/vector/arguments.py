@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pufferlib.annotations import EnvCreator, Kwargs, UserEnv
+from pufferlib.annotations import EnvCreator, Kwargs, Options, UserEnv
 from pufferlib.arguments import as_whole, whole_number
 from pufferlib.cores import usable_cores
 from pufferlib.emulation.creation import creator_arguments
@@ -21,6 +21,9 @@ EnvArgs = Sequence[object] | None
 
 EnvKwargs = Mapping[str, object] | Sequence[Mapping[str, object]] | None
 """Keyword arguments likewise."""
+
+Seed = int | Sequence[int | None] | None
+"""The seed of environment 0, from which the others count; a list of one for each; or none."""
 
 
 @dataclass(frozen=True)
@@ -169,21 +172,66 @@ def one_value_each(name: str, values: object, num_envs: int) -> list[Any]:
     return list(values)
 
 
-def whole_seed(seed: object) -> int | None:
-    """Return `seed` as an int, whichever integer type it has, or None.
+def seed_each(seed: Any, num_envs: int) -> list[int | None]:
+    """Return the seed of each environment: `seed + i`, or the entries of a list.
+
+    >>> seed_each(7, num_envs=3)
+    [7, 8, 9]
+    >>> seed_each([4, None, 4], num_envs=3)
+    [4, None, 4]
 
     Raises:
-        ArgumentError: neither a whole number from 0 nor None.
+        ArgumentError: neither a whole number from 0, nor None, nor a list of `num_envs` of these.
     """
+    is_array = isinstance(seed, np.ndarray) and seed.ndim > 0
+    if not is_array and not isinstance(seed, list | tuple | range):
+        first = _whole_seed(seed, seed)
+        return [None if first is None else first + i for i in range(num_envs)]
+    if len(seed) != num_envs:
+        raise ArgumentError(
+            f"seed has {len(seed)} values for num_envs={num_envs}. Give one per environment, each "
+            f"a whole number or None, or one whole number s: environment i gets s + i."
+        )
+    return [_whole_seed(each, seed) for each in seed]
+
+
+def _whole_seed(seed: object, given: object) -> int | None:
     if seed is None:
         return None
     whole = as_whole(seed)
     if whole is None or whole < 0:
         raise ArgumentError(
-            f"seed must be a whole number of at least 0, or None; got {seed!r}. Environment i gets "
-            f"seed + i."
+            f"seed must be a whole number of at least 0, None, or a list of one of these for each "
+            f"environment; got {given!r}. With a number s, environment i gets s + i."
         )
     return whole
+
+
+def check_options(options: object, takes_options: bool) -> Options | None:
+    """Return the options of a reset as a dict, or None if there are none to pass.
+
+    Args:
+        options: as the caller gave them.
+        takes_options: the environments' `reset` takes them.
+
+    Raises:
+        ArgumentError: not a dict, or one for environments that take none.
+    """
+    if options is None:
+        return None
+    if not isinstance(options, Mapping):
+        raise ArgumentError(
+            f"options must be a dict or None, got {type(options).__name__}. It is passed to the "
+            f"reset of every environment."
+        )
+    if not takes_options:
+        if options:
+            raise ArgumentError(
+                f"reset of a native PufferEnv takes a seed only; got options={dict(options)!r}. "
+                f"Pass them to the creator as env_kwargs, or give its reset an argument `options`."
+            )
+        return None
+    return dict(options)
 
 
 def _entry_each(name: str, values: object, num_envs: int) -> list[Any]:

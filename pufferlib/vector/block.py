@@ -3,18 +3,21 @@
 Every backend steps its environments through this class, so all backends give the same rows.
 """
 
+import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import gymnasium
 import numpy as np
+from numpy.typing import NDArray
 
-from pufferlib.annotations import Array, Kwargs, Space, UserEnv
+from pufferlib.annotations import Array, Kwargs, Options, Space, UserEnv
 from pufferlib.emulation import native
 from pufferlib.emulation.actions import ActionLayout
 from pufferlib.emulation.description import carry_layouts
 from pufferlib.emulation.layout import Layout
+from pufferlib.emulation.rows import EmulatedRows
 from pufferlib.emulation.single import GymnasiumRows
 from pufferlib.emulation.twin import StepRows
 from pufferlib.environment import Buffers, PufferEnv
@@ -31,7 +34,9 @@ from pufferlib.vector.attributes import (
     own_env,
     set_attribute,
 )
+from pufferlib.vector.autoreset import Autoreset, refusal
 from pufferlib.vector.batch import Infos
+from pufferlib.vector.held_back import HeldBack
 
 _PLAIN = (bool, int, float, str, list, tuple, type(None))  # every process can unpickle these
 
@@ -47,8 +52,10 @@ class Description:
         action_layout: the same for actions.
         render_mode: of the environment.
         metadata: of the environment, without values that are neither numbers, texts nor lists.
+        takes_options: its `reset` takes options; of the common description, that of each does.
         same_as: index of the earlier environment that is the same object, itself or inside its
             wrappers; None if there is none.
+        refusal: why it cannot be stepped in the vectorizer's autoreset mode; None if it can.
     """
 
     single_observation_space: gymnasium.spaces.Box
@@ -57,7 +64,9 @@ class Description:
     action_layout: ActionLayout | None
     render_mode: str | None
     metadata: Kwargs
+    takes_options: bool = True
     same_as: int | None = None
+    refusal: str | None = None
 
     @classmethod
     def of(cls, env: PufferEnv) -> "Description":
@@ -70,6 +79,7 @@ class Description:
             getattr(env, "action_layout", None),
             env.render_mode,
             _plain(env.metadata),
+            "options" in inspect.signature(env.reset).parameters,
         )
 
 
@@ -79,8 +89,8 @@ def common_description(descriptions: Sequence[Description]) -> Description:
     Different spaces may flatten to the same rows, so the environments' own spaces are compared too.
 
     Raises:
-        ArgumentError: the spaces of an environment differ from those of environment 0, or two
-            environments are the same object.
+        ArgumentError: the spaces of an environment differ from those of environment 0, two
+            environments are the same object, or one does not support the autoreset mode.
     """
     first = descriptions[0]
     for index, description in enumerate(descriptions):
@@ -90,6 +100,8 @@ def common_description(descriptions: Sequence[Description]) -> Description:
                 f"{index} are the same one, or wrap the same one. Make the environment inside the "
                 f"creator: a function that returns one made before returns it for every row."
             )
+        if description.refusal is not None:
+            raise ArgumentError(description.refusal)
         for name in ("single_observation_space", "single_action_space"):
             one, other = getattr(first, name), getattr(description, name)
             if one != other:
@@ -98,7 +110,7 @@ def common_description(descriptions: Sequence[Description]) -> Description:
             (one, keys), (other, other_keys) = _own(first, kind), _own(description, kind)
             if one != other or keys != other_keys:
                 raise _unequal(f"the {kind} space", one, other, index)
-    return first
+    return replace(first, takes_options=all(each.takes_options for each in descriptions))
 
 
 def _own(description: Description, kind: str) -> tuple[Space, list[Path]]:
@@ -130,6 +142,8 @@ class Block:
     Args:
         first_env: index of the first environment.
         owns_process: the process is a worker, and its global random generators are seeded, too.
+        autoreset: "same_step", or when an episode that has ended is followed by the next one. In
+            "disabled" the caller must not step environments that are over.
 
     Attributes:
         first_env: index of the first environment.
@@ -139,9 +153,11 @@ class Block:
         seeds: the last seed of each, or None.
     """
 
-    def __init__(self, first_env: int, owns_process: bool = False) -> None:
+    def __init__(
+        self, first_env: int, owns_process: bool = False, autoreset: Autoreset = "same_step"
+    ) -> None:
         self.first_env = first_env
-        self._owns_process = owns_process
+        self._owns_process, self._autoreset = owns_process, autoreset
         self.current = 0
         self.envs: list[PufferEnv] = []
         self.seeds: list[int | None] = []
@@ -157,8 +173,11 @@ class Block:
         known: dict[int, tuple[int, UserEnv]] = {}  # by id; kept alive, so that ids stay unique
         for position, creation in enumerate(creations):
             self.current = position
-            env = native(creation.make())
+            env = native(creation.make(), same_step=self._autoreset == "same_step")
             descriptions.append(Description.of(env))
+            if self._autoreset != "same_step" and not isinstance(env, EmulatedRows):
+                descriptions[-1] = replace(descriptions[-1], refusal=refusal(env, self._autoreset))
+                env = HeldBack(env)
             base = base_env(env)
             earlier, _ = known.setdefault(id(base), (position, base))
             if earlier != position:
@@ -188,17 +207,32 @@ class Block:
             self._together = StepRows([row.step_row for row in rows])
             self._rebuild_rows = rows[0].rebuild_rows
 
-    def reset(self, seed: int | None) -> Infos:
-        """Reset every environment; the one with index i of all gets the seed `seed + i`."""
+    def reset(
+        self,
+        seeds: Sequence[int | None],
+        options: Options | None = None,
+        reset_mask: NDArray[np.bool_] | None = None,
+    ) -> Infos:
+        """Reset environments, each with its seed, and with a copy of `options` if there are any.
+
+        Args:
+            seeds: of each environment.
+            options: or None.
+            reset_mask: bool (environments of this block,), which to reset; None: all. The rows of
+                the others do not change.
+        """
         infos = Infos()
-        self.steps = 0
-        if self._owns_process and seed is not None:
-            seed_globals(seed + self.first_env)
-        for position, env in enumerate(self.envs):
-            self.current = position
-            env_seed = None if seed is None else seed + self.first_env + position
-            self.seeds[position] = env_seed
-            infos.extend_from(self.first_env + position, env.reset(env_seed)[1])
+        if reset_mask is None:
+            reset_mask, self.steps = np.ones(len(self.envs), np.bool_), 0
+        if self._owns_process and reset_mask[0] and seeds[0] is not None:
+            seed_globals(seeds[0])
+        for position in np.flatnonzero(reset_mask).tolist():
+            self.current, seed = position, seeds[position]
+            self.seeds[position] = seed
+            # A native environment has no such argument.
+            keywords: Kwargs = {} if options is None else {"options": dict(options)}
+            new = self.envs[position].reset(seed, **keywords)[1]
+            infos.extend_from(self.first_env + position, new)
         return infos
 
     def step(self, actions: Array) -> Infos:

@@ -1,16 +1,17 @@
 """A vectorizer as a `gymnasium.vector.VectorEnv`, for code written for Gymnasium."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium.vector import AutoresetMode
 from numpy.typing import ArrayLike, NDArray
 
 from pufferlib.annotations import Array, Options, Rendered
-from pufferlib.arguments import as_whole
 from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError
+from pufferlib.vector.arguments import Seed, seed_each
+from pufferlib.vector.autoreset import first_rows, reset_mask_of
 from pufferlib.vector.batch import Batch, Infos
 from pufferlib.vector.interface import VectorEnv
 
@@ -18,7 +19,7 @@ VectorResult = tuple[Array, NDArray[np.float64], NDArray[np.bool_], NDArray[np.b
 
 
 def to_gymnasium(vecenv: VectorEnv, copy: bool = True) -> "GymnasiumVectorEnv":
-    """Return `vecenv` as a `gymnasium.vector.VectorEnv` that autoresets in the same step.
+    """Return `vecenv` as a `gymnasium.vector.VectorEnv` of the same autoreset mode.
 
     >>> from pufferlib.vector import make
     >>> envs = to_gymnasium(make(gymnasium.make, ["CartPole-v1"], num_envs=2))
@@ -41,17 +42,18 @@ def to_gymnasium(vecenv: VectorEnv, copy: bool = True) -> "GymnasiumVectorEnv":
 
 
 class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
-    """The result of `to_gymnasium`: behaves like `SyncVectorEnv(autoreset_mode=SAME_STEP)`.
+    """The result of `to_gymnasium`: behaves like Gymnasium's `SyncVectorEnv` of the same mode.
 
     An "environment" is a row, so `num_envs` is the vectorizer's `num_agents`. Observations and
     actions are flat. Rewards are float64, as Gymnasium's, with the precision of float32.
 
-    If an episode ended, `infos["final_obs"]` has its last observation and `infos["final_info"]` the
-    info of its last step; the other entries are the info of the reset. A vectorizer returns these
-    two infos in this order, and leaves out empty ones. If there is only one, it counts as that of
-    the reset if the environment's last `reset` returned an info, else as that of the last step. So
-    for an environment with infos in only some of its resets and none at the end of an episode, some
-    infos are in the wrong place.
+    With `autoreset="same_step"`, if an episode ended, `infos["final_obs"]` has its last observation
+    and `infos["final_info"]` the info of its last step; the other entries are the info of the
+    reset. A vectorizer returns these two infos in this order, and leaves out empty ones. If there
+    is only one, it counts as that of the reset if the environment's last `reset` returned an info,
+    else as that of the last step. So for an environment with infos in only some of its resets and
+    none at the end of an episode, some infos are in the wrong place. In the other modes a step has
+    the last observation itself, with the info of that step.
 
     With several agents per environment, infos do not name their agent: `infos["agent_infos"]` has
     them all in a list, at the environment's first agent, and `final_info` is empty. The row of a
@@ -59,10 +61,12 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
     rows lost with their worker. A wrapper that counts steps counts these rows too.
 
     Gymnasium's vector wrappers of observations (`NormalizeObservation`, `FlattenObservation` ...)
-    refuse same-step autoreset, also that of `SyncVectorEnv`: wrap the single environments instead.
+    refuse same-step autoreset, also that of `SyncVectorEnv`: wrap the single environments instead,
+    or use another mode.
 
     Attributes:
         vecenv: the vectorizer.
+        autoreset_mode: Gymnasium's name of the vectorizer's `autoreset`.
         copy: observations are copies.
         masks: bool (num_envs,), the agent is there to act on the last observation.
     """
@@ -82,6 +86,7 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         self.vecenv, self.copy = vecenv, copy
         self.num_envs = vecenv.num_agents
         self.metadata = dict(vecenv.metadata)
+        self.autoreset_mode = AutoresetMode(self.metadata["autoreset_mode"])
         self.render_mode = vecenv.render_mode
         self.single_observation_space = vecenv.single_observation_space
         self.single_action_space = vecenv.single_action_space
@@ -89,10 +94,10 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         self.action_space = vecenv.action_space
         self.masks = np.zeros(self.num_envs, np.bool_)
         agents = np.array(vecenv.agents_per_env)
-        self._first_rows: list[int] = (np.cumsum(agents) - agents).tolist()
+        self._first_rows: list[int] = first_rows(vecenv.agents_per_env).tolist()
         self._has_other_agents = np.repeat(agents > 1, agents)
         self._has_reset_info = np.zeros(self.num_envs, np.bool_)
-        self._seeds = (-1,) * vecenv.num_envs
+        self._seeds = [-1] * vecenv.num_envs
 
     @property
     def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]  # as SyncVectorEnv does
@@ -102,7 +107,7 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         """
         if self.vecenv.has_attr("np_random_seed"):
             return self.get_attr("np_random_seed")
-        return self._seeds
+        return tuple(self._seeds)
 
     @property  # type: ignore[misc]
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]  # likewise
@@ -116,30 +121,32 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
     def reset(
         self,
         *,
-        seed: int | Sequence[int | None] | None = None,
+        seed: Seed = None,
         options: Options | None = None,
     ) -> tuple[Array, Info]:
         """Reset all; return (observations, infos).
 
         Args:
-            seed: environment i gets `seed + i`; None: no seed. A list of seeds must be consecutive:
-                s, s + 1, s + 2 ...
-            options: not supported.
+            seed: environment i gets `seed + i`; None: no seed; or a list with one for each
+                environment of the vectorizer.
+            options: passed to the reset of every environment; native ones take none. One is not
+                passed on: "reset_mask", a bool array (num_envs,), says which rows to reset, None
+                all; the rows of an environment's agents only together.
 
         Raises:
-            ArgumentError: other seeds, or options.
+            ArgumentError: other seeds, another mask, or options that the environments do not take.
         """
-        if options:
-            raise ArgumentError(
-                f"A vectorizer cannot pass options to its environments; got options={options!r}. "
-                f"Pass them to the creator as env_kwargs."
-            )
-        first = first_seed(seed, self.vecenv.num_envs)
-        if first is not None:
-            self._seeds = tuple(range(first, first + self.vecenv.num_envs))
-        self.vecenv.async_reset(first)
+        seeds = seed_each(seed, self.vecenv.num_envs)
+        resets = np.ones(self.vecenv.num_envs, np.bool_)
+        if options is not None and "reset_mask" in options:
+            resets = self._selected_envs(options["reset_mask"])
+            options = {**options, "reset_mask": resets}
+        self.vecenv.async_reset(seeds, options)
+        for env in np.flatnonzero(resets).tolist():
+            self._has_reset_info[self._first_rows[env]] = False
+            new = seeds[env]
+            self._seeds[env] = self._seeds[env] if new is None else new
         batch = self.vecenv.recv()
-        self._has_reset_info[:] = False
         infos: Info = {}
         for row, own in self._by_first_row(batch.infos).items():
             self._has_reset_info[row] = True
@@ -179,13 +186,28 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         """Close the vectorizer."""
         self.vecenv.close()
 
+    def _selected_envs(self, reset_mask: object) -> NDArray[np.bool_]:
+        """Return which environments of the vectorizer a mask of rows selects."""
+        mask = reset_mask_of(reset_mask, self.num_envs)
+        selected = np.logical_or.reduceat(mask, self._first_rows)
+        in_part = selected & ~np.logical_and.reduceat(mask, self._first_rows)
+        if in_part.any():
+            raise ArgumentError(
+                f"options['reset_mask'] selects some, not all, rows of the vectorizer's "
+                f"environments {np.flatnonzero(in_part).tolist()}; their agents are reset together. "
+                f"Select all their rows, for example when `masks` is False in all of them."
+            )
+        return selected
+
     def _observations(self, batch: Batch) -> Array:
         self.masks = batch.masks.copy()
         return batch.observations.copy() if self.copy else batch.observations
 
     def _step_infos(self, batch: Batch) -> Info:
         """Return the infos of a step as Gymnasium's SyncVectorEnv orders and nests them."""
-        ended = set(np.flatnonzero(batch.terminals | batch.truncations).tolist())
+        ended: set[int] = set()
+        if self.autoreset_mode is AutoresetMode.SAME_STEP:
+            ended.update(np.flatnonzero(batch.terminals | batch.truncations).tolist())
         infos_of = self._by_first_row(batch.infos)
         infos: Info = {}
         for row in sorted(ended | infos_of.keys()):
@@ -215,21 +237,3 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
             row: [{"agent_infos": own}] if self._has_other_agents[row] else own
             for row, own in found.items()
         }
-
-
-def first_seed(seed: Any, num_envs: int) -> int | None:
-    """Return the seed of environment 0; None if no seed is given.
-
-    Raises:
-        ArgumentError: neither a whole number nor a list of `num_envs` consecutive ones.
-    """
-    is_list = isinstance(seed, (list, tuple, np.ndarray))
-    seeds = list(seed) if is_list else [seed]
-    first = as_whole(seeds[0]) if seeds else None
-    expected = [None if first is None else first + i for i in range(num_envs if is_list else 1)]
-    if seeds != expected:
-        raise ArgumentError(
-            f"seed must be a whole number s, or num_envs={num_envs} consecutive ones, since "
-            f"environment i gets s + i; got {seed!r}. Use seed={first or 0}."
-        )
-    return first

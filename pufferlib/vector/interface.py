@@ -7,13 +7,14 @@ import gymnasium
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pufferlib.annotations import Array, Rendered, Space
+from pufferlib.annotations import Array, Options, Rendered, Space
 from pufferlib.emulation.actions import ActionLayout
 from pufferlib.emulation.layout import Layout
 from pufferlib.environment import StepResult
 from pufferlib.exceptions import ActionError, CallOrderError
 from pufferlib.spaces import difference, joint_space
-from pufferlib.vector.arguments import EnvArgs, EnvCreators, EnvKwargs
+from pufferlib.vector.arguments import EnvArgs, EnvCreators, EnvKwargs, Seed
+from pufferlib.vector.autoreset import DEFAULT_SEED, GYMNASIUM_MODES, Autoreset
 from pufferlib.vector.batch import Batch, Infos
 from pufferlib.vector.block import Description
 from pufferlib.vector.calls import CALLS
@@ -42,8 +43,9 @@ class VectorEnv(Protocol):
         observation_layout: unflattens observations; None if the space is already flat.
         action_layout: the same for actions.
         render_mode: of the environments.
+        autoreset: "same_step", "next_step" or "disabled"; see `VectorOptions`.
         metadata: that of environment 0, with its `render_modes` and `render_fps`; `autoreset_mode`
-            is SAME_STEP: the step that ends an episode starts the next one.
+            is `autoreset` as Gymnasium's AutoresetMode.
         num_restarts: how many workers have been replaced after a failure.
         final_observations: that of the last batch; see `Batch`.
         lost: that of the last batch; see `Batch`.
@@ -64,6 +66,7 @@ class VectorEnv(Protocol):
     observation_layout: Layout | None
     action_layout: ActionLayout | None
     render_mode: str | None
+    autoreset: Autoreset
     metadata: dict[str, Any]
     lost: NDArray[np.bool_]
 
@@ -82,11 +85,20 @@ class VectorEnv(Protocol):
     @property
     def num_restarts(self) -> int: ...
 
-    def reset(self, seed: int | None = 42) -> tuple[Array, Infos]:
-        """Reset all environments; return (observations, infos). Environment i gets `seed + i`.
+    def reset(
+        self, seed: Seed = DEFAULT_SEED, options: Options | None = None
+    ) -> tuple[Array, Infos]:
+        """Reset all environments; return (observations, infos).
+
+        Args:
+            seed: a whole number: environment i gets `seed + i`; a list with a whole number or None
+                for each environment; None: the environments continue their random streams.
+            options: passed to the reset of every Gymnasium or PettingZoo environment, a copy to
+                each. Episodes that follow by autoreset get no options.
 
         Raises:
-            ArgumentError: `seed` is neither None nor a whole number from 0; nothing is reset.
+            ArgumentError: another seed, another mask, or options that the environments do not take
+                (the reset of a native `PufferEnv` takes a seed only); nothing is reset.
         """
         ...
 
@@ -94,8 +106,8 @@ class VectorEnv(Protocol):
         """Step a batch; return (observations, rewards, terminals, truncations, infos)."""
         ...
 
-    def async_reset(self, seed: int | None = 42) -> None:
-        """Begin to reset all environments; `recv` returns the first observations."""
+    def async_reset(self, seed: Seed = DEFAULT_SEED, options: Options | None = None) -> None:
+        """Begin to reset all environments; `recv` returns the first observations. See `reset`."""
         ...
 
     def send(self, actions: ArrayLike) -> None:
@@ -148,9 +160,9 @@ class VectorEnv(Protocol):
         ...
 
 
-def metadata_of(description: Description) -> dict[str, Any]:
+def metadata_of(description: Description, autoreset: Autoreset) -> dict[str, Any]:
     """Return the `metadata` of a vectorizer of environments with this description."""
-    return description.metadata | {"autoreset_mode": gymnasium.vector.AutoresetMode.SAME_STEP}
+    return description.metadata | {"autoreset_mode": GYMNASIUM_MODES[autoreset]}
 
 
 class CallState(StrEnum):  # of strings, whose hashes are quick: each step looks up two
@@ -176,6 +188,7 @@ CALL_TRANSITIONS: dict[CallState, dict[str, CallState]] = {
     },
     CallState.RECEIVED: {
         "reset": CallState.PENDING,
+        "masked reset": CallState.PENDING,
         "send": CallState.PENDING,
         **dict.fromkeys(CALLS, CallState.RECEIVED),
         "close": CallState.CLOSED,
@@ -228,6 +241,8 @@ class CallOrder:
             return CallOrderError(
                 "recv without a pending batch. Call async_reset first, or send for the last batch."
             )
+        if call == "masked reset" and self.state is CallState.NEW:
+            return CallOrderError("The first reset must be of all: leave out reset_mask.")
         if call == "send" and self.state is CallState.NEW:
             return CallOrderError("step before reset. Call reset (or async_reset and recv) first.")
         if call == "send":

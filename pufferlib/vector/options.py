@@ -14,17 +14,17 @@ from pufferlib.vector.arguments import (
     check_zero_copy,
     worker_count,
 )
+from pufferlib.vector.autoreset import Autoreset, check_mode
 from pufferlib.vector.restart import RestartRule
 
 
 @dataclass(frozen=True, kw_only=True)
-class VectorOptions:
+class WorkerOptions:
     """How environments are divided among workers, and how workers are started and replaced.
 
-    Each field is a keyword argument of every backend and of `make`. `Serial` checks them and then
-    ignores them, so the same call works on each backend.
+    `Serial` checks these options and then ignores them, so the same call works on each backend.
 
-    >>> VectorOptions(num_workers=2, batch_size=4).split(num_envs=8)
+    >>> WorkerOptions(num_workers=2, batch_size=4).split(num_envs=8)
     (2, 4)
     """
 
@@ -95,7 +95,7 @@ class VectorOptions:
 
     def keywords(self) -> Kwargs:
         """Return the options of `VectorOptions` that differ from their defaults, by name."""
-        given = {field.name: getattr(self, field.name) for field in fields(VectorOptions)}
+        given = {name: getattr(self, name) for name in _DEFAULTS if hasattr(self, name)}
         return {name: value for name, value in given.items() if value != _DEFAULTS[name]}
 
     def check(self) -> None:
@@ -129,6 +129,30 @@ class VectorOptions:
         batch_size = batch_envs(num_envs, num_workers, self.batch_size)
         check_zero_copy(self.zero_copy, num_envs, num_workers, batch_size)
         return num_workers, batch_size
+
+
+@dataclass(frozen=True, kw_only=True)
+class VectorOptions(WorkerOptions):
+    """The options of every vectorizer: keyword arguments of every backend and of `make`.
+
+    >>> VectorOptions(autoreset="next_step").keywords()
+    {'autoreset': 'next_step'}
+    """
+
+    autoreset: Autoreset = "same_step"
+    """When an environment whose episode is over starts the next one, as Gymnasium's AutoresetMode:
+    "same_step": in the step that ends it, as training with PufferLib and Stable-Baselines3 needs.
+    "next_step": in the step after it, which ignores the action; RLlib needs it. "disabled": in
+    `reset` with options={"reset_mask": mask}. See docs/vectorization.md."""
+
+    def check(self) -> None:
+        """Refuse values that no number of environments would allow.
+
+        Raises:
+            ArgumentError: says which values are allowed.
+        """
+        super().check()
+        check_mode(self.autoreset)
 
 
 _DEFAULTS = {field.name: field.default for field in fields(VectorOptions)}

@@ -7,15 +7,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pufferlib.annotations import Array, Rendered
+from pufferlib.annotations import Array, Options, Rendered
 from pufferlib.environment import Buffers, StepResult
 from pufferlib.exceptions import ArgumentError
 from pufferlib.spaces import joint_space
-from pufferlib.vector.arguments import one_value_each, whole_seed
+from pufferlib.vector.arguments import Seed, one_value_each
+from pufferlib.vector.autoreset import (
+    DEFAULT_SEED,
+    Autoreset,
+    check_not_over,
+    first_rows,
+    reset_arguments,
+)
 from pufferlib.vector.batch import Batch, Infos, batch_of
 from pufferlib.vector.block import Description
 from pufferlib.vector.calls import results_of
 from pufferlib.vector.interface import ActionCheck, CallOrder, metadata_of
+from pufferlib.vector.pickling import pickled
 from pufferlib.vector.restart import RestartRule
 from pufferlib.vector.worker_group import WorkerGroup
 from pufferlib.vector.worker_tracker import Lost
@@ -31,6 +39,7 @@ class Parallel:
         batch_size: environments in a batch.
         zero_copy: batches are views of neighboring workers' rows.
         restart_rule: that of `workers`.
+        autoreset: that of `workers`.
 
     Raises:
         ArgumentError: the environments differ.
@@ -45,7 +54,9 @@ class Parallel:
         batch_size: int,
         zero_copy: bool,
         restart_rule: RestartRule,
+        autoreset: Autoreset = "same_step",
     ) -> None:
+        self.autoreset = autoreset
         self._order = CallOrder()
         self._workers, self._restart_rule, self.zero_copy = workers, restart_rule, zero_copy
         self.num_envs, self.num_workers, self.batch_size = num_envs, num_workers, batch_size
@@ -63,7 +74,9 @@ class Parallel:
         self.single_action_space = description.single_action_space
         self.observation_layout = description.observation_layout
         self.action_layout = description.action_layout
-        self.render_mode, self.metadata = description.render_mode, metadata_of(description)
+        self.render_mode = description.render_mode
+        self.metadata = metadata_of(description, self.autoreset)
+        self._takes_options = description.takes_options
         self.agents_per_env = num_agents
         self.num_agents = sum(num_agents)
         per_worker = np.sum(np.reshape(num_agents, (self.num_workers, -1)), axis=1)
@@ -81,6 +94,7 @@ class Parallel:
         self._check_actions = ActionCheck(self.single_action_space, self.agents_per_batch)
         self._buffers, self._actions = self._workers.allocate_rows(self.num_agents, self._starts)
         self._env_ids = np.arange(self.num_agents)
+        self._first_rows = first_rows(num_agents)
         self._received: list[int] = []
         self._final_observations = self._buffers.final_observations
         self._lost = np.zeros(self.num_agents, np.bool_)
@@ -100,9 +114,11 @@ class Parallel:
         """See `VectorEnv`."""
         return self._final_observations
 
-    def reset(self, seed: int | None = 42) -> tuple[Array, Infos]:
-        """Reset all; return (observations, infos) of a batch. Environment i gets `seed + i`."""
-        self.async_reset(seed)
+    def reset(
+        self, seed: Seed = DEFAULT_SEED, options: Options | None = None
+    ) -> tuple[Array, Infos]:
+        """Reset all; return (observations, infos) of a batch. See `VectorEnv`."""
+        self.async_reset(seed, options)
         batch = self.recv()
         return batch.observations, batch.infos
 
@@ -112,23 +128,43 @@ class Parallel:
         rows, infos, _ = self._receive()
         return rows.observations, rows.rewards, rows.terminals, rows.truncations, infos
 
-    def async_reset(self, seed: int | None = 42) -> None:
-        """Begin to reset all environments, including those that are still stepping."""
-        seed = whole_seed(seed)
-        self._order.advance("reset")
-        self._lost[:] = False
+    def async_reset(self, seed: Seed = DEFAULT_SEED, options: Options | None = None) -> None:
+        """Begin to reset environments: all, including those that are still stepping, or some."""
+        seeds, options, mask = reset_arguments(seed, options, self.num_envs, self._takes_options)
+        pickled("The options of reset", options)  # an error, if they cannot be sent to a worker
+        n = self.envs_per_worker
+        own = [(seeds[w * n : (w + 1) * n], options) for w in range(self.num_workers)]
+        if mask is None:
+            self._order.advance("reset")
+            self._lost[:] = False
+            with self._closing_on_failure():
+                self._workers.drain()
+                self._workers.order_all("reset", own)
+            return
+        self._order.check("masked reset")
+        masks = np.reshape(mask, (self.num_workers, n))
+        stepping = np.delete(np.arange(self.num_workers), self._received)
+        if masks[stepping].any():
+            raise ArgumentError(
+                f"reset_mask selects environments of workers {stepping.tolist()}, which are "
+                f"stepping. In a pool, select environments of the last batch only; its `env_ids` "
+                f"are rows of theirs."
+            )
+        self._order.advance("masked reset")
+        self._forget_lost()
         with self._closing_on_failure():
-            self._workers.drain()
-            self._workers.order_all("reset", [(seed,)] * self.num_workers)
+            self._workers.reset_some({w: (*own[w], masks[w]) for w in self._received})
 
     def send(self, actions: ArrayLike) -> None:
         """Begin to step the batch last received with `actions`, a row for each of its rows."""
         self._order.check("send")
         actions = self._check_actions(actions)
+        if self.autoreset == "disabled":
+            n, masks = self.envs_per_worker, self._buffers.masks | self._lost
+            envs = (w * n + each for w in self._received for each in range(n))
+            check_not_over(masks, self._first_rows, envs)
         self._order.advance("send")
-        if self._restart_rule.num_restarts:
-            for worker in self._received:
-                self._lost[self._starts[worker] : self._stops[worker]] = False
+        self._forget_lost()
         if self.zero_copy:  # the workers received are neighbors
             first, last = self._received[0], self._received[-1]
             self._actions[self._starts[first] : self._stops[last]] = actions
@@ -200,9 +236,18 @@ class Parallel:
         self._clear_lost(worker)
         self._lost[rows] = True
 
+    def _forget_lost(self) -> None:
+        """Continue with the last batch: nothing of the next one is lost so far."""
+        if self._restart_rule.num_restarts:
+            for worker in self._received:
+                self._lost[self._starts[worker] : self._stops[worker]] = False
+
     def _clear_lost(self, worker: int) -> None:
-        rows = self._buffers.rows(self._starts[worker], self._stops[worker])
-        rows.observations[:] = 0
+        assert self._returned is not None
+        start, stop = self._starts[worker], self._stops[worker]
+        rows = self._buffers.rows(start, stop)
+        shows_last = self.autoreset != "same_step"
+        rows.observations[:] = self._returned[start:stop] if shows_last else 0
         rows.rewards[:] = 0
         rows.terminals[:] = rows.masks[:] = False
         rows.truncations[:] = True

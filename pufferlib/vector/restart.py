@@ -86,21 +86,20 @@ class RestartRule:
         finally:
             self._is_suspended = False
 
-    def new_seed(self, seed: int | None, worker: int) -> int | None:
-        """Return the seed to reset a replacement with, a different one after each restart.
+    def new_seeds(self, seeds: Sequence[int | None], worker: int) -> list[int | None]:
+        """Return the seeds to reset a replacement with, different ones after each restart.
 
         Args:
-            seed: that of the last reset of all; None gives None.
+            seeds: of the worker's environments in the last reset of all.
             worker: the one that was replaced.
 
         Returns:
-            In [0, 2**30), so that an environment's index can be added. A function of the arguments
-            and of `num_restarts`.
+            Consecutive numbers below 2**31; None where `seeds` has None. A function of the
+            arguments and of `num_restarts`.
         """
-        if seed is None:
-            return None
-        entropy = [int(seed) % 2**64, worker, self.num_restarts]
-        return int(np.random.SeedSequence(entropy).generate_state(1)[0]) % 2**30
+        entropy = [*(seed for seed in seeds if seed is not None), worker, self.num_restarts]
+        first = int(np.random.SeedSequence(entropy).generate_state(1)[0]) % 2**30
+        return [None if seed is None else first + i for i, seed in enumerate(seeds)]
 
 
 def check_replacement(worker: int, before: Sequence[int], now: Sequence[int]) -> None:

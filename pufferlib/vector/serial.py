@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pufferlib.annotations import Array, Rendered
+from pufferlib.annotations import Array, Options, Rendered
 from pufferlib.arguments import whole_number
 from pufferlib.environment import Buffers, StepResult
 from pufferlib.exceptions import ArgumentError
@@ -16,11 +16,17 @@ from pufferlib.vector.arguments import (
     EnvArgs,
     EnvCreators,
     EnvKwargs,
+    Seed,
     batch_envs,
     creations,
     one_value_each,
-    whole_seed,
     worker_count,
+)
+from pufferlib.vector.autoreset import (
+    DEFAULT_SEED,
+    check_not_over,
+    first_rows,
+    reset_arguments,
 )
 from pufferlib.vector.batch import Batch, Infos, batch_of
 from pufferlib.vector.block import Block, common_description
@@ -42,8 +48,8 @@ class Serial:
         env_args: see there.
         env_kwargs: see there.
         num_envs: how many environments.
-        **options: those of `VectorOptions`. They are checked and have no effect, but `batch_size`
-            must be None, "auto" or `num_envs`.
+        **options: those of `VectorOptions`. Those of workers are checked and have no effect, but
+            `batch_size` must be None, "auto" or `num_envs`.
 
     Raises:
         ArgumentError: an argument that is not allowed.
@@ -63,10 +69,11 @@ class Serial:
         **options: Any,
     ) -> None:
         self._order = CallOrder()
-        self._block = Block(first_env=0)
         num_envs = whole_number("num_envs", num_envs)
         made = creations(env_creators, env_args, env_kwargs, num_envs)
         given = VectorOptions.from_keywords(type(self).__name__, options)
+        self.autoreset = given.autoreset
+        self._block = Block(first_env=0, autoreset=given.autoreset)
         worker_count(num_envs, given.num_workers)
         # As if each environment had its own worker, so that every batch_size can be compared.
         batch_size = given.batch_size
@@ -91,10 +98,13 @@ class Serial:
         self.action_space = joint_space(self.single_action_space, self.num_agents)
         self.observation_layout = description.observation_layout
         self.action_layout = description.action_layout
-        self.render_mode, self.metadata = description.render_mode, metadata_of(description)
+        self.render_mode = description.render_mode
+        self.metadata = metadata_of(description, self.autoreset)
+        self._takes_options = description.takes_options
         self._check_actions = ActionCheck(self.single_action_space, self.num_agents)
         self._buffers = Buffers.allocate(self.single_observation_space, self.num_agents)
         self._env_ids = np.arange(self.num_agents)
+        self._first_rows = first_rows(self.agents_per_env)
         self.lost = np.zeros(self.num_agents, np.bool_)
         self._infos = Infos()
         self._block.bind(self._buffers)
@@ -104,9 +114,11 @@ class Serial:
         """See `VectorEnv`."""
         return self._buffers.final_observations
 
-    def reset(self, seed: int | None = 42) -> tuple[Array, Infos]:
-        """Reset all; return (observations, infos). Environment i gets `seed + i`."""
-        self.async_reset(seed)
+    def reset(
+        self, seed: Seed = DEFAULT_SEED, options: Options | None = None
+    ) -> tuple[Array, Infos]:
+        """Reset all; return (observations, infos). See `VectorEnv`."""
+        self.async_reset(seed, options)
         batch = self.recv()
         return batch.observations, batch.infos
 
@@ -117,16 +129,18 @@ class Serial:
         rows = self._buffers
         return rows.observations, rows.rewards, rows.terminals, rows.truncations, self._infos
 
-    def async_reset(self, seed: int | None = 42) -> None:
-        """Reset all; `recv` returns the first observations."""
-        seed = whole_seed(seed)
-        self._order.advance("reset")
-        self._infos = self._guarded("reset", self._block.reset, seed)
+    def async_reset(self, seed: Seed = DEFAULT_SEED, options: Options | None = None) -> None:
+        """Reset all, or some; `recv` returns the first observations."""
+        own = reset_arguments(seed, options, self.num_envs, self._takes_options)
+        self._order.advance("reset" if own[2] is None else "masked reset")
+        self._infos = self._guarded("reset", self._block.reset, *own)
 
     def send(self, actions: ArrayLike) -> None:
         """Step all with `actions`, (num_agents, *single_action_space.shape)."""
         self._order.check("send")
         actions = self._check_actions(actions)
+        if self.autoreset == "disabled":
+            check_not_over(self._buffers.masks, self._first_rows, range(self.num_envs))
         self._order.advance("send")
         self._infos = self._guarded("step", self._block.step, actions)
 

@@ -1,10 +1,10 @@
 """The workers of a backend, wherever they run: what the caller asks of them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pufferlib.annotations import Array
+from pufferlib.annotations import Array, Options
 from pufferlib.environment import Buffers
 from pufferlib.vector.block import Description, common_description
 from pufferlib.vector.restart import check_replacement
@@ -33,7 +33,8 @@ class WorkerGroup(ABC):
         ]
         self._timeout_s, self._tracker = timeout_s, WorkerTracker(num_workers, timeout_s)
         self._starting: set[int] = set()  # workers that have not described their environments yet
-        self._seed: int | None = None
+        # By worker, the seeds and options of the last reset.
+        self._resets: list[tuple[list[int | None], Options | None]] = []
 
     def descriptions(self) -> tuple[Description, list[int]]:
         """Wait until all environments are made; return their description and the rows of each.
@@ -58,9 +59,25 @@ class WorkerGroup(ABC):
     def order_step(self, worker: int) -> None:
         """Order a worker to step its environments with its rows of the actions."""
 
-    @abstractmethod
-    def order_all(self, command: str, arguments: Sequence[tuple[object, ...]]) -> None:
+    def order_all(self, command: str, arguments: Sequence[tuple[Any, ...]]) -> None:
         """Send another command to every worker, or to none if some of it cannot be pickled."""
+        if command == "reset":
+            self._resets = list(arguments)
+        self._order(command, dict(enumerate(arguments)))
+
+    def reset_some(self, arguments: Mapping[int, tuple[Any, ...]]) -> None:
+        """Let workers reset some of their environments; replacements reset all."""
+        old = {}
+        for worker, own in arguments.items():
+            if self._tracker.request_batch(worker):
+                self._reset_if_due(worker)
+            else:
+                old[worker] = own
+        self._order("reset", old)
+
+    @abstractmethod
+    def _order(self, command: str, arguments: Mapping[int, tuple[Any, ...]]) -> None:
+        """Send a command to the workers that have arguments, or to none if some are unpicklable."""
 
     def first_ready(self, count: int, group_size: int | None) -> list[int]:
         """Wait until `count` workers are ready; return them sorted, no longer counted as ready.

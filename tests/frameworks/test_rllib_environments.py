@@ -48,6 +48,59 @@ def test_episodes_of_one_agent_are_those_that_the_environment_plays(how):
     check_countdowns(episodes, how)
 
 
+def make_countdowns(num_envs, how="terminated", autoreset="next_step", **kwargs):
+    return vector.make(
+        Countdown, [3, how], num_envs=num_envs, autoreset=autoreset, backend=vector.Serial, **kwargs
+    )
+
+
+@pytest.mark.parametrize("how", ["terminated", "truncated"])
+@pytest.mark.parametrize("wrapped", [False, True], ids=["vectorizer", "wrapped for Gymnasium"])
+def test_episodes_of_a_vectorizer_are_those_that_its_environments_play(how, wrapped):
+    def make(num_envs, how):
+        envs = make_countdowns(num_envs, how)
+        if wrapped:
+            envs = gymnasium.wrappers.vector.RecordEpisodeStatistics(vector.to_gymnasium(envs))
+        return envs
+
+    config = config_for(make, env_kwargs={"how": how}, vectorized=True)
+    runner = single.SingleAgentEnvRunner(config=config.env_runners(num_envs_per_env_runner=2))
+    assert runner.env.unwrapped.num_envs == 2
+    episodes = runner.sample(num_episodes=4)
+    runner.stop()
+    check_countdowns(episodes, how)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda num_envs: make_countdowns(num_envs, autoreset="same_step"),
+            "RLlib needs a vectorizer with autoreset='next_step'; got .*'same_step'. Pass",
+        ),
+        (lambda num_envs: make_countdowns(num_envs, autoreset="disabled"), "got .*'disabled'"),
+        (
+            lambda num_envs: vector.to_gymnasium(make_countdowns(num_envs, autoreset="same_step")),
+            "RLlib needs a vectorizer with autoreset='next_step'; got .*'same_step'",
+        ),
+        (
+            lambda num_envs: vector.make(Flock, [3], num_envs=num_envs, autoreset="next_step"),
+            "several agents in single environments only; .* of 1 environments with . agents",
+        ),
+        (
+            lambda num_envs: make_countdowns(2, batch_size=1),
+            "pool with batch_size=1 of num_envs=2. Use batch_size=None",
+        ),
+        (lambda num_envs: Countdown(), "must return a vectorizer; got Countdown. Return"),
+        (lambda num_envs: gymnasium.vector.SyncVectorEnv([Countdown]), "got SyncVectorEnv. Return"),
+    ],
+    ids=["same step", "disabled", "to_gymnasium", "agents", "pool", "single", "Gymnasium's"],
+)
+def test_a_vectorizer_that_rllib_would_misread_is_refused(make, message):
+    with pytest.raises(ArgumentError, match=message):
+        config_for(make, vectorized=True)
+
+
 def check_countdowns(episodes, how):
     assert [len(episode) for episode in episodes] == [3] * 4
     for number, episode in zip([1, 1, 2, 2], episodes, strict=True):

@@ -366,31 +366,6 @@ def test_infos_of_several_agents_at_the_end_and_at_the_reset_are_in_one_list(mak
     assert statistics.return_queue[0] == 10
 
 
-SEEDS = {
-    "not consecutive": ([3, 5], r"num_envs=2 consecutive ones.*got \[3, 5\]. Use seed=3"),
-    "too many": ([3, 4, 5], "num_envs=2 consecutive"),
-    "too few": ([], r"got \[\]. Use seed=0"),
-    "some": ([3, None], "num_envs=2 consecutive"),
-    "a word": ("3", "whole number s.*got '3'"),
-    "a fraction": (3.0, "whole number s.*got 3.0"),
-}
-
-
-@pytest.mark.parametrize(("seed", "match"), SEEDS.values(), ids=SEEDS.keys())
-def test_other_seeds_are_refused(seed, match, make):
-    envs = to_gymnasium(make(Echo, num_envs=2))
-    with pytest.raises(ArgumentError, match=match):
-        envs.reset(seed=seed)
-    envs.reset(seed=np.int64(0))  # and all is well
-
-
-def test_options_are_refused(make):
-    envs = to_gymnasium(make(Countdown, num_envs=2))
-    with pytest.raises(ArgumentError, match=r"cannot pass options.*'level': 2"):
-        envs.reset(options={"level": 2})
-    envs.reset(options={})
-
-
 def test_a_pool_is_refused():
     envs = vector.make(Echo, backend="Multiprocessing", num_envs=2, num_workers=2, batch_size=1)
     with pytest.raises(ArgumentError, match="pool with batch_size=1 of num_envs=2"):

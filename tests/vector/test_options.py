@@ -11,7 +11,7 @@ from pufferlib.vector.options import check_names
 
 PUBLISHED = (
     *("num_workers", "batch_size", "zero_copy", "start_method", "timeout_s", "caller_steps"),
-    *("on_failure", "max_restarts"),
+    *("on_failure", "max_restarts", "autoreset"),
 )
 
 
@@ -55,6 +55,8 @@ def test_a_subclass_can_add_fields_and_change_defaults():
         ({"caller_steps": 1}, "caller_steps must be True or False; got 1"),
         ({"start_method": "thread"}, "start_method must be one of fork, spawn, forkserver"),
         ({"timeout_s": 0}, "timeout_s must be above 0 seconds, or None for no limit; got 0"),
+        ({"autoreset": "never"}, "autoreset must be 'same_step', 'next_step' or .*; got 'never'"),
+        ({"autoreset": None}, "autoreset must be 'same_step', 'next_step' or .*; got None"),
         ({"on_failure": "ignore"}, "on_failure must be 'raise' or 'restart'; got 'ignore'"),
         ({"max_restarts": 0}, "max_restarts must be a whole number of at least 1; got 0"),
         ({"max_restarts": 1.5}, "max_restarts must be a whole number of at least 1; got 1.5"),

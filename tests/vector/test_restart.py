@@ -78,26 +78,26 @@ def test_a_limit_is_a_whole_number_from_one(most):
     assert RestartRule("restart", np.int64(3)).max_restarts == 3
 
 
-def test_a_new_seed_differs_by_seed_worker_and_restart_and_is_the_same_again():
+def test_new_seeds_differ_by_seed_worker_and_restart_and_are_the_same_again():
     rule, twin = RestartRule("restart", None), RestartRule("restart", None)
     seen = set()
     for _ in range(3):
         for seed in (0, 1, 2**64 - 1):
             for worker in (0, 1):
-                new = rule.new_seed(seed, worker)
-                assert 0 <= new < 2**30
-                assert new == twin.new_seed(seed, worker)
-                seen.add(new)
+                first, second = new = rule.new_seeds([seed, 5], worker)
+                assert 0 <= first < second == first + 1
+                assert new == twin.new_seeds([seed, 5], worker)
+                seen.add(first)
         rule.record(error())
         twin.record(error())
     assert len(seen) == 3 * 3 * 2
     # NumPy promises that a SeedSequence always gives the same numbers.
-    first = np.random.SeedSequence([7, 1, 0]).generate_state(1)[0]
-    assert RestartRule("restart").new_seed(7, 1) == int(first) % 2**30
+    first = int(np.random.SeedSequence([7, 8, 1, 0]).generate_state(1)[0]) % 2**30
+    assert RestartRule("restart").new_seeds([7, None, 8], 1) == [first, None, first + 2]
 
 
-def test_without_a_seed_the_new_one_is_none_too():
-    assert RestartRule("restart").new_seed(None, 1) is None
+def test_without_seeds_the_new_ones_are_none_too():
+    assert RestartRule("restart").new_seeds([None, None], 1) == [None, None]
 
 
 def test_a_replacement_must_have_the_same_agents():

@@ -16,7 +16,8 @@ def group_of(num_envs, num_workers, order=()):
     group = LocalWorkers([Echo] * num_envs, env_args, num_workers, RestartRule(), order)
     group.descriptions()
     group.allocate_rows(num_envs, [w * num_envs // num_workers for w in range(num_workers)])
-    group.order_all("reset", [(0,)] * num_workers)
+    n = num_envs // num_workers
+    group.order_all("reset", [([0] * n, None)] * num_workers)
     return group
 
 
@@ -53,11 +54,11 @@ def test_draining_waits_for_all_and_forgets_their_answers():
     assert group.first_ready(1, None) == [0]
     group.order_step(0)
     group.drain()
-    group.order_all("reset", [(5,)] * 4)
+    group.order_all("reset", [([5], None)] * 4)
     assert group.first_ready(4, None) == [0, 1, 2, 3]
     assert not any(group._tracker.doing)  # none counts as ready for what it did before
     assert [group.take_answer(worker) for worker in range(4)] == [None] * 4  # no infos
-    assert [commands[-1] for commands in group.commands] == [("reset", 5)] * 4
+    assert [commands[-1] for commands in group.commands] == [("reset", [5], None)] * 4
 
 
 RAISE, AT_RESET = Troubled.RAISE, Troubled.RAISE_IN_RESET - Troubled.RAISE
@@ -71,7 +72,7 @@ def failed_group(log=None, fates=()):
     group = LocalWorkers([Troubled] * 2, env_args, 2, rule)
     group.descriptions()
     rows, actions = group.allocate_rows(2, [0, 1])
-    group.order_all("reset", [(SEED,)] * 2)
+    group.order_all("reset", [([SEED], {"level": 1})] * 2)
     group.first_ready(2, None)
     actions[:] = 1, RAISE
     for worker in (0, 1):
@@ -96,8 +97,9 @@ def test_a_replacement_is_reset_with_a_new_seed_when_its_batch_is_requested():
     assert group.first_ready(2, None) == [0, 1]
     assert names(group, 0) == ["__init__", "reset", "step", "step"]
     assert names(group, 1) == ["__init__", "reset", "step", "__init__", "reset"]
-    new_seed = group.commands[1][-1][1]
-    assert new_seed == rule.new_seed(SEED, 1) != SEED
+    _, new_seeds, options = group.commands[1][-1]
+    assert new_seeds == rule.new_seeds([SEED], 1) != [SEED]
+    assert options == {"level": 1}
     assert rows.observations.tolist() == [[0, 0, 2, 2], [1, 0, 0, 0]]
 
 
@@ -159,7 +161,7 @@ def test_a_replacement_with_other_agents_is_refused():
     group = LocalWorkers([Growing], num_workers=1, restart_rule=RestartRule("restart"))
     group.descriptions()
     group.allocate_rows(3, [0])
-    group.order_all("reset", [(0,)])
+    group.order_all("reset", [([0], None)])
     group.first_ready(1, None)
     group.order_step(0)
     group.first_ready(1, None)

@@ -4,7 +4,6 @@ from typing import Any
 
 import gymnasium
 import pettingzoo
-from gymnasium.vector import AutoresetMode
 from ray.rllib.env.env_context import EnvContext
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
 
@@ -17,6 +16,7 @@ from pufferlib.environment import PufferEnv
 from pufferlib.exceptions import ArgumentError
 from pufferlib.old_interfaces import adapted
 from pufferlib.vector import to_gymnasium
+from pufferlib.vector.autoreset import check_autoreset
 
 StepResult = tuple[
     dict[Agent, Array], dict[Agent, float], dict[Agent, bool], dict[Agent, bool], dict[Agent, Info]
@@ -72,38 +72,35 @@ def make_vector_env(envs: Any) -> gymnasium.vector.VectorEnv[Any, Any, Any]:
 
     Args:
         envs: the result of `pufferlib.vector.make` with `autoreset="next_step"`, or of
-            `to_gymnasium` over it.
+            `to_gymnasium` over it, also in vector wrappers of Gymnasium.
 
     Raises:
-        ArgumentError: it is none, it resets in another mode, or its environments have several
-            agents.
+        ArgumentError: it is something else, a pool, or resets in another mode; or its environments
+            have several agents.
     """
-    if _is_vectorizer(envs):
-        envs = to_gymnasium(envs)
-    if not isinstance(envs, gymnasium.vector.VectorEnv):
+    inner = envs if _is_vectorizer(envs) else getattr(_unwrapped(envs), "vecenv", None)
+    if inner is None:
         raise ArgumentError(
             f"With vectorized=True, the creator must return a vectorizer; got "
             f"{type(envs).__name__}. Return pufferlib.vector.make(..., num_envs=num_envs, "
             f"autoreset='next_step'), or leave vectorized out."
         )
-    mode = envs.metadata.get("autoreset_mode")
-    if mode != AutoresetMode.NEXT_STEP:
-        name = mode.name if isinstance(mode, AutoresetMode) else mode
-        envs.close()
-        raise ArgumentError(
-            f"RLlib takes the observation of the step after an episode's end as the next episode's "
-            f"first; this vectorizer resets in another mode, {name}. Pass "
-            f"pufferlib.vector.make(..., autoreset='next_step')."
-        )
-    inner = getattr(envs.unwrapped, "vecenv", None)
-    if inner is not None and inner.num_agents != inner.num_envs:
-        envs.close()
-        raise ArgumentError(
-            f"RLlib steps several agents in single environments only; got a vectorizer of "
-            f"{inner.num_envs} environments with {inner.num_agents} agents in all. Leave "
-            f"vectorized out, and pass a creator of one environment."
-        )
-    return envs
+    try:
+        check_autoreset(inner, "next_step", "RLlib")
+        if inner.num_agents != inner.num_envs:
+            raise ArgumentError(
+                f"RLlib steps several agents in single environments only; got a vectorizer of "
+                f"{inner.num_envs} environments with {inner.num_agents} agents in all. Leave "
+                f"vectorized out, and pass a creator of one environment."
+            )
+        return to_gymnasium(inner) if inner is envs else envs
+    except ArgumentError:
+        inner.close()
+        raise
+
+
+def _unwrapped(envs: object) -> object:
+    return envs.unwrapped if isinstance(envs, gymnasium.vector.VectorEnv) else None
 
 
 def _is_vectorizer(envs: object) -> bool:

@@ -59,5 +59,8 @@ class Multiprocessing(Parallel):
             given.start_method,
             bool(given.caller_steps),
             rule,
+            given.autoreset,
         )
-        super().__init__(workers, num_envs, num_workers, batch_size, given.zero_copy, rule)
+        super().__init__(
+            workers, num_envs, num_workers, batch_size, given.zero_copy, rule, given.autoreset
+        )

@@ -22,6 +22,7 @@ from pufferlib import proc
 from pufferlib.annotations import Array
 from pufferlib.global_random import seed_globals_of_worker
 from pufferlib.vector.arguments import Creation
+from pufferlib.vector.autoreset import Autoreset
 from pufferlib.vector.batch import Infos
 from pufferlib.vector.block import Block
 from pufferlib.vector.calls import CALLS, pickled_answer_of
@@ -54,7 +55,12 @@ class RowSlice:
 
 
 def run(
-    connection: Connection, made: WorkerCreations, worker: int, first_env: int, is_forked: bool
+    connection: Connection,
+    made: WorkerCreations,
+    worker: int,
+    first_env: int,
+    is_forked: bool,
+    autoreset: Autoreset,
 ) -> None:
     """Serve until the caller sends "close" or ends.
 
@@ -64,6 +70,7 @@ def run(
         worker: index of this worker.
         first_env: index of its first environment.
         is_forked: this process is a fork of the caller.
+        autoreset: when environments whose episode is over are reset.
 
     Sends the descriptions and row counts of the environments once they are made, then one answer to
     each command. A failure of an environment is sent as a `Failure`, and ends the worker except in
@@ -78,7 +85,7 @@ def run(
     threading.Thread(target=_exit_with, args=(exit_fd(caller),), daemon=True).start()
     limit_this_worker(is_forked)
     seed_globals_of_worker(worker)
-    block = Block(first_env, owns_process=True)
+    block = Block(first_env, owns_process=True, autoreset=autoreset)
     try:
         with (
             contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError),

@@ -15,6 +15,7 @@ from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 
 from pufferlib import proc
+from pufferlib.vector.autoreset import Autoreset
 from pufferlib.vector.processes.gate import Gate
 from pufferlib.vector.processes.start_method import is_fork
 from pufferlib.vector.processes.worker_main import COMMAND, WorkerCreations, exit_fd, run
@@ -39,11 +40,12 @@ class WorkerProcess:
         made: WorkerCreations,
         worker: int,
         first_env: int,
+        autoreset: Autoreset,
     ) -> None:
         self.connection, theirs = context.Pipe()
         self._process = context.Process(  # type: ignore[attr-defined]  # all contexts have it
             target=run,
-            args=(theirs, made, worker, first_env, is_fork(context)),
+            args=(theirs, made, worker, first_env, is_fork(context), autoreset),
             name=f"pufferlib worker {worker}",
             daemon=True,
         )

@@ -11,7 +11,7 @@ import os
 import pickle
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from typing import Any
@@ -20,6 +20,7 @@ from pufferlib.annotations import Array
 from pufferlib.environment import Buffers
 from pufferlib.exceptions import ArgumentError, WorkerError
 from pufferlib.vector.arguments import Creation
+from pufferlib.vector.autoreset import Autoreset
 from pufferlib.vector.block import Block, Description
 from pufferlib.vector.calls import CALLS, answer_of, called_method, pickled_command
 from pufferlib.vector.failure import (
@@ -56,6 +57,7 @@ class ProcessWorkers(WorkerGroup):
         start_method: of the processes; None: chosen whenever one is started.
         caller_steps: the last worker is the calling process.
         restart_rule: what to do when a process fails.
+        autoreset: when environments whose episode is over are reset.
     """
 
     def __init__(
@@ -66,8 +68,10 @@ class ProcessWorkers(WorkerGroup):
         start_method: str | None,
         caller_steps: bool,
         restart_rule: RestartRule,
+        autoreset: Autoreset,
     ) -> None:
         super().__init__(len(made), num_workers, timeout_s)
+        self._autoreset = autoreset
         self._start_method, self._restart_rule = start_method, restart_rule
         self._looked_s = 0.0  # when it was last checked that every process lives
         self._processes: list[WorkerProcess] = []
@@ -78,12 +82,13 @@ class ProcessWorkers(WorkerGroup):
         )
         _open.add(self)
         _stop_at_exit()
-        self._block = Block(self._envs[-1].start) if caller_steps else None
+        first_own = self._envs[-1].start
+        self._block = Block(first_own, autoreset=autoreset) if caller_steps else None
         num_processes = num_workers - caller_steps
         self._made: list[WorkerCreations] = [
             made[envs.start : envs.stop] for envs in self._envs[:num_processes]
         ]
-        self._own_made = made[self._envs[-1].start :] if caller_steps else ()
+        self._own_made = made[first_own:] if caller_steps else ()
         try:
             context = start_context(start_method)
             for worker in range(num_processes):  # before the first is started
@@ -107,7 +112,9 @@ class ProcessWorkers(WorkerGroup):
     def _start(self, worker: int, context: BaseContext) -> None:
         envs = self._envs[worker]
         try:
-            process = WorkerProcess(context, self._made[worker], worker, envs.start)
+            process = WorkerProcess(
+                context, self._made[worker], worker, envs.start, self._autoreset
+            )
         except OSError as error:
             raise start_error(worker, envs, error) from error
         self._processes[worker : worker + 1] = [process]
@@ -174,16 +181,15 @@ class ProcessWorkers(WorkerGroup):
         else:
             self._own_command = ("step", self._own_actions)
 
-    def order_all(self, command: str, arguments: Sequence[tuple[Any, ...]]) -> None:
+    def _order(self, command: str, arguments: Mapping[int, tuple[Any, ...]]) -> None:
         """See `WorkerGroup`."""
-        messages = [pickled_command(command, own) for own in arguments]
-        if command == "reset":
-            self._seed = arguments[0][0]
-        for worker, own in enumerate(arguments):
+        messages = {worker: pickled_command(command, own) for worker, own in arguments.items()}
+        for worker, own in arguments.items():
             self._tracker.began(worker, called_method(command, own))
-        self._own_command = (command, *arguments[-1])
-        for worker in range(len(self._processes)):
-            self._command(worker, messages[worker])
+            self._own_command = (command, *own)  # of the caller, which is the last worker
+        for worker, message in messages.items():
+            if worker < len(self._processes):
+                self._command(worker, message)
 
     def _command(self, worker: int, message: bytes) -> None:
         # Ordered first: the worker must read while a long message is sent.
@@ -266,8 +272,9 @@ class ProcessWorkers(WorkerGroup):
 
     def _order_reset(self, worker: int) -> None:
         self._tracker.began(worker, "reset")
-        seed = self._restart_rule.new_seed(self._seed, worker)
-        self._command(worker, pickled_command("reset", (seed,)))
+        seeds, options = self._resets[worker]
+        seeds = self._restart_rule.new_seeds(seeds, worker)
+        self._command(worker, pickled_command("reset", (seeds, options)))
 
     def _receive(self, worker: int, answer: int) -> None:
         try:

@@ -16,6 +16,7 @@ from pufferlib import proc
 from pufferlib.annotations import Array
 from pufferlib.environment import Buffers
 from pufferlib.global_random import seed_globals_of_worker
+from pufferlib.vector.autoreset import Autoreset
 from pufferlib.vector.block import Block
 from pufferlib.vector.calls import CALLS, pickled_answer_of
 from pufferlib.vector.failure import Failure
@@ -69,10 +70,12 @@ class WorkerActor:
     Args:
         worker: index of this worker.
         first_env: index of its first environment.
+        autoreset: when environments whose episode is over are reset.
     """
 
-    def __init__(self, worker: int, first_env: int) -> None:
-        self._worker, self._block = worker, Block(first_env, owns_process=True)
+    def __init__(self, worker: int, first_env: int, autoreset: Autoreset) -> None:
+        self._worker = worker
+        self._block = Block(first_env, owns_process=True, autoreset=autoreset)
         proc.adopt_orphans()
         seed_globals_of_worker(worker)
         self._is_bound = False

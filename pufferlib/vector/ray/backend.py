@@ -86,5 +86,8 @@ class Ray(Parallel):
         except BaseException:
             lease.leave()
             raise
-        workers = RayWorkers(made, num_workers, given.timeout_s, actors, rule, lease)
-        super().__init__(workers, num_envs, num_workers, batch_size, given.zero_copy, rule)
+        autoreset = given.autoreset
+        workers = RayWorkers(made, num_workers, given.timeout_s, actors, rule, lease, autoreset)
+        super().__init__(
+            workers, num_envs, num_workers, batch_size, given.zero_copy, rule, autoreset
+        )

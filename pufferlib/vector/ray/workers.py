@@ -3,7 +3,7 @@
 import os
 import pickle
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from pufferlib.annotations import Array
 from pufferlib.environment import Buffers
 from pufferlib.exceptions import ArgumentError, WorkerError
 from pufferlib.vector.arguments import Creation
+from pufferlib.vector.autoreset import Autoreset
 from pufferlib.vector.calls import called_method, pickled_command
 from pufferlib.vector.failure import Failure, lost_error, stuck_error, unreadable_error
 from pufferlib.vector.pickling import pickled
@@ -55,6 +56,7 @@ class RayWorkers(WorkerGroup):
         actors: Ray's class of the actors.
         restart_rule: what to do when one fails.
         lease: of Ray; ended when this is closed.
+        autoreset: when environments whose episode is over are reset.
     """
 
     def __init__(
@@ -65,8 +67,10 @@ class RayWorkers(WorkerGroup):
         actors: Any,
         restart_rule: RestartRule,
         lease: Lease,
+        autoreset: Autoreset,
     ) -> None:
         super().__init__(len(made), num_workers, timeout_s)
+        self._autoreset = autoreset
         self._ray, self._restart_rule = ray_module(), restart_rule
         self._tasks: dict[int, Any] = {}  # by worker, Ray's reference to its next answer
         self._buffers: Buffers | None = None
@@ -83,7 +87,7 @@ class RayWorkers(WorkerGroup):
             raise
 
     def _start(self, worker: int) -> None:
-        actor = self._actor_class.remote(worker, self._envs[worker].start)
+        actor = self._actor_class.remote(worker, self._envs[worker].start, self._autoreset)
         self._actors[worker : worker + 1] = [actor]
         self._starting.add(worker)
         self._began(worker, "__init__", actor.make.remote(self._pickled[worker]))
@@ -108,12 +112,10 @@ class RayWorkers(WorkerGroup):
         task = self._actors[worker].step.remote(self._own_actions[worker])
         self._began(worker, "step", task)
 
-    def order_all(self, command: str, arguments: Sequence[tuple[Any, ...]]) -> None:
+    def _order(self, command: str, arguments: Mapping[int, tuple[Any, ...]]) -> None:
         """See `WorkerGroup`."""
-        messages = [pickled_command(command, own) for own in arguments]
-        if command == "reset":
-            self._seed = arguments[0][0]
-        for worker, own in enumerate(arguments):
+        messages = {worker: pickled_command(command, own) for worker, own in arguments.items()}
+        for worker, own in arguments.items():
             doing = called_method(command, own)
             self._began(worker, doing, self._actors[worker].run.remote(messages[worker]))
 
@@ -180,8 +182,9 @@ class RayWorkers(WorkerGroup):
         self._tracker.finished(worker, message)
 
     def _order_reset(self, worker: int) -> None:
-        seed = self._restart_rule.new_seed(self._seed, worker)
-        task = self._actors[worker].run.remote(pickled_command("reset", (seed,)))
+        seeds, options = self._resets[worker]
+        seeds = self._restart_rule.new_seeds(seeds, worker)
+        task = self._actors[worker].run.remote(pickled_command("reset", (seeds, options)))
         self._began(worker, "reset", task)
 
     def _fail(self, worker: int, error: WorkerError) -> None:

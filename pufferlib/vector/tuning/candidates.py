@@ -4,7 +4,7 @@ from dataclasses import KW_ONLY, dataclass
 
 from pufferlib.annotations import Kwargs
 from pufferlib.exceptions import ArgumentError
-from pufferlib.vector.options import VectorOptions
+from pufferlib.vector.options import WorkerOptions
 from pufferlib.vector.tuning.env_profile import EnvProfile
 
 _CHEAP_STEP_US = 10.0  # shorter than a round trip to a worker
@@ -14,7 +14,7 @@ _WORKERS_PER_CORE = 8  # at most, for environments that wait
 
 
 @dataclass(frozen=True)
-class Candidate(VectorOptions):
+class Candidate(WorkerOptions):
     """A backend, a number of environments and options for `make`.
 
     >>> Candidate("Multiprocessing", 8, num_workers=2).arguments()

@@ -16,6 +16,7 @@ from gymnasium.spaces import Box
 from ray_clusters import FILTERS, SMALL, end, importable, wait_until
 from spaces_cases import SPACES
 from vector_environments import (
+    Asked,
     Echo,
     Faulty,
     Flock,
@@ -683,3 +684,14 @@ def test_actors_draw_different_global_random_numbers_and_the_same_for_a_seed():
     assert np.array_equal(first, again)
     drawn = np.stack([first, other])
     assert len(np.unique(drawn)) == drawn.size
+
+
+def test_seeds_and_options_reach_environments_and_their_replacements():
+    with opened(Asked, num_envs=2, num_workers=2, on_failure="restart") as envs:
+        envs.reset(seed=[5, None], options={"level": 3})
+        assert envs.get_attr("asked") == [[(5, {"level": 3})], [(None, {"level": 3})]]
+        envs.step([2, 0])
+        envs.step([0, 0])
+        ((seed, options),), _ = envs.get_attr("asked")
+    assert seed not in (5, None)
+    assert options == {"level": 3}
