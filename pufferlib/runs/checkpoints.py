@@ -1,19 +1,22 @@
-"""The two checkpoints of a run: the latest, and the best."""
+"""The checkpoints of a run: the latest, the best, and weights that another library trained."""
 
 import json
 import math
 from collections.abc import Mapping
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from pufferlib import config as presets
 from pufferlib.annotations import StateDict
 from pufferlib.config import Config
 from pufferlib.runs.folder import BEST, CHECKPOINT, defer_signals
 from pufferlib.runs.periodic import PeriodicEvaluation
+from pufferlib.runs.run import Run
 from pufferlib.training import Trainer, checkpoint
 
 _JUDGMENTS = 20  # of a training by the returns of its episodes
@@ -150,6 +153,34 @@ class CheckpointManager:
             "evaluation_return": self._evaluated_return,
             "evaluation": None if self._evaluation is None else self._evaluation.state_dict(),
         }
+
+
+def save_policy(run: Run, policy: nn.Module, path: Path | str) -> None:
+    """Save a policy that another library has trained as a checkpoint, to evaluate and to load.
+
+        run = Run.configure("CartPole-v1")
+        ...  # train run.make_policy(env) with any library
+        save_policy(run, policy, "trained.pt")
+
+    `puffer eval CartPole-v1 --checkpoint trained.pt` and `pufferlib.load("trained.pt")` take it,
+    and so does `puffer train CartPole-v1 --init trained.pt`.
+
+    Args:
+        run: whose settings describe the environment and the policy; it need not have a folder.
+        policy: with the weights of one that `run.make_policy` makes.
+        path: of the file.
+
+    Raises:
+        CheckpointError: the policy has another architecture than the run's, or the file cannot be
+            written.
+    """
+    path = Path(path)
+    weights = policy.state_dict()
+    with closing(run.in_this_process().make_vecenv()) as one:
+        checkpoint.load_policy(run.make_policy(one), {"policy": weights}, path)
+    config = presets.as_json(run.settled(policy).config)
+    about = {"config": config, "version": version("pufferlib")}
+    checkpoint.save(path, {"policy": weights, "algorithm": {"name": "other"}, **about})
 
 
 def task_of(config: Mapping[str, Any], attributes: Mapping[str, Any], is_evaluated: bool) -> str:

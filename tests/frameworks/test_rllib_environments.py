@@ -89,7 +89,7 @@ def test_episodes_of_a_vectorizer_are_those_that_its_environments_play(how, wrap
         ),
         (
             lambda num_envs: make_countdowns(2, batch_size=1),
-            "pool with batch_size=1 of num_envs=2. Use batch_size=None",
+            "batch_size=1 of num_envs=2. Use batch_size=None",
         ),
         (lambda num_envs: Countdown(), "must return a vectorizer; got Countdown. Return"),
         (lambda num_envs: gymnasium.vector.SyncVectorEnv([Countdown]), "got SyncVectorEnv. Return"),

@@ -18,7 +18,7 @@ from pufferlib.distributions import Heads
 from pufferlib.exceptions import ArgumentError
 
 
-def distribution_class(space: Space) -> Any:
+def distribution_class(space: Any) -> Any:
     """Return RLlib's distribution for a flat action space.
 
     Raises:
@@ -37,7 +37,7 @@ def distribution_class(space: Space) -> Any:
     )
 
 
-def distribution_inputs(heads: Heads, space: Space) -> Tensor:
+def distribution_inputs(heads: Heads, space: Any) -> Tensor:
     """Return heads as the inputs (B, n) of `distribution_class(space)`.
 
     Args:
@@ -49,8 +49,8 @@ def distribution_inputs(heads: Heads, space: Space) -> Tensor:
     Raises:
         ArgumentError: RLlib has no distribution for such heads, or they do not fit the space.
     """
-    parts = [heads] if isinstance(heads, Tensor) or not isinstance(heads, Sequence) else heads
-    parts = [_base(head) for head in parts]
+    single = isinstance(heads, Tensor) or not isinstance(heads, Sequence)
+    parts: list[Any] = [_base(head) for head in ([heads] if single else heads)]
     if isinstance(space, gymnasium.spaces.Box):
         if not all(type(head) is Normal and head.loc.ndim == 2 for head in parts):
             _refuse(parts, space)
@@ -59,7 +59,7 @@ def distribution_inputs(heads: Heads, space: Space) -> Tensor:
     else:
         if not all(isinstance(head, Tensor) for head in parts):
             _refuse(parts, space)
-        inputs = torch.cat(list(parts), -1)
+        inputs = torch.cat(parts, -1)
         counts = [space.n] if isinstance(space, gymnasium.spaces.Discrete) else space.nvec.ravel()
         expected = int(sum(counts))
     if inputs.shape[-1] != expected:

@@ -123,7 +123,7 @@ class PettingZooMultiAgentEnv(MultiAgentEnv):
     """
 
     def __init__(self, env: PettingZooPufferEnv | NativeParallelEnv) -> None:
-        self.env = env
+        self.env: Any = env
         self.possible_agents = list(env.possible_agents)
         self.agents = list(env.possible_agents)
         super().__init__()

@@ -116,7 +116,7 @@ class PufferRLModule(TorchRLModule, ValueFunctionAPI):
 
     def _output(self, heads: Heads, values: Tensor, state: State | None) -> RowBatch:
         inputs = distribution_inputs(heads, self.action_space)
-        output = {Columns.ACTION_DIST_INPUTS: inputs.reshape(*values.shape, -1)}
+        output: RowBatch = {Columns.ACTION_DIST_INPUTS: inputs.reshape(*values.shape, -1)}
         if state is not None:
             output[Columns.STATE_OUT] = self._packed(state)
         return output
