@@ -1,5 +1,6 @@
 """RLlib trains, saves and restores our policies; their weights go both ways."""
 
+import copy
 import subprocess
 import sys
 
@@ -161,20 +162,24 @@ def test_weights_of_puffer_train_are_used_by_rllib_and_evaluated_again(
     with torch.enable_grad():
         Run.configure(task, {**SMALL_RUN, **settings, "run": tmp_path / "run"}).train()
     trained = pufferlib.load(tmp_path / "run")
-    config = rllib.configure(ppo.PPOConfig(), trained.run.creator, trained.run.make_policy)
+    config = rllib.configure(
+        ppo.PPOConfig(), trained.run.creator(), lambda env: copy.deepcopy(trained.network)
+    )
     config.env_runners(num_env_runners=0)
     config.training(train_batch_size_per_learner=64, minibatch_size=32, num_epochs=1)
     algorithm = config.build_algo()
     module = module_of(algorithm)
-    module.policy.load_state_dict(trained.network.state_dict())
-    space = module.observation_space
-    rows = torch.as_tensor(np.stack([space.sample() for _ in range(64)]))
+    env = rllib.make_env(trained.run.creator()())
+    rows = torch.as_tensor(np.stack([env.reset(seed=seed)[0] for seed in range(64)]))
     check_equal(module, trained.network, rows)
     with torch.enable_grad():
         algorithm.train()
     path = tmp_path / "trained.pt"
+    module = module_of(algorithm)
     save_policy(trained.run, module.policy, path)
     algorithm.stop()
+    first = next(iter(trained.network.parameters()))
+    assert not torch.equal(first, next(iter(module.policy.parameters())))
     check_equal(module, pufferlib.load(path).network, rows)
     assert main(["eval", task, "--checkpoint", str(path), "--episodes", "4"]) == 0
     assert "greedy" in capsys.readouterr().out
@@ -184,7 +189,8 @@ def check_equal(module, network, rows):
     """Compare logits, log-probabilities and values on the same rows."""
     heads, values, *_ = network(rows)
     actions, log_probabilities, _ = sample_actions(heads)
-    output = module.forward_train({"obs": rows})
+    output = module.forward_exploration({"obs": rows})
     distribution = module.get_train_action_dist_cls().from_logits(output["action_dist_inputs"])
     torch.testing.assert_close(distribution.logp(actions), log_probabilities, rtol=1e-6, atol=1e-6)
-    torch.testing.assert_close(output["embeddings"], values.squeeze(1), rtol=1e-6, atol=1e-6)
+    own = module.compute_values({"obs": rows})
+    torch.testing.assert_close(own, values.squeeze(1), rtol=1e-6, atol=1e-6)
