@@ -29,7 +29,7 @@ checks = pytest.importorskip("ray.rllib.utils.pre_checks.env", exc_type=ImportEr
 TIMETABLE = {  # in another order than by name
     "through": (0, 3, "truncated"),
     "early": (0, 1, "truncated"),
-    "gone": (0, 2, "vanished"),
+    "vanishing": (0, 2, "vanished"),
     "late": (2, 3, "terminated"),
 }
 
@@ -127,7 +127,7 @@ def test_episodes_of_several_agents_are_those_that_the_environment_plays():
         assert played == {
             "through": (3, [10, 20, 30], False, True),  # to be bootstrapped
             "early": (1, [11], False, True),
-            "gone": (2, [12, 22], False, True),
+            "vanishing": (2, [12, 22], False, True),
             "late": (1, [33], True, True),
         }
         layout = episode.agent_episodes["late"].observation_space.layout
@@ -153,17 +153,17 @@ def test_an_episode_of_agents_that_all_terminate_is_terminated():
 def test_agents_are_in_the_order_of_possible_agents():
     env = rllib.make_env(Population(TIMETABLE))
     observations, infos = env.reset(seed=0)
-    assert list(observations) == list(infos) == env.agents == ["through", "early", "gone"]
+    assert list(observations) == list(infos) == env.agents == ["through", "early", "vanishing"]
     assert list(env.observation_spaces) == list(TIMETABLE)
     *results, infos = env.step(dict.fromkeys(reversed(observations), 0))
     assert [list(result) for result in results] == [
-        ["through", "early", "gone"],
-        ["through", "early", "gone"],
-        ["through", "early", "gone", "__all__"],
-        ["through", "early", "gone", "__all__"],
+        ["through", "early", "vanishing"],
+        ["through", "early", "vanishing"],
+        ["through", "early", "vanishing", "__all__"],
+        ["through", "early", "vanishing", "__all__"],
     ]
-    observations, rewards, *_ = env.step({"gone": 0, "through": 0})
-    assert list(observations) == list(rewards) == ["through", "gone", "late"]
+    observations, rewards, *_ = env.step({"vanishing": 0, "through": 0})
+    assert list(observations) == list(rewards) == ["through", "vanishing", "late"]
     env.close()
 
 

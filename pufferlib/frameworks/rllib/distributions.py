@@ -49,8 +49,8 @@ def distribution_inputs(heads: Heads, space: Any) -> Tensor:
     Raises:
         ArgumentError: RLlib has no distribution for such heads, or they do not fit the space.
     """
-    single = isinstance(heads, Tensor) or not isinstance(heads, Sequence)
-    parts: list[Any] = [_base(head) for head in ([heads] if single else heads)]
+    several: Sequence[Any] = heads if isinstance(heads, (list, tuple)) else [heads]
+    parts = [_base(head) for head in several]
     if isinstance(space, gymnasium.spaces.Box):
         if not all(type(head) is Normal and head.loc.ndim == 2 for head in parts):
             _refuse(parts, space)

@@ -114,9 +114,9 @@ class PettingZooMultiAgentEnv(MultiAgentEnv):
     next, and those that end in this step, with their last observation and a reward. An agent that
     leaves without a flag counts as truncated. An episode ends when no agent is left.
 
-    In its last step, agents that are truncated have no flag of their own: `truncateds["__all__"]`
-    ends them. RLlib takes an episode whose agents all have a flag as terminated, and would not
-    bootstrap from their last observations.
+    In its last step, `truncateds["__all__"]` alone ends the agents that are truncated. RLlib takes
+    an episode as terminated if every agent has a flag, and would not bootstrap from their last
+    observations.
 
     Args:
         env: the environment, with flat spaces.
