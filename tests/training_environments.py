@@ -1,8 +1,12 @@
 """Small environments and helpers for the tests of training."""
 
+from typing import ClassVar
+
 import gymnasium
 import numpy as np
+import pettingzoo
 import torch
+from gymnasium.spaces import Dict, Discrete
 
 from pufferlib.environment import PufferEnv
 
@@ -120,3 +124,41 @@ def weights_of(trainer):
     """Return all weights and buffers in one tensor."""
     parts = trainer.policy.state_dict().values()
     return torch.cat([part.detach().double().flatten() for part in parts])
+
+
+class Signals(pettingzoo.ParallelEnv):
+    """Three agents name the signals that they see; each leaves after 4 steps more than another."""
+
+    metadata: ClassVar = {"name": "signals"}
+    possible_agents = ("long", "short", "middle")
+    lengths: ClassVar = {"long": 12, "short": 4, "middle": 8}
+    render_mode = None
+
+    def observation_space(self, agent):
+        return Dict(signal=Discrete(4), place=Discrete(3))
+
+    def action_space(self, agent):
+        return Discrete(4)
+
+    def reset(self, seed=None, options=None):
+        if seed is not None or not hasattr(self, "random"):
+            self.random = np.random.default_rng(seed)
+        self.agents, self.now = list(self.possible_agents), 0
+        return self._look(), {agent: {} for agent in self.agents}
+
+    def step(self, actions):
+        rewards = {a: float(actions[a] == self.seen[a]) for a in self.agents}
+        self.now += 1
+        ended = {a: self.now == self.lengths[a] for a in self.agents}
+        observations, infos = self._look(), {a: {} for a in self.agents}
+        ends = {a: ended[a] and a != "short" for a in self.agents}
+        cuts = {a: ended[a] and a == "short" for a in self.agents}
+        self.agents = [a for a in self.agents if not ended[a]]
+        return observations, rewards, ends, cuts, infos
+
+    def _look(self):
+        self.seen = {agent: int(self.random.integers(4)) for agent in self.agents}
+        return {
+            agent: {"signal": self.seen[agent], "place": self.possible_agents.index(agent)}
+            for agent in self.agents
+        }
