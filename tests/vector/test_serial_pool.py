@@ -173,10 +173,8 @@ def test_an_automatic_size_is_no_pool():
         assert envs.batch_size == 6
 
 
-@pytest.mark.parametrize("backend", [Serial, Multiprocessing])
-def test_environments_of_the_last_batch_are_reset_by_a_mask(backend):
-    options = {"num_workers": 2, "autoreset": "disabled"}
-    with pool(Echo, [7, 2], num_envs=4, backend=backend, **options) as envs:
+def test_environments_of_the_last_batch_are_reset_by_a_mask():
+    with pool(Echo, [7, 2], num_envs=4, autoreset="disabled") as envs:
         envs.async_reset(seed=0)
         for _ in range(2):  # episodes of two steps
             for first in (0, 2):
