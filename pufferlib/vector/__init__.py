@@ -9,7 +9,8 @@ common, `options` are their keyword arguments, and `batch` is what `recv` return
 checks the arguments of the caller, and `block` steps the environments of one worker. A backend with
 workers is a `parallel` over a `worker_group`, with a `worker_tracker`; `restart` decides whether a
 worker is replaced, `pickling` carries creators to a worker, and `failure` its exception back.
-`gymnasium_env` wraps a vectorizer for Gymnasium. `tuning` measures which options are fastest on
+`serial_pool` is the pool of `serial`. `gymnasium_env` wraps a vectorizer for Gymnasium, and raises
+the errors of `gymnasium_errors`. `tuning` measures which options are fastest on
 this machine.
 """
 
