@@ -3,6 +3,8 @@
     python tools/gymnasium_vector_tests.py CHECKOUT [--control] [arguments of pytest]
 
 CHECKOUT is a copy of Gymnasium's repository, for its tests; Gymnasium itself is the installed one.
+docs/vectorization.md lists the tests that fail, and why.
+
 `SyncVectorEnv` is replaced by a `Serial` vectorizer and `AsyncVectorEnv` by `Multiprocessing`, with
 one worker for each environment, as Gymnasium has it. With --control nothing is replaced.
 """
@@ -36,12 +38,13 @@ class OverSerial(GymnasiumVectorEnv):
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
         **_: object,
     ) -> None:
-        mode = AutoresetMode(autoreset_mode)
-        creators = list(env_fns)
-        options: dict[str, Any] = {"num_workers": len(creators)}
-        if "autoreset" in vector.VectorOptions.names():
-            options["autoreset"] = mode.name.lower()
-        vecenv = vector.make(creators, None, None, self.backend, len(creators), **options)
+        vecenv = vector.make(
+            list(env_fns),
+            backend=self.backend,
+            num_envs=len(env_fns),
+            num_workers=len(env_fns),
+            autoreset=AutoresetMode(autoreset_mode).name.lower(),
+        )
         super().__init__(vecenv, copy)
 
 
@@ -69,7 +72,7 @@ def main() -> int:
             module.AsyncVectorEnv = OverMultiprocessing
     paths = [str(arguments.checkout / path) for path in TESTS]
     own = [f"--rootdir={arguments.checkout}", "-p", "no:cacheprovider", "-o", "addopts="]
-    return int(pytest.main([*own, *(rest or []), *paths]))
+    return int(pytest.main([*own, *rest, *paths]))
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ checks the arguments of the caller, and `block` steps the environments of one wo
 workers is a `parallel` over a `worker_group`, with a `worker_tracker`; `restart` decides whether a
 worker is replaced, `pickling` carries creators to a worker, and `failure` its exception back.
 `autoreset` has the modes in which episodes follow each other, and `held_back` those of native
-environments. `gymnasium_env` wraps a vectorizer for Gymnasium. `tuning` measures which options are
-fastest on this machine.
+environments. `serial_pool` is the pool of `serial`. `gymnasium_env` wraps a vectorizer for
+Gymnasium, and raises the errors of `gymnasium_errors`. `tuning` measures which options are fastest
+on this machine.
 """
 
 import inspect
