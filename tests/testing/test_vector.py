@@ -5,7 +5,7 @@ import contextlib
 import numpy as np
 import pytest
 from contract_cases import Meddler, Tale, broken, count_in_one_info, view_in_info
-from environments import Population
+from environments import Countdown, Population
 
 from pufferlib.exceptions import CallOrderError, ContractError
 from pufferlib.testing import check_vector
@@ -20,6 +20,49 @@ def test_views_and_copies_and_pools_keep_the_contract(is_copied, batch_size):
     )
     with contextlib.closing(vecenv):
         check_vector(vecenv, steps=20, is_copied=is_copied)
+
+
+@pytest.mark.parametrize("autoreset", ["next_step", "disabled"])
+@pytest.mark.parametrize("batch_size", [None, 2])
+@pytest.mark.parametrize("env", [Population, Countdown])
+def test_every_autoreset_mode_keeps_the_contract(env, batch_size, autoreset):
+    vecenv = Multiprocessing(
+        env, num_envs=4, num_workers=2, batch_size=batch_size, autoreset=autoreset
+    )
+    with contextlib.closing(vecenv):
+        check_vector(vecenv, steps=20)
+
+
+class Hasty(Serial):
+    """Claims not to start the next episode in the step that ends one."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.autoreset = "next_step"
+
+
+def test_an_episode_that_starts_in_the_step_of_the_last_end_is_found():
+    with (
+        contextlib.closing(Hasty(Countdown, num_envs=2)) as vecenv,
+        pytest.raises(ContractError, match="Batch 3 has ended episodes with other observations"),
+    ):
+        check_vector(vecenv, steps=5)
+
+
+class Heedless(Serial):
+    """Steps environments that are over."""
+
+    def send(self, actions):
+        self._buffers.masks[:] = True
+        super().send(actions)
+
+
+def test_a_step_of_what_is_over_is_found():
+    with (
+        contextlib.closing(Heedless(Countdown, num_envs=2, autoreset="disabled")) as vecenv,
+        pytest.raises(ContractError, match="whose episode is over was accepted"),
+    ):
+        check_vector(vecenv, steps=5)
 
 
 def test_views_where_copies_are_promised_are_found():

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from environments import Careless, Countdown, Population, Sampler, Stepped, SteppedPair
 from gymnasium.spaces import Box
+from gymnasium_parity import ENVIRONMENTS as OF_GYMNASIUM
+from gymnasium_parity import assert_equal, of_gymnasium, steps_of
 from ray_clusters import FILTERS, SMALL, end, importable, wait_until
 from spaces_cases import SPACES
 from vector_environments import (
@@ -22,6 +24,7 @@ from vector_environments import (
     Flock,
     Fragile,
     Parent,
+    Troubled,
     be_killed,
     exit_at_once,
     hang,
@@ -43,7 +46,7 @@ from pufferlib.exceptions import (
 )
 from pufferlib.registry import ocean
 from pufferlib.testing import check_vector
-from pufferlib.vector import Multiprocessing, Ray, Serial
+from pufferlib.vector import Multiprocessing, Ray, Serial, to_gymnasium
 
 ray = pytest.importorskip("ray")
 pytestmark = [*FILTERS, pytest.mark.long]
@@ -124,6 +127,41 @@ def test_it_keeps_the_contract_of_a_vectorizer():
     options = {"num_workers": 4, "batch_size": 2, "zero_copy": False}
     with opened([Flock] * 4, [[tag] for tag in range(4)], **options) as envs:
         check_vector(envs, is_copied=True)
+
+
+@pytest.mark.parametrize("autoreset", ["next_step", "disabled"])
+def test_episodes_follow_each_other_as_gymnasium_s(autoreset):
+    creators = OF_GYMNASIUM["infos of all kinds"]
+    with opened(creators, num_workers=2, autoreset=autoreset) as envs:
+        ours, theirs = to_gymnasium(envs), of_gymnasium(creators, autoreset)
+        actions = [theirs.action_space.sample() for _ in range(1000)]
+        mine, others = (steps_of(each, actions, 3, autoreset) for each in (ours, theirs))
+        for result, expected in zip(mine, others, strict=True):
+            assert_equal(result, expected)
+
+
+@pytest.mark.parametrize("autoreset", ["next_step", "disabled"])
+def test_every_autoreset_mode_keeps_the_contract(autoreset):
+    options = {"num_workers": 4, "batch_size": 2, "autoreset": autoreset}
+    with opened([Flock] * 4, [[tag] for tag in range(4)], **options) as envs:
+        check_vector(envs)
+
+
+@pytest.mark.parametrize("autoreset", ["next_step", "disabled"])
+def test_a_lost_worker_ends_the_episodes_of_its_rows(autoreset):
+    options = {"num_workers": 2, "on_failure": "restart", "autoreset": autoreset}
+    with opened([Troubled] * 2, [[5]] * 2, **options) as envs:
+        envs.reset(seed=0)
+        envs.step([1, 2])
+        envs.send([3, Troubled.RAISE])
+        batch = envs.recv()
+        assert batch.observations.tolist() == [[5, 0, 2, 3], [5, 0, 1, 2]]
+        assert batch.truncations.tolist() == batch.lost.tolist() == [False, True]
+        if autoreset == "disabled":
+            envs.async_reset(options={"reset_mask": ~batch.masks})
+        else:
+            envs.send([4, 999])
+        assert envs.recv().observations[1].tolist() == [5, 0, 0, 0]
 
 
 def test_creators_may_be_closures_and_infos_may_be_large():
