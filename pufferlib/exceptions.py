@@ -3,11 +3,13 @@
     PufferError
     ├── ArgumentError (ValueError)        an argument that no call could accept
     │   ├── SettingError                  an unknown or ill-typed setting in a file or flag
+    │   ├── UnequalSpacesError (RuntimeError)  environments that cannot be vectorized together
     │   └── UnknownNameError              a name that is not registered; suggests the nearest
     ├── SpaceError (TypeError)            a space that cannot be flattened; names the path
     ├── ObservationError (ValueError)     an environment returned what its space does not allow
     ├── RewardError (ValueError)          an environment returned a reward that is not a number
     ├── ActionError (ValueError)          actions of the wrong shape or outside the space
+    │   └── ActionTypeError (TypeError)   one number in place of an array of actions
     ├── ContractError (AssertionError)    the conformance kit found a breach
     ├── CallOrderError (RuntimeError)     step before reset, recv without send, use after close
     ├── WorkerError (RuntimeError)        an environment failed, died or hung
@@ -34,6 +36,10 @@ class ArgumentError(PufferError, ValueError):
     """An argument that no call could accept."""
 
 
+class UnequalSpacesError(ArgumentError, RuntimeError):
+    """Environments of one vectorizer have different spaces: a RuntimeError in Gymnasium."""
+
+
 class SettingError(ArgumentError):
     """An unknown or ill-typed setting in a preset file or on the command line."""
 
@@ -56,6 +62,10 @@ class RewardError(PufferError, ValueError):
 
 class ActionError(PufferError, ValueError):
     """Actions of the wrong shape or outside the action space."""
+
+
+class ActionTypeError(ActionError, TypeError):
+    """One number in place of an array of actions, which is a TypeError in Gymnasium."""
 
 
 class ContractError(PufferError, AssertionError):

@@ -25,6 +25,9 @@ EnvKwargs = Mapping[str, object] | Sequence[Mapping[str, object]] | None
 Seed = int | Sequence[int | None] | None
 """The seed of environment 0, from which the others count; a list of one for each; or none."""
 
+Indices = int | Sequence[int] | None
+"""Which environments a call is for, in this order; None: all of them."""
+
 
 @dataclass(frozen=True)
 class Creation:
@@ -135,6 +138,15 @@ def check_zero_copy(zero_copy: bool, num_envs: int, num_workers: int, batch_size
         )
 
 
+def refuse_in_pool(command: str, batch_size: int, num_envs: int) -> None:
+    """Refuse a call that reaches all environments, of which a pool is always stepping some."""
+    if batch_size < num_envs:
+        raise ArgumentError(
+            f"{command} reaches all environments, but in a pool (batch_size={batch_size} of "
+            f"num_envs={num_envs}) some are always stepping. Use batch_size=None."
+        )
+
+
 def check_flag(name: str, value: bool) -> None:
     """Refuse anything but a bool: the string "no" would count as True."""
     if not isinstance(value, (bool, np.bool_)):
@@ -160,13 +172,38 @@ def check_timeout(timeout_s: float | None) -> None:
         )
 
 
+def env_indices(indices: Any, num_envs: int) -> list[int]:
+    """Return the environments that a call is for; negative indices count from the end.
+
+    >>> env_indices(None, num_envs=3)
+    [0, 1, 2]
+    >>> env_indices([2, -3], num_envs=3)
+    [2, 0]
+
+    Raises:
+        ArgumentError: neither None, nor an index, nor a list of indices.
+    """
+    if indices is None:
+        return list(range(num_envs))
+    is_list = isinstance(indices, list | tuple | range)
+    is_array = isinstance(indices, np.ndarray) and indices.ndim > 0
+    wholes = [as_whole(each) for each in (indices if is_list or is_array else [indices])]
+    if not all(each is not None and -num_envs <= each < num_envs for each in wholes):
+        raise ArgumentError(
+            f"indices must be None, the index of an environment from 0 to {num_envs - 1}, or a "
+            f"list of these; got {indices!r}. For an argument `indices` of the environments' own "
+            f"method, pass it by position."
+        )
+    return [each % num_envs for each in wholes if each is not None]
+
+
 def one_value_each(name: str, values: object, num_envs: int) -> list[Any]:
     """Return a list with a value for each environment: `values`, or `num_envs` copies of it."""
     if not isinstance(values, (list, tuple)):
         return [values] * num_envs
     if len(values) != num_envs:
         raise ArgumentError(
-            f"{name} has {len(values)} values for num_envs={num_envs}. Give one value per "
+            f"{name} has {len(values)} values for {num_envs} environments. Give one value per "
             f"environment or, to give the whole list to each, [{values!r}] * {num_envs}."
         )
     return list(values)

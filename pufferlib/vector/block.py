@@ -3,6 +3,7 @@
 Every backend steps its environments through this class, so all backends give the same rows.
 """
 
+import copy
 import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from pufferlib.emulation.rows import EmulatedRows
 from pufferlib.emulation.single import GymnasiumRows
 from pufferlib.emulation.twin import StepRows
 from pufferlib.environment import Buffers, PufferEnv
-from pufferlib.exceptions import ArgumentError
+from pufferlib.exceptions import ArgumentError, UnequalSpacesError
 from pufferlib.global_random import seed_globals
 from pufferlib.old_interfaces import explain_step
 from pufferlib.spaces import Path
@@ -89,8 +90,9 @@ def common_description(descriptions: Sequence[Description]) -> Description:
     Different spaces may flatten to the same rows, so the environments' own spaces are compared too.
 
     Raises:
-        ArgumentError: the spaces of an environment differ from those of environment 0, two
-            environments are the same object, or one does not support the autoreset mode.
+        UnequalSpacesError: the spaces of an environment differ from those of environment 0.
+        ArgumentError: two environments are the same object, or one does not support the autoreset
+            mode.
     """
     first = descriptions[0]
     for index, description in enumerate(descriptions):
@@ -121,8 +123,8 @@ def _own(description: Description, kind: str) -> tuple[Space, list[Path]]:
     return layout.original, [field.leaf.path for field in layout.fields]
 
 
-def _unequal(name: str, one: object, other: object, index: int) -> ArgumentError:
-    return ArgumentError(
+def _unequal(name: str, one: object, other: object, index: int) -> UnequalSpacesError:
+    return UnequalSpacesError(
         f"Environments of one vectorizer must have equal spaces: {name} is {one} in environment 0, "
         f"{other} in environment {index}. Make a vectorizer for each kind, or pad the smaller."
     )
@@ -186,6 +188,13 @@ class Block:
             self.envs.append(env)
             self.seeds.append(None)
         return descriptions
+
+    def part(self, start: int, stop: int) -> "Block":
+        """Return a block of the environments from `start` to `stop`; this one closes them."""
+        part = copy.copy(self)
+        part.first_env = self.first_env + start
+        part.envs, part.seeds = self.envs[start:stop], self.seeds[start:stop]
+        return part
 
     @property
     def num_agents(self) -> list[int]:
@@ -260,39 +269,41 @@ class Block:
         finally:
             self.current = rows.current
 
-    def call(self, name: str, args: tuple[object, ...], kwargs: Kwargs) -> list[Any]:
-        """Call the method `name` of each environment; return the results.
+    def call(
+        self, name: str, positions: Sequence[int], args: tuple[object, ...], kwargs: Kwargs
+    ) -> list[Any]:
+        """Call the method `name` of the environments at `positions`; return the results.
 
         An attribute that is not callable is returned, as Gymnasium does.
         """
         results = []
-        for env in self._each():
+        for env in self._each(positions):
             found = get_attribute(env, name)
             results.append(found(*args, **kwargs) if callable(found) else found)
         return results
 
-    def has_attr(self, name: str) -> list[bool]:
-        """Return whether each environment has the attribute `name`."""
-        return [has_attribute(env, name) for env in self._each()]
+    def has_attr(self, name: str, positions: Sequence[int]) -> list[bool]:
+        """Return whether each of the environments has the attribute `name`."""
+        return [has_attribute(env, name) for env in self._each(positions)]
 
-    def get_attr(self, name: str) -> list[Any]:
-        """Return the attribute `name` of each environment."""
-        return [get_attribute(env, name) for env in self._each()]
+    def get_attr(self, name: str, positions: Sequence[int]) -> list[Any]:
+        """Return the attribute `name` of each of the environments."""
+        return [get_attribute(env, name) for env in self._each(positions)]
 
-    def set_attr(self, name: str, values: list[object]) -> None:
-        """Set the attribute `name` of each environment to its entry of `values`."""
-        for env, value in zip(self._each(), values, strict=True):
+    def set_attr(self, name: str, positions: Sequence[int], values: list[object]) -> None:
+        """Set the attribute `name` of each of the environments to its entry of `values`."""
+        for env, value in zip(self._each(positions), values, strict=True):
             set_attribute(env, name, value)
 
     def current_lacks(self, name: str) -> bool:
         """Return whether the environment that was last called lacks the attribute `name`."""
         return is_missing(self.envs[self.current], name)
 
-    def _each(self) -> Iterator[PufferEnv]:
-        """Yield each environment; `current` is then its position."""
-        for position, env in enumerate(self.envs):
+    def _each(self, positions: Sequence[int]) -> Iterator[PufferEnv]:
+        """Yield the environments at `positions`; `current` is then that of each."""
+        for position in positions:
             self.current = position
-            yield env
+            yield self.envs[position]
 
     def close(self) -> None:
         """Close every environment; raise the first failure when all have been tried."""

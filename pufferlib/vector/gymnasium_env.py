@@ -1,5 +1,7 @@
 """A vectorizer as a `gymnasium.vector.VectorEnv`, for code written for Gymnasium."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import gymnasium
@@ -9,10 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from pufferlib.annotations import Array, Options, Rendered
 from pufferlib.environment import Info
-from pufferlib.exceptions import ArgumentError
-from pufferlib.vector.arguments import Seed, seed_each
+from pufferlib.exceptions import ArgumentError, CallOrderError
+from pufferlib.vector.arguments import Indices, Seed, seed_each
 from pufferlib.vector.autoreset import first_rows, reset_mask_of
 from pufferlib.vector.batch import Batch, Infos
+from pufferlib.vector.gymnasium_errors import call_error, wait_error
 from pufferlib.vector.interface import VectorEnv
 
 VectorResult = tuple[Array, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], Info]
@@ -98,6 +101,7 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         self._has_other_agents = np.repeat(agents > 1, agents)
         self._has_reset_info = np.zeros(self.num_envs, np.bool_)
         self._seeds = [-1] * vecenv.num_envs
+        self._pending: str | None = None  # "reset" or "step", between `_async` and `_wait`
 
     @property
     def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]  # as SyncVectorEnv does
@@ -135,17 +139,39 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
 
         Raises:
             ArgumentError: other seeds, another mask, or options that the environments do not take.
+            CallOrderError: a call is pending, or after close.
         """
+        self._reset_async("reset", seed, options)
+        return self.reset_wait()
+
+    def reset_async(self, seed: Seed = None, options: Options | None = None) -> None:
+        """Begin to reset all; `reset_wait` returns the results. See `reset`."""
+        self._reset_async("reset_async", seed, options)
+
+    def _reset_async(self, call: str, seed: Seed, options: Options | None) -> None:
         seeds = seed_each(seed, self.vecenv.num_envs)
         resets = np.ones(self.vecenv.num_envs, np.bool_)
         if options is not None and "reset_mask" in options:
             resets = self._selected_envs(options["reset_mask"])
             options = {**options, "reset_mask": resets}
-        self.vecenv.async_reset(seeds, options)
+        with self._in_order(call):
+            if self._pending:
+                raise CallOrderError
+            self.vecenv.async_reset(seeds, options)
+        self._pending = "reset"
         for env in np.flatnonzero(resets).tolist():
             self._has_reset_info[self._first_rows[env]] = False
             new = seeds[env]
             self._seeds[env] = self._seeds[env] if new is None else new
+
+    def reset_wait(self, timeout: None = None) -> tuple[Array, Info]:
+        """Wait for the reset that `reset_async` began; return (observations, infos).
+
+        Raises:
+            ArgumentError: a timeout; give `timeout_s` to `pufferlib.vector.make` instead.
+            CallOrderError: there was no `reset_async`.
+        """
+        self._end_pending("reset", timeout)
         batch = self.vecenv.recv()
         infos: Info = {}
         for row, own in self._by_first_row(batch.infos).items():
@@ -155,9 +181,38 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         return self._observations(batch), infos
 
     def step(self, actions: ArrayLike) -> VectorResult:
-        """Step all; return (observations, rewards, terminations, truncations, infos)."""
-        self.vecenv.send(actions)
-        batch = self.vecenv.recv()
+        """Step all; return (observations, rewards, terminations, truncations, infos).
+
+        Raises:
+            ActionError: actions that do not fit.
+            CallOrderError: before the first reset, while a call is pending, or after close.
+        """
+        try:
+            self.vecenv.send(actions)
+        except CallOrderError as error:
+            raise call_error("step", self._pending, self.closed, error) from None
+        return self._results(self.vecenv.recv())
+
+    def step_async(self, actions: ArrayLike) -> None:
+        """Begin to step all; `step_wait` returns the results. See `step`.
+
+        While the workers of `Multiprocessing` and `Ray` step, this process may do other work.
+        """
+        with self._in_order("step_async"):
+            self.vecenv.send(actions)
+        self._pending = "step"
+
+    def step_wait(self, timeout: None = None) -> VectorResult:
+        """Wait for the step that `step_async` began; return what `step` returns.
+
+        Raises:
+            ArgumentError: a timeout; give `timeout_s` to `pufferlib.vector.make` instead.
+            CallOrderError: there was no `step_async`.
+        """
+        self._end_pending("step", timeout)
+        return self._results(self.vecenv.recv())
+
+    def _results(self, batch: Batch) -> VectorResult:
         return (
             self._observations(batch),
             batch.rewards.astype(np.float64),
@@ -166,24 +221,35 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
             self._step_infos(batch),
         )
 
-    def call(self, name: str, *args: object, **kwargs: object) -> tuple[Any, ...]:
-        """Call a method of every environment of the vectorizer; return the results."""
-        return tuple(self.vecenv.call(name, *args, **kwargs))
+    def call(
+        self, name: str, *args: object, indices: Indices = None, **kwargs: object
+    ) -> tuple[Any, ...]:
+        """Call a method of every environment of the vectorizer; see its `call`."""
+        with self._in_order("call"):
+            return tuple(self.vecenv.call(name, *args, indices=indices, **kwargs))
 
-    def get_attr(self, name: str) -> tuple[Any, ...]:
+    def get_attr(self, name: str, indices: Indices = None) -> tuple[Any, ...]:
         """Return an attribute of every environment of the vectorizer."""
-        return tuple(self.vecenv.get_attr(name))
+        with self._in_order("get_attr"):
+            return tuple(self.vecenv.get_attr(name, indices))
 
-    def set_attr(self, name: str, values: object) -> None:
+    def set_attr(self, name: str, values: object, indices: Indices = None) -> None:
         """Set an attribute of every environment: a list has a value for each, else one for all."""
-        self.vecenv.set_attr(name, values)
+        with self._in_order("set_attr"):
+            self.vecenv.set_attr(name, values, indices)
 
     def render(self) -> tuple[Rendered, ...]:
         """Return what each environment's `render` returns."""
-        return tuple(self.vecenv.render())
+        with self._in_order("render"):
+            return tuple(self.vecenv.render())
 
     def close_extras(self, **kwargs: Any) -> None:
         """Close the vectorizer."""
+        if self._pending:
+            gymnasium.logger.warn(
+                f"Calling `close` while waiting for a pending call to `{self._pending}` to "
+                f"complete."
+            )
         self.vecenv.close()
 
     def _selected_envs(self, reset_mask: object) -> NDArray[np.bool_]:
@@ -198,6 +264,25 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
                 f"Select all their rows, for example when `masks` is False in all of them."
             )
         return selected
+
+    @contextlib.contextmanager
+    def _in_order(self, call: str) -> Iterator[None]:
+        """Raise a `CallOrderError` of the vectorizer as one that is Gymnasium's, too."""
+        try:
+            yield
+        except CallOrderError as error:
+            raise call_error(call, self._pending, self.closed, error) from None
+
+    def _end_pending(self, name: str, timeout: object) -> None:
+        """Check that the call `name` is pending; from now on it is not."""
+        if timeout is not None:
+            raise ArgumentError(
+                f"{name}_wait takes no timeout; got {timeout!r}. Give timeout_s to "
+                f"pufferlib.vector.make: a worker that exceeds it is an error, or is replaced."
+            )
+        if self._pending != name:
+            raise wait_error(name, self._pending)
+        self._pending = None
 
     def _observations(self, batch: Batch) -> Array:
         self.masks = batch.masks.copy()

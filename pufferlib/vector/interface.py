@@ -11,9 +11,9 @@ from pufferlib.annotations import Array, Options, Rendered, Space
 from pufferlib.emulation.actions import ActionLayout
 from pufferlib.emulation.layout import Layout
 from pufferlib.environment import StepResult
-from pufferlib.exceptions import ActionError, CallOrderError
+from pufferlib.exceptions import ActionError, ActionTypeError, CallOrderError
 from pufferlib.spaces import difference, joint_space
-from pufferlib.vector.arguments import EnvArgs, EnvCreators, EnvKwargs, Seed
+from pufferlib.vector.arguments import EnvArgs, EnvCreators, EnvKwargs, Indices, Seed
 from pufferlib.vector.autoreset import DEFAULT_SEED, GYMNASIUM_MODES, Autoreset
 from pufferlib.vector.batch import Batch, Infos
 from pufferlib.vector.block import Description
@@ -118,23 +118,41 @@ class VectorEnv(Protocol):
         """Wait for a batch and return it."""
         ...
 
-    def call(self, name: str, *args: object, **kwargs: object) -> list[Any]:
-        """Call a method of every environment; return the results.
+    def step_async(self, actions: ArrayLike) -> None:
+        """Do what `send` does; the name is that of Stable-Baselines3."""
+        ...
+
+    def step_wait(self) -> StepResult:
+        """Wait for a batch, as `recv` does; return what `step` returns."""
+        ...
+
+    def call(
+        self, name: str, *args: object, indices: Indices = None, **kwargs: object
+    ) -> list[Any]:
+        """Call a method of every environment, or of those at `indices`; return the results.
 
         An attribute that is not callable is returned, as Gymnasium does.
 
+        Args:
+            name: of the method.
+            *args: its arguments. If the method has an argument named `indices`, give it here, by
+                position: as a keyword it chooses environments, as in Stable-Baselines3.
+            indices: of the environments to ask, in the order of the results; None: all of them.
+            **kwargs: its keyword arguments.
+
         Raises:
+            ArgumentError: an index that no environment has.
             WorkerError: an environment raised; names it. The vectorizer can be used as before, also
                 after a failure in `get_attr`, `set_attr` and `render`; but if a worker died or
                 exceeded the timeout, everything is closed.
         """
         ...
 
-    def has_attr(self, name: str) -> bool:
+    def has_attr(self, name: str, indices: Indices = None) -> bool:
         """Return whether every environment has the attribute `name`, itself or in a wrapper."""
         ...
 
-    def get_attr(self, name: str) -> list[Any]:
+    def get_attr(self, name: str, indices: Indices = None) -> list[Any]:
         """Return an attribute of every environment, of the outermost wrapper that has it.
 
         Raises:
@@ -142,7 +160,7 @@ class VectorEnv(Protocol):
         """
         ...
 
-    def set_attr(self, name: str, values: object) -> None:
+    def set_attr(self, name: str, values: object, indices: Indices = None) -> None:
         """Set an attribute of every environment: a list has a value for each, else one for all.
 
         It is set where it is stored, in the environment or in a wrapper. A new attribute is set on
@@ -151,7 +169,7 @@ class VectorEnv(Protocol):
         """
         ...
 
-    def render(self) -> list[Rendered]:
+    def render(self, indices: Indices = None) -> list[Rendered]:
         """Return the result of each environment's `render`."""
         ...
 
@@ -277,7 +295,9 @@ class ActionCheck:
         except ValueError:
             self._fail("rows of different lengths", f"{self.shape}")
         if array.shape != self.shape:
-            self._fail(f"shape {array.shape}", f"{self.shape}: a row for each agent of the batch")
+            kind = ActionError if array.ndim else ActionTypeError
+            allowed = f"{self.shape}: a row for each agent of the batch"
+            self._fail(f"shape {array.shape}", allowed, kind)
         if not self._has_checked_values:
             fault = difference(array, self._space)
             if fault:
@@ -290,5 +310,5 @@ class ActionCheck:
         return array
 
     @staticmethod
-    def _fail(given: str, allowed: str) -> NoReturn:
-        raise ActionError(f"The actions do not fit: {given}. Allowed is {allowed}.")
+    def _fail(given: str, allowed: str, kind: type[ActionError] = ActionError) -> NoReturn:
+        raise kind(f"The actions do not fit: {given}. Allowed is {allowed}.")

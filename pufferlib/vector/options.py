@@ -22,7 +22,8 @@ from pufferlib.vector.restart import RestartRule
 class WorkerOptions:
     """How environments are divided among workers, and how workers are started and replaced.
 
-    `Serial` checks these options and then ignores them, so the same call works on each backend.
+    `Serial` checks these options and ignores all but the size of a pool, so the same call works on
+    each backend.
 
     >>> WorkerOptions(num_workers=2, batch_size=4).split(num_envs=8)
     (2, 4)
@@ -35,8 +36,8 @@ class WorkerOptions:
     batch_size: int | Literal["auto"] | None = None
     """Environments in a batch; a multiple of `num_envs / num_workers`. With fewer than `num_envs`
     the vectorizer is a pool: `recv` returns as soon as enough workers are done, while the others
-    continue. None: all environments, no pool. "auto": those of about half the workers. Serial has
-    no pool and refuses other sizes."""
+    continue. None: all environments, no pool. "auto": those of about half the workers; Serial
+    then has no pool. In Serial the environments of a pool take turns."""
 
     zero_copy: bool = True
     """Return views of rows that lie together, so a batch of a pool is always the same neighboring

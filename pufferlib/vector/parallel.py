@@ -11,17 +11,24 @@ from pufferlib.annotations import Array, Options, Rendered
 from pufferlib.environment import Buffers, StepResult
 from pufferlib.exceptions import ArgumentError
 from pufferlib.spaces import joint_space
-from pufferlib.vector.arguments import Seed, one_value_each
+from pufferlib.vector.arguments import (
+    Indices,
+    Seed,
+    env_indices,
+    one_value_each,
+    refuse_in_pool,
+)
 from pufferlib.vector.autoreset import (
     DEFAULT_SEED,
     Autoreset,
+    check_in_batch,
     check_not_over,
     first_rows,
     reset_arguments,
 )
 from pufferlib.vector.batch import Batch, Infos, batch_of
 from pufferlib.vector.block import Description
-from pufferlib.vector.calls import results_of
+from pufferlib.vector.calls import Asked, results_of
 from pufferlib.vector.interface import ActionCheck, CallOrder, metadata_of
 from pufferlib.vector.pickling import pickled
 from pufferlib.vector.restart import RestartRule
@@ -142,17 +149,11 @@ class Parallel:
                 self._workers.order_all("reset", own)
             return
         self._order.check("masked reset")
-        masks = np.reshape(mask, (self.num_workers, n))
-        stepping = np.delete(np.arange(self.num_workers), self._received)
-        if masks[stepping].any():
-            raise ArgumentError(
-                f"reset_mask selects environments of workers {stepping.tolist()}, which are "
-                f"stepping. In a pool, select environments of the last batch only; its `env_ids` "
-                f"are rows of theirs."
-            )
+        check_in_batch(mask, self._env_indices())
         self._order.advance("masked reset")
         self._forget_lost()
         with self._closing_on_failure():
+            masks = np.reshape(mask, (self.num_workers, n))
             self._workers.reset_some({w: (*own[w], masks[w]) for w in self._received})
 
     def send(self, actions: ArrayLike) -> None:
@@ -160,9 +161,8 @@ class Parallel:
         self._order.check("send")
         actions = self._check_actions(actions)
         if self.autoreset == "disabled":
-            n, masks = self.envs_per_worker, self._buffers.masks | self._lost
-            envs = (w * n + each for w in self._received for each in range(n))
-            check_not_over(masks, self._first_rows, envs)
+            acting = self._buffers.masks | self._lost
+            check_not_over(acting, self._first_rows, self._env_indices())
         self._order.advance("send")
         self._forget_lost()
         if self.zero_copy:  # the workers received are neighbors
@@ -186,6 +186,15 @@ class Parallel:
         """Wait for a batch and return it."""
         rows, infos, env_ids = self._receive()
         return batch_of(rows, infos, env_ids, self.lost)
+
+    def step_async(self, actions: ArrayLike) -> None:
+        """Begin to step, as `send` does."""
+        self.send(actions)
+
+    def step_wait(self) -> StepResult:
+        """Wait for a batch, as `recv` does; return what `step` returns."""
+        rows, infos, _ = self._receive()
+        return rows.observations, rows.rewards, rows.terminals, rows.truncations, infos
 
     def _receive(self) -> tuple[Buffers, Infos, NDArray[np.int64]]:
         """Wait for a batch; return its rows, copied unless `zero_copy`, their infos and indices."""
@@ -236,6 +245,11 @@ class Parallel:
         self._clear_lost(worker)
         self._lost[rows] = True
 
+    def _env_indices(self) -> list[int]:
+        """Return the environments of the batch last received."""
+        n = self.envs_per_worker
+        return [worker * n + each for worker in self._received for each in range(n)]
+
     def _forget_lost(self) -> None:
         """Continue with the last batch: nothing of the next one is lost so far."""
         if self._restart_rule.num_restarts:
@@ -252,47 +266,53 @@ class Parallel:
         rows.terminals[:] = rows.masks[:] = False
         rows.truncations[:] = True
 
-    def call(self, name: str, *args: object, **kwargs: object) -> list[Any]:
+    def call(
+        self, name: str, *args: object, indices: Indices = None, **kwargs: object
+    ) -> list[Any]:
         """See `VectorEnv`."""
-        return self._ask_all("call", [(name, args, kwargs)] * self.num_workers)
+        asked = self._asked(indices)
+        own = [(name, positions, args, kwargs) for positions in asked.positions()]
+        return asked.in_order(self._ask("call", own))
 
-    def has_attr(self, name: str) -> bool:
+    def has_attr(self, name: str, indices: Indices = None) -> bool:
         """Return whether every environment has the attribute `name`."""
-        return all(self._ask_all("has_attr", [(name,)] * self.num_workers))
+        own = [(name, positions) for positions in self._asked(indices).positions()]
+        return all(self._ask("has_attr", own))
 
-    def get_attr(self, name: str) -> list[Any]:
+    def get_attr(self, name: str, indices: Indices = None) -> list[Any]:
         """Return an attribute of every environment."""
-        return self._ask_all("get_attr", [(name,)] * self.num_workers)
+        asked = self._asked(indices)
+        own = [(name, positions) for positions in asked.positions()]
+        return asked.in_order(self._ask("get_attr", own))
 
-    def set_attr(self, name: str, values: object) -> None:
+    def set_attr(self, name: str, values: object, indices: Indices = None) -> None:
         """Set an attribute of every environment: a list has a value for each, else one for all."""
-        each = one_value_each(name, values, self.num_envs)
-        n = self.envs_per_worker
-        self._ask_all(
-            "set_attr", [(name, each[w * n : (w + 1) * n]) for w in range(self.num_workers)]
-        )
+        asked = self._asked(indices)
+        each = asked.by_worker(one_value_each(name, values, len(asked.envs)))
+        own = [(name, *both) for both in zip(asked.positions(), each, strict=True)]
+        self._ask("set_attr", own)
 
-    def render(self) -> list[Rendered]:
+    def render(self, indices: Indices = None) -> list[Rendered]:
         """Return the result of each environment's `render`."""
-        return self.call("render")
+        return self.call("render", indices=indices)
 
     def close(self) -> None:
         """Close every environment and end every worker. May be called again."""
         self._order.advance("close")
         self._workers.close()
 
-    def _ask_all(self, command: str, arguments: Sequence[tuple[object, ...]]) -> list[Any]:
-        """Call into all environments between batches; return all results in one list.
+    def _asked(self, indices: Indices) -> Asked:
+        envs = env_indices(indices, self.num_envs)
+        return Asked(envs, self.num_workers, self.envs_per_worker)
+
+    def _ask(self, command: str, arguments: Sequence[tuple[object, ...]]) -> list[Any]:
+        """Call into environments between batches; return all results in one list, by worker.
 
         An exception of an environment is raised when all workers have answered; a worker that dies
         or exceeds the timeout closes everything.
         """
         self._order.check(command)
-        if self.batch_size < self.num_envs:
-            raise ArgumentError(
-                f"{command} reaches all environments, but in a pool (batch_size={self.batch_size} "
-                f"of num_envs={self.num_envs}) some are always stepping. Use batch_size=None."
-            )
+        refuse_in_pool(command, self.batch_size, self.num_envs)
         with self._closing_on_failure():
             self._workers.begin_call()
         try:

@@ -13,7 +13,7 @@ from vector_environments import Echo, Flock
 from pufferlib import vector
 from pufferlib.emulation import GymnasiumPufferEnv, Layout, PettingZooPufferEnv, native
 from pufferlib.environment import Buffers, PufferEnv
-from pufferlib.exceptions import ArgumentError
+from pufferlib.exceptions import ArgumentError, UnequalSpacesError
 from pufferlib.vector.arguments import Creation
 from pufferlib.vector.block import Block, Description, common_description
 from pufferlib.wrappers import EpisodeStats, MultiAgentEpisodeStats
@@ -94,10 +94,10 @@ def test_a_new_attribute_is_set_on_the_users_own_environment():
     gymnasium_env, pettingzoo_env = Echo(), Flock()
     block = Block(first_env=0)
     block.make([Creation(lambda: pettingzoo_env, (), {}), Creation(lambda: gymnasium_env, (), {})])
-    block.set_attr("skill", [3, 4])
+    block.set_attr("skill", [0, 1], [3, 4])
     assert (pettingzoo_env.skill, gymnasium_env.skill) == (3, 4)
-    block.set_attr("brand_new", [5, 6])
-    assert block.get_attr("brand_new") == [5, 6]
+    block.set_attr("brand_new", [0, 1], [5, 6])
+    assert block.get_attr("brand_new", [0, 1]) == [5, 6]
 
 
 ONE = Echo()
@@ -198,7 +198,7 @@ def test_a_native_environment_is_not_mistaken_for_an_emulated_one():
 @pytest.mark.parametrize("backend", ["Serial", "Multiprocessing"])
 def test_environments_with_unequal_spaces_are_refused_together(backend):
     spaces = [[KIND, Discrete(2)], [UNLIKE[1], Discrete(2)]]
-    with pytest.raises(ArgumentError, match="must have equal spaces: the observation space"):
+    with pytest.raises(UnequalSpacesError, match="must have equal spaces: the observation space"):
         vector.make([Sampler, Sampler], spaces, num_envs=2, backend=backend)
 
 

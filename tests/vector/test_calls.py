@@ -247,7 +247,7 @@ def test_a_failed_render_leaves_the_vectorizer_usable(make):
 
 
 def test_values_for_another_number_of_environments_leave_the_vectorizer_usable(envs, env):
-    with pytest.raises(ArgumentError, match="skill has 3 values for num_envs=4"):
+    with pytest.raises(ArgumentError, match="skill has 3 values for 4 environments"):
         envs.set_attr("skill", [1, 2, 3])
     assert_usable(envs, env)
 
@@ -267,22 +267,22 @@ def test_a_failure_is_an_answer_that_any_process_can_read():
     class Asked:
         first_env, current, seeds, steps = 4, 1, [7, 8], 3
 
-        def get_attr(self, name):
+        def get_attr(self, name, positions):
             raise AttributeError(name)
 
         def current_lacks(self, name):
             return name == "x"
 
-        def call(self, name, args, kwargs):
+        def call(self, name, positions, args, kwargs):
             return [1, lambda: 2]
 
     assert set(CALLS) == {"call", "get_attr", "has_attr", "set_attr"}
-    answer = answer_of(Asked(), "get_attr", ("x",), worker=2)
+    answer = answer_of(Asked(), "get_attr", ("x", [1]), worker=2)
     for failure in (answer, pickle.loads(pickle.dumps(answer))):
         assert not failure.ends_worker
         with pytest.raises(MissingAttributeError, match="Worker 2, environment 5 failed"):
             results_of([[1, 2], failure])
-    arguments = pickle.dumps(("f", (), {}))
+    arguments = pickle.dumps(("f", [0, 1], (), {}))
     sent = pickled_answer_of(Asked(), "call", "f", arguments, 2, pickle.dumps)
     with pytest.raises(WorkerError, match=r"environment 5 failed in f\(\) \(seed 8, step 3\)"):
         results_of([pickle.loads(sent)])

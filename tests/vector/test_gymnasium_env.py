@@ -202,6 +202,9 @@ def test_methods_and_attributes_of_the_environments_can_be_used(make):
     assert envs.call("greet", "hello", mark="!") == ("hello 3!", "hello 4!")
     envs.set_attr("skill", [1, 2])
     assert envs.get_attr("skill") == (1, 2)
+    envs.set_attr("skill", 5, indices=1)
+    assert envs.get_attr("skill", indices=[1, 0]) == (5, 1)
+    assert envs.call("greet", "hello", indices=1, mark="!") == ("hello 4!",)
 
 
 def test_close_closes_the_vectorizer_and_may_be_called_again(make):

@@ -37,6 +37,14 @@ def test_actions_of_a_wrong_shape_or_type_are_refused(actions, match, steps_befo
     assert observations[:, 2].tolist() == [steps_before + 1] * 2
 
 
+@pytest.mark.parametrize("actions", [1, None])
+def test_actions_that_are_no_array_are_a_type_error_as_in_gymnasium(actions):
+    check = ActionCheck(gymnasium.spaces.Discrete(5), rows=2)
+    with pytest.raises(TypeError, match=r"shape \(\)") as raised:
+        check(actions)
+    assert isinstance(raised.value, ActionError)
+
+
 @pytest.mark.parametrize("actions", [[0, 1000], [-1, 0]])
 def test_first_actions_outside_the_space_are_refused(actions, make):
     envs = make(Echo, num_envs=2)

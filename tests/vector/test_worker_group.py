@@ -120,7 +120,7 @@ def test_a_call_waits_for_a_replacement_and_its_batch_comes_after_one_more_reset
         group._wait(1)
     group.begin_call()
     assert names(group, 1) == ["__init__", "reset", "step", "__init__", "reset"]
-    group.order_all("get_attr", [("tag",)] * 2)
+    group.order_all("get_attr", [("tag", [0])] * 2)
     assert group.first_ready(2, None) == [0, 1]
     assert [group.take_answer(worker) for worker in (0, 1)] == [[0], [1]]
     group.end_call()
@@ -174,7 +174,7 @@ def test_environments_are_divided_evenly():
     group = LocalWorkers([Echo] * 6, [[tag] for tag in range(6)], num_workers=3)
     group.descriptions()
     group.allocate_rows(6, [0, 2, 4])
-    group.order_all("get_attr", [("tag",)] * 3)
+    group.order_all("get_attr", [("tag", [0, 1])] * 3)
     group.first_ready(3, None)
     answers = [group.take_answer(worker) for worker in range(3)]
     np.testing.assert_array_equal(answers, [[0, 1], [2, 3], [4, 5]])
