@@ -123,7 +123,9 @@ class PufferEnv:
         render_mode: what `render` returns; see Gymnasium.
         metadata: `render_modes` and `render_fps`, as Gymnasium declares them.
         is_one_game: its agents play one game together, so their returns are correlated; False if
-            each agent plays a separate game. Confidence intervals of evaluation count games.
+            each agent plays a separate game. Confidence intervals of evaluation count games. The
+            episodes of all agents that act then end together, which autoreset modes other than
+            "same_step" need.
 
     Raises:
         ArgumentError: if the subclass has not set its spaces and `num_agents`, or the observation

@@ -107,6 +107,20 @@ def reset_mask_of(mask: object, rows: int) -> NDArray[np.bool_]:
     )
 
 
+def check_in_batch(mask: NDArray[np.bool_], envs: Iterable[int]) -> None:
+    """Refuse to reset environments of a pool that are not in the batch last received.
+
+    Raises:
+        ArgumentError: names them.
+    """
+    stepping = np.setdiff1d(np.flatnonzero(mask), list(envs)).tolist()
+    if stepping:
+        raise ArgumentError(
+            f"reset_mask selects the environments {stepping}, which are stepping. In a pool, "
+            f"select environments of the last batch only: its `env_ids` are their rows."
+        )
+
+
 def first_rows(agents_per_env: Sequence[int]) -> NDArray[np.int64]:
     """Return the first row of each environment."""
     agents = np.array(agents_per_env)

@@ -49,14 +49,16 @@ class Batch(_Unpacked):
 
     Attributes:
         observations: (rows, *single_observation_space.shape); where an episode ended, already the
-            first observation of the next episode.
+            first observation of the next episode, but the last one if the vectorizer's `autoreset`
+            is not "same_step".
         rewards: float32 (rows,).
         terminals: bool (rows,), the episode ended by the rules of the environment.
         truncations: bool (rows,), the episode was cut off.
         infos: the non-empty infos, with the indices of their environments.
         env_ids: int64 (rows,), the index of each row among the vectorizer's `num_agents` rows. With
             one agent per environment it is the index of the environment.
-        masks: bool (rows,), the agent is there to act on this observation.
+        masks: bool (rows,), the agent is there to act on this observation. If `autoreset` is not
+            "same_step", False where an episode ended.
         final_observations: as `observations`; the last observation of the episode that ended, valid
             where `terminals | truncations`, stale elsewhere.
         lost: bool (rows,), the result of the step was lost because the worker failed and is being

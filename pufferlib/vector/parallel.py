@@ -21,6 +21,7 @@ from pufferlib.vector.arguments import (
 from pufferlib.vector.autoreset import (
     DEFAULT_SEED,
     Autoreset,
+    check_in_batch,
     check_not_over,
     first_rows,
     reset_arguments,
@@ -148,17 +149,11 @@ class Parallel:
                 self._workers.order_all("reset", own)
             return
         self._order.check("masked reset")
-        masks = np.reshape(mask, (self.num_workers, n))
-        stepping = np.delete(np.arange(self.num_workers), self._received)
-        if masks[stepping].any():
-            raise ArgumentError(
-                f"reset_mask selects environments of workers {stepping.tolist()}, which are "
-                f"stepping. In a pool, select environments of the last batch only; its `env_ids` "
-                f"are rows of theirs."
-            )
+        check_in_batch(mask, self._env_indices())
         self._order.advance("masked reset")
         self._forget_lost()
         with self._closing_on_failure():
+            masks = np.reshape(mask, (self.num_workers, n))
             self._workers.reset_some({w: (*own[w], masks[w]) for w in self._received})
 
     def send(self, actions: ArrayLike) -> None:
@@ -166,9 +161,8 @@ class Parallel:
         self._order.check("send")
         actions = self._check_actions(actions)
         if self.autoreset == "disabled":
-            n, masks = self.envs_per_worker, self._buffers.masks | self._lost
-            envs = (w * n + each for w in self._received for each in range(n))
-            check_not_over(masks, self._first_rows, envs)
+            acting = self._buffers.masks | self._lost
+            check_not_over(acting, self._first_rows, self._env_indices())
         self._order.advance("send")
         self._forget_lost()
         if self.zero_copy:  # the workers received are neighbors
@@ -250,6 +244,11 @@ class Parallel:
         self._buffers.final_observations[rows] = self._returned[rows]
         self._clear_lost(worker)
         self._lost[rows] = True
+
+    def _env_indices(self) -> list[int]:
+        """Return the environments of the batch last received."""
+        n = self.envs_per_worker
+        return [worker * n + each for worker in self._received for each in range(n)]
 
     def _forget_lost(self) -> None:
         """Continue with the last batch: nothing of the next one is lost so far."""

@@ -1,7 +1,7 @@
 """All environments in the calling process: for debugging, and for very cheap steps."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -28,6 +28,7 @@ from pufferlib.vector.arguments import (
 )
 from pufferlib.vector.autoreset import (
     DEFAULT_SEED,
+    check_in_batch,
     check_not_over,
     first_rows,
     reset_arguments,
@@ -56,7 +57,7 @@ class Serial:
         env_args: see there.
         env_kwargs: see there.
         num_envs: how many environments.
-        **options: those of `VectorOptions`. Those of workers are checked and have no effect, except
+        **options: those of `VectorOptions`. They are checked and have no effect, except
             `batch_size`, if it is a number, and `zero_copy` in a pool.
 
     Raises:
@@ -79,10 +80,10 @@ class Serial:
         num_envs = whole_number("num_envs", num_envs)
         made = creations(env_creators, env_args, env_kwargs, num_envs)
         given = VectorOptions.from_keywords(type(self).__name__, options)
-        batch_size = _batch_size(given, num_envs)
-        is_pool = batch_size < num_envs
         self.autoreset = given.autoreset
         self._block = Block(first_env=0, autoreset=given.autoreset)
+        batch_size = _batch_size(given, num_envs)
+        is_pool = batch_size < num_envs
         descriptions = self._guarded("__init__", self._block.make, made)
         self.num_envs = self.envs_per_worker = num_envs
         self.batch_size, self.zero_copy = batch_size, bool(given.zero_copy) or not is_pool
@@ -117,10 +118,10 @@ class Serial:
         self._pool: SerialPool | None = None
         if self.batch_size < self.num_envs:
             self._pool = SerialPool(self._block, self._buffers, self.batch_size, self.zero_copy)
-            self._reset, self._step_batch = self._pool.reset, self._pool.step
+            self._reset_some, self._step_batch = self._pool.reset, self._pool.step
         else:
             self._block.bind(self._buffers)
-            self._reset, self._step_batch = self._block.reset, self._block.step
+            self._reset_some, self._step_batch = self._block.reset, self._block.step
 
     @property
     def final_observations(self) -> Array:
@@ -144,13 +145,14 @@ class Serial:
 
     def async_reset(self, seed: Seed = DEFAULT_SEED, options: Options | None = None) -> None:
         """Reset all, or some; `recv` returns the first observations."""
-        *own, mask = reset_arguments(seed, options, self.num_envs, self._takes_options)
-        call = "reset" if mask is None else "masked reset"
-        self._order.check(call)
-        if mask is not None and self._pool is not None:
-            self._pool.check_mask(mask)
-        self._order.advance(call)
-        self._infos = self._guarded("reset", self._reset, *own, mask)
+        seeds, options, mask = reset_arguments(seed, options, self.num_envs, self._takes_options)
+        if mask is None:
+            self._order.advance("reset")
+        else:
+            self._order.check("masked reset")
+            check_in_batch(mask, self._env_indices())
+            self._order.advance("masked reset")
+        self._infos = self._guarded("reset", self._reset_some, seeds, options, mask)
         if self._pool is not None:
             self._rows, self._env_ids = self._pool.rows, self._pool.env_ids
 
@@ -159,8 +161,7 @@ class Serial:
         self._order.check("send")
         actions = self._check_actions(actions)
         if self.autoreset == "disabled":
-            envs = range(self.num_envs) if self._pool is None else self._pool.envs
-            check_not_over(self._buffers.masks, self._first_rows, envs)
+            check_not_over(self._buffers.masks, self._first_rows, self._env_indices())
         self._order.advance("send")
         self._infos = self._guarded("step", self._step_batch, actions)
         if self._pool is not None:
@@ -208,6 +209,10 @@ class Serial:
         """Close every environment. May be called again."""
         self._order.advance("close")
         self._block.close()
+
+    def _env_indices(self) -> Sequence[int]:
+        """Return the environments of the batch last received."""
+        return range(self.num_envs) if self._pool is None else self._pool.env_indices
 
     def _ask(self, command: str, *arguments: object) -> list[Any]:
         """Call into environments between batches; return the results."""

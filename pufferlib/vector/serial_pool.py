@@ -45,32 +45,15 @@ class SerialPool:
                 f"environments. Use batch_size=None, or environments with the same number of "
                 f"agents."
             )
-        self._infos: list[Infos] = []  # of the last step of each part
-        self._taken: list[int] = []  # the parts of a batch
-        self._waiting: list[int] = []  # the other parts, in their order
         self._env_ids = np.arange(len(buffers.rewards)).reshape(len(self._parts), -1)
         for part, env_ids in zip(self._parts, self._env_ids, strict=True):
             part.bind(buffers.rows(int(env_ids[0]), int(env_ids[-1]) + 1))
 
     @property
-    def envs(self) -> list[int]:
-        """The environments of the batch last received."""
+    def env_indices(self) -> list[int]:
+        """The environments of the batch to receive next, or last received."""
         size = len(self._parts[0].envs)
-        return [part * size + i for part in sorted(self._taken) for i in range(size)]
-
-    def check_mask(self, reset_mask: NDArray[np.bool_]) -> None:
-        """Refuse to reset environments that are not in the batch last received.
-
-        Raises:
-            ArgumentError: names them.
-        """
-        others = np.setdiff1d(np.flatnonzero(reset_mask), self.envs)
-        if len(others):
-            raise ArgumentError(
-                f"reset_mask selects environments {others.tolist()}, which are not in the last "
-                f"batch. In a pool, select environments of the last batch only; its `env_ids` are "
-                f"rows of theirs."
-            )
+        return [index * size + each for index in self._taken for each in range(size)]
 
     def reset(
         self,
@@ -78,23 +61,18 @@ class SerialPool:
         options: Options | None = None,
         reset_mask: NDArray[np.bool_] | None = None,
     ) -> Infos:
-        """Reset environments; return the infos of the batch to receive next.
+        """Reset all environments, or those of the last batch that a mask selects.
 
-        Args:
-            seeds: of each environment.
-            options: or None.
-            reset_mask: bool (environments,), those of the last batch to reset; None: reset all.
+        Returns:
+            The infos of the batch to receive next.
         """
         if reset_mask is not None:
-            infos = self._block.reset(seeds, options, reset_mask)
-            for index in self._taken:
-                self._infos[index] = Infos()
-            self._add_infos(infos)
-            self._waiting += self._taken
-            return self._next()
+            return self._reset_some(seeds, options, reset_mask)
         infos = self._block.reset(seeds, options)
         self._infos = [Infos() for _ in self._parts]
-        self._add_infos(infos)
+        for env_index, info in zip(infos.env_indices, infos, strict=True):
+            part = env_index // len(self._parts[0].envs)
+            self._infos[part].extend_from(env_index, [info])
         for each in self._parts:
             each.steps = 0
         self._waiting = list(range(len(self._parts)))
@@ -113,11 +91,18 @@ class SerialPool:
         self._waiting += self._taken
         return self._next()
 
-    def _add_infos(self, infos: Infos) -> None:
-        """Give each part the infos of its environments."""
-        for env_index, info in zip(infos.env_indices, infos, strict=True):
-            part = env_index // len(self._parts[0].envs)
-            self._infos[part].extend_from(env_index, [info])
+    def _reset_some(
+        self, seeds: Sequence[int | None], options: Options | None, mask: NDArray[np.bool_]
+    ) -> Infos:
+        size = len(self._parts[0].envs)
+        for index in self._taken:
+            part, own = self._parts[index], slice(index * size, (index + 1) * size)
+            try:
+                self._infos[index] = part.reset(seeds[own], options, mask[own])
+            finally:  # a failure is one of the whole block
+                self._block.current = part.first_env - self._block.first_env + part.current
+        self._waiting += self._taken
+        return self._next()
 
     def _next(self) -> Infos:
         self._taken = self._waiting[: self._parts_per_batch]

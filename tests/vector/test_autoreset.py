@@ -378,27 +378,27 @@ def results_of(envs, autoreset, count):
 
 
 @pytest.mark.parametrize("autoreset", ["next_step", "disabled"])
+@pytest.mark.parametrize("backend", [Serial, Multiprocessing])
 @pytest.mark.parametrize(
     "options", [{"num_workers": 4, "zero_copy": False}, {"num_workers": 2, "zero_copy": True}]
 )
-def test_environments_of_a_pool_do_what_they_do_in_serial(options, autoreset):
+def test_environments_of_a_pool_do_what_they_do_in_serial(options, backend, autoreset):
     env_args = [[tag, 2 + tag] for tag in range(4)]
     with contextlib.closing(Serial([Echo] * 4, env_args, num_envs=4, autoreset=autoreset)) as envs:
         expected = results_of(envs, autoreset, count=20)
-    pool = Multiprocessing(
-        [Echo] * 4, env_args, num_envs=4, batch_size=2, autoreset=autoreset, **options
-    )
+    pool = backend([Echo] * 4, env_args, num_envs=4, batch_size=2, autoreset=autoreset, **options)
     with contextlib.closing(pool) as envs:
         assert results_of(envs, autoreset, count=20) == expected
 
 
-def test_a_pool_resets_only_environments_of_the_last_batch():
-    pool = Multiprocessing(Echo, num_envs=2, num_workers=2, batch_size=1, autoreset="disabled")
+@pytest.mark.parametrize("backend", [Serial, Multiprocessing])
+def test_a_pool_resets_only_environments_of_the_last_batch(backend):
+    pool = backend(Echo, num_envs=2, num_workers=2, batch_size=1, autoreset="disabled")
     with contextlib.closing(pool) as envs:
         envs.async_reset(seed=0)
         (env,) = envs.recv().env_ids
         other = np.arange(2) != env
-        with pytest.raises(ArgumentError, match=rf"workers \[{1 - env}\], which are stepping"):
+        with pytest.raises(ArgumentError, match=rf"environments \[{1 - env}\], which are step"):
             envs.async_reset(options={"reset_mask": other})
         envs.async_reset(options={"reset_mask": ~other})
         assert envs.recv().observations[0, 1] in (0, 1)

@@ -83,7 +83,7 @@ def test_agents_are_reset_together(make):
     assert options.keys() == {"reset_mask"}
 
 
-def test_options_beside_the_mask_reach_the_environments_that_are_reset(make):
+def test_other_options_than_the_mask_reach_the_environments_that_are_reset(make):
     envs = to_gymnasium(make(Countdown, num_envs=2, autoreset="disabled"))
     envs.reset(seed=0, options={"level": 1})
     mask = np.array([False, True])
