@@ -17,6 +17,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.leaves_threads,
     pytest.mark.timeout(600),
+    pytest.mark.filterwarnings("ignore:Creating .*WeightUpdater"),  # by TorchRL's Collector
 ]
 SEEDS = os.environ.get("LEARN_SEEDS", "1").split(",")
 ENVS, STEPS, UPDATES = 64, 24, 150  # four games of six steps in a rollout
@@ -41,7 +42,13 @@ def test_memory_is_learned(memory, seed):
     env = make_env(envs, policy)
     env.set_seed(int(seed))
     frames = ENVS * STEPS
-    collector = Collector(env, actor, frames_per_batch=frames, total_frames=frames * UPDATES)
+    collector = Collector(
+        env,
+        actor,
+        frames_per_batch=frames,
+        total_frames=frames * UPDATES,
+        auto_register_policy_transforms=False,  # make_env has appended them
+    )
     advantage = GAE(gamma=0.99, lmbda=0.95, value_network=critic, deactivate_vmap=True)
     loss = ClipPPOLoss(actor, critic, entropy_coeff=0.01)
     optimizer = torch.optim.Adam(policy.parameters(), lr=3e-3, eps=1e-5)
