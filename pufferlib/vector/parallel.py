@@ -16,12 +16,13 @@ from pufferlib.vector.batch import Batch, Infos, batch_of
 from pufferlib.vector.block import Description
 from pufferlib.vector.calls import results_of
 from pufferlib.vector.interface import ActionCheck, CallOrder, metadata_of
+from pufferlib.vector.published import VectorNames
 from pufferlib.vector.restart import RestartRule
 from pufferlib.vector.worker_group import WorkerGroup
 from pufferlib.vector.worker_tracker import Lost
 
 
-class Parallel:
+class Parallel(VectorNames):
     """A `VectorEnv` over a group of workers, which a backend provides.
 
     Args:
@@ -235,6 +236,7 @@ class Parallel:
         """Close every environment and end every worker. May be called again."""
         self._order.advance("close")
         self._workers.close()
+        self._close_driver()
 
     def _ask_all(self, command: str, arguments: Sequence[tuple[object, ...]]) -> list[Any]:
         """Call into all environments between batches; return all results in one list.

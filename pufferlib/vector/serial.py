@@ -28,11 +28,12 @@ from pufferlib.vector.calls import answer_of, results_of
 from pufferlib.vector.failure import Failure
 from pufferlib.vector.interface import ActionCheck, CallOrder, metadata_of
 from pufferlib.vector.options import VectorOptions
+from pufferlib.vector.published import VectorNames
 
 Result = TypeVar("Result")
 
 
-class Serial:
+class Serial(VectorNames):
     """Step the environments one after the other in this process. Breakpoints in them work.
 
     Gives the same rows, seeds and errors as `Multiprocessing`. See `VectorEnv` for the interface.
@@ -82,6 +83,7 @@ class Serial:
             with contextlib.suppress(Exception):  # the first failure is the one to raise
                 self.close()
             raise
+        self.driver_env = self._block.envs[0].user_env
         self.num_envs = self.envs_per_worker = self.batch_size = num_envs
         self.agents_per_env = self._block.num_agents
         self.num_agents = self.agents_per_batch = sum(self.agents_per_env)

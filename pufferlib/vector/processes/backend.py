@@ -60,4 +60,5 @@ class Multiprocessing(Parallel):
             bool(given.caller_steps),
             rule,
         )
+        self._first = made[0]
         super().__init__(workers, num_envs, num_workers, batch_size, given.zero_copy, rule)

@@ -87,4 +87,5 @@ class Ray(Parallel):
             lease.leave()
             raise
         workers = RayWorkers(made, num_workers, given.timeout_s, actors, rule, lease)
+        self._first = made[0]
         super().__init__(workers, num_envs, num_workers, batch_size, given.zero_copy, rule)
