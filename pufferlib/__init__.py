@@ -22,6 +22,7 @@ _SUBMODULES = (
     "distributions",
     "emulation",
     "environment",
+    "environments",
     "exceptions",
     "frameworks",
     "global_random",
@@ -32,8 +33,11 @@ _SUBMODULES = (
     "old_interfaces",
     "policies",
     "policy",
+    "postprocess",
     "ppo",
     "proc",
+    "published",
+    "published_names",
     "pytorch",
     "recurrent",
     "references",
@@ -42,7 +46,9 @@ _SUBMODULES = (
     "spaces",
     "testing",
     "training",
+    "utils",
     "vector",
+    "vectorization",
     "vtrace",
     "wrappers",
 )
@@ -56,7 +62,7 @@ def __getattr__(name: str) -> Any:
         return import_module("pufferlib.environment").PufferEnv
     if name == "load":
         return import_module("pufferlib.runs.loaded_policy").load
-    raise AttributeError(f"module 'pufferlib' has no attribute {name!r}")
+    return import_module("pufferlib.published_names").names_of(__name__)(name)
 
 
 def __dir__() -> list[str]:

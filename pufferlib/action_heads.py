@@ -34,13 +34,14 @@ class ActionHeads(nn.Module):
 
     Attributes:
         is_continuous: some of the heads are Gaussians.
+        description: of the environment.
     """
 
     def __init__(
         self, env: HasSpaces, hidden_size: int, gaussian: Gaussian = "independent"
     ) -> None:
         super().__init__()
-        description = describe(env)
+        self.description = description = describe(env)
         space, layout = description.single_action_space, description.action_layout
         self._is_single = isinstance(space, gymnasium.spaces.Discrete)
         self._widths, self._is_continuous = _widths(space, layout)

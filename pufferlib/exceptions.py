@@ -134,6 +134,11 @@ class MissingAttributeError(WorkerError, AttributeError):
     """A call into an environment raised AttributeError. The vectorizer can be used as before."""
 
 
+# What PufferLib 1.0 raised.
+APIUsageError = PufferError
+InvalidAgentError = ActionError
+
+
 def suggestion(name: str, allowed: Iterable[str]) -> str:
     """Return " Did you mean 'x' or 'y'?" for the allowed names nearest to `name`, or ""."""
     lowered = {candidate.lower(): candidate for candidate in allowed}

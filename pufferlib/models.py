@@ -7,7 +7,7 @@ wrapped by `LSTMWrapper` and `GRUWrapper`, which insert a recurrent layer in bet
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +18,9 @@ from pufferlib.emulation.description import HasSpaces, describe
 from pufferlib.emulation.layout import Field, Layout
 from pufferlib.exceptions import ArgumentError
 from pufferlib.normalization import NormalizedObservations
+from pufferlib.published_names import names_of
 from pufferlib.pytorch import Heads, layer_init, unflatten
-from pufferlib.recurrent import GRUWrapper, LSTMWrapper, Recurrent, check_halves
+from pufferlib.recurrent import GRUWrapper, LSTMWrapper, check_halves
 
 __all__ = [
     "ActionHeads",
@@ -31,7 +32,6 @@ __all__ = [
     "HiddenState",
     "LSTMWrapper",
     "NormalizedObservations",
-    "Recurrent",
     "check_halves",
     "choices_of",
     "features_of",
@@ -68,8 +68,13 @@ class HiddenState(nn.Module, ABC):
     def encode_observations(self, observations: Tensor) -> tuple[Tensor, Any]:
         """Return ((B, hidden_size), the `lookup` of `decode_actions`) for (B, ...)."""
 
-    def decode_actions(self, hidden: Tensor, lookup: Any = None) -> tuple[Heads, Tensor]:
-        """Return (actions, value (B, 1)) for hidden states (B, hidden_size)."""
+    def decode_actions(
+        self, hidden: Tensor, lookup: Any = None, concat: bool | None = None
+    ) -> tuple[Heads, Tensor]:
+        """Return (actions, value (B, 1)) for hidden states (B, hidden_size).
+
+        `concat` has no effect: code for PufferLib 1.0 passes it.
+        """
         return self.decoder(hidden), self.value_head(hidden)
 
 
@@ -156,7 +161,9 @@ class Default(HiddenState):
         features = self.features(observations)
         return self.encoder(features), None if self.critic is None else self.critic(features)
 
-    def decode_actions(self, hidden: Tensor, lookup: Any = None) -> tuple[Heads, Tensor]:
+    def decode_actions(
+        self, hidden: Tensor, lookup: Any = None, concat: bool | None = None
+    ) -> tuple[Heads, Tensor]:
         """Return (actions, value (B, 1)) for the result of `encode_observations`."""
         return self.decoder(hidden), self.value_head(hidden if lookup is None else lookup)
 
@@ -222,3 +229,7 @@ def features_of(values: Tensor, field: Field, choices: tuple[int, int] | None) -
 def _is_image(field: Field) -> bool:
     """Return whether the two longest axes of a leaf are those of a picture."""
     return len(field.leaf.shape) > 1 and sorted(field.leaf.shape)[-2] >= 36
+
+
+if not TYPE_CHECKING:
+    __getattr__ = names_of(__name__)

@@ -72,7 +72,9 @@ class NormalizedObservations(nn.Module):
         """Return the result of the policy's `encode_observations` for normalized observations."""
         return self.policy.encode_observations(self.normalize(observations))
 
-    def decode_actions(self, hidden: Tensor, lookup: Any = None) -> tuple[Heads, Tensor]:
+    def decode_actions(
+        self, hidden: Tensor, lookup: Any = None, concat: bool | None = None
+    ) -> tuple[Heads, Tensor]:
         """Return the result of the policy's `decode_actions`."""
         return self.policy.decode_actions(hidden, lookup)
 

@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from pufferlib.annotations import Structure
 from pufferlib.distributions import Head, Heads, check_head, mode_of, sample_distribution
 from pufferlib.emulation.layout import Layout, nest
 from pufferlib.exceptions import ObservationError
+from pufferlib.published_names import names_of
 
 __all__ = [
     "Head",
@@ -27,7 +28,7 @@ __all__ = [
     "unflatten",
 ]
 
-_DTYPES = {
+TORCH_DTYPES = {
     np.dtype(name): getattr(torch, name)
     for name in (
         "bool",
@@ -69,14 +70,14 @@ def unflatten(observations: Tensor, layout: Layout | None) -> Structure:
     if layout is None:
         return observations
     observations = restore_dtype(observations, layout)
-    row_dtype = _DTYPES[np.dtype(layout.space.dtype)]
+    row_dtype = TORCH_DTYPES[np.dtype(layout.space.dtype)]
     if layout.is_identity and layout.fields[0].leaf.kind == "Box":
         return observations
     batch = observations.shape[:-1]
     values = []
     for field in layout.fields:
         piece = observations[..., field.start : field.stop]
-        dtype = _DTYPES[field.leaf.dtype]
+        dtype = TORCH_DTYPES[field.leaf.dtype]
         if dtype != row_dtype:  # torch's dtypes: torch.compile cannot compare NumPy's
             piece = bitcast(piece, dtype)
         values.append(piece.reshape((*batch, *field.leaf.shape)))
@@ -89,7 +90,7 @@ def restore_dtype(observations: Tensor, layout: Layout) -> Tensor:
     Raises:
         ObservationError: see `unflatten`.
     """
-    dtype = _DTYPES[np.dtype(layout.space.dtype)]
+    dtype = TORCH_DTYPES[np.dtype(layout.space.dtype)]
     if observations.dtype == dtype or dtype.is_floating_point:
         return observations
     rows = observations.to(dtype)
@@ -279,3 +280,7 @@ def _sample_normal(normal: Normal, actions: Tensor | None) -> tuple[Tensor, Tens
     if actions is None:
         actions = normal.sample()
     return actions, normal.log_prob(actions).sum(-1), normal.entropy().sum(-1)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = names_of(__name__)

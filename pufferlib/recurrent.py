@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pufferlib.arguments import whole_number
 from pufferlib.emulation.description import HasSpaces, describe
 from pufferlib.exceptions import ArgumentError
 from pufferlib.policy import State, map_state
@@ -42,12 +43,14 @@ class _MemoryWrapper(nn.Module, ABC):
         policy: Any,
         input_size: int | None = None,
         hidden_size: int | None = None,
+        num_layers: int = 1,
     ) -> None:
         super().__init__()
         check_halves(policy)
         self.policy = policy
         self.input_size = input_size or int(getattr(policy, "hidden_size", None) or 128)
         self.hidden_size = hidden_size or self.input_size
+        self.num_layers = whole_number("num_layers", num_layers)
         self._observation_dims = len(describe(env).single_observation_space.shape)
         layer = self._add_layer()
         for name, parameter in layer.named_parameters():
@@ -113,7 +116,8 @@ class _MemoryWrapper(nn.Module, ABC):
 class LSTMWrapper(_MemoryWrapper):
     """Insert an LSTM between a policy's `encode_observations` and its `decode_actions`.
 
-    This is a `pufferlib.policy.RecurrentPolicy`; its state is two tensors (1, B, hidden_size).
+    This is a `pufferlib.policy.RecurrentPolicy`; its state is two tensors (num_layers, B,
+    hidden_size).
 
     Args:
         env: an emulated or vectorized environment.
@@ -121,20 +125,21 @@ class LSTMWrapper(_MemoryWrapper):
             `decode_actions(hidden, lookup) -> (actions, value)`, and `hidden_size`.
         input_size: width of the encoder's hidden state; the policy's `hidden_size` if None.
         hidden_size: width of the LSTM, the decoder's input; `input_size` if None.
+        num_layers: of the LSTM, each after the other.
 
     Raises:
         ArgumentError: if `policy` lacks one of the two methods.
     """
 
     def _add_layer(self) -> nn.Module:
-        self.lstm = nn.LSTM(self.input_size, self.hidden_size)
+        self.lstm = nn.LSTM(self.input_size, self.hidden_size, self.num_layers)
         return self.lstm
 
     def initial_state(
         self, rows: int, device: torch.device | str | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Return the state at the start of an episode: two zeros (1, rows, hidden_size)."""
-        zeros = torch.zeros(1, rows, self.hidden_size, device=device)
+        """Return the state at the start of an episode: two zeros (layers, rows, hidden)."""
+        zeros = torch.zeros(self.num_layers, rows, self.hidden_size, device=device)
         return zeros, zeros.clone()
 
     def _recur(self, hidden: Tensor, state: State) -> tuple[Tensor, State]:
@@ -145,21 +150,19 @@ class LSTMWrapper(_MemoryWrapper):
 class GRUWrapper(_MemoryWrapper):
     """Insert a GRU (Cho et al. 2014, arXiv:1406.1078) like `LSTMWrapper` inserts an LSTM.
 
-    This is a `pufferlib.policy.RecurrentPolicy`; its state is a tensor (1, B, hidden_size).
+    This is a `pufferlib.policy.RecurrentPolicy`; its state is a tensor (num_layers, B,
+    hidden_size).
     Arguments and errors equal those of `LSTMWrapper`.
     """
 
     def _add_layer(self) -> nn.Module:
-        self.gru = nn.GRU(self.input_size, self.hidden_size)
+        self.gru = nn.GRU(self.input_size, self.hidden_size, self.num_layers)
         return self.gru
 
     def initial_state(self, rows: int, device: torch.device | str | None = None) -> Tensor:
-        """Return the state at the start of an episode: zeros (1, rows, hidden_size)."""
-        return torch.zeros(1, rows, self.hidden_size, device=device)
+        """Return the state at the start of an episode: zeros (layers, rows, hidden)."""
+        return torch.zeros(self.num_layers, rows, self.hidden_size, device=device)
 
     def _recur(self, hidden: Tensor, state: State) -> tuple[Tensor, State]:
         output, state = self.gru(hidden, state)
         return output, state
-
-
-Recurrent = LSTMWrapper

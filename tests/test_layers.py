@@ -15,6 +15,7 @@ PACKAGE = Path(pufferlib.__file__).parent
 # Each layer may import itself and what stands above it.
 LAYERS = [
     {"exceptions", "annotations", "arguments", "cores", "locks", "references", "proc"},
+    {"published_names"},
     {"global_random"},
     {"spaces", "bounded_spaces", "environment"},
     {"old_interfaces"},
@@ -29,6 +30,8 @@ LAYERS = [
     {"config"},
     {"runs", "installation"},
     {"cli"},
+    {"published"},  # what PufferLib 0.x and 1.0 published: nothing above uses it
+    {"environments", "postprocess", "utils", "vectorization"},
 ]
 FORBIDDEN = {
     "emulation": {"wrappers"},
@@ -51,6 +54,7 @@ SCRIPTS = sorted(
 WITHOUT_TORCH = ["pufferlib", "pufferlib.emulation", "pufferlib.vector", "pufferlib.testing"]
 WITHOUT_TORCH += ["pufferlib.wrappers", "pufferlib.registry", "pufferlib.cli.main"]
 WITHOUT_TORCH += ["pufferlib.references", "pufferlib.installation"]
+WITHOUT_TORCH += [f"pufferlib.{name}" for name in sorted(LAYERS[-1])]
 WITHOUT_TORCH += [f"pufferlib.registry.{name}" for name in registry.builtin_families()]
 
 

@@ -5,6 +5,8 @@ environments with them. `native` makes any environment a `PufferEnv`; `native_si
 `native_multi` make a `PufferEnv` an environment of Gymnasium or PettingZoo.
 """
 
+from typing import TYPE_CHECKING
+
 from pufferlib.emulation.actions import ActionLayout
 from pufferlib.emulation.layout import Layout
 from pufferlib.emulation.multi import PettingZooPufferEnv
@@ -12,6 +14,7 @@ from pufferlib.emulation.native import native
 from pufferlib.emulation.native_multi import to_pettingzoo
 from pufferlib.emulation.native_single import to_gymnasium
 from pufferlib.emulation.single import GymnasiumPufferEnv
+from pufferlib.published_names import names_of
 
 __all__ = [
     "ActionLayout",
@@ -22,3 +25,6 @@ __all__ = [
     "to_gymnasium",
     "to_pettingzoo",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = names_of(__name__)

@@ -26,6 +26,7 @@ from pufferlib.emulation.actions import ActionLayout
 from pufferlib.emulation.creation import create
 from pufferlib.emulation.description import carry_layouts
 from pufferlib.emulation.layout import Layout
+from pufferlib.emulation.published import EmulatedNames
 from pufferlib.emulation.results import copied_info, of_agent
 from pufferlib.emulation.rows import EmulatedRows
 from pufferlib.emulation.twin import AgentRows, present
@@ -43,7 +44,7 @@ from pufferlib.old_interfaces.nesting import wrapped_envs
 from pufferlib.spaces import difference
 
 
-class PettingZooPufferEnv(pettingzoo.ParallelEnv[Agent, Array, Action]):
+class PettingZooPufferEnv(EmulatedNames, pettingzoo.ParallelEnv[Agent, Array, Action]):
     """Wrap a PettingZoo environment as a parallel one with flat observations and actions.
 
     An AEC environment is converted with `pettingzoo.utils.aec_to_parallel`. Agents that have died,

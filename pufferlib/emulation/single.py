@@ -23,6 +23,7 @@ from pufferlib.emulation.actions import ActionLayout
 from pufferlib.emulation.creation import create
 from pufferlib.emulation.description import carry_layouts
 from pufferlib.emulation.layout import Layout
+from pufferlib.emulation.published import EmulatedNames
 from pufferlib.emulation.rows import EmulatedRows
 from pufferlib.emulation.twin import NextStepRow, StepRow
 from pufferlib.environment import Buffers, Info, StepResult
@@ -39,7 +40,7 @@ from pufferlib.spaces import difference
 _Layout = TypeVar("_Layout", Layout, ActionLayout)
 
 
-class GymnasiumPufferEnv(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs):
+class GymnasiumPufferEnv(EmulatedNames, GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs):
     """Wrap a Gymnasium environment as one with flat observations and actions.
 
     The first observation and the first action are checked fully against their spaces, later
@@ -60,6 +61,7 @@ class GymnasiumPufferEnv(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs
         observation_layout: how an observation lies in its row; `unflatten` gives it back.
         action_layout: the same for actions.
         num_agents: 1.
+        done: the episode has ended, or none has started; False in a vectorizer, which resets it.
 
     Raises:
         ArgumentError: if both or neither of `env` and `env_creator` are given, `env` is a class, or
@@ -93,6 +95,7 @@ class GymnasiumPufferEnv(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs
         self.action_space = self.single_action_space = self._action_layout.space
         carry_layouts(self)
         self._seed: int | None = None
+        self.done = True
         self._was_reset = self.is_action_checked = self._observation_checked = False
         self._compile()
 
@@ -131,6 +134,7 @@ class GymnasiumPufferEnv(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs
         results = five_results(self.env, self.step_structured(action))
         observation, reward, terminated, truncated, info = results
         self._write(observation)
+        self.done = bool(terminated or truncated)
         return self._row.copy(), reward, terminated, truncated, info
 
     def seed(self, seed: int | None) -> None:
@@ -165,7 +169,7 @@ class GymnasiumPufferEnv(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs
             seed, self._seed = self._seed, None
         reset = self.env.reset if self._was_reset else partial(checked_reset, self.env)
         observation, info = reset(seed=seed, options=options)
-        self._was_reset = True
+        self._was_reset, self.done = True, False
         if not self._observation_checked:
             self._check_observation(observation)
         return observation, info

@@ -1,23 +1,34 @@
 """Adapt policies to CleanRL's scripts, which call `get_value` and `get_action_and_value`."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
 from pufferlib.exceptions import ArgumentError
 from pufferlib.policy import State, is_recurrent
+from pufferlib.published_names import names_of
 from pufferlib.pytorch import Heads, sample_actions
+
+if not TYPE_CHECKING:
+    __getattr__ = names_of(__name__)
 
 
 class Policy(nn.Module):
     """A stateless policy with the agent interface of CleanRL's PPO scripts.
 
     Args:
-        policy: any `nn.Module` whose forward returns (actions, value).
+        policy: any `nn.Module` whose forward returns (actions, value). A recurrent one makes this
+            a `RecurrentPolicy`.
 
     Raises:
-        ArgumentError: `policy` is recurrent.
+        ArgumentError: a subclass, and `policy` is recurrent.
     """
+
+    def __new__(cls, policy: nn.Module | None = None) -> Any:
+        if cls is Policy and is_recurrent(policy):
+            return RecurrentPolicy(policy)
+        return super().__new__(cls)
 
     def __init__(self, policy: nn.Module) -> None:
         super().__init__()
@@ -203,4 +214,6 @@ def _check_recurrent(policy: object, name: str) -> None:
 def _sample(heads: Heads, action: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     if action is not None and isinstance(heads, Tensor):
         action = action.reshape(heads.shape[0])
+    elif action is not None and isinstance(heads, Sequence):
+        action = action.reshape(-1, action.shape[-1])  # of sequences: (B * T, columns)
     return sample_actions(heads, action)

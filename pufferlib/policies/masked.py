@@ -41,7 +41,9 @@ class MaskedDefault(Default):
         mask = leaves_of(unflatten(observations, self._layout))[self._mask]
         return hidden, (value_hidden, mask.reshape(len(observations), -1) != 0)
 
-    def decode_actions(self, hidden: Tensor, lookup: Any = None) -> tuple[Heads, Tensor]:
+    def decode_actions(
+        self, hidden: Tensor, lookup: Any = None, concat: bool | None = None
+    ) -> tuple[Heads, Tensor]:
         """Return (logits, value (B, 1)) for the result of `encode_observations`."""
         value_hidden, is_legal = (None, None) if lookup is None else lookup
         logits, value = super().decode_actions(hidden, value_hidden)

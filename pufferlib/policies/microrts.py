@@ -68,7 +68,9 @@ class Policy(nn.Module):
         cells = self.cells(parts["observation"].permute(0, 3, 1, 2).float())  # (B, C, h, w)
         return self.whole(cells), (cells, parts["action_mask"])
 
-    def decode_actions(self, hidden: Tensor, lookup: Lookup) -> tuple[Heads, Tensor]:
+    def decode_actions(
+        self, hidden: Tensor, lookup: Lookup, concat: bool | None = None
+    ) -> tuple[Heads, Tensor]:
         """Return (logits of each part of each cell, value (B, 1)) for (B, hidden_size)."""
         cells, masks = lookup
         back = self.back(hidden).unflatten(1, (_BACK_CHANNELS, *self._size))

@@ -107,7 +107,9 @@ class Policy(nn.Module):
         ]
         return self.joined(torch.cat(features, 1)), (embedded, parts["ActionTargets"])
 
-    def decode_actions(self, hidden: Tensor, lookup: Lookup) -> tuple[Heads, Tensor]:
+    def decode_actions(
+        self, hidden: Tensor, lookup: Lookup, concat: bool | None = None
+    ) -> tuple[Heads, Tensor]:
         """Return (actions, value (B, 1)) for hidden states (B, hidden_size)."""
         return self.decoder(hidden, *lookup), self.value_head(hidden)
 

@@ -100,7 +100,7 @@ class Impala(HiddenState):
         self._parts = _Parts(env, is_channels_first)
         counts = [self._parts.image_shape[0], *[width * count for count in channels]]
         branch_std = 1 / math.sqrt(_BLOCKS_PER_STAGE * len(channels))
-        stages = [_Stage(inputs, outputs, branch_std) for inputs, outputs in pairwise(counts)]
+        stages = [Stage(inputs, outputs, branch_std) for inputs, outputs in pairwise(counts)]
         self.convolutions = nn.Sequential(*stages, nn.ReLU(), nn.Flatten())
         self.joined = _joined(self.convolutions, self._parts, hidden_size)
         self.decoder = ActionHeads(env, hidden_size)
@@ -195,25 +195,25 @@ def _joined(convolutions: nn.Module, parts: _Parts, hidden_size: int) -> nn.Modu
     )
 
 
-class _Stage(nn.Module):
+class Stage(nn.Module):
     """A convolution, a pool that halves the image, and residual blocks."""
 
-    def __init__(self, inputs: int, outputs: int, branch_std: float) -> None:
+    def __init__(self, inputs: int, outputs: int, branch_std: float = math.sqrt(2)) -> None:
         super().__init__()
         self.layers = nn.Sequential(
             layer_init(nn.Conv2d(inputs, outputs, 3, padding=1)),
             nn.MaxPool2d(3, stride=2, padding=1),
-            *[_Block(outputs, branch_std) for _ in range(_BLOCKS_PER_STAGE)],
+            *[ResidualBlock(outputs, branch_std) for _ in range(_BLOCKS_PER_STAGE)],
         )
 
     def forward(self, image: Tensor) -> Tensor:
         return self.layers(image)
 
 
-class _Block(nn.Module):
+class ResidualBlock(nn.Module):
     """A residual block; its branch starts with small weights, so that depth adds little scale."""
 
-    def __init__(self, channels: int, branch_std: float) -> None:
+    def __init__(self, channels: int, branch_std: float = math.sqrt(2)) -> None:
         super().__init__()
         self.branch = nn.Sequential(
             nn.ReLU(),

@@ -31,12 +31,13 @@ from pufferlib.vector.block import Description
 from pufferlib.vector.calls import Asked, results_of
 from pufferlib.vector.interface import ActionCheck, CallOrder, metadata_of
 from pufferlib.vector.pickling import pickled
+from pufferlib.vector.published import VectorNames
 from pufferlib.vector.restart import RestartRule
 from pufferlib.vector.worker_group import WorkerGroup
 from pufferlib.vector.worker_tracker import Lost
 
 
-class Parallel:
+class Parallel(VectorNames):
     """A `VectorEnv` over a group of workers, which a backend provides.
 
     Args:
@@ -300,6 +301,7 @@ class Parallel:
         """Close every environment and end every worker. May be called again."""
         self._order.advance("close")
         self._workers.close()
+        self._close_driver()
 
     def _asked(self, indices: Indices) -> Asked:
         envs = env_indices(indices, self.num_envs)

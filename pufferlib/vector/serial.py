@@ -39,12 +39,13 @@ from pufferlib.vector.calls import answer_of, results_of
 from pufferlib.vector.failure import Failure
 from pufferlib.vector.interface import ActionCheck, CallOrder, metadata_of
 from pufferlib.vector.options import VectorOptions
+from pufferlib.vector.published import VectorNames
 from pufferlib.vector.serial_pool import SerialPool
 
 Result = TypeVar("Result")
 
 
-class Serial:
+class Serial(VectorNames):
     """Step the environments one after the other in this process. Breakpoints in them work.
 
     Gives the same rows, seeds and errors as `Multiprocessing`. See `VectorEnv` for the interface.
@@ -93,6 +94,7 @@ class Serial:
             with contextlib.suppress(Exception):  # the first failure is the one to raise
                 self.close()
             raise
+        self.driver_env = self._block.envs[0].user_env
 
     def _assign_rows(self, description: Description) -> None:
         """Allocate the rows of all environments, and make a pool if batches have fewer."""

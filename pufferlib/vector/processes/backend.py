@@ -61,6 +61,7 @@ class Multiprocessing(Parallel):
             rule,
             given.autoreset,
         )
+        self._first = made[0]
         super().__init__(
             workers, num_envs, num_workers, batch_size, given.zero_copy, rule, given.autoreset
         )

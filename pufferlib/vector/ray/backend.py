@@ -88,6 +88,7 @@ class Ray(Parallel):
             raise
         autoreset = given.autoreset
         workers = RayWorkers(made, num_workers, given.timeout_s, actors, rule, lease, autoreset)
+        self._first = made[0]
         super().__init__(
             workers, num_envs, num_workers, batch_size, given.zero_copy, rule, autoreset
         )

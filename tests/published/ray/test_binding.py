@@ -1,0 +1,42 @@
+"""The snippets of 0.2, which stepped the environments of a binding with Ray."""
+
+import numpy as np
+import pytest
+from environments import Population
+from ray_clusters import FILTERS, SMALL, end, importable
+from vector_processes import start_helpers
+
+ray = pytest.importorskip("ray")
+pytestmark = [*FILTERS, pytest.mark.long]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster():
+    start_helpers()
+    with importable():
+        ray.init("local", num_cpus=4, **SMALL)
+    yield
+    end(ray)
+
+
+def test_a_binding_is_vectorized():
+    import pufferlib.emulation
+    import pufferlib.vectorization
+
+    binding = pufferlib.emulation.Binding(
+        env_cls=Population,
+        env_name="Population",
+    )
+    num_cores, envs_per_worker = 2, 1
+    envs = pufferlib.vectorization.RayVecEnv(
+        binding,
+        num_workers=num_cores,
+        envs_per_worker=envs_per_worker,
+    )
+    observations = envs.reset(seed=0)
+    rows = 2 * binding.max_agents
+    assert observations.shape == (rows, *binding.single_observation_space.shape)
+    actions = np.zeros((rows, *binding.single_action_space.shape), np.int64)
+    observations, rewards, dones, _ = envs.step(actions)
+    assert rewards.shape == dones.shape == (rows,)
+    envs.close()

@@ -1,0 +1,267 @@
+"""Published names are today's objects, or give the same results as today's ways."""
+
+import importlib
+import pickle
+from types import SimpleNamespace
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from environments import Countdown, Population, Sampler
+from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Tuple
+from spaces_cases import SPACES, assert_agree, samples
+
+import pufferlib
+from pufferlib import emulation, environments, exceptions, postprocess, pytorch, registry, vector
+from pufferlib.emulation import ActionLayout, GymnasiumPufferEnv, Layout, PettingZooPufferEnv
+from pufferlib.exceptions import ActionError, ArgumentError, PufferError
+from pufferlib.published_names import NAMES
+
+STRUCTURED = {name: space for name, space in SPACES.items() if name != "dict with awkward keys"}
+over_structured = pytest.mark.parametrize("space", list(STRUCTURED.values()), ids=list(STRUCTURED))
+
+
+@pytest.mark.parametrize("module", NAMES)
+def test_every_published_name_leads_to_an_object(module):
+    for name in NAMES[module]:
+        assert getattr(importlib.import_module(module), name) is not None
+    with pytest.raises(AttributeError, match=f"module '{module}' has no attribute 'vectr'"):
+        _ = importlib.import_module(module).vectr
+
+
+def test_names_that_only_changed_are_todays_objects():
+    assert emulation.GymPufferEnv is GymnasiumPufferEnv
+    assert postprocess.EpisodeStats is pufferlib.wrappers.EpisodeStats
+    assert postprocess.MultiagentEpisodeStats is pufferlib.wrappers.MultiAgentEpisodeStats
+    assert issubclass(ActionError, exceptions.InvalidAgentError)
+    assert exceptions.APIUsageError is PufferError
+    assert isinstance(Discrete(2), pufferlib.spaces.Discrete)
+    assert environments.nethack.make_env is registry.load("nethack").make_env
+
+
+@over_structured
+def test_a_row_viewed_by_its_dtype_is_the_observation(space):
+    layout = Layout.of(space)
+    env = GymnasiumPufferEnv(Sampler(space))
+    dtypes = env.emulated
+    assert dtypes.observation_dtype == env.observation_space.dtype == layout.space.dtype
+    for sample in samples(space, 3):
+        row = layout.flatten(sample)
+        if env.obs_dtype.subdtype is None:  # not a lone array, which is its own row
+            actual = emulation.nativize(row, space, dtypes.emulated_observation_dtype)
+            assert_agree(actual, sample)
+        native = nativize_dtype_of(dtypes)
+        rows = torch.from_numpy(np.stack([row, row]))
+        assert_parts(pytorch.nativize_tensor(rows, native), sample)
+
+
+def nativize_dtype_of(dtypes):
+    return pytorch.nativize_dtype(SimpleNamespace(**vars(dtypes)))  # users make such objects
+
+
+def assert_parts(tensors, sample):
+    """Refuse parts that are not two rows of `sample`."""
+    if isinstance(sample, tuple):
+        sample = {f"f{index}": part for index, part in enumerate(sample)}
+    if isinstance(sample, dict):
+        for name, part in sample.items():
+            assert_parts(tensors[name], part)
+        return
+    expected = np.stack([sample, sample])
+    assert tensors.shape == (expected.shape if expected.ndim > 1 else (2, 1))
+    np.testing.assert_array_equal(tensors.numpy(), expected.reshape(tensors.shape))
+
+
+# By hand: of a C struct, whose parts are aligned.
+STRUCT = np.dtype(
+    [("xx", np.float32, (1, 2)), ("yy", [("aa", np.uint8, (7, 7)), ("bb", np.int32, (2, 3))])],
+    align=True,
+)
+PLACES = {
+    "xx": (torch.float32, (1, 2), 0, 8),
+    "yy": {"aa": (torch.uint8, (7, 7), 8, 49), "bb": (torch.int32, (2, 3), 60, 24)},
+}
+
+
+def test_places_are_those_of_a_struct():
+    dtypes = SimpleNamespace(observation_dtype=np.uint8, emulated_observation_dtype=STRUCT)
+    assert pytorch.nativize_dtype(dtypes) == PLACES
+    floats = np.dtype([("foo", np.float32), ("bar", np.float32, (2,))])
+    dtypes = SimpleNamespace(observation_dtype=np.float32, emulated_observation_dtype=floats)
+    assert pytorch.nativize_dtype(dtypes) == {
+        "foo": (torch.float32, (1,), 0, 1),
+        "bar": (torch.float32, (2,), 1, 2),
+    }
+
+
+def test_actions_are_emulated_as_flattened():
+    space = Dict(foo=Tuple((Discrete(2), Discrete(3))), bar=Dict(baz=Discrete(2), qux=Discrete(4)))
+    env = GymnasiumPufferEnv(Sampler(Discrete(2), space))
+    flat, dtype = emulation.emulate_action_space(space)
+    assert (flat, dtype) == (env.action_space, env.atn_dtype)
+    assert env.is_atn_emulated
+    assert not GymnasiumPufferEnv(Sampler(Discrete(2), MultiDiscrete([2, 3]))).is_atn_emulated
+    for action in samples(space, 5):
+        row = emulation.emulate_copy(action, flat.dtype, dtype)
+        assert_agree(row, ActionLayout.of(space).flatten(action))
+        env.reset()
+        env.step(row)
+        assert env.env.actions[-1] == action
+
+
+def test_observations_are_emulated_in_place():
+    space = STRUCTURED["like NetHack"]
+    flat, dtype = emulation.emulate_observation_space(space)
+    row = np.zeros(flat.shape, flat.dtype)
+    (sample,) = samples(space, 1)
+    emulation.emulate(row.view(dtype), sample)
+    assert_agree(row, Layout.of(space).flatten(sample))
+    assert dtype == emulation.dtype_from_space(space)
+
+
+@pytest.mark.parametrize("is_space_first", [True, False])
+def test_observations_unpack_with_the_flat_space_or_the_environments_own(is_space_first):
+    space = STRUCTURED["like NetHack"]
+    env = GymnasiumPufferEnv(Sampler(space))
+    rows = torch.from_numpy(np.stack([env.reset(seed=seed)[0] for seed in (1, 2)]))
+    for described in (env.flat_observation_space, space):
+        given = (described, rows) if is_space_first else (rows, described)
+        actual = emulation.unpack_batched_obs(*given)
+        for key, value in pytorch.unflatten(rows, env.observation_layout).items():
+            assert torch.equal(actual[key], value)
+
+
+def test_done_says_whether_the_episode_has_ended():
+    env = GymnasiumPufferEnv(Countdown(length=2, how="truncated"))
+    assert env.done
+    env.reset()
+    assert [env.done, env.step(0)[3], env.done, env.step(0)[3], env.done] == [
+        False,
+        False,
+        False,
+        True,
+        True,
+    ]
+    env.reset()
+    assert not env.done
+    agents = PettingZooPufferEnv(Population())
+    assert agents.done
+    agents.reset()
+    assert not agents.done
+
+
+@pytest.mark.parametrize("backend", [vector.Serial, vector.Multiprocessing])
+def test_a_vectorizer_has_a_driver_env_and_the_published_counts(backend):
+    envs = vector.make(make_population, num_envs=2, num_workers=2, backend=backend)
+    driver = envs.driver_env
+    assert isinstance(driver, PettingZooPufferEnv)
+    assert driver is envs.driver_env
+    assert driver.single_observation_space == envs.flat_observation_space
+    assert envs.emulated == driver.emulated
+    rows = 2 * len(driver.possible_agents)
+    assert (envs.num_environments, envs.num_envs, envs.agents_per_batch) == (2, 2, rows)
+    assert driver.env.render() == "episode 0"
+    envs.close()
+
+
+def make_population():
+    return PettingZooPufferEnv(Population())
+
+
+class Closing(Countdown):
+    closed = 0
+
+    def close(self):
+        type(self).closed += 1
+
+
+def test_the_driver_env_is_closed_with_the_vectorizer():
+    envs = vector.make(Closing, backend=vector.Multiprocessing)
+    assert envs.driver_env.env.length == 3
+    envs.close()
+    envs.close()
+    assert Closing.closed == 1
+
+
+def test_a_namespace_is_an_object_and_a_mapping():
+    space = pufferlib.namespace(x=1, y=2)
+    assert (space.x, dict(**space), list(space.items())) == (
+        1,
+        {"x": 1, "y": 2},
+        [("x", 1), ("y", 2)],
+    )
+
+    @pufferlib.dataclass
+    class Config:
+        a: int
+        b = 1
+
+    assert list(Config(a=4).items()) == [("a", 4), ("b", 1)]
+
+
+def test_infos_are_averaged_over_agents():
+    class Scored(Population):
+        def step(self, actions):
+            *results, infos = super().step(actions)
+            scores = {name: 2.0 * index for index, name in enumerate(infos)}
+            return *results, {name: {"score": scores[name], "name": name} for name in infos}
+
+    env = postprocess.MeanOverAgents(Scored())
+    _, infos = env.reset(seed=0)
+    first, *others = infos
+    assert infos[first] == {"begins": 1.0}
+    assert all(infos[agent] == {} for agent in others)
+    actions = {agent: env.action_space(agent).sample() for agent in env.agents}
+    infos = env.step(actions)[-1]
+    first, *others = infos
+    assert infos[first] == {"score": float(len(infos) - 1)}  # the mean of 0, 2, 4 and so on
+    assert others
+    assert all(infos[agent] == {} for agent in others)
+
+
+def test_averaged_infos_are_one_per_game_of_a_vectorizer():
+    env = PettingZooPufferEnv(postprocess.MeanOverAgents(Population()), to_puffer=True)
+    assert env.reset(seed=0)[1] == [{"begins": 1.0}]
+
+
+def test_helpers_of_training_scripts():
+    from pufferlib import utils
+
+    nested = {"a": 1, "b": {"c": 2, "d": {"e": 3}}}
+    assert dict(utils.unroll_nested_dict(nested)) == {"a": 1, "b/c": 2, "b/d/e": 3}
+
+    def make(env, policy, size, width=3, *args, **kwargs):
+        pass
+
+    assert utils.get_init_args(make) == {"size": None, "width": 3}
+    with pytest.raises(ArgumentError, match="takes no argument 'height'"):
+        utils.validate_args(make, {"height": 1})
+
+    @utils.profile
+    def work(data):
+        return data
+
+    data = SimpleNamespace()
+    assert work(work(data)) is data
+    assert data._timers["work"].calls == 2
+    assert data._timers["work"].elapsed > 0
+
+
+def test_environments_are_importable_by_their_published_path():
+    for family in registry.builtin_families():
+        module = importlib.import_module(f"pufferlib.environments.{family}")
+        assert module.make_env is registry.load(family).make_env
+        assert importlib.import_module(f"pufferlib.environments.{family}.torch") is module.torch
+    with pytest.raises(ModuleNotFoundError, match="pong"):
+        importlib.import_module("pufferlib.environments.pong")
+
+
+def test_emulated_environments_of_a_binding_survive_pickling():
+    binding = emulation.Binding(env_creator=Countdown, default_kwargs={"length": 1})
+    assert binding.max_agents == 1
+    again = pickle.loads(pickle.dumps(binding)).env_creator()
+    again.reset()
+    assert again.step(0)[4]["episode_length"] == 1
+    assert isinstance(again.env.observation_space, Box)
+    assert isinstance(again, gymnasium.Env)
