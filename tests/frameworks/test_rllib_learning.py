@@ -114,4 +114,4 @@ def test_pettingzoo_environments_are_solved(make, solved):
     config.env_runners(num_envs_per_env_runner=4)
     training = {"train_batch_size_per_learner": 512, "minibatch_size": 128, "num_epochs": 4}
     training |= {"lr": 3e-3, "entropy_coeff": 0.01}
-    assert learned(config, solved, most_steps=30_000, **training) >= solved
+    assert learned(config, solved, most_steps=20_000, **training) >= solved
