@@ -158,6 +158,33 @@ def test_an_episode_of_agents_is_over_when_none_is_alive(autoreset, make):
         assert batch.infos == []
 
 
+@pytest.mark.parametrize("autoreset", ["next_step", "disabled"])
+def test_the_step_that_ends_an_episode_shows_its_last_observation(autoreset, make):
+    envs = make([Echo, Echo], [[10, 2], [20, 9]], num_envs=2, autoreset=autoreset)
+    envs.reset(seed=0)
+    envs.step([1, 2])
+    envs.send([3, 4])
+    batch = envs.recv()
+    assert batch.observations.tolist() == [[10, 0, 2, 3], [20, 0, 2, 4]]
+    assert batch.final_observations[0].tolist() == [10, 0, 2, 3]
+    assert batch.rewards.tolist() == [3, 4]
+    assert batch.terminals.tolist() == [True, False]
+    assert batch.masks.tolist() == [False, True]
+    if autoreset == "disabled":
+        with pytest.raises(CallOrderError, match="episodes are over: 0"):
+            envs.send([5, 6])
+        envs.async_reset(options={"reset_mask": ~batch.masks})
+        expected, rewards = [[10, 1, 0, 0], [20, 0, 2, 4]], [0, 4]  # the second was not stepped
+    else:
+        envs.send([5, 6])
+        expected, rewards = [[10, 1, 0, 0], [20, 0, 3, 6]], [0, 6]
+    batch = envs.recv()
+    assert batch.observations.tolist() == expected
+    assert batch.rewards.tolist() == rewards
+    assert not batch.terminals.any()
+    assert batch.masks.all()
+
+
 def test_a_masked_reset_leaves_other_environments_as_they_are(make):
     envs = make([Flock, Flock], [[0], [1]], num_envs=2, autoreset="disabled")
     envs.reset(seed=0)
