@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Creating .*WeightUpdater"),  # by TorchRL's Collector
 ]
 SEEDS = os.environ.get("LEARN_SEEDS", "1").split(",")
-ENVS, STEPS, UPDATES = 64, 24, 150  # four games of six steps in a rollout
+ENVS, STEPS, UPDATES = 64, 24, 60  # four games of six steps in a rollout
 
 
 @pytest.mark.parametrize("seed", SEEDS)
