@@ -24,6 +24,7 @@ def run(folder, *flags):
     return [float(re.search(r"score (\S+)", line)[1]) for line in lines], last
 
 
+@pytest.mark.long
 def test_the_example_runs(tmp_path):
     (score,), last = run(tmp_path, "--timesteps", "2048")
     assert 0 <= score <= 1

@@ -166,6 +166,7 @@ def model_of(algorithm, env, creator=0, **options):
     return algorithm(form, env, policy_kwargs={"policy_creator": creators[creator]}, **options)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("algorithm", "creator"), [(PPO, 0), (A2C, 0), (RecurrentPPO, 0), (RecurrentPPO, 1)]
 )
@@ -201,6 +202,7 @@ def test_running_statistics_are_of_the_present():
     env.close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("algorithm", [PPO, MaskablePPO, RecurrentPPO])
 def test_agents_of_pettingzoo_are_learned_from_while_they_are_present(algorithm):
     # In six steps "early" takes two, "through" six and "late" three. Without masks an action is

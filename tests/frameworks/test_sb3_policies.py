@@ -347,6 +347,7 @@ MODELS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_learns_and_predicts_the_same_after_save_and_load(name, tmp_path):
     algorithm, form, creator, make_env, options = MODELS[name]
@@ -377,6 +378,7 @@ def test_a_model_learns_and_predicts_the_same_after_save_and_load(name, tmp_path
     env.close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("algorithm", [PPO, RecurrentPPO])
 def test_actions_of_several_kinds_are_learned(algorithm):
     form, creator = (Policy, small) if algorithm is PPO else (RecurrentPolicy, lstm)
@@ -428,6 +430,7 @@ def test_pictures_reach_the_network_as_the_environment_returns_them():
     env.close()
 
 
+@pytest.mark.long
 def test_stacked_pictures_are_learned():
     env = VecFrameStack(PufferVecEnv(vector.make(Picture, num_envs=2)), 3)
     model = PPO(Policy, env, policy_kwargs={"policy_creator": small}, batch_size=16, **SMALL)

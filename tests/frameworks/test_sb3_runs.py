@@ -57,6 +57,7 @@ def test_a_policy_of_puffer_train_is_evaluated_by_stable_baselines3(memory, env,
     capsys.readouterr()
 
 
+@pytest.mark.long
 def test_a_policy_of_stable_baselines3_is_evaluated_by_puffer_eval(env, tmp_path, capsys):
     run = Run.configure(TASK, SMALL)
     model = model_of(env, run.make_policy, device="cpu")

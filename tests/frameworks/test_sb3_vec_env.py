@@ -105,6 +105,7 @@ def test_500_steps_equal_those_of_dummy_vec_env(creator, backend, make):
     assert ends > 10 * N
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("algorithm", [PPO, A2C, DQN])
 def test_models_of_stable_baselines3_learn_the_same_as_over_dummy_vec_env(algorithm, make):
     weights = []

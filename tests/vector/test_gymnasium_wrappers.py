@@ -125,7 +125,8 @@ def test_a_wrapper_gives_what_it_gives_around_gymnasium_s_own(name, autoreset):
         (name, mode)
         for name, (modes, *_) in WRAPPERS.items()
         if name not in CONVERSIONS
-        for mode in set(EVERY) - set(modes)
+        for mode in EVERY
+        if mode not in modes
     ],
 )
 def test_a_wrapper_refuses_the_modes_that_it_refuses_of_gymnasium_s_own(name, autoreset):
