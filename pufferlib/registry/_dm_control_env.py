@@ -2,6 +2,8 @@
 
 import contextlib
 import importlib
+import os
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +24,7 @@ def build(task: str, arguments: dict[str, Any], seed: int | None) -> Any:
         ArgumentError: arguments for a task that takes none, or a seed.
     """
     mujoco()  # chooses the renderer before dm_control does
+    _use_renderer()
     importlib.import_module("dm_control.mujoco")
     mujoco()  # again: dm_control replaces the handler of MuJoCo's warnings on import
     domain, _, rest = task.partition("-")
@@ -42,6 +45,16 @@ def build(task: str, arguments: dict[str, Any], seed: int | None) -> Any:
             f"{', '.join(sorted(arguments))}. Leave them out, or choose a task of the suite."
         )
     return _composed(task, seed)
+
+
+def _use_renderer() -> None:
+    """Let dm_control use the renderer of MUJOCO_GL, if a library imported it before that was set.
+
+    TorchRL does, and dm_control then takes GLFW, which needs a display.
+    """
+    render: Any = sys.modules.get("dm_control._render")
+    if render is not None and render.BACKEND != os.environ.get("MUJOCO_GL", render.BACKEND):
+        importlib.reload(render)
 
 
 def _composed(task: str, seed: int | None) -> Any:

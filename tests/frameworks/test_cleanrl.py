@@ -158,10 +158,10 @@ def test_a_rollout_with_cleanrls_signature_is_evaluated_like_its_steps(space):
     torch.testing.assert_close(again[4], state)
 
 
-def test_each_adapter_refuses_the_policies_of_the_others():
+def test_adapters_refuse_the_policies_of_others():
     recurrent, stateless = make(Discrete(3), LSTMWrapper).policy, make(Discrete(3)).policy
     with pytest.raises(ArgumentError, match="LSTMWrapper is recurrent"):
-        Policy(recurrent)
+        type("OfMine", (Policy,), {})(recurrent)
     for adapter in (LSTMPolicy, RecurrentPolicy):
         with pytest.raises(ArgumentError, match="Default has no initial_state"):
             adapter(stateless)

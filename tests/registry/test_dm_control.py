@@ -1,5 +1,6 @@
 """dm_control: the suite's own seeds, the other two collections, pictures without a display."""
 
+import os
 import subprocess
 import sys
 
@@ -124,3 +125,23 @@ def test_every_seed_is_taken_and_closing_again_does_nothing(task):
     env.close()
     with pytest.raises(CallOrderError, match="is closed"):
         env.env.reset()
+
+
+PIXELS_LATER = """
+import dm_control.mujoco  # as TorchRL does
+from pufferlib.registry import dm_control
+env = dm_control.make_env("dm_control/cheetah-run-v0", render_mode="rgb_array")
+env.reset(seed=0)
+assert env.render().any()
+"""
+
+
+@pytest.mark.long
+@pytest.mark.timeout(120)
+def test_it_renders_without_a_display_if_dm_control_was_imported_before():
+    unset = ("DISPLAY", "MUJOCO_GL", "PYOPENGL_PLATFORM")
+    env = {name: value for name, value in os.environ.items() if name not in unset}
+    result = subprocess.run(
+        [sys.executable, "-c", PIXELS_LATER], env=env, capture_output=True, text=True, timeout=110
+    )
+    assert result.returncode == 0, result.stderr

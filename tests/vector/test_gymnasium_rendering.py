@@ -1,5 +1,7 @@
 """Gymnasium's wrappers that render show around our vectorizers what they show around its own."""
 
+import sys
+
 import numpy as np
 import pytest
 from gymnasium.wrappers import vector as wrappers
@@ -9,6 +11,13 @@ from pufferlib import vector
 from pufferlib.vector import to_gymnasium
 
 pytestmark = pytest.mark.leaves_threads  # of pygame
+
+
+@pytest.fixture(autouse=True, scope="module")
+def close_what_earlier_tests_opened():
+    """End pygame, whose descriptors would be closed with the first window."""
+    if "pygame" in sys.modules:
+        sys.modules["pygame"].quit()
 
 
 def both(autoreset):
