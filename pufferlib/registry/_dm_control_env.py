@@ -53,7 +53,7 @@ def _use_renderer() -> None:
     TorchRL does, and dm_control then takes GLFW, which needs a display.
     """
     render: Any = sys.modules.get("dm_control._render")
-    if render is not None and render.BACKEND != os.environ.get("MUJOCO_GL", render.BACKEND):
+    if render is not None and os.environ.get("MUJOCO_GL", render.BACKEND) != render.BACKEND:
         importlib.reload(render)
 
 
