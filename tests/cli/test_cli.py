@@ -72,6 +72,7 @@ def test_evaluation_shows_both_policies_and_replays_an_episode(trained):
         assert word in result.stdout
 
 
+@pytest.mark.long
 def test_evaluation_finds_the_latest_run_of_the_task(trained, tmp_path):
     shown = puffer("eval", "squared", cwd=tmp_path).stdout
     assert shown.startswith("No checkpoint of squared in runs/; evaluating the random policy only")

@@ -111,6 +111,7 @@ def test_an_environment_and_a_policy_of_your_own_in_every_command(folder, puffer
     assert "steps/s" in puffer("bench", name, "--rounds", "1", "--seconds", "0.02")
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_an_environment_of_your_own_passes_the_smoke_test(folder, puffer):
     policy = ["--policy.name", "my_own.py:MyPolicy", "--policy.kwargs.slope", "0.5"]
@@ -119,6 +120,7 @@ def test_an_environment_of_your_own_passes_the_smoke_test(folder, puffer):
     assert "passed" in shown
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 def test_a_new_process_trains_in_forked_workers(folder):
     command = [sys.executable, "-m", "pufferlib.cli", "train", "my_own.py:Corridor", *TRAIN]

@@ -27,6 +27,7 @@ def means_of(folder, *flags):
     return {line.split()[0]: float(line.split()[1]) for line in result.stdout.splitlines()[-3:]}
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 def test_the_example_runs(tmp_path):
     assert means_of(tmp_path, "--timesteps", "1024") == {"random": 0, "sampled": 0, "greedy": 0}

@@ -179,6 +179,7 @@ def test_the_return_is_the_games_own_whatever_the_learner_is_given(num_envs):
     assert infos
 
 
+@pytest.mark.long
 def test_many_games_keep_the_contract():
     from functools import partial
 

@@ -24,7 +24,13 @@ OF_SEVERAL = {
 }
 
 
-@pytest.mark.parametrize("task", OF_ONE_AGENT)
+@pytest.mark.parametrize(
+    "task",
+    [
+        pytest.param(task, marks=pytest.mark.long) if task in ("parking-v0", "two-way-v0") else task
+        for task in OF_ONE_AGENT
+    ],
+)
 def test_a_task_plays_as_the_packages_own(task):
     module = family_of(task)
     with closing(module.make_env(task)) as env, closing(own(task)) as bare:

@@ -16,8 +16,12 @@ from pufferlib.emulation import GymnasiumPufferEnv, PettingZooPufferEnv
 from pufferlib.environment import PufferEnv
 
 FAMILIES = [registry.load(name) for name in registry.builtin_families()]
+SLOWEST = {
+    *("highway-fast-v0", "parking-v0", "two-way-v0", "NMMO-Small", "cooperative_pong_v6"),
+    *("pursuit_v5", "Airstriker-Genesis-v0", "procgen-coinrun-v0"),
+}
 TASKS = [
-    pytest.param(module, task, id=task, marks=pytest.mark.long if task == "highway-fast-v0" else ())
+    pytest.param(module, task, id=task, marks=pytest.mark.long if task in SLOWEST else ())
     for module in FAMILIES
     for task in module.FAMILY.samples
 ]

@@ -117,6 +117,7 @@ def test_an_installed_family_is_stepped_in_this_process_and_in_workers(site, tmp
     ]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 def test_an_installed_family_is_trained_on(site, tmp_path):
     flags = ["--vec.backend", "Serial", "--vec.num-envs", "8", "--train.total-timesteps", "2048"]

@@ -95,6 +95,7 @@ def legal_actions(masks, random):
     return np.stack([part.argmax(-1) for part in parts], -1).reshape(len(masks), -1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "kwargs", "steps", "least"),  # terminals and truncations
     [
@@ -239,6 +240,7 @@ print("exit", process.exitcode)
     assert run.stderr == ""  # of Java and its libraries neither
 
 
+@pytest.mark.long
 def test_a_forked_child_that_collects_its_garbage_waits_for_no_java():
     script = """
 import gc, multiprocessing

@@ -55,6 +55,7 @@ COUNTING = [
 ]
 PRESETS = sorted(path.stem for path in presets.PRESETS.glob("*.toml"))
 TASK_OF_PRESET = {task.replace("/", "-"): task for task in registry.tasks()}
+SLOWEST = {"highway", "nmmo", "stable_retro", "vizdoom"}
 HEADINGS = (
     "Source:",
     "License:",
@@ -81,7 +82,7 @@ def test_a_module_has_what_every_module_has(name):
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=pytest.mark.long) if name == "nmmo" else name for name in FAMILIES],
+    [pytest.param(name, marks=pytest.mark.long) if name in SLOWEST else name for name in FAMILIES],
 )
 def test_the_first_sample_keeps_the_contract(name):
     module = registry.load(name)

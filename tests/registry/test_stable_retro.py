@@ -87,6 +87,7 @@ def test_the_newest_of_the_frames_is_the_games_gray_and_half_its_size(env):
     assert observation[..., -1].std() > 1
 
 
+@pytest.mark.long
 def test_an_action_lasts_for_frames_whose_rewards_add_up():
     with contextlib.closing(package.make("Airstriker-Genesis-v0", render_mode="rgb_array")) as bare:
         bare.reset(seed=0)
@@ -105,6 +106,7 @@ def test_an_action_lasts_for_frames_whose_rewards_add_up():
     assert sum(rewards) > 0
 
 
+@pytest.mark.long
 def test_the_step_limit_truncates_and_reports_the_games_own_variables():
     with contextlib.closing(package.make("Airstriker-Genesis-v0", render_mode="rgb_array")) as bare:
         bare.reset(seed=0)

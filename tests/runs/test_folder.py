@@ -296,6 +296,7 @@ def resume_on_full_disk(run, limit):
     return result.stderr
 
 
+@pytest.mark.long
 def test_a_full_disk_leaves_the_earlier_checkpoints(tmp_path):
     run = tmp_path / "run"
     assert squared(run) == 0
@@ -308,6 +309,7 @@ def test_a_full_disk_leaves_the_earlier_checkpoints(tmp_path):
     assert not list(run.glob(".*.pt.*"))
 
 
+@pytest.mark.long
 def test_a_run_whose_metrics_cannot_be_written_is_saved_and_ends(tmp_path):
     run = tmp_path / "run"
     assert squared(run) == 0

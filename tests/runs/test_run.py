@@ -214,6 +214,7 @@ def test_a_run_of_before_policy_memory_still_opens(trained, tmp_path, recurrent,
         assert type(run.make_policy(vecenv)) is expected
 
 
+@pytest.mark.long
 def test_a_file_environment_is_found_from_another_directory_and_where_it_was_moved(
     game, tmp_path, monkeypatch
 ):

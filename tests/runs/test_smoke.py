@@ -244,6 +244,7 @@ def test_a_process_that_a_worker_started_is_found_after_the_worker_ended(impatie
     snapshot.check_released()
 
 
+@pytest.mark.long
 def test_an_environment_that_leaves_a_process_behind_fails(capsys, monkeypatch, impatient):
     init, started = Squared.__init__, []
 

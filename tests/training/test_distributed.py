@@ -90,6 +90,7 @@ def learn_together(rank, folder):
             torch.save(found, f"{folder}/{kind}-{rank}.pt")
 
 
+@pytest.mark.long
 def test_two_halves_learn_the_same_as_the_whole(tmp_path):
     wholes = {kind: trainer_of(kind, 2 * HALF) for kind in KINDS}
     before = {}

@@ -172,6 +172,7 @@ def graphs():
 
 
 # Dynamo asks each input of a graph for its gradient, and some are what the LSTM gave.
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
 @pytest.mark.parametrize("is_recurrent", [False, True], ids=["", "recurrent"])
 def test_a_compiled_policy_trains_as_it_does_uncompiled(graphs, is_recurrent):

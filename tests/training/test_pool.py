@@ -139,6 +139,7 @@ def test_recurrent_state_belongs_to_its_row(pool):
             torch.testing.assert_close(log_probabilities, part.log_probabilities)
 
 
+@pytest.mark.long
 def test_a_policy_learns_from_a_pool(pool):
     config = TrainConfig(
         horizon=16, minibatches=2, total_timesteps=8_000, learning_rate=1e-2, gamma=0.5, threads=1

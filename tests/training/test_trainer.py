@@ -564,7 +564,7 @@ MIXED = Tuple((Discrete(3), Box(1000, 1001, (1,))))
         pytest.param(Box(1000, 1001, (2,)), 1000.7, id="far", marks=pytest.mark.long),
         pytest.param(Box(-2, 2, (1,)), -1.4, id="Pendulum"),
         pytest.param(Box(-0.4, 0.4, (1,)), 0.2, id="narrow", marks=pytest.mark.long),
-        pytest.param(Box(0, 10, (1,), np.int64), 8, id="integers"),
+        pytest.param(Box(0, 10, (1,), np.int64), 8, id="integers", marks=pytest.mark.long),
         pytest.param(MIXED, 1000.2, id="mixed", marks=pytest.mark.long),
     ],
 )

@@ -382,6 +382,7 @@ def run_eagerly(graph, inputs):
 
 
 # Dynamo asks each input of a graph for its gradient, and some are what the LSTM gave.
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
 @over_policies
 def test_a_compiled_policy_trains_as_it_does_uncompiled(kind):

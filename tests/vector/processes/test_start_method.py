@@ -93,6 +93,7 @@ def test_workers_are_not_forked_from_a_process_that_runs(what, before, creator, 
     assert warning.endswith("True")  # it points at the script
 
 
+@pytest.mark.long
 def test_a_replacement_is_not_forked_from_a_process_that_has_started_openmp_since(tmp_path):
     pytest.importorskip("numba")
     assert said(tmp_path, LATER) == ["1 [1.0, 2.0] [True, False]"]
