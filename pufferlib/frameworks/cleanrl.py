@@ -11,7 +11,7 @@ from pufferlib.published_names import names_of
 from pufferlib.pytorch import Heads, sample_actions
 
 if not TYPE_CHECKING:
-    __getattr__ = names_of(__name__)
+    __getattr__, __dir__ = names_of(__name__)
 
 
 class Policy(nn.Module):
