@@ -32,7 +32,6 @@ NAMES: dict[str, dict[str, str]] = {
     },
     "pufferlib.frameworks.cleanrl": {
         "CleanRL": "pufferlib.frameworks.cleanrl:Policy",
-        "sample_logits": f"{_TORCH}:sample_logits",
     },
     "pufferlib.models": {
         "ConvSequence": f"{_MODELS}:ConvSequence",

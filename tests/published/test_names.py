@@ -1,5 +1,7 @@
 """Published names are today's objects, or give the same results as today's ways."""
 
+import functools
+import gc
 import importlib
 import importlib.util
 import pickle
@@ -18,8 +20,14 @@ from spaces_cases import SPACES, assert_agree, samples
 import pufferlib
 from pufferlib import emulation, environments, exceptions, postprocess, pytorch, registry, vector
 from pufferlib.emulation import ActionLayout, GymnasiumPufferEnv, Layout, PettingZooPufferEnv
-from pufferlib.exceptions import ActionError, ArgumentError, PufferError
+from pufferlib.exceptions import (
+    ActionError,
+    ArgumentError,
+    CallOrderError,
+    PufferError,
+)
 from pufferlib.published_names import NAMES
+from pufferlib.registry import ocean
 
 STRUCTURED = {name: space for name, space in SPACES.items() if name != "dict with awkward keys"}
 over_structured = pytest.mark.parametrize("space", list(STRUCTURED.values()), ids=list(STRUCTURED))
@@ -54,9 +62,8 @@ def test_a_row_viewed_by_its_dtype_is_the_observation(space):
     assert dtypes.observation_dtype == env.observation_space.dtype == layout.space.dtype
     for sample in samples(space, 3):
         row = layout.flatten(sample)
-        if env.obs_dtype.subdtype is None:  # not a lone array, which is its own row
-            actual = emulation.nativize(row, space, dtypes.emulated_observation_dtype)
-            assert_agree(actual, sample)
+        actual = emulation.nativize(row, space, dtypes.emulated_observation_dtype)
+        assert_agree(actual, sample)
         native = nativize_dtype_of(dtypes)
         rows = torch.from_numpy(np.stack([row, row]))
         assert_parts(pytorch.nativize_tensor(rows, native), sample)
@@ -175,19 +182,71 @@ def make_population():
     return PettingZooPufferEnv(Population())
 
 
+@pytest.mark.parametrize("task", ocean.FAMILY.tasks)
+def test_every_environment_and_its_vectorizer_say_whether_they_are_emulated(task):
+    envs = vector.make(ocean.make_env, [task])
+    driver = envs.driver_env
+    is_native = isinstance(driver, pufferlib.PufferEnv)
+    assert bool(envs.emulated) == bool(driver.emulated) == (not is_native)
+    assert driver.flat_observation_space == envs.flat_observation_space
+    if not is_native:
+        assert pytorch.nativize_dtype(driver.emulated) == pytorch.nativize_dtype(envs.emulated)
+        return
+    assert not driver.done
+    assert driver.driver_env is driver
+    with pytest.raises(ArgumentError, match="this one is native"):
+        pytorch.nativize_dtype(envs.emulated)
+
+
+@pytest.mark.parametrize("convert", [emulation.to_gymnasium, emulation.to_pettingzoo])
+def test_converted_native_environments_have_the_published_attributes(convert):
+    env = convert(ocean.make_env("bandit"))  # whose episodes are one step
+    assert (env.emulated, env.driver_env, env.done) == (False, env, True)
+    assert env.flat_observation_space == env.single_observation_space
+    env.reset(seed=0)
+    assert not env.done
+    env.step(0 if convert is emulation.to_gymnasium else {"agent_0": 0})
+    assert env.done
+
+
 class Closing(Countdown):
     closed = 0
 
     def close(self):
         type(self).closed += 1
+        if self.length == 5:
+            raise ValueError("stuck")
 
 
 def test_the_driver_env_is_closed_with_the_vectorizer():
     envs = vector.make(Closing, backend=vector.Multiprocessing)
     assert envs.driver_env.env.length == 3
+    closed = Closing.closed
     envs.close()
     envs.close()
-    assert Closing.closed == 1
+    assert Closing.closed == closed + 1
+    with pytest.raises(CallOrderError, match="driver_env after close"):
+        _ = envs.driver_env
+
+
+def test_the_driver_env_is_closed_if_another_does_not_close():
+    options = {"num_workers": 2, "caller_steps": True}  # environment 1 is in this process
+    envs = vector.make(Closing, num_envs=2, backend=vector.Multiprocessing, **options)
+    assert envs.driver_env is not None
+    envs.set_attr("length", [3, 5])
+    closed = Closing.closed
+    with pytest.raises(ValueError, match="stuck"):
+        envs.close()
+    assert Closing.closed == closed + 2
+
+
+def test_the_driver_env_is_closed_with_a_vectorizer_that_is_dropped():
+    envs = vector.make(Closing, backend=vector.Multiprocessing)
+    assert envs.driver_env is not None
+    closed = Closing.closed
+    del envs
+    gc.collect()
+    assert Closing.closed == closed + 1
 
 
 def test_a_namespace_is_an_object_and_a_mapping():
@@ -204,6 +263,37 @@ def test_a_namespace_is_an_object_and_a_mapping():
         b = 1
 
     assert list(Config(a=4).items()) == [("a", 4), ("b", 1)]
+    place = SimpleNamespace(x=1)
+    assert pufferlib.namespace(place, x=3, z=4) is None
+    assert vars(place) == {"x": 3, "z": 4}
+
+
+@pufferlib.dataclass
+class Sized:
+    width: int
+    height = 2
+
+    @property
+    def area(self):
+        return self.width * self.height
+
+    def scaled(self, factor):
+        return type(self)(width=self.width * factor, height=self.height)
+
+
+@pufferlib.dataclass
+class Named(Sized):
+    name: str = "box"
+
+
+def test_a_dataclass_keeps_its_methods_and_bases_and_survives_pickling():
+    named = Named(width=3)
+    assert isinstance(named, Sized)
+    assert dict(named) == {"width": 3, "height": 2, "name": "box"}
+    assert (named.area, named.scaled(2).area) == (6, 12)
+    again = pickle.loads(pickle.dumps(named))
+    assert type(again) is Named
+    assert dict(again) == dict(named)
 
 
 def test_infos_are_averaged_over_agents():
@@ -241,6 +331,10 @@ def test_helpers_of_training_scripts():
         pass
 
     assert utils.get_init_args(make) == {"size": None, "width": 3}
+    assert utils.get_init_args(Countdown.__init__).keys() == {"length", "how", "render_mode"}
+    part = functools.partial(make, size=2)
+    utils.get_init_args(part)["size"] = 3
+    assert part.keywords == {"size": 2}
     with pytest.raises(ArgumentError, match="takes no argument 'height'"):
         utils.validate_args(make, {"height": 1})
 
