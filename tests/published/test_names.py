@@ -164,6 +164,23 @@ def test_done_says_whether_the_episode_has_ended():
     assert not agents.done
 
 
+@pytest.mark.parametrize("autoreset", ["same_step", "next_step", "disabled"])
+@pytest.mark.parametrize("creator", [Countdown, Population, functools.partial(ocean.make_env, "bandit")])
+def test_done_in_a_vectorizer_is_as_the_guide_says(creator, autoreset):
+    envs = vector.make(creator, autoreset=autoreset)
+    is_native = not isinstance(creator, type)
+    assert envs.driver_env.done == (not is_native)
+    envs.reset(seed=0)
+    assert envs.get_attr("done") == [False]
+    is_over = False
+    while not is_over:
+        envs.send(np.zeros(envs.action_space.shape, envs.action_space.dtype))
+        batch = envs.recv()
+        ended = batch.terminals | batch.truncations
+        is_over = ended.any() and (autoreset == "same_step" or not batch.masks.any())
+    assert envs.driver_env.done == (creator is Population and autoreset != "same_step")
+
+
 @pytest.mark.parametrize("backend", [vector.Serial, vector.Multiprocessing])
 def test_a_vectorizer_has_a_driver_env_and_the_published_counts(backend):
     envs = vector.make(make_population, num_envs=2, num_workers=2, backend=backend)
