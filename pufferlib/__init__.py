@@ -62,8 +62,9 @@ def __getattr__(name: str) -> Any:
         return import_module("pufferlib.environment").PufferEnv
     if name == "load":
         return import_module("pufferlib.runs.loaded_policy").load
-    return import_module("pufferlib.published_names").names_of(__name__)(name)
+    return import_module("pufferlib.published_names").names_of(__name__)[0](name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    names = import_module("pufferlib.published_names").names_of(__name__)[1]()
+    return sorted({*names, *__all__})

@@ -138,6 +138,8 @@ class PufferEnv:
     render_mode: str | None = None
     metadata: dict[str, Any] = {}  # noqa: RUF012  (as Gymnasium declares it)
     is_one_game: bool = False
+    emulated: Any = False  # this and `done`: published names, see docs/published-names.md
+    done: bool = False
 
     observations: Array
     rewards: NDArray[np.float32]
@@ -179,6 +181,16 @@ class PufferEnv:
                 agents are ignored.
         """
         raise NotImplementedError(f"{type(self).__name__} must implement step")
+
+    @property
+    def driver_env(self) -> UserEnv:
+        """The environment itself: a published name, see docs/published-names.md."""
+        return self
+
+    @property
+    def flat_observation_space(self) -> gymnasium.spaces.Box:
+        """`single_observation_space`: a published name, see docs/published-names.md."""
+        return self.single_observation_space
 
     @property
     def user_env(self) -> UserEnv:

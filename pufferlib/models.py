@@ -232,4 +232,4 @@ def _is_image(field: Field) -> bool:
 
 
 if not TYPE_CHECKING:
-    __getattr__ = names_of(__name__)
+    __getattr__, __dir__ = names_of(__name__)

@@ -1,10 +1,11 @@
 """Names of PufferLib 0.x and 1.0 that today's modules answer to, though they define others.
 
-A module with such names ends with `__getattr__ = names_of(__name__)`, hidden from type checkers, so
-that new code which uses them is reported. docs/published-names.md says what to use today; what is
-more than another name is in `pufferlib.published`.
+A module with such names ends with `__getattr__, __dir__ = names_of(__name__)`, hidden from type
+checkers, so that new code which uses them is reported. docs/published-names.md says what to use
+today; what is more than another name is in `pufferlib.published`.
 """
 
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -31,7 +32,6 @@ NAMES: dict[str, dict[str, str]] = {
     },
     "pufferlib.frameworks.cleanrl": {
         "CleanRL": "pufferlib.frameworks.cleanrl:Policy",
-        "sample_logits": f"{_TORCH}:sample_logits",
     },
     "pufferlib.models": {
         "ConvSequence": f"{_MODELS}:ConvSequence",
@@ -56,8 +56,8 @@ NAMES: dict[str, dict[str, str]] = {
 """By module and published name, where the object is: module:attribute."""
 
 
-def names_of(module: str) -> Callable[[str], Any]:
-    """Return a `__getattr__` for `module`, which imports an object of `NAMES` on first use."""
+def names_of(module: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return (`__getattr__`, `__dir__`) of `module`; an object of `NAMES` loads on first use."""
 
     def load(name: str) -> Any:
         if name not in NAMES[module]:
@@ -65,4 +65,7 @@ def names_of(module: str) -> Callable[[str], Any]:
         place, attribute = NAMES[module][name].split(":")
         return getattr(import_module(place), attribute)
 
-    return load
+    def names() -> list[str]:
+        return sorted({*vars(sys.modules[module]), *NAMES[module]})
+
+    return load, names

@@ -283,4 +283,4 @@ def _sample_normal(normal: Normal, actions: Tensor | None) -> tuple[Tensor, Tens
 
 
 if not TYPE_CHECKING:
-    __getattr__ = names_of(__name__)
+    __getattr__, __dir__ = names_of(__name__)

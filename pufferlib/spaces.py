@@ -17,7 +17,7 @@ from pufferlib.arguments import as_whole, brief
 from pufferlib.exceptions import SpaceError
 from pufferlib.published_names import names_of
 
-__getattr__ = names_of(__name__)
+__getattr__, __dir__ = names_of(__name__)
 Path = tuple[str | int, ...]
 LeafKind = Literal["Box", "Discrete", "MultiDiscrete", "MultiBinary"]
 LEAF_KINDS: tuple[LeafKind, ...] = ("Box", "Discrete", "MultiDiscrete", "MultiBinary")

@@ -27,4 +27,4 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
-    __getattr__ = names_of(__name__)
+    __getattr__, __dir__ = names_of(__name__)

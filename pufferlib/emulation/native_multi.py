@@ -18,6 +18,7 @@ from pufferlib.emulation.native_episodes import (
     no_episode,
     take_layouts,
 )
+from pufferlib.emulation.published import NativeNames
 from pufferlib.environment import Info, PufferEnv
 from pufferlib.exceptions import ActionError, ArgumentError, ContractError
 
@@ -45,7 +46,7 @@ def to_pettingzoo(env: UserEnv) -> "PettingZooPufferEnv | NativeParallelEnv":
     return NativeParallelEnv(env)
 
 
-class NativeParallelEnv(pettingzoo.ParallelEnv[str, Array, Action]):
+class NativeParallelEnv(NativeNames, pettingzoo.ParallelEnv[str, Array, Action]):
     """The result of `to_pettingzoo`: a native environment whose agents play one game.
 
     Row i is the agent "agent_i". Agents that are absent are not in `agents`; one whose episode ends
@@ -80,6 +81,11 @@ class NativeParallelEnv(pettingzoo.ParallelEnv[str, Array, Action]):
         shape = env.single_action_space.shape or ()
         self._actions = np.zeros((env.num_agents, *shape), env.single_action_space.dtype)
         self._is_action_checked = False
+
+    @property
+    def done(self) -> bool:
+        """No agent is left."""
+        return not self.agents
 
     def observation_space(self, agent: str) -> Space:
         """Return the agent's observation space, the same object on every call."""

@@ -13,6 +13,7 @@ from pufferlib.emulation.native_episodes import (
     no_episode,
     take_layouts,
 )
+from pufferlib.emulation.published import NativeNames
 from pufferlib.emulation.single import GymnasiumPufferEnv
 from pufferlib.environment import Info, PufferEnv
 from pufferlib.exceptions import ArgumentError
@@ -47,7 +48,7 @@ def to_gymnasium(env: UserEnv) -> "GymnasiumPufferEnv | NativeGymnasiumEnv":
     return NativeGymnasiumEnv(env)
 
 
-class NativeGymnasiumEnv(gymnasium.Env[Array, Action]):
+class NativeGymnasiumEnv(NativeNames, gymnasium.Env[Array, Action]):
     """The result of `to_gymnasium`: a native environment of one agent.
 
     `reset()` after the end of an episode returns the observation with which the native environment
@@ -74,6 +75,11 @@ class NativeGymnasiumEnv(gymnasium.Env[Array, Action]):
         self.num_agents = 1
         self._episodes = Episodes(env)
         self._is_over, self._is_action_checked = True, False
+
+    @property
+    def done(self) -> bool:
+        """No episode is running."""
+        return self._is_over
 
     def reset(
         self, *, seed: int | None = None, options: Options | None = None

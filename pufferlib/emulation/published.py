@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import gymnasium
 import numpy as np
 
-from pufferlib.annotations import AnySpace, Space
+from pufferlib.annotations import AnySpace, Space, UserEnv
 from pufferlib.emulation.actions import ActionLayout
 from pufferlib.emulation.layout import Field, Layout
+from pufferlib.environment import PufferEnv
 from pufferlib.spaces import children, is_space
 
 Dtype = np.dtype[Any]
@@ -45,7 +46,8 @@ class EmulatedNames:
     """Attributes of environments and vectorizers that 1.0 published; see docs/published-names.md.
 
     Attributes:
-        emulated: the dtypes for `pufferlib.pytorch.nativize_dtype`. Today policies take the layout.
+        emulated: the dtypes for `pufferlib.pytorch.nativize_dtype`; False for native environments.
+            Today policies take the layout.
         flat_observation_space: for `pufferlib.emulation.unpack_batched_obs`; the single one today.
         is_obs_emulated: observations were not flat.
         is_atn_emulated: actions were not flat.
@@ -54,8 +56,10 @@ class EmulatedNames:
     """
 
     @property
-    def emulated(self: HasLayouts) -> EmulatedDtypes:
-        layout = self.observation_layout or Layout.of(self.single_observation_space)
+    def emulated(self: HasLayouts) -> EmulatedDtypes | Literal[False]:
+        layout = self.observation_layout
+        if layout is None:
+            return False
         return EmulatedDtypes(np.dtype(layout.space.dtype), structured_dtype(layout))
 
     @property
@@ -79,6 +83,28 @@ class EmulatedNames:
     @property
     def flat_observation_space(self: HasLayouts) -> gymnasium.spaces.Box:
         return self.single_observation_space
+
+
+class NativeNames:
+    """The same attributes of what `to_gymnasium` and `to_pettingzoo` return.
+
+    Attributes:
+        env: the native environment.
+    """
+
+    env: PufferEnv
+
+    @property
+    def emulated(self) -> Any:
+        return self.env.emulated
+
+    @property
+    def driver_env(self) -> UserEnv:
+        return self
+
+    @property
+    def flat_observation_space(self) -> gymnasium.spaces.Box:
+        return self.env.single_observation_space
 
 
 def structured_dtype(layout: Layout | ActionLayout) -> Dtype:

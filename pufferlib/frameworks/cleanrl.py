@@ -11,7 +11,7 @@ from pufferlib.published_names import names_of
 from pufferlib.pytorch import Heads, sample_actions
 
 if not TYPE_CHECKING:
-    __getattr__ = names_of(__name__)
+    __getattr__, __dir__ = names_of(__name__)
 
 
 class Policy(nn.Module):
@@ -60,7 +60,7 @@ class Policy(nn.Module):
             action: evaluate this action; None to sample one.
         """
         heads, value = self.policy(x)
-        return *_sample(heads, action), value
+        return *sample_logits(heads, action), value
 
 
 class RecurrentPolicy(nn.Module):
@@ -112,7 +112,7 @@ class RecurrentPolicy(nn.Module):
             action: evaluate this action; None to sample one.
         """
         heads, value, state = self.policy(x, state)
-        return *_sample(heads, action), value, state
+        return *sample_logits(heads, action), value, state
 
 
 class LSTMPolicy(nn.Module):
@@ -183,7 +183,7 @@ class LSTMPolicy(nn.Module):
         rows = lstm_state[0].shape[1]
         heads, value, state = self._run(x, lstm_state, done)
         given = None if action is None else _regroup(action, len(action) // rows)
-        results = (*_sample(heads, given), value)  # (B * T, ...)
+        results = (*sample_logits(heads, given), value)  # (B * T, ...)
         action, log_probability, entropy, value = (_regroup(each, rows) for each in results)
         return action, log_probability, entropy, value, state
 
@@ -211,9 +211,15 @@ def _check_recurrent(policy: object, name: str) -> None:
         )
 
 
-def _sample(heads: Heads, action: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    if action is not None and isinstance(heads, Tensor):
-        action = action.reshape(heads.shape[0])
-    elif action is not None and isinstance(heads, Sequence):
+def sample_logits(logits: Heads, action: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """Return (action, log probability, entropy), as `pufferlib.pytorch.sample_actions`.
+
+    Args:
+        logits: heads of a policy.
+        action: evaluate this instead of sampling; actions of sequences may be (B, T, ...).
+    """
+    if action is not None and isinstance(logits, Tensor):
+        action = action.reshape(logits.shape[0])
+    elif action is not None and isinstance(logits, Sequence):
         action = action.reshape(-1, action.shape[-1])  # of sequences: (B * T, columns)
-    return sample_actions(heads, action)
+    return sample_actions(logits, action)

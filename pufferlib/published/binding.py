@@ -1,5 +1,6 @@
 """`Binding` of PufferLib 0.2: how to make an environment, with hooks, statistics and silence."""
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -11,7 +12,6 @@ import pettingzoo
 from pufferlib.annotations import Action, Agent, EnvCreator, Observation, Space, UserEnv
 from pufferlib.emulation import GymnasiumPufferEnv, PettingZooPufferEnv
 from pufferlib.emulation.creation import creator_arguments
-from pufferlib.emulation.layout import Layout
 from pufferlib.exceptions import ArgumentError
 from pufferlib.old_interfaces import adapted, checked_reset
 from pufferlib.wrappers import EpisodeStats, MultiAgentEpisodeStats, make_silent
@@ -145,12 +145,19 @@ class _Hooks:
     def is_cut_off(self) -> bool:
         return self._horizon is not None and self.steps >= self._horizon
 
-    def space(self, space: Space, agent: Agent) -> Space:
+    def spaces(self, spaces: dict[Agent, Space]) -> dict[Agent, Space]:
+        """Return the spaces of what the feature parser makes of samples of all `spaces`."""
         if self._parse is None:
-            return space
-        layout = Layout.of(space)
-        zero = layout.restore(np.zeros(layout.space.shape, layout.space.dtype))
-        return _space_like(self._parse({agent: zero}, 0)[agent])
+            return spaces
+        features = self._parse({agent: _sample(space) for agent, space in spaces.items()}, 0)
+        return {agent: _space_like(features[agent]) for agent in spaces}
+
+
+def _sample(space: Space) -> Observation:
+    """Return the same sample of `space` every time; its random state stays as it is."""
+    copied = copy.deepcopy(space)
+    copied.seed(0)
+    return copied.sample()
 
 
 def _space_like(value: Observation) -> Space:
@@ -170,7 +177,7 @@ class _HookedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
     def __init__(self, env: UserEnv, *hooks: Any) -> None:
         super().__init__(env)
         self._hooks = _Hooks(*hooks)
-        self.observation_space = self._hooks.space(env.observation_space, _ONLY)
+        self.observation_space = self._hooks.spaces({_ONLY: env.observation_space})[_ONLY]
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
         observation, info = checked_reset(self.env, seed, options)
@@ -189,13 +196,16 @@ class _HookedAgents(pettingzoo.utils.BaseParallelWrapper):
     def __init__(self, env: UserEnv, *hooks: Any) -> None:
         super().__init__(env)
         self._hooks = _Hooks(*hooks)
-        self._spaces: dict[Agent, Space] = {}
+        self.observation_spaces = self._hooks.spaces(
+            {agent: env.observation_space(agent) for agent in env.possible_agents}
+        )
+
+    @property
+    def agents(self) -> list[Agent]:
+        return [] if self._hooks.is_cut_off else self.env.agents
 
     def observation_space(self, agent: Agent) -> Space:
-        if agent not in self._spaces:
-            space = self.env.observation_space(agent)
-            self._spaces[agent] = self._hooks.space(space, agent)
-        return self._spaces[agent]
+        return self.observation_spaces[agent]
 
     def reset(self, seed: int | None = None, options: Any = None) -> tuple[Any, Any]:
         observations, infos = super().reset(seed=seed, options=options)

@@ -51,7 +51,10 @@ def emulate_copy(sample: Structure, arr_dtype: Dtype, struct_dtype: Dtype) -> Ar
 
 def nativize(arr: Array, space: AnySpace, struct_dtype: Dtype) -> Structure:
     """Return one flat row as a value of `space`."""
-    return _nested(np.ascontiguousarray(arr).view(struct_dtype)[0], space)
+    row = np.ascontiguousarray(arr)
+    if struct_dtype.subdtype is not None:  # a lone array, which is its own row
+        return row.view(struct_dtype.base).reshape(struct_dtype.shape)
+    return _nested(row.view(struct_dtype)[0], space)
 
 
 def _nested(struct: Any, space: AnySpace) -> Structure:

@@ -44,7 +44,7 @@ class Recurrent(LSTMWrapper):
         num_layers: see there.
 
     Raises:
-        ArgumentError: the environment is left out, and the policy does not know it.
+        ArgumentError: no policy, or the environment is left out and the policy does not know it.
     """
 
     def __init__(
@@ -57,6 +57,8 @@ class Recurrent(LSTMWrapper):
     ) -> None:
         if policy is None:
             env, policy = None, env
+        if policy is None:
+            raise ArgumentError("Recurrent takes a policy: Recurrent(policy), or (env, policy).")
         super().__init__(
             _env_of(policy) if env is None else env, policy, input_size, hidden_size, num_layers
         )
@@ -88,7 +90,7 @@ class Convolutional(NatureCNN):
         downsample: keep every so manieth row and column of the image.
 
     Raises:
-        ArgumentError: the image has other channels, or `output_size` is not `hidden_size`.
+        ArgumentError: no image, one with other channels, or `output_size` is not `hidden_size`.
     """
 
     def __init__(
@@ -106,6 +108,11 @@ class Convolutional(NatureCNN):
     ) -> None:
         description = describe(env)
         box = description.single_observation_space
+        if len(box.shape) != 3:
+            raise ArgumentError(
+                f"Convolutional takes observations that are one image, (C, H, W) or (H, W, C); "
+                f"those of this environment have the shape {box.shape}. Use models.Default."
+            )
         channels = box.shape[-1 if channels_last else 0]
         if channels != framestack or output_size != hidden_size:
             raise ArgumentError(

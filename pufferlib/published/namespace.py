@@ -1,6 +1,6 @@
 """`namespace(**kwargs)`, an object with attributes and items, and a decorator that makes them."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,20 +18,39 @@ class Namespace(SimpleNamespace, Mapping[str, Any]):
         return len(self.__dict__)
 
 
-def namespace(**kwargs: Any) -> Namespace:
-    """Return a `Namespace`. Today: a dataclass of Python, or `types.SimpleNamespace`."""
-    return Namespace(**kwargs)
+def namespace(self: Any = None, **kwargs: Any) -> Any:
+    """Return a `Namespace`. Today: a dataclass of Python, or `types.SimpleNamespace`.
+
+    Args:
+        self: set the attributes of this object instead, and return None.
+        **kwargs: attributes.
+    """
+    if self is None:
+        return Namespace(**kwargs)
+    vars(self).update(kwargs)
+    return None
 
 
-def dataclass(cls: type) -> Callable[..., Namespace]:
-    """Return a `Namespace` whose fields are the attributes and annotations of `cls`."""
-    own = {name: value for name, value in vars(cls).items() if not name.startswith("__")}
-    fields = dict.fromkeys(getattr(cls, "__annotations__", {})) | own
-    return type(cls.__name__, (Namespace,), {"__init__": _filling(fields)})
+def dataclass(cls: type) -> Any:
+    """Return `cls`, made a mapping whose constructor takes its fields, by name.
+
+    Fields are annotations, None by default, and attributes that are not methods or properties, of
+    base classes too.
+    """
+    fields: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        fields |= dict.fromkeys(vars(base).get("__annotations__", ()))
+        fields |= {name: value for name, value in vars(base).items() if _is_field(name, value)}
+
+    def fill(self: Any, **kwargs: Any) -> None:
+        vars(self).update(fields | kwargs)
+
+    for name in ("__getitem__", "__iter__", "__len__", "keys", "values", "items"):
+        if not hasattr(cls, name):
+            setattr(cls, name, getattr(Namespace, name))
+    setattr(cls, "__init__", fill)  # noqa: B010
+    return cls
 
 
-def _filling(fields: dict[str, Any]) -> Callable[..., None]:
-    def fill(self: Namespace, **kwargs: Any) -> None:
-        self.__dict__.update(fields | kwargs)
-
-    return fill
+def _is_field(name: str, value: object) -> bool:
+    return not (name.startswith("__") or callable(value) or hasattr(value, "__get__"))

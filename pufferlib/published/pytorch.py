@@ -1,6 +1,6 @@
 """Published functions on tensors: rows as structures, and sampling."""
 
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import gymnasium
 import numpy as np
@@ -10,19 +10,27 @@ from torch import Tensor
 from pufferlib.annotations import AnySpace, Structure
 from pufferlib.emulation.layout import Layout
 from pufferlib.emulation.published import EmulatedDtypes
-from pufferlib.frameworks import cleanrl
-from pufferlib.pytorch import TORCH_DTYPES, Heads, bitcast, unflatten
+from pufferlib.exceptions import ArgumentError
+from pufferlib.pytorch import TORCH_DTYPES, bitcast, unflatten
 
 NativeDType: TypeAlias = tuple[torch.dtype, tuple[int, ...], int, int] | dict[str, "NativeDType"]
 """Of a part of a row: its dtype, its shape, its first element and their number; or parts by name"""
 
 
-def nativize_dtype(emulated: EmulatedDtypes) -> NativeDType:
+def nativize_dtype(emulated: EmulatedDtypes | Literal[False]) -> NativeDType:
     """Return where the parts of a row are, for `nativize_tensor`.
 
     Args:
         emulated: that of an environment or a vectorizer, or any object with its two dtypes.
+
+    Raises:
+        ArgumentError: it is False, as that of native environments, whose rows have no parts.
     """
+    if emulated is False:
+        raise ArgumentError(
+            "nativize_dtype takes the dtypes of an emulated environment; this one is native, and "
+            "emulated is False. Its rows are the observations: use them as they are."
+        )
     element = np.dtype(emulated.observation_dtype).base
     return _native(np.dtype(emulated.emulated_observation_dtype), element.itemsize, 0)
 
@@ -63,8 +71,3 @@ def unpack_batched_obs(batched_obs: Any, flat_observation_space: Any) -> Structu
     if isinstance(batched_obs, gymnasium.Space):
         batched_obs, space = space, batched_obs
     return unflatten(batched_obs, getattr(space, "layout", None) or Layout.of(space))
-
-
-def sample_logits(logits: Heads, action: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-    """Return (action, log probability, entropy); as `pufferlib.pytorch.sample_actions`."""
-    return cleanrl._sample(logits, action)

@@ -64,16 +64,16 @@ def unroll_nested_dict(d: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def get_init_args(fn: Callable[..., object] | None) -> dict[str, Any]:
-    """Return the parameters of `fn` and their defaults, without `env`, `policy`, `*` and `**`."""
+    """Return the parameters of `fn` and their defaults, without self, env, policy, * and **."""
     if fn is None:
         return {}
     if isinstance(fn, functools.partial):
-        return fn.keywords
+        return dict(fn.keywords)
     variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return {
         each.name: None if each.default is each.empty else each.default
         for each in inspect.signature(fn).parameters.values()
-        if each.name not in ("env", "policy") and each.kind not in variable
+        if each.name not in ("self", "env", "policy") and each.kind not in variable
     }
 
 

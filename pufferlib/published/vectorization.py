@@ -80,6 +80,14 @@ class Serial:
         infos = [_with_episode(info) for info in batch.infos]
         return batch.observations, batch.rewards, batch.terminals | batch.truncations, infos
 
+    def step_async(self, actions: ArrayLike) -> None:
+        """Begin to step, as `send` does."""
+        self.send(actions)
+
+    def step_wait(self) -> OldStep:
+        """Wait for the rows, as `recv` does."""
+        return self.recv()
+
     def unpack_batched_obs(self, batched_obs: Any) -> Any:
         """Return flat observations in the environment's structure."""
         from pufferlib.pytorch import unflatten  # loads torch

@@ -78,7 +78,7 @@ class AtariGame(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs):
         self._length += 1
         info: Info = {}
         if terminated or truncated:
-            info = game_info(self._return, self._length, 0 if terminated else self._ale.lives())
+            info = {"episode_return": self._return, "episode_length": self._length}
         is_lost = not info and self._has_lost_life()
         self._serves = self._presses_fire and is_lost
         if self._episodic_life and is_lost:
@@ -130,9 +130,3 @@ class AtariGame(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs):
         """Return whether a life is lost; some games stay at zero lives until they are over."""
         before, self._lives = self._lives, self._ale.lives()
         return bool(0 < self._lives < before)
-
-
-def game_info(score: float, length: int, lives: int) -> Info:
-    """Return the info of a game that is over, with the `episode` of RecordEpisodeStatistics too."""
-    episode = {"r": score, "l": length}
-    return {"episode_return": score, "episode_length": length, "lives": lives, "episode": episode}

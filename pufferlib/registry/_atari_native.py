@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from pufferlib.annotations import Array, Kwargs
 from pufferlib.cores import usable_threads
 from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
-from pufferlib.registry._atari_env import game_info
 
 _LARGEST_SEED = 2**31 - 1
 
@@ -119,11 +118,7 @@ class AtariGames(PufferEnv):
         self.final_observations[over, -1] = info["final_obs"][over, 0]
         self.observations[over] = frames[over]
         infos = [
-            game_info(
-                float(self._returns[i]),
-                int(self._lengths[i]),
-                0 if self.terminals[i] else int(self._lives[i]),
-            )
+            {"episode_return": float(self._returns[i]), "episode_length": int(self._lengths[i])}
             for i in over
         ]
         self._returns[over], self._lengths[over] = 0, 0

@@ -161,9 +161,8 @@ def make_env(
     of the last two of every `frame_skip` frames, in gray, scaled down. The first frame of a game
     fills the stack.
 
-    When a game is over `info` has `episode_return`, the sum of its unclipped rewards,
-    `episode_length`, in steps of `frame_skip` frames, `lives`, those left, and `episode`, the first
-    two as "r" and "l". The loss of a life is not reported.
+    When a game is over `info` has `episode_return`, the sum of its unclipped rewards, and
+    `episode_length`, in steps of `frame_skip` frames. The loss of a life is not reported.
 
     With `num_envs` it is a native environment: that many games over ALE's own `AtariVectorEnv`,
     each a row, stepped by threads in C++. Its frames are the same; there a game begins with 0 to

@@ -17,6 +17,7 @@ from pufferlib.vector.autoreset import first_rows, reset_mask_of
 from pufferlib.vector.batch import Batch, Infos
 from pufferlib.vector.gymnasium_errors import call_error, wait_error
 from pufferlib.vector.interface import VectorEnv
+from pufferlib.vector.published import VectorNames
 
 VectorResult = tuple[Array, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], Info]
 
@@ -75,8 +76,9 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
     """
 
     def __init__(self, vecenv: VectorEnv, copy: bool = True) -> None:
-        if isinstance(vecenv, type) or not hasattr(vecenv, "agents_per_env"):
-            given = vecenv.__name__ if isinstance(vecenv, type) else type(vecenv).__name__
+        if not isinstance(vecenv, VectorNames):
+            kind = vecenv if isinstance(vecenv, type) else type(vecenv)
+            given = f"{kind.__module__}.{kind.__name__}"
             raise ArgumentError(
                 f"to_gymnasium takes a vectorizer, got {given}. Pass the result of "
                 f"pufferlib.vector.make."

@@ -300,8 +300,10 @@ class Parallel(VectorNames):
     def close(self) -> None:
         """Close every environment and end every worker. May be called again."""
         self._order.advance("close")
-        self._workers.close()
-        self._close_driver()
+        try:
+            self._workers.close()
+        finally:
+            self._close_driver()
 
     def _asked(self, indices: Indices) -> Asked:
         envs = env_indices(indices, self.num_envs)

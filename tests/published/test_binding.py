@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from environments import Countdown, Noisy, Population
-from gymnasium.spaces import Box, Dict, MultiBinary, Tuple
+from environments import Countdown, Noisy, Population, SteppedPair
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, Tuple
 
 from pufferlib.emulation import Binding, PettingZooPufferEnv
 from pufferlib.exceptions import ArgumentError
@@ -72,6 +72,43 @@ def test_a_constant_horizon_truncates(env_cls):
         truncated = env.step(actions)[3]
         ends = [truncated] if is_single else list(truncated.values())
         assert all(ends) == (step == 2)
+
+
+def test_a_constant_horizon_ends_the_episode_of_all_agents():
+    env = Binding(Population, emulate_const_horizon=2).env_creator()
+    for _ in range(2):
+        env.reset(seed=0)
+        steps = 0
+        while env.agents:
+            env.step(dict.fromkeys(env.agents, 0))
+            steps += 1
+        assert steps == 2
+
+
+# pettingzoo.test imports PettingZoo's environments in a way that PettingZoo has deprecated.
+@pytest.mark.filterwarnings("ignore:The old environment creation API:DeprecationWarning")
+def test_an_environment_with_a_constant_horizon_passes_pettingzoos_own_test():
+    from pettingzoo.test import parallel_api_test
+
+    def make():
+        return SteppedPair(Box(0, 1, (1,)), np.zeros(1, np.float32))
+
+    parallel_api_test(Binding(make, emulate_const_horizon=3).env_creator(), num_cycles=20)
+
+
+def test_features_are_probed_with_observations_of_all_agents():
+    counts = {5: 1.0, 6: 2.0}
+
+    def parse(observations, step):
+        assert set(observations) == {"a", "b"}
+        return {agent: np.float32([counts[int(observations["b"])]]) for agent in observations}
+
+    def make():
+        return SteppedPair(Discrete(2, start=5), np.int64(6))
+
+    env = Binding(make, feature_parser=parse).env_creator()
+    assert env.single_observation_space == Box(-np.inf, np.inf, (1,), np.float32)
+    np.testing.assert_array_equal(env.reset()[0]["a"], [2.0])
 
 
 @pytest.mark.parametrize("is_silent", [True, False])

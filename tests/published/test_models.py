@@ -76,6 +76,13 @@ def test_a_policy_that_does_not_know_its_environment_is_refused():
         models.Recurrent(policy)
 
 
+def test_a_policy_or_an_image_that_is_missing_is_refused():
+    with pytest.raises(ArgumentError, match="Recurrent takes a policy"):
+        models.Recurrent()
+    with pytest.raises(ArgumentError, match=r"one image.*\(2,\)"):
+        models.Convolutional(vectors(), framestack=4)
+
+
 @torch.no_grad()
 def test_layers_are_those_of_torch():
     env = vectors()

@@ -57,3 +57,18 @@ def test_numbers_that_are_left_out_follow_from_the_others(given, expected, monke
 def test_numbers_that_contradict_each_other_are_refused():
     with pytest.raises(ArgumentError, match=r"num_envs=4, num_workers=2, envs_per_worker=3"):
         vectorization.Serial(make, num_envs=4, num_workers=2, envs_per_worker=3)
+
+
+def test_the_asynchronous_calls_of_gymnasium_give_four_results_too():
+    envs = vectorization.Serial(make, num_envs=2)
+    envs.reset(seed=0)
+    envs.step_async([0, 0])
+    observations, rewards, dones, infos = envs.step_wait()
+    assert (observations.shape, rewards.tolist(), dones.tolist()) == ((2, 2), [1, 1], [False] * 2)
+    assert infos == []
+
+
+def test_only_todays_vectorizer_becomes_one_of_gymnasium():
+    envs = vectorization.Serial(make)
+    with pytest.raises(ArgumentError, match=r"vectorization.Serial. Pass the result of pufferlib"):
+        vector.to_gymnasium(envs)
