@@ -71,9 +71,17 @@ def refusal(env: PufferEnv, autoreset: Autoreset) -> str | None:
 
 
 def reset_arguments(
-    seed: Seed, options: Options | None, num_envs: int, takes_options: bool
+    seed: Seed, options: Options | None, num_envs: int, takes_options: bool, is_first: bool
 ) -> tuple[list[int | None], Options | None, NDArray[np.bool_] | None]:
     """Return the seed of each environment, the options to pass, and which to reset; None: all.
+
+    Args:
+        seed: as the caller gave it.
+        options: likewise.
+        num_envs: how many environments.
+        takes_options: the environments' `reset` takes options.
+        is_first: there was no reset before. A mask that selects all is then one of all; later it
+            is a masked reset, whatever it selects.
 
     Raises:
         ArgumentError: see `seed_each`, `check_options` and `reset_mask_of`.
@@ -85,7 +93,8 @@ def reset_arguments(
         if isinstance(seed, DefaultSeed):
             seed = None
     seeds, options = seed_each(seed, num_envs), check_options(options, takes_options)
-    return seeds, options, None if mask is None or mask.all() else mask
+    is_of_all = mask is None or (is_first and bool(mask.all()))
+    return seeds, options, None if is_of_all else mask
 
 
 def reset_mask_of(mask: object, rows: int) -> NDArray[np.bool_]:

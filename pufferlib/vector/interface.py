@@ -93,12 +93,12 @@ class VectorEnv(Protocol):
         Args:
             seed: a whole number: environment i gets `seed + i`; a list with a whole number or None
                 for each environment; None: the environments continue their random streams.
-            options: passed to the reset of every Gymnasium or PettingZoo environment, a copy to
-                each. Episodes that follow by autoreset get no options.
+            options: passed to the reset of every environment that is reset, a copy to each; that
+                of a native `PufferEnv` needs an argument `options`. Episodes that follow by autoreset get no options.
 
         Raises:
             ArgumentError: another seed, another mask, or options that the environments do not take
-                (the reset of a native `PufferEnv` takes a seed only); nothing is reset.
+                (the reset of a native `PufferEnv` may take a seed only); nothing is reset.
         """
         ...
 
@@ -231,6 +231,11 @@ class CallOrder:
     def __init__(self) -> None:
         self.state = CallState.NEW
         self._allowed = CALL_TRANSITIONS[self.state]
+
+    @property
+    def is_new(self) -> bool:
+        """Whether there was no reset yet."""
+        return self.state is CallState.NEW
 
     def check(self, call: str) -> None:
         """Refuse `call` if it is not allowed now; change nothing.

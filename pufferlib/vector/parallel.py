@@ -138,7 +138,9 @@ class Parallel(VectorNames):
 
     def async_reset(self, seed: Seed = DEFAULT_SEED, options: Options | None = None) -> None:
         """Begin to reset environments: all, including those that are still stepping, or some."""
-        seeds, options, mask = reset_arguments(seed, options, self.num_envs, self._takes_options)
+        seeds, options, mask = reset_arguments(
+            seed, options, self.num_envs, self._takes_options, self._order.is_new
+        )
         pickled("The options of reset", options)  # an error, if they cannot be sent to a worker
         n = self.envs_per_worker
         own = [(seeds[w * n : (w + 1) * n], options) for w in range(self.num_workers)]

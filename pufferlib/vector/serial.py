@@ -147,7 +147,9 @@ class Serial(VectorNames):
 
     def async_reset(self, seed: Seed = DEFAULT_SEED, options: Options | None = None) -> None:
         """Reset all, or some; `recv` returns the first observations."""
-        seeds, options, mask = reset_arguments(seed, options, self.num_envs, self._takes_options)
+        seeds, options, mask = reset_arguments(
+            seed, options, self.num_envs, self._takes_options, self._order.is_new
+        )
         if mask is None:
             self._order.advance("reset")
         else:
