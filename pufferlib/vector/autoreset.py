@@ -39,19 +39,31 @@ def check_autoreset(vecenv: Any, needed: Autoreset, who: str) -> None:
     """Refuse a vectorizer in another mode than a library needs.
 
     Args:
-        vecenv: a vectorizer; one without the attribute `autoreset` is in mode same_step.
+        vecenv: a vectorizer, or a `gymnasium.vector.VectorEnv`. One that has neither `autoreset`,
+            nor `autoreset_mode`, itself or in its metadata, is in mode same_step.
         needed: the mode.
         who: needs it, for the error: "RLlib".
 
     Raises:
         ArgumentError: says what to pass to `make`.
     """
-    given = getattr(vecenv, "autoreset", "same_step")
+    check_mode(needed)
+    given = _mode_of(vecenv)
     if given != needed:
         raise ArgumentError(
             f"{who} needs a vectorizer with autoreset={needed!r}; got one with "
             f"autoreset={given!r}. Pass autoreset={needed!r} to pufferlib.vector.make."
         )
+
+
+def _mode_of(vecenv: Any) -> str:
+    if hasattr(vecenv, "autoreset"):
+        return str(vecenv.autoreset)
+    mode = getattr(vecenv, "autoreset_mode", None)
+    if mode is None:
+        metadata = getattr(vecenv, "metadata", None) or {}
+        mode = metadata.get("autoreset_mode", AutoresetMode.SAME_STEP)
+    return next((name for name, each in GYMNASIUM_MODES.items() if each == mode), str(mode))
 
 
 def refusal(env: PufferEnv, autoreset: Autoreset) -> str | None:

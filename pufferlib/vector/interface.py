@@ -202,6 +202,7 @@ CALL_TRANSITIONS: dict[CallState, dict[str, CallState]] = {
     CallState.PENDING: {
         "reset": CallState.PENDING,
         "recv": CallState.RECEIVED,
+        "step_wait": CallState.RECEIVED,
         "close": CallState.CLOSED,
     },
     CallState.RECEIVED: {
@@ -264,6 +265,8 @@ class CallOrder:
             return CallOrderError(
                 "recv without a pending batch. Call async_reset first, or send for the last batch."
             )
+        if call == "step_wait":
+            return CallOrderError("step_wait without a pending step. Call step_async first.")
         if call == "masked reset" and self.state is CallState.NEW:
             return CallOrderError("The first reset must be of all: leave out reset_mask.")
         if call == "send" and self.state is CallState.NEW:

@@ -5,13 +5,15 @@ import contextlib
 import numpy as np
 import pytest
 from contract_cases import Good
+from environments import Countdown
 from gymnasium.spaces import Box, Discrete
-from gymnasium.vector import AutoresetMode
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.wrappers.vector import RecordEpisodeStatistics
 from vector_environments import Asked, Echo, Flock, Troubled
 
 from pufferlib.environment import PufferEnv
 from pufferlib.exceptions import ArgumentError, CallOrderError, WorkerError
-from pufferlib.vector import Multiprocessing, Serial, check_autoreset
+from pufferlib.vector import Multiprocessing, Serial, check_autoreset, to_gymnasium
 
 # Environments 10 and 20 have episodes of two and three steps. Rows: (tag, episode, step, action).
 # actions, observations, terminals, truncations, last observations by row, infos, their environments
@@ -489,6 +491,17 @@ def test_the_mode_of_a_vectorizer_is_known_and_checked(make):
     with pytest.raises(ArgumentError, match=said):
         check_autoreset(envs, "same_step", "Training")
     check_autoreset(object(), "same_step", "Training")  # a backend of a user's own
+    with pytest.raises(ArgumentError, match="autoreset must be .* got 'NextStep'"):
+        check_autoreset(envs, "NextStep", "Training")
+
+
+@pytest.mark.parametrize("wrap", [lambda envs: envs, RecordEpisodeStatistics])
+def test_the_mode_of_gymnasiums_vector_environments_is_checked(wrap, make):
+    ours = to_gymnasium(make(Countdown, num_envs=2, autoreset="next_step"))
+    for envs in (ours, SyncVectorEnv([Countdown] * 2, autoreset_mode=AutoresetMode.NEXT_STEP)):
+        check_autoreset(wrap(envs), "next_step", "RLlib")
+        with pytest.raises(ArgumentError, match="got one with autoreset='next_step'"):
+            check_autoreset(wrap(envs), "same_step", "Training")
 
 
 def test_another_mode_is_refused(make):

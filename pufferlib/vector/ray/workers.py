@@ -181,7 +181,9 @@ class RayWorkers(WorkerGroup):
         self._tracker.finished(worker, message)
 
     def _order_reset(self, worker: int) -> None:
-        task = self._actors[worker].run.remote(pickled_command("reset", self._replacement_reset(worker)))
+        task = self._actors[worker].run.remote(
+            pickled_command("reset", self._replacement_reset(worker))
+        )
         self._began(worker, "reset", task)
 
     def _fail(self, worker: int, error: WorkerError) -> None:
