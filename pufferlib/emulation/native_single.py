@@ -30,8 +30,9 @@ def to_gymnasium(env: UserEnv) -> "GymnasiumPufferEnv | NativeGymnasiumEnv":
 
     Args:
         env: a `PufferEnv` with one agent. A `GymnasiumPufferEnv` and the result of this function,
-            which are Gymnasium environments already, are returned as they are, so every environment of the registry that has one agent
-            can be passed. From now on call reset, step and close of the result only.
+            which are Gymnasium environments already, are returned as they are, so every
+            environment of the registry that has one agent can be passed. From now on call reset,
+            step and close of the result only.
 
     Raises:
         ArgumentError: another object, or several agents.

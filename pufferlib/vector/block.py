@@ -219,7 +219,7 @@ class Block:
     def reset(
         self,
         seeds: Sequence[int | None],
-        options: Options | None | list[Options | None] = None,
+        options: Options | list[Options | None] | None = None,
         reset_mask: NDArray[np.bool_] | None = None,
     ) -> Infos:
         """Reset environments, each with its seed, and with a copy of its options if there are any.

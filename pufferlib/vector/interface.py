@@ -94,7 +94,8 @@ class VectorEnv(Protocol):
             seed: a whole number: environment i gets `seed + i`; a list with a whole number or None
                 for each environment; None: the environments continue their random streams.
             options: passed to the reset of every environment that is reset, a copy to each; that
-                of a native `PufferEnv` needs an argument `options`. Episodes that follow by autoreset get no options.
+                of a native `PufferEnv` needs an argument `options`. Episodes that follow by
+                autoreset get no options.
 
         Raises:
             ArgumentError: another seed, another mask, or options that the environments do not take

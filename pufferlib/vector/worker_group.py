@@ -155,7 +155,7 @@ class WorkerGroup(ABC):
 
     def _replacement_reset(
         self, worker: int
-    ) -> tuple[list[int | None], Options | None | list[Options | None]]:
+    ) -> tuple[list[int | None], Options | list[Options | None] | None]:
         """Return the seeds with which a replacement resets, and the options, of all or of each.
 
         They are those of a masked reset where its mask selects; other seeds are drawn.
