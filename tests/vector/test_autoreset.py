@@ -491,7 +491,7 @@ def test_the_mode_of_a_vectorizer_is_known_and_checked(make):
     with pytest.raises(ArgumentError, match=said):
         check_autoreset(envs, "same_step", "Training")
     check_autoreset(object(), "same_step", "Training")  # a backend of a user's own
-    with pytest.raises(ArgumentError, match="autoreset must be .* got 'NextStep'"):
+    with pytest.raises(ArgumentError, match=r"autoreset must be .* got 'NextStep'"):
         check_autoreset(envs, "NextStep", "Training")
 
 
