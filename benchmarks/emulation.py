@@ -22,7 +22,7 @@ from gymnasium.spaces import Box, Dict, Discrete, Tuple
 from turns import median_ratio, take_turns
 
 import pufferlib.emulation.layout
-import pufferlib.emulation.multi
+import pufferlib.emulation.multi_rows
 import pufferlib.emulation.single
 from pufferlib.emulation import (
     ActionLayout,
@@ -80,7 +80,7 @@ def using(module: Any) -> Iterator[None]:
     places = {
         pufferlib.emulation.layout: "Plan",
         pufferlib.emulation.single: "StepRow",
-        pufferlib.emulation.multi: "AgentRows",
+        pufferlib.emulation.multi_rows: "AgentRows",
     }
     kept = {place: getattr(place, name) for place, name in places.items()}
     for place, name in places.items():

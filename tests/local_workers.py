@@ -22,9 +22,9 @@ class LocalWorkers(WorkerGroup):
 
     def __init__(self, env_creators, env_args=None, num_workers=2, restart_rule=None, order=()):
         made = creations(env_creators, env_args, None, len(env_creators))
-        super().__init__(len(made), num_workers, timeout_s=None)
+        super().__init__(len(made), num_workers, None, restart_rule)
         self._made = [made[envs.start : envs.stop] for envs in self._envs]
-        self._restart_rule, self.order = restart_rule, list(order)
+        self.order = list(order)
         self.commands = [[] for _ in range(num_workers)]
         self.is_closed = False
         self._blocks = [None] * num_workers
@@ -59,9 +59,7 @@ class LocalWorkers(WorkerGroup):
         return slice(start, start + sum(self._blocks[worker].num_agents))
 
     def order_step(self, worker):
-        if self._tracker.request_batch(worker):
-            self._reset_if_due(worker)
-        else:
+        if not self._step_replacement(worker):
             self._send(worker, "step")
 
     def _order(self, command, arguments):
@@ -69,8 +67,7 @@ class LocalWorkers(WorkerGroup):
             self._send(worker, command, *own)
 
     def _order_reset(self, worker):
-        seeds, options = self._resets[worker]
-        self._send(worker, "reset", self._restart_rule.new_seeds(seeds, worker), options)
+        self._send(worker, "reset", *self._replacement_reset(worker))
 
     def close(self):
         self.is_closed = True

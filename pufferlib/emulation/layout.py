@@ -16,7 +16,7 @@ import gymnasium
 import numpy as np
 
 from pufferlib.annotations import AnySpace, Array, Space, Structure
-from pufferlib.emulation._plain import Tree
+from pufferlib.emulation._plain_writer import Tree
 from pufferlib.emulation.bounded import fixed
 from pufferlib.emulation.packing import packer, unpacker
 from pufferlib.emulation.twin import Plan
@@ -109,7 +109,7 @@ class Layout:
             row: C-contiguous, of `space.shape` and `space.dtype`.
 
         Raises:
-            ObservationError: from the function, see `_plain.Plan.writer`.
+            ObservationError: from the function, see `_plain_writer.Plan.writer`.
         """
         return self.plan().writer(self.views(row))
 

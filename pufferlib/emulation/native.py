@@ -4,7 +4,8 @@ import gymnasium
 import pettingzoo
 
 from pufferlib.annotations import UserEnv
-from pufferlib.emulation.multi import PettingZooPufferEnv, PettingZooRows
+from pufferlib.emulation.multi import PettingZooPufferEnv
+from pufferlib.emulation.multi_rows import PettingZooRows
 from pufferlib.emulation.native_multi import NativeParallelEnv
 from pufferlib.emulation.native_single import NativeGymnasiumEnv
 from pufferlib.emulation.next_step import NextStepPettingZooRows

@@ -1,6 +1,7 @@
 """What Gymnasium and PettingZoo environments made of a native `PufferEnv` have in common."""
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium
@@ -42,7 +43,12 @@ class Episodes:
                 seed, since `PufferEnv.reset` without one may not be reproducible.
             options: passed on if its `reset` takes options, and ignored otherwise.
             random: draws the seed.
+
+        Raises:
+            ArgumentError: options that are not a dict.
         """
+        if options is not None and not isinstance(options, Mapping):
+            raise ArgumentError(f"options must be a dict or None, got {type(options).__name__}.")
         keywords = {"options": options} if options and self._takes_options else {}
         is_ready, self.is_next_ready = self.is_next_ready, False
         if is_ready and seed is None and not keywords:

@@ -28,14 +28,15 @@ def to_pettingzoo(env: UserEnv) -> "PettingZooPufferEnv | NativeParallelEnv":
 
     Args:
         env: a `PufferEnv` with one agent, or with several that play one game (`is_one_game`). A
-            `PettingZooPufferEnv`, which is a PettingZoo environment already, is returned as it is.
-            From now on call reset, step and close of the result only.
+            `PettingZooPufferEnv` and the result of this function, which are PettingZoo environments
+            already, are returned as they are. From now on call reset, step and close of the result
+            only.
 
     Raises:
         ArgumentError: another object, or an environment of several separate games: they end and
             start again at different times, which one parallel environment cannot.
     """
-    if isinstance(env, PettingZooPufferEnv):
+    if isinstance(env, (PettingZooPufferEnv, NativeParallelEnv)):
         return env
     check_native(env, "to_pettingzoo")
     if env.num_agents > 1 and not env.is_one_game:

@@ -30,14 +30,15 @@ def to_gymnasium(env: UserEnv) -> "GymnasiumPufferEnv | NativeGymnasiumEnv":
     False
 
     Args:
-        env: a `PufferEnv` with one agent. A `GymnasiumPufferEnv`, which is a Gymnasium environment
-            already, is returned as it is, so every environment of the registry that has one agent
-            can be passed. From now on call reset, step and close of the result only.
+        env: a `PufferEnv` with one agent. A `GymnasiumPufferEnv` and the result of this function,
+            which are Gymnasium environments already, are returned as they are, so every
+            environment of the registry that has one agent can be passed. From now on call reset,
+            step and close of the result only.
 
     Raises:
         ArgumentError: another object, or several agents.
     """
-    if isinstance(env, GymnasiumPufferEnv):
+    if isinstance(env, (GymnasiumPufferEnv, NativeGymnasiumEnv)):
         return env
     check_native(env, "to_gymnasium")
     if env.num_agents > 1:

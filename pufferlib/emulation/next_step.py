@@ -3,7 +3,8 @@
 import numpy as np
 
 from pufferlib.annotations import Array, Options
-from pufferlib.emulation.multi import PettingZooPufferEnv, PettingZooRows
+from pufferlib.emulation.multi import PettingZooPufferEnv
+from pufferlib.emulation.multi_rows import PettingZooRows
 from pufferlib.environment import Info, StepResult
 
 

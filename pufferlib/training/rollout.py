@@ -1,14 +1,18 @@
 """Rollout storage: observations, actions and rewards, `horizon` steps to a column."""
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from pufferlib.policy import Rows, State, map_state, state_rows, write_state_rows
+from pufferlib.training.config import LoopConfig
+from pufferlib.vector import VectorEnv
 
 _Samples = TypeVar("_Samples", "Minibatch", "Sequences")
 
@@ -258,3 +262,15 @@ class Rollout:
             returns=returns.flatten()[chosen],
             valid=self.valid.flatten()[samples],
         )
+
+
+def storage_device(config: LoopConfig, vecenv: VectorEnv, device: torch.device) -> torch.device:
+    """Return the device that rollouts are stored on."""
+    cpu = torch.device("cpu")
+    if device.type != "cuda" or config.storage == "cpu":
+        return cpu if config.storage == "cpu" else device
+    space = vecenv.single_observation_space
+    rows = (2 * vecenv.num_envs // vecenv.batch_size - 1) * vecenv.agents_per_batch
+    needed = config.horizon * rows * math.prod(space.shape) * np.dtype(space.dtype).itemsize
+    fits = needed <= torch.cuda.mem_get_info(device)[0] / 2
+    return device if fits or config.storage == "device" else cpu

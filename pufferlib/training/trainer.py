@@ -1,13 +1,11 @@
 """The training loop: collect a rollout, let the algorithm learn from it, keep count."""
 
 import contextlib
-import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -24,7 +22,7 @@ from pufferlib.training.episodes import EpisodeCounts
 from pufferlib.training.measurements import Measurements
 from pufferlib.training.policy_runner import PolicyRunner
 from pufferlib.training.profile import Profile, Throughput
-from pufferlib.training.rollout import Rollout
+from pufferlib.training.rollout import Rollout, storage_device
 from pufferlib.training.statistics import EpisodeStatistics, RewardScale
 from pufferlib.training.torch_state import RandomStreams, torch_threads
 from pufferlib.vector import VectorEnv, check_autoreset
@@ -348,15 +346,3 @@ class Trainer:
         self._global_random.seed(self._next_seed)
         with self._torch_settings():
             self._collector.begin(self._next_seed)
-
-
-def storage_device(config: LoopConfig, vecenv: VectorEnv, device: torch.device) -> torch.device:
-    """Return the device that rollouts are stored on."""
-    cpu = torch.device("cpu")
-    if device.type != "cuda" or config.storage == "cpu":
-        return cpu if config.storage == "cpu" else device
-    space = vecenv.single_observation_space
-    rows = (2 * vecenv.num_envs // vecenv.batch_size - 1) * vecenv.agents_per_batch
-    needed = config.horizon * rows * math.prod(space.shape) * np.dtype(space.dtype).itemsize
-    fits = needed <= torch.cuda.mem_get_info(device)[0] / 2
-    return device if fits or config.storage == "device" else cpu

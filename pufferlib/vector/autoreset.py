@@ -39,19 +39,31 @@ def check_autoreset(vecenv: Any, needed: Autoreset, who: str) -> None:
     """Refuse a vectorizer in another mode than a library needs.
 
     Args:
-        vecenv: a vectorizer; one without the attribute `autoreset` is in mode same_step.
+        vecenv: a vectorizer, or a `gymnasium.vector.VectorEnv`. One that has neither `autoreset`,
+            nor `autoreset_mode`, itself or in its metadata, is in mode same_step.
         needed: the mode.
         who: needs it, for the error: "RLlib".
 
     Raises:
         ArgumentError: says what to pass to `make`.
     """
-    given = getattr(vecenv, "autoreset", "same_step")
+    check_mode(needed)
+    given = _mode_of(vecenv)
     if given != needed:
         raise ArgumentError(
             f"{who} needs a vectorizer with autoreset={needed!r}; got one with "
             f"autoreset={given!r}. Pass autoreset={needed!r} to pufferlib.vector.make."
         )
+
+
+def _mode_of(vecenv: Any) -> str:
+    if hasattr(vecenv, "autoreset"):
+        return str(vecenv.autoreset)
+    mode = getattr(vecenv, "autoreset_mode", None)
+    if mode is None:
+        metadata = getattr(vecenv, "metadata", None) or {}
+        mode = metadata.get("autoreset_mode", AutoresetMode.SAME_STEP)
+    return next((name for name, each in GYMNASIUM_MODES.items() if each == mode), str(mode))
 
 
 def refusal(env: PufferEnv, autoreset: Autoreset) -> str | None:
@@ -71,9 +83,17 @@ def refusal(env: PufferEnv, autoreset: Autoreset) -> str | None:
 
 
 def reset_arguments(
-    seed: Seed, options: Options | None, num_envs: int, takes_options: bool
+    seed: Seed, options: Options | None, num_envs: int, takes_options: bool, is_first: bool
 ) -> tuple[list[int | None], Options | None, NDArray[np.bool_] | None]:
     """Return the seed of each environment, the options to pass, and which to reset; None: all.
+
+    Args:
+        seed: as the caller gave it.
+        options: likewise.
+        num_envs: how many environments.
+        takes_options: the environments' `reset` takes options.
+        is_first: there was no reset before. A mask that selects all is then one of all; later it
+            is a masked reset, whatever it selects.
 
     Raises:
         ArgumentError: see `seed_each`, `check_options` and `reset_mask_of`.
@@ -85,7 +105,8 @@ def reset_arguments(
         if isinstance(seed, DefaultSeed):
             seed = None
     seeds, options = seed_each(seed, num_envs), check_options(options, takes_options)
-    return seeds, options, None if mask is None or mask.all() else mask
+    is_of_all = mask is None or (is_first and bool(mask.all()))
+    return seeds, options, None if is_of_all else mask
 
 
 def reset_mask_of(mask: object, rows: int) -> NDArray[np.bool_]:

@@ -219,14 +219,14 @@ class Block:
     def reset(
         self,
         seeds: Sequence[int | None],
-        options: Options | None = None,
+        options: Options | list[Options | None] | None = None,
         reset_mask: NDArray[np.bool_] | None = None,
     ) -> Infos:
-        """Reset environments, each with its seed, and with a copy of `options` if there are any.
+        """Reset environments, each with its seed, and with a copy of its options if there are any.
 
         Args:
             seeds: of each environment.
-            options: or None.
+            options: of all; or a list, of each.
             reset_mask: bool (environments of this block,), which to reset; None: all. The rows of
                 the others do not change.
         """
@@ -238,8 +238,9 @@ class Block:
         for position in np.flatnonzero(reset_mask).tolist():
             self.current, seed = position, seeds[position]
             self.seeds[position] = seed
-            # A native environment has no such argument.
-            keywords: Kwargs = {} if options is None else {"options": dict(options)}
+            own = options[position] if isinstance(options, list) else options
+            # Only if there are any: the reset of a native environment may take none.
+            keywords: Kwargs = {} if own is None else {"options": dict(own)}
             new = self.envs[position].reset(seed, **keywords)[1]
             infos.extend_from(self.first_env + position, new)
         return infos

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from pufferlib.annotations import Array, Options, Rendered
 from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError, CallOrderError
-from pufferlib.vector.arguments import Indices, Seed, seed_each
+from pufferlib.vector.arguments import Indices, Seed, check_options, seed_each
 from pufferlib.vector.autoreset import first_rows, reset_mask_of
 from pufferlib.vector.batch import Batch, Infos
 from pufferlib.vector.gymnasium_errors import call_error, wait_error
@@ -111,7 +111,9 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
 
         That of its last seeded reset, -1 before it, if the environment has no `np_random_seed`.
         """
-        if self.vecenv.has_attr("np_random_seed"):
+        with self._in_order("np_random_seed"):
+            has_own = self.vecenv.has_attr("np_random_seed")
+        if has_own:
             return self.get_attr("np_random_seed")
         return tuple(self._seeds)
 
@@ -135,9 +137,10 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         Args:
             seed: environment i gets `seed + i`; None: no seed; or a list with one for each
                 environment of the vectorizer.
-            options: passed to the reset of every environment; native ones take none. One is not
-                passed on: "reset_mask", a bool array (num_envs,), says which rows to reset, None
-                all; the rows of an environment's agents only together.
+            options: passed to the reset of every environment; that of a native one needs an
+                argument `options`. One is not passed on: "reset_mask", a bool array (num_envs,),
+                says which rows to reset, None all; the rows of an environment's agents only
+                together.
 
         Raises:
             ArgumentError: other seeds, another mask, or options that the environments do not take.
@@ -152,6 +155,7 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
 
     def _reset_async(self, call: str, seed: Seed, options: Options | None) -> None:
         seeds = seed_each(seed, self.vecenv.num_envs)
+        options = check_options(options, takes_options=True)  # the vectorizer knows if it does
         resets = np.ones(self.vecenv.num_envs, np.bool_)
         if options is not None and "reset_mask" in options:
             resets = self._selected_envs(options["reset_mask"])

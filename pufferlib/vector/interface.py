@@ -93,12 +93,13 @@ class VectorEnv(Protocol):
         Args:
             seed: a whole number: environment i gets `seed + i`; a list with a whole number or None
                 for each environment; None: the environments continue their random streams.
-            options: passed to the reset of every Gymnasium or PettingZoo environment, a copy to
-                each. Episodes that follow by autoreset get no options.
+            options: passed to the reset of every environment that is reset, a copy to each; that
+                of a native `PufferEnv` needs an argument `options`. Episodes that follow by
+                autoreset get no options.
 
         Raises:
             ArgumentError: another seed, another mask, or options that the environments do not take
-                (the reset of a native `PufferEnv` takes a seed only); nothing is reset.
+                (the reset of a native `PufferEnv` may take a seed only); nothing is reset.
         """
         ...
 
@@ -202,6 +203,7 @@ CALL_TRANSITIONS: dict[CallState, dict[str, CallState]] = {
     CallState.PENDING: {
         "reset": CallState.PENDING,
         "recv": CallState.RECEIVED,
+        "step_wait": CallState.RECEIVED,
         "close": CallState.CLOSED,
     },
     CallState.RECEIVED: {
@@ -232,6 +234,11 @@ class CallOrder:
         self.state = CallState.NEW
         self._allowed = CALL_TRANSITIONS[self.state]
 
+    @property
+    def is_new(self) -> bool:
+        """Whether there was no reset yet."""
+        return self.state is CallState.NEW
+
     def check(self, call: str) -> None:
         """Refuse `call` if it is not allowed now; change nothing.
 
@@ -259,6 +266,8 @@ class CallOrder:
             return CallOrderError(
                 "recv without a pending batch. Call async_reset first, or send for the last batch."
             )
+        if call == "step_wait":
+            return CallOrderError("step_wait without a pending step. Call step_async first.")
         if call == "masked reset" and self.state is CallState.NEW:
             return CallOrderError("The first reset must be of all: leave out reset_mask.")
         if call == "send" and self.state is CallState.NEW:

@@ -133,12 +133,13 @@ class Parallel(VectorNames):
     def step(self, actions: ArrayLike) -> StepResult:
         """Step a batch; return (observations, rewards, terminals, truncations, infos)."""
         self.send(actions)
-        rows, infos, _ = self._receive()
-        return rows.observations, rows.rewards, rows.terminals, rows.truncations, infos
+        return self.step_wait()
 
     def async_reset(self, seed: Seed = DEFAULT_SEED, options: Options | None = None) -> None:
         """Begin to reset environments: all, including those that are still stepping, or some."""
-        seeds, options, mask = reset_arguments(seed, options, self.num_envs, self._takes_options)
+        seeds, options, mask = reset_arguments(
+            seed, options, self.num_envs, self._takes_options, self._order.is_new
+        )
         pickled("The options of reset", options)  # an error, if they cannot be sent to a worker
         n = self.envs_per_worker
         own = [(seeds[w * n : (w + 1) * n], options) for w in range(self.num_workers)]
@@ -185,7 +186,7 @@ class Parallel(VectorNames):
 
     def recv(self) -> Batch:
         """Wait for a batch and return it."""
-        rows, infos, env_ids = self._receive()
+        rows, infos, env_ids = self._receive("recv")
         return batch_of(rows, infos, env_ids, self.lost)
 
     def step_async(self, actions: ArrayLike) -> None:
@@ -194,12 +195,12 @@ class Parallel(VectorNames):
 
     def step_wait(self) -> StepResult:
         """Wait for a batch, as `recv` does; return what `step` returns."""
-        rows, infos, _ = self._receive()
+        rows, infos, _ = self._receive("step_wait")
         return rows.observations, rows.rewards, rows.terminals, rows.truncations, infos
 
-    def _receive(self) -> tuple[Buffers, Infos, NDArray[np.int64]]:
+    def _receive(self, call: str) -> tuple[Buffers, Infos, NDArray[np.int64]]:
         """Wait for a batch; return its rows, copied unless `zero_copy`, their infos and indices."""
-        self._order.advance("recv")  # a failure below closes
+        self._order.advance(call)  # a failure below closes
         try:
             group_size = self._workers_per_batch if self.zero_copy else None
             self._received = self._workers.first_ready(self._workers_per_batch, group_size)

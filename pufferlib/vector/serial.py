@@ -59,7 +59,7 @@ class Serial(VectorNames):
         env_kwargs: see there.
         num_envs: how many environments.
         **options: those of `VectorOptions`. They are checked and have no effect, except
-            `batch_size`, if it is a number, and `zero_copy` in a pool.
+            `autoreset`, `batch_size`, if it is a number, and `zero_copy` in a pool.
 
     Raises:
         ArgumentError: an argument that is not allowed.
@@ -141,13 +141,13 @@ class Serial(VectorNames):
     def step(self, actions: ArrayLike) -> StepResult:
         """Step all; return (observations, rewards, terminals, truncations, infos)."""
         self.send(actions)
-        self._order.advance("recv")
-        rows = self._rows
-        return rows.observations, rows.rewards, rows.terminals, rows.truncations, self._infos
+        return self.step_wait()
 
     def async_reset(self, seed: Seed = DEFAULT_SEED, options: Options | None = None) -> None:
         """Reset all, or some; `recv` returns the first observations."""
-        seeds, options, mask = reset_arguments(seed, options, self.num_envs, self._takes_options)
+        seeds, options, mask = reset_arguments(
+            seed, options, self.num_envs, self._takes_options, self._order.is_new
+        )
         if mask is None:
             self._order.advance("reset")
         else:
@@ -180,7 +180,7 @@ class Serial(VectorNames):
 
     def step_wait(self) -> StepResult:
         """Return what `step` returns, after `step_async`."""
-        self._order.advance("recv")
+        self._order.advance("step_wait")
         rows = self._rows
         return rows.observations, rows.rewards, rows.terminals, rows.truncations, self._infos
 

@@ -97,6 +97,8 @@ class SerialPool:
         size = len(self._parts[0].envs)
         for index in self._taken:
             part, own = self._parts[index], slice(index * size, (index + 1) * size)
+            for env in (np.flatnonzero(mask[own]) + own.start).tolist():
+                self._block.seeds[env] = seeds[env]  # a failure names it
             try:
                 self._infos[index] = part.reset(seeds[own], options, mask[own])
             finally:  # a failure is one of the whole block

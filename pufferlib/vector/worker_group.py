@@ -4,10 +4,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pufferlib.annotations import Array, Options
 from pufferlib.environment import Buffers
 from pufferlib.vector.block import Description, common_description
-from pufferlib.vector.restart import check_replacement
+from pufferlib.vector.restart import RestartRule, check_replacement
 from pufferlib.vector.worker_tracker import WorkerTracker
 
 
@@ -24,17 +27,27 @@ class WorkerGroup(ABC):
         num_envs: how many environments there are.
         num_workers: among which they are divided evenly.
         timeout_s: seconds that a worker may take for a command; None: no limit.
+        restart_rule: what to do when one fails.
     """
 
-    def __init__(self, num_envs: int, num_workers: int, timeout_s: float | None) -> None:
+    def __init__(
+        self,
+        num_envs: int,
+        num_workers: int,
+        timeout_s: float | None,
+        restart_rule: RestartRule,
+    ) -> None:
         self._envs = [
             range(w * num_envs // num_workers, (w + 1) * num_envs // num_workers)
             for w in range(num_workers)
         ]
         self._timeout_s, self._tracker = timeout_s, WorkerTracker(num_workers, timeout_s)
+        self._restart_rule = restart_rule
         self._starting: set[int] = set()  # workers that have not described their environments yet
-        # By worker, the seeds and options of the last reset.
+        # By worker, the seeds and options of the last reset of all.
         self._resets: list[tuple[list[int | None], Options | None]] = []
+        # The masked resets that requested the batch for which a replacement is reset.
+        self._masked: dict[int, tuple[list[int | None], Options | None, NDArray[np.bool_]]] = {}
 
     def descriptions(self) -> tuple[Description, list[int]]:
         """Wait until all environments are made; return their description and the rows of each.
@@ -63,13 +76,19 @@ class WorkerGroup(ABC):
         """Send another command to every worker, or to none if some of it cannot be pickled."""
         if command == "reset":
             self._resets = list(arguments)
+            self._masked.clear()
         self._order(command, dict(enumerate(arguments)))
 
     def reset_some(self, arguments: Mapping[int, tuple[Any, ...]]) -> None:
-        """Let workers reset some of their environments; replacements reset all."""
+        """Let workers reset some of their environments; replacements reset all.
+
+        Args:
+            arguments: by worker, the seeds of its environments, the options, and the mask.
+        """
         old = {}
         for worker, own in arguments.items():
             if self._tracker.request_batch(worker):
+                self._masked[worker] = own
                 self._reset_if_due(worker)
             else:
                 old[worker] = own
@@ -98,6 +117,7 @@ class WorkerGroup(ABC):
 
     def begin_call(self) -> None:
         """Wait until every worker is idle, and every replacement has reset its environments."""
+        self._masked.clear()
         for worker in self._tracker.begin_call():
             self._reset_if_due(worker)
         while any(self._tracker.doing):
@@ -124,6 +144,31 @@ class WorkerGroup(ABC):
     @abstractmethod
     def _order_reset(self, worker: int) -> None:
         """Order a replacement to reset its environments."""
+
+    def _step_replacement(self, worker: int) -> bool:
+        """If a worker is a replacement, let it reset its environments in place of a step."""
+        if not self._tracker.request_batch(worker):
+            return False
+        self._masked.pop(worker, None)
+        self._reset_if_due(worker)
+        return True
+
+    def _replacement_reset(
+        self, worker: int
+    ) -> tuple[list[int | None], Options | list[Options | None] | None]:
+        """Return the seeds with which a replacement resets, and the options, of all or of each.
+
+        They are those of a masked reset where its mask selects; other seeds are drawn.
+        """
+        seeds, options = self._resets[worker]
+        drawn = self._restart_rule.new_seeds(seeds, worker)
+        if worker not in self._masked:
+            return drawn, options
+        own_seeds, own_options, mask = self._masked[worker]
+        for position in np.flatnonzero(mask).tolist():
+            if own_seeds[position] is not None:
+                drawn[position] = own_seeds[position]
+        return drawn, [own_options if is_selected else options for is_selected in mask]
 
     def _reset_if_due(self, worker: int) -> None:
         """Order a replacement to reset its environments if its rows may be overwritten now."""

@@ -28,7 +28,7 @@ ACTIONS = np.zeros(3, np.int64)
 def twin(request, monkeypatch):
     """Run each test on both twins."""
     module = pytest.importorskip(f"pufferlib.emulation._{request.param}")
-    monkeypatch.setattr("pufferlib.emulation.multi.AgentRows", module.AgentRows)
+    monkeypatch.setattr("pufferlib.emulation.multi_rows.AgentRows", module.AgentRows)
     monkeypatch.setattr("pufferlib.emulation.layout.Plan", module.Plan)
 
 

@@ -181,6 +181,13 @@ def test_an_agent_that_returns_while_others_play_is_an_error():
         env.step({"agent_0": 0, "agent_1": 0})
 
 
+def test_the_result_is_returned_as_it_is_and_options_are_a_dict():
+    env = to_pettingzoo(population())
+    assert to_pettingzoo(env) is env
+    with pytest.raises(ArgumentError, match="options must be a dict or None, got int"):
+        env.reset(options=5)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

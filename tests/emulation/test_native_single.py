@@ -179,6 +179,18 @@ def test_a_first_action_outside_its_space_is_refused(action):
         env.step(action)
 
 
+@pytest.mark.parametrize("make", [Chosen, Squared])
+def test_options_that_are_no_dict_are_refused(make):
+    with pytest.raises(ArgumentError, match="options must be a dict or None, got int"):
+        to_gymnasium(make()).reset(options=5)
+
+
+@pytest.mark.parametrize("task", ["spaces", "memory"])
+def test_the_result_is_returned_as_it_is(task):
+    env = to_gymnasium(ocean.make_env(task))
+    assert to_gymnasium(env) is env
+
+
 def test_an_emulated_environment_is_returned_as_it_is():
     env = ocean.make_env("spaces")
     assert to_gymnasium(env) is env

@@ -15,7 +15,7 @@ from pufferlib.emulation import (
     PettingZooPufferEnv,
     _plain,
     layout,
-    multi,
+    multi_rows,
     native,
     single,
 )
@@ -34,7 +34,7 @@ def twin(request, monkeypatch):
     if request.param == "plain":
         monkeypatch.setattr(layout, "Plan", _plain.Plan)
         monkeypatch.setattr(single, "StepRow", _plain.StepRow)
-        monkeypatch.setattr(multi, "AgentRows", _plain.AgentRows)
+        monkeypatch.setattr(multi_rows, "AgentRows", _plain.AgentRows)
         monkeypatch.setattr(block, "StepRows", _plain.StepRows)
 
 

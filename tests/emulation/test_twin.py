@@ -42,7 +42,7 @@ def test_the_compiled_twin_is_used_if_it_was_built():
     ("flag", "module"), [("1", "_plain"), ("", "_compiled"), ("0", "_compiled")]
 )
 def test_an_environment_variable_chooses_the_twin(flag, module):
-    code = "from pufferlib.emulation.twin import Plan; print(Plan.__module__)"
+    code = "from pufferlib.emulation.twin import StepRow; print(StepRow.__module__)"
     environ = dict(os.environ, PUFFERLIB_NO_EXTENSIONS=flag)
     done = subprocess.run(
         [sys.executable, "-c", code], env=environ, capture_output=True, text=True, timeout=240

@@ -8,8 +8,7 @@ import torch
 from pufferlib import vector
 from pufferlib.models import Default
 from pufferlib.ppo import TrainConfig, Trainer
-from pufferlib.training.rollout import Rollout
-from pufferlib.training.trainer import storage_device
+from pufferlib.training.rollout import Rollout, storage_device
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 HORIZON = 8

@@ -79,6 +79,10 @@ REFUSED = {
     "closed": (["reset", "close"], "step", ClosedEnvironmentError, "Make a new"),
     "closed to reset": (["close"], "reset", ClosedEnvironmentError, "Make a new"),
     "closed to step_async": (["reset", "close"], "step_async", ClosedEnvironmentError, "Make a n"),
+    "the seed of the random state": (
+        *(["reset", "step_async"], "np_random_seed", AlreadyPendingCallError, "`step_wait`"),
+    ),
+    "closed to np_random_seed": (["close"], "np_random_seed", ClosedEnvironmentError, "Make a new"),
     "closed to call": (["reset", "close"], "call", ClosedEnvironmentError, "Make a new"),
 }
 ARGUMENTS = {
@@ -158,7 +162,7 @@ def test_a_failure_in_the_pending_step_is_raised_by_the_wait():
 def test_steps_of_the_vectorizer_out_of_order_are_refused(make):
     envs = make(Steady, num_envs=2)
     envs.reset()
-    with pytest.raises(CallOrderError, match="recv without a pending batch"):
+    with pytest.raises(CallOrderError, match=r"step_wait without .*\. Call step_async first"):
         envs.step_wait()
     envs.step_async(*FIT)
     with pytest.raises(CallOrderError, match=r"send after send\. Call recv"):

@@ -5,13 +5,15 @@ import contextlib
 import numpy as np
 import pytest
 from contract_cases import Good
+from environments import Countdown
 from gymnasium.spaces import Box, Discrete
-from gymnasium.vector import AutoresetMode
-from vector_environments import Echo, Flock, Troubled
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.wrappers.vector import RecordEpisodeStatistics
+from vector_environments import Asked, Echo, Flock, Troubled
 
 from pufferlib.environment import PufferEnv
 from pufferlib.exceptions import ArgumentError, CallOrderError, WorkerError
-from pufferlib.vector import Multiprocessing, Serial, check_autoreset
+from pufferlib.vector import Multiprocessing, Serial, check_autoreset, to_gymnasium
 
 # Environments 10 and 20 have episodes of two and three steps. Rows: (tag, episode, step, action).
 # actions, observations, terminals, truncations, last observations by row, infos, their environments
@@ -339,6 +341,8 @@ def test_the_first_reset_is_of_all_and_a_pending_batch_comes_first(make):
     envs.send([1, 2])
     with pytest.raises(CallOrderError, match="while a batch is pending"):
         envs.reset(options=one)
+    with pytest.raises(CallOrderError, match="while a batch is pending"):
+        envs.reset(options={"reset_mask": np.array([True, True])})
     assert envs.recv().observations.tolist() == [[0, 0, 1, 1], [0, 0, 1, 2]]
 
 
@@ -376,6 +380,51 @@ def test_a_worker_that_is_replaced_ends_the_episodes_of_its_rows(autoreset):
         assert (batch.rewards[1], batch.truncations[1]) == (0, False)
         assert batch.observations[1].tolist() == [5, 0, 0, 0]
         assert envs.step([6, 7])[0][1].tolist() == [5, 0, 1, 7]
+
+
+def asked_of(envs):
+    """Return what the last reset of each environment was asked for: (seed, options)."""
+    return [asked[-1] for asked in envs.get_attr("asked")]
+
+
+def test_a_masked_reset_of_a_replaced_worker_has_the_seeds_and_options_of_the_caller():
+    envs = Multiprocessing(
+        Asked, num_envs=4, num_workers=2, on_failure="restart", autoreset="disabled"
+    )
+    with contextlib.closing(envs):
+        envs.reset(seed=7, options={"first": 1})
+        envs.step([2, 0, 0, 0])
+        mask = np.array([True, False, False, True])
+        envs.reset(seed=[50, 51, 52, 53], options={"reset_mask": mask, "second": 2})
+        first, second, *others = asked_of(envs)
+        assert first == (50, {"second": 2})
+        assert second[0] not in (None, 8, 51)
+        assert second[1] == {"first": 1}
+        assert others == [(9, {"first": 1}), (53, {"second": 2})]
+        envs.step([2, 0, 0, 0])
+        envs.step([0] * 4)  # the seeds of the masked reset are used once
+        seeds = [seed for seed, _ in asked_of(envs)[:2]]
+        assert asked_of(envs)[0][1] == {"first": 1}
+        assert not {None, 50, 51, second[0]} & set(seeds)
+
+
+def test_a_masked_reset_of_all_keeps_what_the_seeds_of_replacements_derive_from():
+    def seeds_after_a_crash():
+        envs = Multiprocessing(
+            Asked, num_envs=2, num_workers=2, on_failure="restart", autoreset="disabled"
+        )
+        with contextlib.closing(envs):
+            envs.reset(seed=7, options={"first": 1})
+            envs.reset(options={"reset_mask": np.array([True, True])})
+            envs.step([2, 0])
+            envs.step([0, 0])
+            return asked_of(envs)
+
+    seen = seeds_after_a_crash()
+    assert seen[0][0] is not None
+    assert seen[0][1] == {"first": 1}
+    assert seen[1] == (None, {})
+    assert seeds_after_a_crash() == seen
 
 
 def results_of(envs, autoreset, count):
@@ -427,6 +476,8 @@ def test_a_pool_resets_only_environments_of_the_last_batch(backend):
         other = np.arange(2) != env
         with pytest.raises(ArgumentError, match=rf"environments \[{1 - env}\], which are step"):
             envs.async_reset(options={"reset_mask": other})
+        with pytest.raises(ArgumentError, match=rf"environments \[{1 - env}\], which are step"):
+            envs.async_reset(options={"reset_mask": np.ones(2, np.bool_)})
         envs.async_reset(options={"reset_mask": ~other})
         assert envs.recv().observations[0, 1] in (0, 1)
 
@@ -440,6 +491,17 @@ def test_the_mode_of_a_vectorizer_is_known_and_checked(make):
     with pytest.raises(ArgumentError, match=said):
         check_autoreset(envs, "same_step", "Training")
     check_autoreset(object(), "same_step", "Training")  # a backend of a user's own
+    with pytest.raises(ArgumentError, match=r"autoreset must be .* got 'NextStep'"):
+        check_autoreset(envs, "NextStep", "Training")
+
+
+@pytest.mark.parametrize("wrap", [lambda envs: envs, RecordEpisodeStatistics])
+def test_the_mode_of_gymnasiums_vector_environments_is_checked(wrap, make):
+    ours = to_gymnasium(make(Countdown, num_envs=2, autoreset="next_step"))
+    for envs in (ours, SyncVectorEnv([Countdown] * 2, autoreset_mode=AutoresetMode.NEXT_STEP)):
+        check_autoreset(wrap(envs), "next_step", "RLlib")
+        with pytest.raises(ArgumentError, match="got one with autoreset='next_step'"):
+            check_autoreset(wrap(envs), "same_step", "Training")
 
 
 def test_another_mode_is_refused(make):

@@ -278,6 +278,15 @@ def test_infos_of_several_agents_at_the_end_and_at_the_reset_are_in_one_list(mak
     assert statistics.return_queue[0] == 10
 
 
+@pytest.mark.parametrize("options", [5, "reset_mask", ["reset_mask"]])
+def test_options_that_are_no_dict_are_refused(options, make):
+    envs = to_gymnasium(make(Countdown, num_envs=2))
+    for reset in (envs.reset, envs.reset_async):
+        with pytest.raises(ArgumentError, match="options must be a dict or None, got "):
+            reset(options=options)
+    envs.reset(seed=0)
+
+
 def test_a_pool_is_refused():
     envs = vector.make(Echo, backend="Multiprocessing", num_envs=2, num_workers=2, batch_size=1)
     with pytest.raises(ArgumentError, match="pool with batch_size=1 of num_envs=2"):

@@ -125,13 +125,13 @@ def test_calls_out_of_order_are_refused(before, name, match, make):
 
 
 NEW, PENDING, RECEIVED, CLOSED = CallState
-CALLS = ("reset", "send", "recv", "call", "has_attr", "get_attr", "set_attr", "close")
+CALLS = ("reset", "send", "recv", "step_wait", "call", "has_attr", "get_attr", "set_attr", "close")
 # What a caller may do, written by hand: the calls, the state they lead to, None if refused.
 ALLOWED = {
-    NEW: (PENDING, None, None, NEW, NEW, NEW, NEW, CLOSED),
-    PENDING: (PENDING, None, RECEIVED, None, None, None, None, CLOSED),
-    RECEIVED: (PENDING, PENDING, None, RECEIVED, RECEIVED, RECEIVED, RECEIVED, CLOSED),
-    CLOSED: (None, None, None, None, None, None, None, CLOSED),
+    NEW: (PENDING, None, None, None, NEW, NEW, NEW, NEW, CLOSED),
+    PENDING: (PENDING, None, RECEIVED, RECEIVED, None, None, None, None, CLOSED),
+    RECEIVED: (PENDING, PENDING, None, None, RECEIVED, RECEIVED, RECEIVED, RECEIVED, CLOSED),
+    CLOSED: (None, None, None, None, None, None, None, None, CLOSED),
 }
 WAY_TO = {NEW: (), PENDING: ("reset",), RECEIVED: ("reset", "recv"), CLOSED: ("close",)}
 

@@ -194,3 +194,18 @@ def test_environments_of_the_last_batch_are_reset_by_a_mask():
         assert batch.env_ids.tolist() == [0, 1]
         assert batch.observations[:, 1:3].tolist() == [[1, 0], [1, 0]]  # a new episode
         envs.send([1, 1])
+
+
+def test_a_failure_names_the_seed_of_a_masked_reset():
+    with pool(Asked, num_envs=4, autoreset="disabled") as envs:
+        envs.async_reset(seed=10)
+        envs.recv()
+        mask = np.array([True, False, False, False])
+        envs.async_reset(seed=[777] * 4, options={"reset_mask": mask})
+        envs.recv()
+        envs.send([0, 0])
+        envs.recv()
+        with pytest.raises(
+            WorkerError, match=r"Environment 0 failed in step\(\) \(seed 777, step 1\)"
+        ):
+            envs.send([2, 0])

@@ -70,9 +70,9 @@ class ProcessWorkers(WorkerGroup):
         restart_rule: RestartRule,
         autoreset: Autoreset,
     ) -> None:
-        super().__init__(len(made), num_workers, timeout_s)
+        super().__init__(len(made), num_workers, timeout_s, restart_rule)
         self._autoreset = autoreset
-        self._start_method, self._restart_rule = start_method, restart_rule
+        self._start_method = start_method
         self._looked_s = 0.0  # when it was last checked that every process lives
         self._processes: list[WorkerProcess] = []
         self._gates: list[Gate] = []  # one, as soon as the memory is shared
@@ -172,8 +172,7 @@ class ProcessWorkers(WorkerGroup):
 
     def order_step(self, worker: int) -> None:
         """See `WorkerGroup`."""
-        if self._tracker.request_batch(worker):
-            self._reset_if_due(worker)
+        if self._step_replacement(worker):
             return
         self._tracker.began(worker, "step")
         if worker < len(self._processes):
@@ -272,9 +271,7 @@ class ProcessWorkers(WorkerGroup):
 
     def _order_reset(self, worker: int) -> None:
         self._tracker.began(worker, "reset")
-        seeds, options = self._resets[worker]
-        seeds = self._restart_rule.new_seeds(seeds, worker)
-        self._command(worker, pickled_command("reset", (seeds, options)))
+        self._command(worker, pickled_command("reset", self._replacement_reset(worker)))
 
     def _receive(self, worker: int, answer: int) -> None:
         try:

@@ -69,9 +69,9 @@ class RayWorkers(WorkerGroup):
         lease: Lease,
         autoreset: Autoreset,
     ) -> None:
-        super().__init__(len(made), num_workers, timeout_s)
+        super().__init__(len(made), num_workers, timeout_s, restart_rule)
         self._autoreset = autoreset
-        self._ray, self._restart_rule = ray_module(), restart_rule
+        self._ray = ray_module()
         self._tasks: dict[int, Any] = {}  # by worker, Ray's reference to its next answer
         self._buffers: Buffers | None = None
         self._actor_class = actors
@@ -106,8 +106,7 @@ class RayWorkers(WorkerGroup):
 
     def order_step(self, worker: int) -> None:
         """See `WorkerGroup`."""
-        if self._tracker.request_batch(worker):
-            self._reset_if_due(worker)
+        if self._step_replacement(worker):
             return
         task = self._actors[worker].step.remote(self._own_actions[worker])
         self._began(worker, "step", task)
@@ -182,9 +181,9 @@ class RayWorkers(WorkerGroup):
         self._tracker.finished(worker, message)
 
     def _order_reset(self, worker: int) -> None:
-        seeds, options = self._resets[worker]
-        seeds = self._restart_rule.new_seeds(seeds, worker)
-        task = self._actors[worker].run.remote(pickled_command("reset", (seeds, options)))
+        task = self._actors[worker].run.remote(
+            pickled_command("reset", self._replacement_reset(worker))
+        )
         self._began(worker, "reset", task)
 
     def _fail(self, worker: int, error: WorkerError) -> None:
