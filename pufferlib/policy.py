@@ -9,16 +9,18 @@ policy keeps the state between calls and never looks inside; the policy resets t
 that start an episode.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from pufferlib.exceptions import ContractError
+from pufferlib.emulation.description import EnvDescription
+from pufferlib.exceptions import ArgumentError, ContractError
 from pufferlib.pytorch import Heads
 
 State: TypeAlias = Tensor | tuple["State", ...] | list["State"] | dict[str, "State"]
+PolicyCreator: TypeAlias = Callable[[EnvDescription], nn.Module]
 Rows: TypeAlias = slice | Tensor  # a slice selects a view, an int64 tensor a copy
 
 
@@ -90,6 +92,34 @@ class RecurrentPolicy(Protocol):
         ...
 
 
+def made_by(
+    policy_creator: PolicyCreator | None, description: EnvDescription, argument: str
+) -> nn.Module:
+    """Return the policy that a library's `policy_creator` makes for an environment.
+
+    Args:
+        policy_creator: a class or function.
+        description: what it is called with.
+        argument: of the library, a dict with the creator, for the error: "policy_kwargs".
+
+    Raises:
+        ArgumentError: the creator is not a class or function, or returns no module.
+    """
+    if not callable(policy_creator) or isinstance(policy_creator, nn.Module):
+        raise ArgumentError(
+            f"policy_creator must be a class or function that makes a policy for an "
+            f"EnvDescription; got {type(policy_creator).__name__}. Pass "
+            f'{argument}={{"policy_creator": pufferlib.models.Default}}, for example.'
+        )
+    policy = policy_creator(description)
+    if not isinstance(policy, nn.Module):
+        raise ArgumentError(
+            f"policy_creator must return a torch.nn.Module; got {type(policy).__name__}. Return "
+            f"the policy that it makes."
+        )
+    return policy
+
+
 def is_recurrent(policy: object) -> bool:
     """Return whether `policy` is a `RecurrentPolicy`: whether it has an `initial_state` method.
 
@@ -138,6 +168,24 @@ def map_state(function: Callable[..., Tensor], state: State, *others: State) -> 
         f"The state of a recurrent policy must be tensors in tuples, lists and dicts; got "
         f"{type(state).__name__}."
     )
+
+
+def rows_first(state: State, batch_dim: int) -> list[Tensor]:
+    """Return the tensors of a state with the dimension that counts rows first."""
+    tensors: list[Tensor] = []
+
+    def collect(tensor: Tensor) -> Tensor:
+        tensors.append(tensor.movedim(batch_dim, 0))
+        return tensor
+
+    map_state(collect, state)
+    return tensors
+
+
+def from_rows_first(tensors: Iterable[Tensor], like: State, batch_dim: int) -> Any:
+    """Return the state with the structure of `like` whose `rows_first` are `tensors`."""
+    found = iter(tensors)
+    return map_state(lambda _: next(found).movedim(0, batch_dim).contiguous(), like)
 
 
 def state_rows(state: State, rows: Rows, batch_dim: int) -> Any:

@@ -11,7 +11,7 @@ from gymnasium.spaces import Box, Discrete
 from vector_environments import Flock
 
 from pufferlib import vector
-from pufferlib.exceptions import ArgumentError
+from pufferlib.exceptions import ArgumentError, ContractError
 from pufferlib.models import Default, LSTMWrapper
 from pufferlib.registry import ocean
 
@@ -174,6 +174,27 @@ def test_environments_of_several_agents_pass_rllibs_check(make):
     env.close()
 
 
+def test_an_agent_that_returns_in_its_episode_is_an_error():
+    class Returning(Population):
+        def step(self, actions):
+            if self.now == 1:
+                self.timetable = {**self.timetable, "early": (2, 3, "terminated")}
+            return super().step(actions)
+
+    env = rllib.make_env(
+        Returning({"early": (0, 1, "terminated"), "through": (0, 3, "terminated")})
+    )
+    env.reset(seed=0)
+    _, _, terminateds, *_ = env.step({"early": 0, "through": 0})
+    assert terminateds["early"]
+    with pytest.raises(ContractError, match=r"\['early'\] left and returned in the same episode"):
+        env.step({"through": 0})
+    env.reset()  # in the next episode it joins as any other
+    env.step({"through": 0})
+    assert "early" in env.step({"through": 0})[0]
+    env.close()
+
+
 def test_an_agent_without_a_last_observation_keeps_its_last_one():
     class Silent(Population):
         def step(self, actions):
@@ -237,6 +258,14 @@ def test_heads_without_a_distribution_are_refused_before_ray_starts():
     space = gymnasium.spaces.Tuple((Discrete(2), Box(-1, 1, (2,))))
     with pytest.raises(ArgumentError, match="policy's heads are logits, Normal"):
         config_for(lambda: Sampler(Box(-1, 1, (2,)), space))
+
+
+@pytest.mark.parametrize("algorithm", ["dqn.DQNConfig", "appo.APPOConfig"])
+def test_an_algorithm_that_needs_other_modules_is_refused(algorithm):
+    module, name = algorithm.split(".")
+    config = getattr(pytest.importorskip(f"ray.rllib.algorithms.{module}"), name)()
+    with pytest.raises(ArgumentError, match=rf"of PPO and IMPALA; got {name}"):
+        rllib.configure(config, Countdown, Default)
 
 
 WITHOUT = """

@@ -20,6 +20,7 @@ from pufferlib.emulation import GymnasiumPufferEnv
 from pufferlib.emulation.description import describe
 from pufferlib.exceptions import ArgumentError
 from pufferlib.models import Default, GRUWrapper, LSTMWrapper
+from pufferlib.policies.masked import MaskedDefault
 from pufferlib.pytorch import sample_actions
 
 pytestmark = [
@@ -164,6 +165,24 @@ def test_continuous_actions_are_converted_to_the_bounds_that_the_space_has():
     torch.testing.assert_close(output["action_logp"], expected)
 
 
+@pytest.mark.parametrize("action_space", [Discrete(5), MultiDiscrete([3, 2])])
+@torch.no_grad()
+def test_masked_choices_have_probability_zero(action_space):
+    observed = Dict(action_mask=Box(0, 1, (5,), np.int8), x=Box(0, 1, (1,), np.float32))
+    env = GymnasiumPufferEnv(Sampler(observed, action_space))
+    module = module_for(env, functools.partial(MaskedDefault, hidden_size=8))
+    legal = np.array([0, 1, 1, 0, 1], np.int8)
+    row = env.observation_space.layout.flatten({"action_mask": legal, "x": np.ones(1, np.float32)})
+    rows = torch.as_tensor(row).expand(200, -1)
+    output = module.forward_exploration({"obs": rows})
+    distribution = module.get_exploration_action_dist_cls().from_logits(
+        output["action_dist_inputs"]
+    )
+    actions = distribution.sample().reshape(200, -1)
+    expected = [{1, 2, 4}] if isinstance(action_space, Discrete) else [{1, 2}, {1}]
+    assert [set(column.tolist()) for column in actions.T] == expected
+
+
 class WithHeads(nn.Module):
     """A policy of given heads."""
 
@@ -209,9 +228,19 @@ def test_other_forms_of_the_same_distributions_are_heads_too(space, make_heads, 
             "have 4 .* takes 6",
         ),
         (Discrete(2), None, "must be a class or function that makes a policy .* got None"),
-        (Discrete(2), nn.Identity(), "since RLlib makes one in every process; got Identity"),
+        (Discrete(2), nn.Identity(), "must be a class or function .* got Identity"),
+        (Discrete(2), lambda env: 1, r"must return a torch\.nn\.Module; got int"),
     ],
-    ids=["mixed", "beta", "normal of choices", "few logits", "few means", "none", "a module"],
+    ids=[
+        "mixed",
+        "beta",
+        "normal of choices",
+        "few logits",
+        "few means",
+        "none",
+        "a module",
+        "no module",
+    ],
 )
 def test_a_policy_that_rllib_has_no_distribution_for_is_refused(space, make, message):
     env = GymnasiumPufferEnv(Sampler(Box(-1, 1, (2,)), space))

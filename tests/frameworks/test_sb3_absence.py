@@ -6,7 +6,7 @@ import torch
 from gymnasium.spaces import Box, Discrete
 from sb3_contrib import MaskablePPO, RecurrentPPO
 from sb3_environments import Lights
-from stable_baselines3 import A2C, PPO
+from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecNormalize
@@ -194,7 +194,7 @@ def test_running_statistics_are_of_the_present():
     kwargs = {"policy_creator": creator}
     model = PPO(Policy, env, policy_kwargs=kwargs, n_steps=10, batch_size=6, device="cpu")
     leave_out_absent(model).learn(60)
-    model.predict(env.reset())
+    model.learn(60)  # applies those of the last rollout first
     network = model.policy.network
     assert network.count == pytest.approx(2 * 2 * (5 + 2), abs=0.01)
     assert network.mean[2] == pytest.approx(1, abs=1e-4)  # in rows of absent agents it is 0
@@ -232,12 +232,13 @@ def test_wrapped_environments_and_arguments_do_the_same():
     env.close()
 
 
-def test_a_loaded_model_says_that_its_buffer_belongs_to_no_environment(tmp_path):
+@pytest.mark.parametrize("algorithm", [PPO, RecurrentPPO])
+def test_a_loaded_model_says_that_its_buffer_belongs_to_no_environment(algorithm, tmp_path):
     env = PufferVecEnv(vector.make(Roster, num_envs=1))
-    model = leave_out_absent(model_of(PPO, env))
+    model = leave_out_absent(model_of(algorithm, env))
     model.learn(30)
     model.save(tmp_path / "model")
-    loaded = PPO.load(tmp_path / "model", env=env, device="cpu")
+    loaded = algorithm.load(tmp_path / "model", env=env, device="cpu")
     with pytest.raises(CallOrderError, match=r"leave_out_absent\(model\) again"):
         loaded.learn(30)
     leave_out_absent(loaded).learn(30)
@@ -248,6 +249,8 @@ def test_other_environments_and_buffers_are_refused():
     with pytest.raises(ArgumentError, match="over DummyVecEnv"):
         leave_out_absent(PPO("MlpPolicy", "CartPole-v1", device="cpu"))
     env = PufferVecEnv(vector.make(Roster))
+    with pytest.raises(ArgumentError, match="got DQN, which has no rollout buffer"):
+        leave_out_absent(DQN("MlpPolicy", env, buffer_size=10, device="cpu"))
 
     class Own(RolloutBuffer):
         pass

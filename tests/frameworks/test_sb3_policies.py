@@ -9,10 +9,10 @@ import torch
 from environments import Countdown, Sampler
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
 from memory_policies import DictMemory, NestedMemory
-from sb3_contrib import MaskablePPO, RecurrentPPO
+from sb3_contrib import TRPO, MaskablePPO, RecurrentPPO
 from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from sb3_environments import MethodMasks, Mixture, OneLegal
-from stable_baselines3 import A2C, PPO
+from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import VecFrameStack, VecTransposeImage
 from torch.distributions import Beta, Categorical, Normal
@@ -330,8 +330,13 @@ def mixtures():
     return PufferVecEnv(vector.make(Mixture, num_envs=2))
 
 
+def normalized(env):
+    return NormalizedObservations(env, small(env))
+
+
 MODELS = {
     "ppo": (PPO, Policy, small, cart_poles, {"batch_size": 16}),
+    "ppo, running statistics": (PPO, Policy, normalized, cart_poles, {"batch_size": 16}),
     "ppo of bytes": (PPO, Policy, small, mixtures, {"batch_size": 16}),
     "a2c": (A2C, Policy, small, cart_poles, {}),
     "recurrent, lstm": (RecurrentPPO, RecurrentPolicy, lstm, mixtures, {"batch_size": 16}),
@@ -370,6 +375,8 @@ def test_a_model_learns_and_predicts_the_same_after_save_and_load(name, tmp_path
     observations = env.reset()
     expected = model.predict(observations, deterministic=True)[0]
     np.testing.assert_array_equal(loaded.predict(observations, deterministic=True)[0], expected)
+    own = model.policy.network.state_dict()
+    assert_close(loaded.policy.network.state_dict(), own, atol=0, rtol=0)
     loaded.learn(32)
     model.policy.save(tmp_path / "policy")
     alone = form.load(tmp_path / "policy", device="cpu")
@@ -439,18 +446,36 @@ def test_stacked_pictures_are_learned():
     env.close()
 
 
-def test_running_statistics_are_updated_after_each_update():
-    def creator(env):
-        return NormalizedObservations(env, small(env))
+@pytest.mark.parametrize("channels_first", [False, True])
+def test_stacked_pictures_with_channels_first_are_not_transposed_on_request(channels_first):
+    class First(Picture):
+        observation_space = Box(0, 255, (2, 12, 8), np.uint8)
 
+        def _observe(self):
+            return super()._observe().transpose(2, 0, 1)
+
+    kwargs = {"policy_creator": small, "channels_first": channels_first}
+    env = VecFrameStack(PufferVecEnv(vector.make(First, num_envs=2)), 3)
+    model = PPO(Policy, env, policy_kwargs=kwargs, batch_size=16, **SMALL)
+    shape = model.policy.description.single_observation_space.shape
+    assert shape == ((6, 12, 8) if channels_first else (12, 8, 6))
+    rows = env.reset()
+    seen = model.policy.extract_features(torch.as_tensor(rows))
+    expected = rows if channels_first else rows.transpose(0, 2, 3, 1)
+    np.testing.assert_array_equal(seen, expected)
+    env.close()
+
+
+def test_running_statistics_are_updated_between_rollouts():
     env = PufferVecEnv(vector.make(Countdown, num_envs=2))
-    options = {"policy_kwargs": {"policy_creator": creator}, "batch_size": 16, **SMALL}
+    options = {"policy_kwargs": {"policy_creator": normalized}, "batch_size": 16, **SMALL}
     model = PPO(Policy, env, n_epochs=1, **options)
     network = model.policy.network
     model.learn(32)
     assert network.mean.tolist() == [0, 0]  # those that the update was made with
-    env.seed(0)
     model.predict(env.reset())
+    assert network.mean.tolist() == [0, 0]  # of a saved model too
+    model.learn(32)
     # Episodes of 3 steps, 0 to 2, from 1; 16 steps of both environments.
     seen = np.array([(1 + t // 3, t % 3) for t in range(16)])
     assert_close(network.mean, torch.tensor(seen.mean(0), dtype=torch.float32), atol=1e-3, rtol=0)
@@ -495,6 +520,12 @@ def test_a_policy_given_to_the_wrong_algorithm_is_refused():
         RecurrentPolicy, env, policy_kwargs={"policy_creator": lstm}, batch_size=16, **SMALL
     )
     with pytest.raises(ArgumentError, match="needs an algorithm that keeps its state"):
+        model.learn(16)
+    kwargs = {"policy_creator": small}
+    with pytest.raises(ArgumentError, match=r"Policy is a policy of on-policy algorithms: PPO"):
+        DQN(Policy, env, policy_kwargs=kwargs, buffer_size=10)
+    model = TRPO(Policy, env, policy_kwargs=kwargs, batch_size=16, **SMALL)
+    with pytest.raises(ArgumentError, match=r"as TRPO needs. Use PPO"):
         model.learn(16)
     env.close()
 

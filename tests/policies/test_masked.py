@@ -4,10 +4,13 @@ from contextlib import closing
 
 import gymnasium
 import numpy as np
+import pytest
 import torch
-from gymnasium.spaces import Box, Dict, Discrete
+from environments import Sampler
+from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Tuple
 
 from pufferlib.emulation import GymnasiumPufferEnv
+from pufferlib.exceptions import ArgumentError
 from pufferlib.models import LSTMWrapper
 from pufferlib.policies.masked import MaskedDefault
 from pufferlib.pytorch import sample_actions
@@ -98,6 +101,36 @@ def test_a_recurrent_policy_is_masked_over_a_sequence():
         policy = LSTMWrapper(vecenv, MaskedDefault(vecenv))
         logits, *_ = policy(observations[:-1].reshape(8, 8, -1))
         assert (logits.softmax(1)[~masks[:-1]] == 0).all()
+
+
+def observed(choices):
+    return Dict(action_mask=Box(0, 1, (choices,), np.int8), x=Box(0, 1, (1,), np.float32))
+
+
+def test_each_column_of_several_actions_is_masked():
+    env = GymnasiumPufferEnv(Sampler(observed(5), MultiDiscrete([3, 2])))
+    policy = MaskedDefault(env)
+    mask = np.array([[1, 0, 1, 0, 1], [0, 1, 0, 1, 1]], np.int8)
+    layout = env.observation_space.layout
+    rows = [layout.flatten({"action_mask": legal, "x": np.ones(1, np.float32)}) for legal in mask]
+    first, second = policy(torch.as_tensor(np.stack(rows)))[0]
+    assert ((first.softmax(1) > 0).numpy() == mask[:, :3]).all()
+    assert ((second.softmax(1) > 0).numpy() == mask[:, 3:]).all()
+
+
+@pytest.mark.parametrize(
+    ("choices", "actions", "message"),
+    [
+        (4, Discrete(5), r"got 4 numbers for Discrete\(5\)"),
+        (6, MultiDiscrete([3, 2]), "got 6 numbers for MultiDiscrete"),
+        (2, Box(-1, 1, (2,)), "got 2 numbers for Box"),
+        (3, Tuple((Discrete(3), Box(-1, 1, (1,)))), "got 3 numbers for Box"),
+    ],
+)
+def test_a_mask_that_does_not_fit_the_actions_is_refused(choices, actions, message):
+    env = GymnasiumPufferEnv(Sampler(observed(choices), actions))
+    with pytest.raises(ArgumentError, match=message):
+        MaskedDefault(env)
 
 
 def test_without_a_mask_it_is_default():

@@ -4,12 +4,17 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.algorithms.appo import APPOConfig
+from ray.rllib.algorithms.impala import IMPALAConfig
+from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
 
 from pufferlib.annotations import EnvCreator
+from pufferlib.exceptions import ArgumentError
 from pufferlib.frameworks.rllib.environments import environment_class
-from pufferlib.frameworks.rllib.module import PolicyCreator, PufferRLModule
+from pufferlib.frameworks.rllib.module import PufferRLModule
+from pufferlib.policy import PolicyCreator
 
 SHARED_MODULE = "shared"
 """The id of the module that acts for all agents of an environment with several."""
@@ -32,7 +37,7 @@ def configure(
     What RLlib offers besides, such as `num_env_runners`, is set on the result as usual.
 
     Args:
-        config: such as `PPOConfig()`; changed.
+        config: a `PPOConfig` or `IMPALAConfig`; changed.
         env_creator: a function or class that returns an environment: see `environments.make_env`.
             In RLlib's processes it is called with the entries of `env_config`.
         policy_creator: called with the `EnvDescription` of the environment; returns a policy,
@@ -43,8 +48,15 @@ def configure(
         max_seq_len: steps of the sequences that a recurrent policy learns from.
 
     Raises:
-        ArgumentError: the environment, or the policy's heads, cannot be used with RLlib; says why.
+        ArgumentError: another algorithm, or an environment or heads of a policy that RLlib cannot
+            use; says why.
     """
+    # APPO, an IMPALAConfig too, needs modules with target networks.
+    if not isinstance(config, (PPOConfig, IMPALAConfig)) or isinstance(config, APPOConfig):
+        raise ArgumentError(
+            f"A policy, with actions and a value, is a module of PPO and IMPALA; got "
+            f"{type(config).__name__}, whose modules have more. Pass PPOConfig() or IMPALAConfig()."
+        )
     kwargs = dict(env_kwargs or {})
     env_class = environment_class(env_creator, vectorized)
     model_config = {"policy_creator": policy_creator, "max_seq_len": max_seq_len}

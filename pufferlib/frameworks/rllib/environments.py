@@ -13,7 +13,7 @@ from pufferlib.emulation import to_gymnasium as native_to_gymnasium
 from pufferlib.emulation.native_multi import NativeParallelEnv
 from pufferlib.emulation.native_single import NativeGymnasiumEnv
 from pufferlib.environment import PufferEnv
-from pufferlib.exceptions import ArgumentError
+from pufferlib.exceptions import ArgumentError, ContractError
 from pufferlib.old_interfaces import adapted
 from pufferlib.vector import to_gymnasium
 from pufferlib.vector.autoreset import check_autoreset
@@ -112,7 +112,8 @@ class PettingZooMultiAgentEnv(MultiAgentEnv):
 
     Agents are in the order of `possible_agents` in every process. Dicts hold the agents that act
     next, and those that end in this step, with their last observation and a reward. An agent that
-    leaves without a flag counts as truncated. An episode ends when no agent is left.
+    leaves without a flag counts as truncated. An episode ends when no agent is left. An agent may
+    join during an episode, and leave for good: RLlib has no agents that return.
 
     In its last step, `truncateds["__all__"]` alone ends the agents that are truncated. RLlib takes
     an episode as terminated if every agent has a flag, and would not bootstrap from their last
@@ -131,6 +132,7 @@ class PettingZooMultiAgentEnv(MultiAgentEnv):
         self.observation_spaces = {a: env.observation_space(a) for a in self.possible_agents}
         self.action_spaces = {a: env.action_space(a) for a in self.possible_agents}
         self._last: dict[Agent, Array] = {}
+        self._have_left: set[Agent] = set()
 
     def reset(
         self, *, seed: int | None = None, options: Options | None = None
@@ -138,22 +140,34 @@ class PettingZooMultiAgentEnv(MultiAgentEnv):
         """Start an episode; return (observations, infos) of the agents that take part."""
         observations, infos = self.env.reset(seed, options)
         living = set(self.env.agents)
+        self._have_left.clear()
         self.agents = [a for a in self.possible_agents if a in living and a in observations]
         self._last = {agent: observations[agent] for agent in self.agents}
         return dict(self._last), {agent: infos.get(agent, {}) for agent in self.agents}
 
     def step(self, action_dict: dict[Agent, Action]) -> StepResult:
-        """Take one step; return (observations, rewards, terminateds, truncateds, infos)."""
+        """Take one step; return (observations, rewards, terminateds, truncateds, infos).
+
+        Raises:
+            ContractError: an agent is back that has left in this episode.
+        """
         before = set(self.env.agents)
         seen, paid, ends, cuts, known = self.env.step(action_dict)
         living = set(self.env.agents)
         took_part = [a for a in self.possible_agents if a in before or a in living]
+        if returned := [a for a in took_part if a in self._have_left]:
+            raise ContractError(
+                f"{returned} left and returned in the same episode, which RLlib does not allow. "
+                f"Let agents that return take another name, or train with puffer train or "
+                f"Stable-Baselines3."
+            )
         terminateds = {a: bool(ends.get(a, False)) for a in took_part}
         truncateds = {a: bool(cuts.get(a, False)) for a in took_part}
         for agent in took_part:
             truncateds[agent] |= agent not in living and not terminateds[agent]
         has_ended = {a: terminateds[a] or truncateds[a] for a in took_part}
         self._last.update((a, seen[a]) for a in took_part if a in seen)
+        self._have_left.update(a for a in took_part if has_ended[a])
         self.agents = [a for a in took_part if a in seen or has_ended[a]]
         is_over = all(has_ended.values())
         is_cut = is_over and any(truncateds[a] and not terminateds[a] for a in took_part)

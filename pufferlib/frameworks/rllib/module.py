@@ -1,6 +1,5 @@
 """Any policy as an `RLModule` of RLlib."""
 
-from collections.abc import Callable
 from typing import Any
 
 import gymnasium
@@ -9,17 +8,15 @@ import torch
 from ray.rllib.core.columns import Columns
 from ray.rllib.core.rl_module.apis.value_function_api import ValueFunctionAPI
 from ray.rllib.core.rl_module.torch import TorchRLModule
-from torch import Tensor, nn
+from torch import Tensor
 
 from pufferlib.action_conversion import action_converter
 from pufferlib.annotations import Array
 from pufferlib.distributions import Heads
-from pufferlib.emulation.description import EnvDescription, describe_spaces
-from pufferlib.exceptions import ArgumentError
+from pufferlib.emulation.description import describe_spaces
 from pufferlib.frameworks.rllib.distributions import distribution_class, distribution_inputs
-from pufferlib.policy import State, is_recurrent, map_state
+from pufferlib.policy import State, from_rows_first, is_recurrent, made_by, rows_first
 
-PolicyCreator = Callable[[EnvDescription], nn.Module]
 RowBatch = dict[str, Any]
 
 
@@ -41,7 +38,8 @@ class PufferRLModule(TorchRLModule, ValueFunctionAPI):
         policy: what the creator returned. Weights are loaded into it with `load_state_dict`.
 
     Raises:
-        ArgumentError: there is no creator, or RLlib has no distribution for the policy's heads.
+        ArgumentError: no creator, one that returns no module, or a policy with heads for which
+            RLlib has no distribution.
     """
 
     policy: Any
@@ -52,16 +50,10 @@ class PufferRLModule(TorchRLModule, ValueFunctionAPI):
 
     def setup(self) -> None:
         """Make the policy; check its heads."""
-        creator = self.model_config.get("policy_creator")
-        if not callable(creator) or isinstance(creator, nn.Module):
-            raise ArgumentError(
-                f"model_config['policy_creator'] must be a class or function that makes a policy "
-                f"for an EnvDescription, since RLlib makes one in every process; got {creator!r}. "
-                f"Use pufferlib.models.Default, for example."
-            )
         description = describe_spaces(self.observation_space, self.action_space)
         self.action_dist_cls = distribution_class(description.single_action_space)
-        self.policy = creator(description)
+        creator = self.model_config.get("policy_creator")
+        self.policy = made_by(creator, description, "model_config")
         self._is_recurrent = is_recurrent(self.policy)
         self._convert = action_converter(description, self.policy)
         space = description.single_observation_space
@@ -135,14 +127,10 @@ class PufferRLModule(TorchRLModule, ValueFunctionAPI):
 
     def _packed(self, state: State) -> dict[str, Tensor]:
         """Return the tensors of a state by number, the rows first: RLlib takes a dict of those."""
-        tensors: list[Tensor] = []
-        map_state(lambda tensor: tensors.append(tensor) or tensor, state)  # type: ignore[func-returns-value]
-        rows = self.policy.state_batch_dim
-        return {f"state_{i}": tensor.movedim(rows, 0) for i, tensor in enumerate(tensors)}
+        tensors = rows_first(state, self.policy.state_batch_dim)
+        return {f"state_{i}": tensor for i, tensor in enumerate(tensors)}
 
     def _unpacked(self, packed: dict[str, Tensor]) -> State:
-        rows, tensors = self.policy.state_batch_dim, iter(packed.values())
-        state: State = map_state(
-            lambda _: next(tensors).movedim(0, rows).contiguous(), self.policy.initial_state(1)
-        )
+        like = self.policy.initial_state(1)
+        state: State = from_rows_first(packed.values(), like, self.policy.state_batch_dim)
         return state

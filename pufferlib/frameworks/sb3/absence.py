@@ -137,9 +137,9 @@ def leave_out_absent(model: Algorithm) -> Algorithm:
         model = leave_out_absent(PPO(Policy, PufferVecEnv(envs), policy_kwargs=...))
 
     Needed where agents die or join during an episode. It replaces the rollout buffer, so it comes
-    before `learn`, and again after `load` and `set_env`. Running statistics of observations leave
-    out absent agents, too. With PPO, A2C and MaskablePPO the buffer can also be had by arguments:
-    `rollout_buffer_class=PresentBuffer` (`MaskablePresentBuffer`) and
+    before `learn`, and again after `load` and `set_env`. Running statistics of the network leave
+    out absent agents, too; `VecNormalize` counts them. With PPO, A2C and MaskablePPO the buffer can
+    also be had by arguments: `rollout_buffer_class=PresentBuffer` (`MaskablePresentBuffer`) and
     `rollout_buffer_kwargs={"presence": env.presence}`. Steps of absent agents still count in
     `total_timesteps`.
 
@@ -147,8 +147,13 @@ def leave_out_absent(model: Algorithm) -> Algorithm:
         model: PPO, A2C, MaskablePPO or RecurrentPPO over a `PufferVecEnv`, wrapped or not.
 
     Raises:
-        ArgumentError: it has another environment or another rollout buffer.
+        ArgumentError: it is another algorithm, or has another environment or rollout buffer.
     """
+    if not isinstance(model, OnPolicyAlgorithm):
+        raise ArgumentError(
+            f"leave_out_absent takes PPO, A2C, MaskablePPO or RecurrentPPO; got "
+            f"{type(model).__name__}, which has no rollout buffer."
+        )
     env: Any = None if model.env is None else model.env.unwrapped
     if not isinstance(getattr(env, "presence", None), Presence):
         raise ArgumentError(
@@ -159,6 +164,8 @@ def leave_out_absent(model: Algorithm) -> Algorithm:
     buffer = model.rollout_buffer
     kwargs = {"presence": env.presence}
     if isinstance(buffer, RecurrentRolloutBuffer):
+        # RecurrentPPO saves no buffer class: its policy says that the buffer is missing.
+        model.policy_kwargs = {**model.policy_kwargs, "leaves_out_absent": True}
         model.rollout_buffer = _remade(RecurrentPresentBuffer, buffer, kwargs)
         return model
     is_maskable = isinstance(buffer, MaskableRolloutBuffer)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pufferlib.action_conversion import SampleScale
 from pufferlib.exceptions import ArgumentError
+from pufferlib.policies.masked import masked
 from pufferlib.pytorch import Heads, greedy_actions, sample_actions
 
 
@@ -32,6 +33,14 @@ class HeadsDistribution(Distribution):
     def __init__(self, scale_of: Callable[[Heads], SampleScale] | None) -> None:
         super().__init__()
         self._scale_of = scale_of
+
+    @property
+    def distribution(self) -> NoReturn:
+        """TRPO reads it: refuse."""
+        raise ArgumentError(
+            "The heads of a policy are no single distribution of torch, as TRPO needs. Use PPO, "
+            "A2C, MaskablePPO or RecurrentPPO."
+        )
 
     def proba_distribution(self, heads: Heads) -> Self:
         """Set the heads; return the distribution."""
@@ -110,25 +119,3 @@ class HeadsDistribution(Distribution):
             torch.as_tensor(part.ravel(), dtype=torch.float64, device=like.device)
             for part in (center, factor, middle)
         )
-
-
-def masked(heads: Any, masks: Any) -> Heads:
-    """Return logits whose choices are impossible where `masks`, (B, choices), is 0.
-
-    They stay finite, so that entropies are finite too. Where no choice is possible, all are equally
-    likely. See `pufferlib.policies.masked`.
-    """
-    parts = [heads] if isinstance(heads, Tensor) else list(heads)
-    is_legal = torch.as_tensor(masks, device=parts[0].device) != 0
-    is_legal = is_legal.reshape(len(parts[0]), -1)
-    widths = [part.shape[-1] for part in parts]
-    if is_legal.shape[1] != sum(widths):
-        raise ArgumentError(
-            f"Action masks must have a column for each of {sum(widths)} choices; got "
-            f"{is_legal.shape[1]}. Return one flag for each choice from action_masks()."
-        )
-    found = [
-        part.masked_fill(~legal, torch.finfo(part.dtype).min / 2)
-        for part, legal in zip(parts, is_legal.split(widths, 1), strict=True)
-    ]
-    return found[0] if isinstance(heads, Tensor) else found

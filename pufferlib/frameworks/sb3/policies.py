@@ -1,26 +1,24 @@
 """Policies of ours as those of PPO and A2C, and of MaskablePPO."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.preprocessing import is_image_space, is_image_space_channels_first
-from torch import Tensor, nn
+from torch import Tensor
 
 from pufferlib.action_conversion import sample_scale
 from pufferlib.annotations import Kwargs, Space
-from pufferlib.emulation.description import EnvDescription, describe_spaces
+from pufferlib.emulation.description import describe_spaces
 from pufferlib.environment import check_action_space
-from pufferlib.exceptions import ArgumentError
+from pufferlib.exceptions import ArgumentError, CallOrderError
 from pufferlib.frameworks.sb3.absence import Presence
 from pufferlib.frameworks.sb3.distribution import HeadsDistribution
-from pufferlib.policy import is_recurrent
+from pufferlib.policy import PolicyCreator, is_recurrent, made_by
 from pufferlib.pytorch import Heads, restore_dtype
 from pufferlib.recurrent import GRUWrapper, LSTMWrapper
-
-PolicyCreator = Callable[[EnvDescription], nn.Module]
 
 
 class Wrapping(BasePolicy):
@@ -32,6 +30,11 @@ class Wrapping(BasePolicy):
         lr_schedule: learning rate as a function of the remaining progress, 1 to 0.
         policy_creator: a class or function that makes the network from the description of an
             environment: `pufferlib.models.Default`, for example.
+        channels_first: the environment's images have their channels first, and wrappers such as
+            VecFrameStack hide its layout. Without a layout, images are taken to be transposed by
+            Stable-Baselines3, and transposed back.
+        leaves_out_absent: roll out only with `presence`; `leave_out_absent` passes it on to loaded
+            models.
         use_sde: must be False: the network has its own distributions.
         optimizer_class: of the weights.
         optimizer_kwargs: its arguments besides the learning rate; None: `eps=1e-5` for Adam, as in
@@ -55,6 +58,8 @@ class Wrapping(BasePolicy):
         action_space: Space,
         lr_schedule: Callable[[float], float],
         policy_creator: PolicyCreator | None = None,
+        channels_first: bool = False,
+        leaves_out_absent: bool = False,
         use_sde: bool = False,
         optimizer_class: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
         optimizer_kwargs: Kwargs | None = None,
@@ -74,41 +79,41 @@ class Wrapping(BasePolicy):
             optimizer_kwargs=optimizer_kwargs,
         )
         check_action_space("the environment", action_space)
-        self._is_transposed = _is_transposed(observation_space)
+        self.channels_first = channels_first
+        self._is_transposed = not channels_first and _is_transposed(observation_space)
         if self._is_transposed:
             observation_space = _channels_last(observation_space)
         self.description = describe_spaces(observation_space, action_space)
         self.policy_creator = policy_creator
-        self.network = self._made(policy_creator)
+        self.network = made_by(policy_creator, self.description, "policy_kwargs")
+        if is_recurrent(self.network) != self.takes_memory:
+            kind = "none" if self.takes_memory else "a memory"
+            raise ArgumentError(
+                f"{type(self).__name__} takes a policy "
+                f"{'with' if self.takes_memory else 'without'} memory; "
+                f"{type(self.network).__name__} has {kind}. {self.advice}"
+            )
         self._scale_of = sample_scale(self.description, self.network)
         self._keeps_statistics = _keeps_statistics(self.network)
         self._seen: list[Tensor] = []
+        self._is_updated = False  # since the first of `_seen`
+        self._leaves_out_absent = leaves_out_absent
         self.presence: Presence | None = None
         self.use_sde = False
         self.optimizer = optimizer_class(
             self.network.parameters(), lr=lr_schedule(1), **optimizer_kwargs
         )
 
-    def _made(self, policy_creator: PolicyCreator | None) -> nn.Module:
-        name = type(self).__name__
-        if not callable(policy_creator) or isinstance(policy_creator, nn.Module):
-            raise ArgumentError(
-                f"{name} needs a class or function that makes the network; got "
-                f"{type(policy_creator).__name__}. Pass "
-                f'policy_kwargs={{"policy_creator": pufferlib.models.Default}}.'
-            )
-        network = policy_creator(self.description)
-        if not isinstance(network, nn.Module):
-            raise ArgumentError(
-                f"policy_creator must return a torch.nn.Module; got {type(network).__name__}."
-            )
-        if is_recurrent(network) != self.takes_memory:
-            kind = "none" if self.takes_memory else "a memory"
-            raise ArgumentError(
-                f"{name} takes a policy {'with' if self.takes_memory else 'without'} memory; "
-                f"{type(network).__name__} has {kind}. {self.advice}"
-            )
-        return network
+    def _refuse(self) -> NoReturn:
+        raise ArgumentError(
+            f"{type(self).__name__} is a policy of on-policy algorithms: PPO and A2C (sb3.Policy), "
+            f"MaskablePPO (sb3.MaskablePolicy) and RecurrentPPO (sb3.RecurrentPolicy); the "
+            f"algorithm needs another kind. Use one of these."
+        )
+
+    q_net = property(_refuse, doc="DQN reads it: refuse.")
+    quantile_net = property(_refuse, doc="QR-DQN reads it: refuse.")
+    actor = property(_refuse, doc="SAC, TD3 and their relatives read it: refuse.")
 
     def extract_features(self, obs: Tensor, features_extractor: Any = None) -> Tensor:
         """Return observations as the network takes them: rows in the dtype of their space."""
@@ -117,22 +122,30 @@ class Wrapping(BasePolicy):
         return restore_dtype(obs, self.description.observation_layout)
 
     def set_training_mode(self, mode: bool) -> None:
-        """Set the mode of the network, and update statistics after an update of the weights.
+        """Set the mode of the network: True while its weights are updated."""
+        self._is_updated |= mode
+        self.train(mode)
 
-        Running statistics are those of networks with `observe`; see `pufferlib.policy.Policy`.
+    def _remember(self, obs: Tensor) -> None:
+        """Keep the observations of a step of a rollout for the running statistics of the network.
+
+        `observe` is called with those of a rollout before the next: neither `predict` nor `save`
+        changes the network. See `pufferlib.policy.Policy`.
         """
-        if not mode and self.training and self._seen:
+        if self._leaves_out_absent and self.presence is None:
+            raise CallOrderError(
+                "The model was saved without absent agents, and would now learn from them. After "
+                "load, call pufferlib.frameworks.sb3.leave_out_absent(model) again."
+            )
+        if not self._keeps_statistics or self.training:
+            return
+        if self._is_updated and self._seen:
             rollout = torch.cat(self._seen).unsqueeze(0)  # (1, T * B, ...)
             valid = torch.ones(rollout.shape[:2], dtype=torch.bool, device=rollout.device)
             network: Any = self.network
             network.observe(rollout, valid)
             self._seen.clear()
-        self.train(mode)
-
-    def _remember(self, obs: Tensor) -> None:
-        """Keep the observations of a step of a rollout for `observe`."""
-        if not self._keeps_statistics or self.training:
-            return
+        self._is_updated = False
         rows = self.extract_features(obs)
         if self.presence is not None:
             rows = rows[torch.as_tensor(self.presence.present, device=rows.device)]
@@ -155,6 +168,7 @@ class Wrapping(BasePolicy):
             "action_space": self.action_space,
             "lr_schedule": self._dummy_schedule,
             "policy_creator": self.policy_creator,
+            "channels_first": self.channels_first,
             "optimizer_class": self.optimizer_class,
             "optimizer_kwargs": self.optimizer_kwargs,
         }
@@ -249,10 +263,10 @@ class MaskablePolicy(Wrapping, MaskableActorCriticPolicy):
 
 
 def _is_transposed(space: Any) -> bool:
-    """Return whether VecTransposeImage made this space.
+    """Return whether this is a space of images as VecTransposeImage makes it.
 
-    Stable-Baselines3 wraps every environment with images in it. Our spaces have their layout, and
-    those that it makes have none.
+    Stable-Baselines3 puts it around every environment with images. Our spaces have their layout;
+    those that wrappers make have none.
     """
     if getattr(space, "layout", None) is not None or not is_image_space(space):
         return False

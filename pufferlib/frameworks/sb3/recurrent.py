@@ -13,7 +13,7 @@ from pufferlib.annotations import Array
 from pufferlib.exceptions import ArgumentError
 from pufferlib.frameworks.sb3.distribution import HeadsDistribution
 from pufferlib.frameworks.sb3.policies import Wrapping
-from pufferlib.policy import State, map_state
+from pufferlib.policy import State, from_rows_first, rows_first
 from pufferlib.pytorch import Heads
 
 PackedState = tuple[Tensor, Tensor]
@@ -170,27 +170,17 @@ class StatePacking:
     def unpack(self, packed: PackedState) -> State:
         """Return the state that `pack` has stored."""
         joined = torch.cat(packed, 2)[0]  # (B, 2 * width)
-        start = 0
-
-        def part(like: Tensor) -> Tensor:
-            nonlocal start
-            moved = like.movedim(self._batch_dim, 0)
-            piece = joined[:, start : start + moved.numel()]
-            start += moved.numel()
-            shaped = piece.reshape(len(joined), *moved.shape[1:]).movedim(0, self._batch_dim)
-            return shaped.to(like.dtype).contiguous()
-
-        state: State = map_state(part, self._template)
+        like = rows_first(self._template, self._batch_dim)
+        sizes = [tensor.numel() for tensor in like]
+        pieces = joined[:, : sum(sizes)].split(sizes, 1)
+        tensors = [
+            piece.reshape(len(joined), *tensor.shape[1:]).to(tensor.dtype)
+            for piece, tensor in zip(pieces, like, strict=True)
+        ]
+        state: State = from_rows_first(tensors, self._template, self._batch_dim)
         return state
 
     def _joined(self, state: State) -> Tensor:
         """Return all numbers of each row's state, float32 (B, size)."""
-        parts: list[Tensor] = []
-
-        def collect(tensor: Tensor) -> Tensor:
-            moved = tensor.movedim(self._batch_dim, 0)
-            parts.append(moved.reshape(len(moved), -1).float())
-            return tensor
-
-        map_state(collect, state)
-        return torch.cat(parts, 1)
+        tensors = rows_first(state, self._batch_dim)
+        return torch.cat([tensor.reshape(len(tensor), -1).float() for tensor in tensors], 1)

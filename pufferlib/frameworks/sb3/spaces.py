@@ -11,6 +11,7 @@ from pufferlib.annotations import Space
 from pufferlib.emulation.description import describe
 from pufferlib.emulation.layout import Layout
 from pufferlib.exceptions import ArgumentError
+from pufferlib.vector.autoreset import check_autoreset
 from pufferlib.vector.interface import VectorEnv
 
 _MASK = ("action_mask",)  # the path to a mask's leaf
@@ -33,13 +34,7 @@ def check_vecenv(vecenv: Any) -> None:
             f"Stable-Baselines3 steps all environments at once; got a pool with batch_size="
             f"{vecenv.batch_size} of num_envs={vecenv.num_envs}. Use batch_size=None."
         )
-    mode = getattr(vecenv, "autoreset", "same_step")
-    if mode != "same_step":
-        raise ArgumentError(
-            f"Stable-Baselines3 needs environments that reset in the step that ends an episode; "
-            f"got autoreset={mode!r}. Use autoreset='same_step', the default of "
-            f"pufferlib.vector.make."
-        )
+    check_autoreset(vecenv, "same_step", "Stable-Baselines3")
     space = vecenv.single_action_space
     if isinstance(space, gymnasium.spaces.Box) and not space.is_bounded():
         raise ArgumentError(
