@@ -12,6 +12,7 @@ import argparse
 import gymnasium
 import torch
 from torchrl.collectors import Collector
+from torchrl.envs import ExplorationType, set_exploration_type
 from torchrl.objectives import ClipPPOLoss
 from torchrl.objectives.value import GAE
 
@@ -62,8 +63,8 @@ def evaluate(policy: Default, episodes: int = 32) -> float:
     envs = pufferlib.vector.make(gymnasium.make, ["CartPole-v1"], num_envs=episodes)
     env = make_env(envs, policy)
     env.set_seed(1_000_000)
-    with torch.no_grad():
-        actor = actor_critic(policy, envs).get_policy_operator()
+    actor = actor_critic(policy, envs).get_policy_operator()
+    with set_exploration_type(ExplorationType.DETERMINISTIC):
         data = env.rollout(500, actor, break_when_any_done=False)
     env.close()
     is_over = data["next", "done"].cumsum(1) - data["next", "done"].long()  # (episodes, 500, 1)

@@ -224,6 +224,13 @@ def _refuse_support(head: Distribution, support: object) -> NoReturn:
     )
 
 
+def base_of(head: Head) -> Any:
+    """Return logits of a Categorical, and what is inside an `Independent`."""
+    while isinstance(head, Independent):
+        head = head.base_dist
+    return head.logits if type(head) is Categorical else head
+
+
 def mode_of(head: Distribution) -> Tensor:
     """Return the most likely sample; the mean where torch has no mode, or NaN.
 

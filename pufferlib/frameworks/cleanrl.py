@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 
 from pufferlib.exceptions import ArgumentError
@@ -12,6 +13,12 @@ from pufferlib.pytorch import Heads, sample_actions
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = names_of(__name__)
+
+
+_NOT_DONE = (
+    "RecurrentPolicy takes no `done`: use LSTMPolicy in CleanRL's recurrent scripts, also in place "
+    "of Policy, which makes a RecurrentPolicy of a recurrent policy."
+)
 
 
 class Policy(nn.Module):
@@ -91,26 +98,57 @@ class RecurrentPolicy(nn.Module):
         return lstm
 
     def forward(
-        self, x: Tensor, state: State | None = None, action: Tensor | None = None
+        self,
+        x: Tensor,
+        state: State | None = None,
+        action: Tensor | None = None,
+        *others: Any,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, State]:
         """Do the same as `get_action_and_value`."""
-        return self.get_action_and_value(x, state, action)
+        return self.get_action_and_value(x, state, action, *others)
 
-    def get_value(self, x: Tensor, state: State | None = None) -> Tensor:
-        """Return the value of observations after the state."""
+    def get_value(self, x: Tensor, state: State | None = None, *others: Any) -> Tensor:
+        """Return the value of observations after the state.
+
+        Raises:
+            ArgumentError: a third argument, as in CleanRL's recurrent script.
+        """
+        if others:
+            raise ArgumentError(f"get_value takes x and state; got {len(others) + 2}. {_NOT_DONE}")
         value: Tensor = self.policy(x, state)[1]
         return value
 
     def get_action_and_value(
-        self, x: Tensor, state: State | None = None, action: Tensor | None = None
+        self,
+        x: Tensor,
+        state: State | None = None,
+        action: Tensor | None = None,
+        *others: Any,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, State]:
         """Return (action, log probability, entropy, value, state).
 
         Args:
             x: observations (B, ...), or (B, T, ...) of sequences.
             state: the state that the previous call returned; None at the start.
-            action: evaluate this action; None to sample one.
+            action: evaluate this action; None to sample one. One number a row is an integer: floats
+                and bools could be the `done` of CleanRL's recurrent script.
+            others: none; see Raises.
+
+        Raises:
+            ArgumentError: arguments as in CleanRL's recurrent script: a fourth, or an action that
+                is (B,) of floats or bools. A `done` of integers, or of another shape, is not
+                recognized.
         """
+        if others:
+            raise ArgumentError(
+                f"get_action_and_value takes x, state and action; got {len(others) + 3}. "
+                f"{_NOT_DONE}"
+            )
+        if action is not None and action.ndim == 1 and not _is_whole(action):
+            raise ArgumentError(
+                f"An action of one number a row is an integer; got {action.dtype} of shape "
+                f"{tuple(action.shape)}. {_NOT_DONE} Pass stored actions as action.long()."
+            )
         heads, value, state = self.policy(x, state)
         return *sample_logits(heads, action), value, state
 
@@ -209,6 +247,10 @@ def _check_recurrent(policy: object, name: str) -> None:
             f"{name} takes a recurrent policy; {type(policy).__name__} has no initial_state. Wrap "
             f"it with pufferlib.models.LSTMWrapper, or use Policy."
         )
+
+
+def _is_whole(action: Tensor) -> bool:
+    return not action.is_floating_point() and action.dtype != torch.bool
 
 
 def sample_logits(logits: Heads, action: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,6 +1,10 @@
-"""The minimal CleanRL script trains, and is the plain one but for the lines that docs show."""
+"""The minimal CleanRL script runs, and is the plain one but for the lines that docs show.
+
+At its full length it learns CartPole. LEARN_SEEDS=1,2,3 tries more seeds than the first.
+"""
 
 import difflib
+import os
 import re
 import subprocess
 import sys
@@ -11,22 +15,34 @@ import pytest
 ROOT = Path(__file__).parents[2]
 OURS, PLAIN = ROOT / "examples" / "cleanrl_ppo.py", ROOT / "examples/cleanrl/gymnasium_ppo.py"
 SMALL = ("--total-timesteps", "2048", "--num-steps", "64")
+SEEDS = os.environ.get("LEARN_SEEDS", "1").split(",")
 DOCS = ROOT / "docs" / "frameworks-cleanrl.md"
 
 
-def run(script, *arguments):
-    command = [sys.executable, str(script), *SMALL, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=110)
+def run(script, *arguments, timeout=110):
+    command = [sys.executable, str(script), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("task", ["CartPole-v1", "Blackjack-v1"])
-def test_the_minimal_script_trains(task):
-    result = run(OURS, "--env-id", task)
+def test_the_minimal_script_runs(task):
+    result = run(OURS, *SMALL, "--env-id", task)
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
     assert re.fullmatch(r"global_step=2048, episodic_return=-?\d+\.\d", lines[-1])
+
+
+@pytest.mark.learn
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_minimal_script_learns_cartpole(seed):
+    result = run(OURS, "--seed", seed, timeout=290)
+    assert result.returncode == 0, result.stderr
+    returns = re.findall(r"episodic_return=(\S+)", result.stdout)  # means of 50 episodes
+    assert float(returns[-1]) >= 400  # random play: 22
 
 
 @pytest.mark.long
@@ -38,7 +54,7 @@ def test_the_vectorizer_alone_changes_no_number(tmp_path):
     assert count == 1
     text = text.replace("\nimport torch\n", "\nimport torch\nfrom pufferlib import vector\n")
     (tmp_path / "script.py").write_text(text)
-    expected, found = run(PLAIN), run(tmp_path / "script.py")
+    expected, found = (run(script, *SMALL) for script in (PLAIN, tmp_path / "script.py"))
     assert found.returncode == 0, found.stderr
     assert expected.stdout.count("episodic_return") == 4
     assert found.stdout == expected.stdout

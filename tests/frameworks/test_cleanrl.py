@@ -158,6 +158,23 @@ def test_a_rollout_with_cleanrls_signature_is_evaluated_like_its_steps(space):
     torch.testing.assert_close(again[4], state)
 
 
+@over_action_spaces
+@torch.no_grad()
+def test_the_calls_of_cleanrls_recurrent_script_name_its_policy(space):
+    agent = Policy(make(space, LSTMWrapper).policy)
+    x, done = OBSERVATIONS[:, 0], torch.zeros(B)
+    action, *_, state = agent.get_action_and_value(x)
+    for misuse in (
+        lambda: agent.get_value(x, state, done),
+        lambda: agent.get_action_and_value(x, state, done),
+        lambda: agent.get_action_and_value(x, state, done.bool()),
+        lambda: agent.get_action_and_value(x, state, done, action),
+        lambda: agent(x, state, done),
+    ):
+        with pytest.raises(ArgumentError, match="use LSTMPolicy in CleanRL's recurrent scripts"):
+            misuse()
+
+
 def test_adapters_refuse_the_policies_of_others():
     recurrent, stateless = make(Discrete(3), LSTMWrapper).policy, make(Discrete(3)).policy
     with pytest.raises(ArgumentError, match="LSTMWrapper is recurrent"):

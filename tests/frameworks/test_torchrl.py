@@ -69,10 +69,7 @@ def parts_of(rl, policy, envs):
 
 @torch.no_grad()
 def roll(env, actor, steps=20):
-    from torchrl.envs.utils import ExplorationType, set_exploration_type
-
-    with set_exploration_type(ExplorationType.RANDOM):
-        return env.rollout(steps, actor, break_when_any_done=False)
+    return env.rollout(steps, actor, break_when_any_done=False)
 
 
 @over_memory
@@ -262,6 +259,8 @@ def test_weights_are_saved_and_loaded(rl, tmp_path):
 
 
 def test_a_policy_of_puffer_train_acts_as_it_did_there(rl, tmp_path):
+    from torchrl.envs import ExplorationType, set_exploration_type
+
     settings = {"train.total_timesteps": 512, "vec.num_envs": 4, "vec.backend": "Serial"}
     Run.configure("Pendulum-v1", {**settings, "run": tmp_path / "run"}).train()
     loaded = pufferlib.load(tmp_path / "run")
@@ -269,7 +268,7 @@ def test_a_policy_of_puffer_train_acts_as_it_did_there(rl, tmp_path):
     actor, _ = parts_of(rl, loaded.network, envs)
     env = rl.make_env(envs, loaded.network)
     env.set_seed(0)
-    with torch.no_grad():
+    with torch.no_grad(), set_exploration_type(ExplorationType.DETERMINISTIC):
         data = env.rollout(5, actor, break_when_any_done=False)
     envs.close()
     convert = action_converter(envs, loaded.network)

@@ -11,10 +11,10 @@ from ray.rllib.core.distribution.torch.torch_distribution import (
     TorchMultiCategorical,
 )
 from torch import Tensor
-from torch.distributions import Categorical, Independent, Normal
+from torch.distributions import Normal
 
 from pufferlib.annotations import Space
-from pufferlib.distributions import Heads
+from pufferlib.distributions import Heads, base_of
 from pufferlib.exceptions import ArgumentError
 
 
@@ -50,7 +50,7 @@ def distribution_inputs(heads: Heads, space: Any) -> Tensor:
         ArgumentError: RLlib has no distribution for such heads, or they do not fit the space.
     """
     several: Sequence[Any] = heads if isinstance(heads, (list, tuple)) else [heads]
-    parts = [_base(head) for head in several]
+    parts = [base_of(head) for head in several]
     if isinstance(space, gymnasium.spaces.Box):
         if not all(type(head) is Normal and head.loc.ndim == 2 for head in parts):
             _refuse(parts, space)
@@ -68,13 +68,6 @@ def distribution_inputs(heads: Heads, space: Any) -> Tensor:
             f"for {space} takes {expected}. Return one head, or several, for all its columns."
         )
     return inputs
-
-
-def _base(head: Any) -> Any:
-    """Return logits of a Categorical, and what is inside an `Independent`."""
-    while isinstance(head, Independent):
-        head = head.base_dist
-    return head.logits if type(head) is Categorical else head
 
 
 def _refuse(parts: Sequence[Any], space: Space) -> NoReturn:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import gymnasium
 import torch
 from tensordict import TensorDictBase
-from tensordict.nn import TensorDictModule, TensorDictModuleBase
+from tensordict.nn import InteractionType, TensorDictModule, TensorDictModuleBase
 from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, Normal
 from torchrl.data import Unbounded
@@ -20,6 +20,7 @@ from torchrl.modules import (
 )
 
 from pufferlib.annotations import Space
+from pufferlib.distributions import base_of
 from pufferlib.emulation.description import HasSpaces, describe
 from pufferlib.exceptions import ArgumentError, ContractError
 from pufferlib.policy import State, is_recurrent, map_state
@@ -29,7 +30,8 @@ from pufferlib.pytorch import Heads
 def actor_critic(policy: nn.Module, env: HasSpaces) -> ActorValueOperator:
     """Return a policy as TorchRL's `ActorValueOperator`, whose parts its losses take.
 
-    `get_policy_operator()` samples "action" and writes its log-probability;
+    `get_policy_operator()` samples "action" and writes its log-probability; under
+    `torchrl.envs.set_exploration_type(ExplorationType.DETERMINISTIC)` it takes the most probable.
     `get_value_operator()` writes "state_value". Both run the same `policy`, whose `state_dict` is
     the one of every other library.
 
@@ -49,6 +51,7 @@ def actor_critic(policy: nn.Module, env: HasSpaces) -> ActorValueOperator:
         distribution_class=module.distribution_class,
         distribution_kwargs=module.distribution_kwargs,
         return_log_prob=True,
+        default_interaction_type=InteractionType.RANDOM,
     )
     critic = TensorDictModule(nn.Identity(), in_keys=["policy_value"], out_keys=["state_value"])
     return ActorValueOperator(module, actor, critic)
@@ -142,6 +145,12 @@ class PolicyModule(TensorDictModuleBase):
                 f"{', '.join(missing)}. Make the environment with make_env(vecenv, policy), or "
                 f"append InitTracker('episode_start') and make_tensordict_primer()."
             )
+        if recurrent_mode() and len(batch) < 2:
+            raise ArgumentError(
+                f"In recurrent mode the batch of a recurrent policy is (rows, steps); got a batch "
+                f"of shape {tuple(batch)}. Choose whole sequences, data[rows], and weight the "
+                f'losses by "mask" instead of leaving steps out.'
+            )
         steps = (batch[-1],) if recurrent_mode() else ()
         rows = math.prod(batch[:-1] if steps else batch)
         starts = tensordict["episode_start"].reshape(rows, *steps)
@@ -159,12 +168,13 @@ class PolicyModule(TensorDictModuleBase):
 
     def _parameters_of(self, heads: Heads) -> list[Tensor]:
         """Return the parameters of the distribution, (B, ...) each."""
-        parts: Any = heads if isinstance(heads, Sequence) else [heads]
+        several: Sequence[Any] = heads if isinstance(heads, Sequence) else [heads]
+        parts = [base_of(head) for head in several]
         is_box = isinstance(self._space, gymnasium.spaces.Box)
         if is_box and all(type(part) is Normal for part in parts):
             found = [torch.cat([getattr(p, key) for p in parts], 1) for key in ("loc", "scale")]
             return [part.reshape(-1, *(self._space.shape or ())) for part in found]
-        if not is_box and all(isinstance(part, Tensor) for part in parts):
+        if not is_box and all(isinstance(part, Tensor) and part.ndim == 2 for part in parts):
             return [torch.cat([*parts], -1)]
         expected = "Normals for a Box" if is_box else "logits for Discrete and MultiDiscrete"
         given = ", ".join(sorted({type(part).__name__ for part in parts}))
