@@ -30,7 +30,7 @@ test: $(VENV)/.test ## run the tests, except the longest and those of Ray, in ab
 test-long: $(VENV)/.test ## run the longest tests, which `make test` leaves out
 	$(PYTEST) -m 'long and not slow' $(ARGS)
 
-coverage: $(VENV)/.test ## report the coverage of: make test test-long COVERAGE=1
+coverage: $(VENV)/.test ## report the coverage of: make test COVERAGE=1
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import gc
 import os
 import signal
 import sys
@@ -72,6 +73,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     of memory that the environments have loaded.
     """
     items.sort(key=_threads_it_leaves)
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector of forked processes away from what is imported by now.
+
+    A collection in a child would copy every page that holds such an object, of a GB in all.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _threads_it_leaves(item: pytest.Item) -> int:
