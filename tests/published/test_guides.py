@@ -31,7 +31,8 @@ def make_population():
 
 
 @pytest.mark.long
-def test_nethack_and_neural_mmo_are_emulated():
+def test_nethack_and_neural_mmo_are_emulated(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # Neural MMO writes its maps there
     import pufferlib.emulation
 
     nle = pytest.importorskip("nle")
