@@ -24,7 +24,7 @@ demo: $(VENV)/.nethack ## train, evaluate and replay a NetHack agent, in about f
 # A worker for each core, two to four of them; ARGS='-n 0' for none. COVERAGE=1 measures coverage.
 PYTEST := $(if $(COVERAGE),$(BIN)/coverage run,$(BIN)/python) -m pytest --numprocesses auto --dist loadfile
 
-test: $(VENV)/.test ## run the tests, except the longest and those of Ray, in about eight minutes
+test: $(VENV)/.test ## run the tests, except the longest and those of Ray, in about ten minutes
 	$(PYTEST) -m 'not slow and not long' $(ARGS)
 
 test-long: $(VENV)/.test ## run the longest tests, which `make test` leaves out
@@ -34,7 +34,7 @@ coverage: $(VENV)/.test ## report the coverage of: make test COVERAGE=1
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-learn: $(VENV)/.test ## test that the trainer learns: Ocean, CartPole to MiniHack; 10 to 15 minutes
+learn: $(VENV)/.test ## test that the trainer learns, Ocean to MiniHack, and so do other libraries with our policies
 	$(BIN)/python -m pytest -m learn tests $(ARGS)
 
 soak: $(VENV)/.test ## kill, break and delay environments for ten minutes, and check every row

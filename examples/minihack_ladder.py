@@ -44,8 +44,9 @@ class Storage:
     """The storage of CleanRL's ppo.py."""
 
     def __init__(self, envs, steps, num_envs):
-        self.obs = torch.zeros((steps, num_envs) + envs.single_observation_space.shape)  # noqa: RUF005
-        self.actions = torch.zeros((steps, num_envs) + envs.single_action_space.shape)  # noqa: RUF005
+        rows = (steps, num_envs)
+        self.obs = torch.zeros(rows + envs.single_observation_space.shape)
+        self.actions = torch.zeros(rows + envs.single_action_space.shape)
         self.logprobs, self.rewards, self.dones, self.values = torch.zeros(4, steps, num_envs)
 
 

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from vector_processes import children
+from vector_processes import children, start_helpers
 
 SMALL = {"object_store_memory": 100_000_000, "include_dashboard": False}
 # Ray leaves its open log files to garbage collection, and does not wait for all its processes.
@@ -14,6 +14,24 @@ FILTERS = [
     pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
     pytest.mark.filterwarnings("ignore:subprocess [0-9]+ is still running:ResourceWarning"),
 ]
+RLLIB_FILTERS = [
+    *FILTERS,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
+    pytest.mark.filterwarnings("ignore:.*Overriding environment rllib:UserWarning"),
+    pytest.mark.filterwarnings("ignore:.*:ResourceWarning"),
+]
+
+
+@contextlib.contextmanager
+def local_ray(num_cpus, **options):
+    """Run Ray on this machine within the context, small."""
+    import ray
+
+    start_helpers()
+    with importable():
+        ray.init("local", num_cpus=num_cpus, **SMALL, **options)
+    yield
+    end(ray)
 
 
 @contextlib.contextmanager

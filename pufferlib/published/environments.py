@@ -49,5 +49,5 @@ def add_families(package: str) -> None:
         module = FamilyModule(path, names | policies, is_package=True)
         torch = FamilyModule(f"{path}.torch", policies)
         sys.modules[path], sys.modules[torch.__name__] = module, torch
-        setattr(module, "torch", torch)  # noqa: B010
+        vars(module)["torch"] = torch
         setattr(sys.modules[package], family, module)

@@ -45,10 +45,12 @@ def dataclass(cls: type) -> Any:
     def fill(self: Any, **kwargs: Any) -> None:
         vars(self).update(fields | kwargs)
 
+    methods: dict[str, Any] = {"__init__": fill}
     for name in ("__getitem__", "__iter__", "__len__", "keys", "values", "items"):
         if not hasattr(cls, name):
-            setattr(cls, name, getattr(Namespace, name))
-    setattr(cls, "__init__", fill)  # noqa: B010
+            methods[name] = getattr(Namespace, name)
+    for name, method in methods.items():
+        setattr(cls, name, method)
     return cls
 
 

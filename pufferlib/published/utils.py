@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 from pufferlib.exceptions import ArgumentError
-from pufferlib.wrappers.silencing import silent as Suppress  # noqa: N812  (its published name)
+from pufferlib.wrappers.silencing import silent
+
+Suppress = silent
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -8,7 +8,7 @@ import time
 
 import gymnasium
 import pytest
-from ray_clusters import FILTERS, SMALL, end, importable
+from ray_clusters import RLLIB_FILTERS, local_ray
 from training_environments import Signals
 
 from pufferlib import vector
@@ -16,26 +16,20 @@ from pufferlib.models import Default, GRUWrapper, LSTMWrapper
 from pufferlib.registry import ocean
 
 pytestmark = [
-    *FILTERS,
+    *RLLIB_FILTERS,
     pytest.mark.leaves_threads,
     pytest.mark.learn,
     pytest.mark.slow,
     pytest.mark.timeout(900),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
-    pytest.mark.filterwarnings("ignore:.*Overriding environment rllib:UserWarning"),
-    pytest.mark.filterwarnings("ignore:.*:ResourceWarning"),
 ]
 rllib = pytest.importorskip("pufferlib.frameworks.rllib", exc_type=ImportError)
 ppo = pytest.importorskip("ray.rllib.algorithms.ppo", exc_type=ImportError)
-ray = pytest.importorskip("ray")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster():
-    with importable():
-        ray.init("local", num_cpus=3, log_to_driver=False, **SMALL)
-    yield
-    end(ray)
+    with local_ray(3, log_to_driver=False):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from environments import Population
-from ray_clusters import FILTERS, SMALL, end, importable
+from ray_clusters import RLLIB_FILTERS, importable, local_ray
 
 import pufferlib
 from pufferlib.cli.main import main
@@ -20,24 +20,18 @@ from pufferlib.runs import Run
 from pufferlib.runs.checkpoints import save_policy
 
 pytestmark = [
-    *FILTERS,
+    *RLLIB_FILTERS,
     pytest.mark.leaves_threads,
     pytest.mark.long,
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
-    pytest.mark.filterwarnings("ignore:.*Overriding environment rllib:UserWarning"),
-    pytest.mark.filterwarnings("ignore:.*:ResourceWarning"),
 ]
 rllib = pytest.importorskip("pufferlib.frameworks.rllib", exc_type=ImportError)
 ppo = pytest.importorskip("ray.rllib.algorithms.ppo", exc_type=ImportError)
-ray = pytest.importorskip("ray")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster():
-    with importable():
-        ray.init("local", num_cpus=2, log_to_driver=False, **SMALL)
-    yield
-    end(ray)
+    with local_ray(2, log_to_driver=False):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -268,5 +268,10 @@ def check_actions(env: HasSpaces) -> None:
 def _leaves(state: State) -> list[Tensor]:
     """Return the tensors of a state in order."""
     found: list[Tensor] = []
-    map_state(lambda part: found.append(part) or part, state)  # type: ignore[func-returns-value]
+
+    def keep(part: Tensor) -> Tensor:
+        found.append(part)
+        return part
+
+    map_state(keep, state)
     return found

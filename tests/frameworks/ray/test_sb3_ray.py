@@ -2,26 +2,22 @@
 
 import numpy as np
 import pytest
-from ray_clusters import FILTERS, SMALL, end, importable
+from ray_clusters import FILTERS, local_ray
 from sb3_environments import Mixture
 from stable_baselines3 import PPO
-from vector_processes import start_helpers
 
 from pufferlib import vector
 from pufferlib.frameworks.sb3 import Policy, PufferVecEnv
 from pufferlib.models import Default
 
-ray = pytest.importorskip("ray")
+pytest.importorskip("ray")
 pytestmark = [*FILTERS, pytest.mark.long]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster():
-    start_helpers()
-    with importable():
-        ray.init("local", num_cpus=2, **SMALL)
-    yield
-    end(ray)
+    with local_ray(num_cpus=2):
+        yield
 
 
 def test_rows_equal_those_of_serial_and_ppo_trains_on_them():

@@ -3,20 +3,16 @@
 import numpy as np
 import pytest
 from environments import Population
-from ray_clusters import FILTERS, SMALL, end, importable
-from vector_processes import start_helpers
+from ray_clusters import FILTERS, local_ray
 
-ray = pytest.importorskip("ray")
+pytest.importorskip("ray")
 pytestmark = [*FILTERS, pytest.mark.long]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster():
-    start_helpers()
-    with importable():
-        ray.init("local", num_cpus=4, **SMALL)
-    yield
-    end(ray)
+    with local_ray(num_cpus=4):
+        yield
 
 
 def test_a_binding_is_vectorized():

@@ -15,7 +15,7 @@ from environments import Careless, Countdown, Population, Sampler, Stepped, Step
 from gymnasium.spaces import Box
 from gymnasium_parity import ENVIRONMENTS as OF_GYMNASIUM
 from gymnasium_parity import assert_equal, of_gymnasium, steps_of
-from ray_clusters import FILTERS, SMALL, end, importable, wait_until
+from ray_clusters import FILTERS, importable, local_ray, wait_until
 from spaces_cases import SPACES
 from vector_environments import (
     Asked,
@@ -33,7 +33,7 @@ from vector_environments import (
     raise_two_arguments,
     raise_unpicklable,
 )
-from vector_processes import living_after, start_helpers
+from vector_processes import living_after
 
 from pufferlib import vector
 from pufferlib.cores import usable_threads
@@ -55,11 +55,8 @@ WHERE = ["__init__", "reset", "step"]
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster():
-    start_helpers()
-    with importable():
-        ray.init("local", num_cpus=4, **SMALL)
-    yield
-    end(ray)
+    with local_ray(num_cpus=4):
+        yield
 
 
 @pytest.fixture(autouse=True)
