@@ -7,10 +7,18 @@ import pickle
 import gymnasium
 import numpy as np
 import pytest
+from pettingzoo import ParallelEnv
 
 from pufferlib import vector
-from pufferlib.emulation import GymnasiumPufferEnv
+from pufferlib.emulation import (
+    ActionLayout,
+    GymnasiumPufferEnv,
+    Layout,
+    PettingZooPufferEnv,
+    to_gymnasium,
+)
 from pufferlib.emulation.description import EnvDescription, describe, describe_spaces
+from pufferlib.environment import PufferEnv
 from pufferlib.exceptions import ArgumentError
 from pufferlib.registry import ocean
 
@@ -80,6 +88,49 @@ def test_flat_spaces_carry_the_original_ones(backend, copied):
 def test_wrappers_of_gymnasium_keep_the_layouts():
     with contextlib.closing(vector.to_gymnasium(vector.make(Nested, num_envs=2))) as envs:
         description = describe(gymnasium.wrappers.vector.RecordEpisodeStatistics(envs))
+    assert description.observation_layout.original == SPACE
+    assert description.action_layout.original == Nested.action_space
+
+
+class Together(ParallelEnv):
+    """Two agents that each see and do what `Nested` does."""
+
+    metadata = {"name": "together"}  # noqa: RUF012  (as PettingZoo declares it)
+    possible_agents = ["a", "b"]  # noqa: RUF012
+
+    def observation_space(self, agent):
+        return SPACE
+
+    def action_space(self, agent):
+        return Nested.action_space
+
+
+class Laid(PufferEnv):
+    """A native environment that says how its rows are laid out."""
+
+    num_agents = 1
+
+    def __init__(self):
+        self.observation_layout = Layout.of(SPACE)
+        self.action_layout = ActionLayout.of(Nested.action_space)
+        self.single_observation_space = self.observation_layout.space
+        self.single_action_space = self.action_layout.space
+        super().__init__()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: GymnasiumPufferEnv(Nested()),
+        lambda: PettingZooPufferEnv(Together()),
+        lambda: to_gymnasium(Laid()),
+        lambda: vector.make(Laid),
+    ],
+    ids=["Gymnasium", "PettingZoo", "native", "native, vectorized"],
+)
+def test_the_spaces_of_every_form_carry_the_original_ones(make):
+    env = make()
+    description = describe_spaces(env.single_observation_space, env.single_action_space)
     assert description.observation_layout.original == SPACE
     assert description.action_layout.original == Nested.action_space
 
