@@ -153,5 +153,5 @@ $(VENV)/.nethack $(VENV)/.bench $(VENV)/.dev: $(VENV)/.%: $(VENV)/.base
 	touch $@
 
 $(VENV)/.test: $(VENV)/.base
-	$(INSTALL) all test bench export ray plot rllib sb3 torchrl video wandb
+	$(INSTALL) all test bench export ray plot rllib sb3 sweep torchrl video wandb
 	touch $@

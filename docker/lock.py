@@ -22,7 +22,7 @@ from pufferlib.installation import AS_IT_IS, distribution_name, stale_pins
 ROOT = Path(__file__).resolve().parent.parent
 CONSTRAINTS = ROOT / "constraints.txt"
 # In addition to the environments: extras for training runs, clusters and other libraries.
-RUN_EXTRAS = ("plot", "ray", "rllib", "sb3", "torchrl", "video", "wandb")
+RUN_EXTRAS = ("plot", "ray", "rllib", "sb3", "sweep", "torchrl", "video", "wandb")
 DEV_EXTRAS = ("bench", "dev", "test")
 # The packages that build the environments' source packages, and pufferlib itself.
 BUILD = ("cython", "numpy", "poetry-core", "pybind11", "setuptools", "wheel")

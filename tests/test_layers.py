@@ -16,7 +16,7 @@ PACKAGE = Path(pufferlib.__file__).parent
 LAYERS = [
     {"exceptions", "annotations", "arguments", "cores", "locks", "references", "proc"},
     {"published_names"},
-    {"global_random"},
+    {"global_random", "rating"},
     {"spaces", "bounded_spaces", "environment"},
     {"old_interfaces"},
     {"emulation", "wrappers"},
@@ -26,9 +26,10 @@ LAYERS = [
     {"action_heads", "normalization", "recurrent", "models"},
     {"policies", "frameworks", "registry"},
     {"training", "benchmark"},
-    {"ppo", "vtrace"},
+    {"ppo", "vtrace", "selfplay"},
     {"config"},
     {"runs", "installation"},
+    {"matches", "sweep"},
     {"cli"},
     {"published"},  # what PufferLib 0.x and 1.0 published: nothing above uses it
     {"environments", "postprocess", "utils", "vectorization"},
@@ -36,12 +37,15 @@ LAYERS = [
 FORBIDDEN = {
     "emulation": {"wrappers"},
     "training": {"registry", "policies", "frameworks", "benchmark"},
-    "ppo": {"registry", "policies", "frameworks", "benchmark", "vtrace"},
-    "vtrace": {"registry", "policies", "frameworks", "benchmark", "ppo"},
+    "ppo": {"registry", "policies", "frameworks", "benchmark", "vtrace", "selfplay"},
+    "vtrace": {"registry", "policies", "frameworks", "benchmark", "ppo", "selfplay"},
+    "selfplay": {"registry", "policies", "frameworks", "benchmark", "ppo", "vtrace"},
     "config": {"registry", "policies", "frameworks", "benchmark"},
     "registry": {"vector", "testing"},
     "benchmark": {"registry", "training"},
     "runs": {"installation"},
+    "matches": {"installation", "sweep"},
+    "sweep": {"installation", "matches"},
     "installation": {"runs", "config", "ppo", "training"},
 }
 # The other programs of the repository: they use what the command line uses, not the command line.

@@ -1,0 +1,1 @@
+"""Matches between players: of trained runs, random, scripted, and those of game libraries."""

@@ -1,0 +1,113 @@
+"""Players: whatever chooses actions for some rows of a vectorizer."""
+
+import copy
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from pufferlib.annotations import Array
+from pufferlib.emulation.description import HasSpaces, describe
+from pufferlib.pytorch import action_converter
+from pufferlib.training.policy_runner import PolicyRunner
+from pufferlib.training.torch_state import RandomStreams
+
+
+class Player(Protocol):
+    """Chooses actions for some rows of a vectorizer, which may be others in each step.
+
+    Attributes:
+        name: in the record of games.
+    """
+
+    name: str
+
+    def act(self, observations: Array, starts: NDArray[np.bool_], rows: NDArray[np.int64]) -> Array:
+        """Return flat actions (B, *single_action_space.shape) for B rows.
+
+        Args:
+            observations: (B, *single_observation_space.shape).
+            starts: bool (B,), the observation is the first of an episode, or the player takes over
+                the row: whatever it remembers of the row is void.
+            rows: int64 (B,), ascending: which rows of the vectorizer these are.
+        """
+        ...
+
+
+class NetworkPlayer:
+    """A policy that plays with its own memory, and its own random stream.
+
+    Args:
+        name: in the record of games.
+        policy: a `Policy` or a `RecurrentPolicy`, on the device it is to run on, in eval mode.
+        env: the vectorizer, whose rows it may act for.
+        num_rows: of the vectorizer.
+        seed: of the sampled actions.
+        is_greedy: take the most probable actions instead.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        policy: nn.Module,
+        env: HasSpaces,
+        num_rows: int,
+        seed: int,
+        is_greedy: bool = False,
+    ) -> None:
+        self.name, self.policy = name, policy
+        device = next(policy.parameters()).device
+        self._runner = PolicyRunner(policy, num_rows, device)
+        self._convert = action_converter(env, policy)
+        self._random, self._device = RandomStreams(seed, device), device
+        self._is_greedy = is_greedy
+
+    @torch.no_grad()
+    def act(self, observations: Array, starts: NDArray[np.bool_], rows: NDArray[np.int64]) -> Array:
+        """Return actions; see `Player`."""
+        with self._random.active():
+            decision = self._runner.act(
+                torch.as_tensor(observations, device=self._device),
+                torch.as_tensor(starts, device=self._device),
+                torch.as_tensor(rows, device=self._device),
+                self._is_greedy,
+            )
+        return self._convert(decision.actions, decision.heads)
+
+
+class RandomPlayer:
+    """Draws uniformly among the legal actions.
+
+    Legal are those that the part "action_mask" of the observation marks with another value than 0,
+    where it has one for each action of a Discrete space; otherwise all.
+
+    Args:
+        env: the vectorizer, or one of its environments.
+        seed: of the actions.
+        name: in the record of games.
+    """
+
+    def __init__(self, env: HasSpaces, seed: int, name: str = "random") -> None:
+        self.name = name
+        description = describe(env)
+        self._space = copy.deepcopy(description.single_action_space)
+        self._space.seed(seed)
+        self._generator = np.random.default_rng(seed)
+        self._layout = description.observation_layout
+        self._is_masked = any(
+            tuple(field.leaf.path) == ("action_mask",)
+            and field.leaf.size == getattr(self._space, "n", None)
+            for field in self._layout.fields
+        )
+
+    def act(self, observations: Array, starts: NDArray[np.bool_], rows: NDArray[np.int64]) -> Array:
+        """Return actions; see `Player`."""
+        if not self._is_masked:
+            return np.stack([self._space.sample() for _ in rows])
+        legal = self._layout.unflatten(observations)["action_mask"] != 0
+        legal[~legal.any(1)] = True  # the zeros of an agent that is absent
+        keys = np.where(legal, self._generator.random(legal.shape), -1)
+        actions: Array = keys.argmax(1)
+        return actions

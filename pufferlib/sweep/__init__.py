@@ -1,0 +1,1 @@
+"""Search the settings of a run: trials, samplers, and what they found."""
