@@ -9,14 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pufferlib.references import Reference
-from pufferlib.registry._creators import (
-    Creator,
-    FamilyTask,
-    FromGymnasium,
-    FromPettingZoo,
-    Referenced,
-)
+from pufferlib.registry._creators import Creator, FamilyTask, Referenced
 from pufferlib.registry._family import Family
+from pufferlib.registry._from_gymnasium import FromGymnasium
+from pufferlib.registry._from_pettingzoo import FromPettingZoo
 
 if TYPE_CHECKING:
     from torch import nn
