@@ -30,7 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):  # a worker of pytest-xdist
         os.setpgid(0, 0)  # the watchdog ends what is left of it by its group
         if config.workerinput["heavy"]:
-            config.args = heavy.FILES
+            config.args = [name for name in heavy.FILES if Path(name).exists()]
         elif config.workerinput["heavy"] is False:
             config.option.ignore = [*(config.option.ignore or ()), *heavy.FILES]
     runs_tests = config.getoption("dist", "no") == "no" and not config.getoption("usepdb")
@@ -66,6 +66,13 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
 def pytest_configure_node(node: Any) -> None:
     """Say to a worker which files it has; one that replaces it has the same."""
     node.workerinput["heavy"] = node.gateway.spec.heavy
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Fail the run if a worker could not collect its files: the others would pass without it."""
+    if error is None and node.workeroutput["exitstatus"] == pytest.ExitCode.USAGE_ERROR:
+        raise RuntimeError(f"Worker {node.gateway.id} could not collect its files: run it alone.")
 
 
 def _is_whole(config: pytest.Config) -> bool:

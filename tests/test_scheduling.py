@@ -96,6 +96,15 @@ def test_a_part_without_tests_fails_nothing(suite):
 
 
 @pytest.mark.long
+def test_a_worker_that_cannot_collect_fails_the_run(suite):
+    with (suite / "tests/registry/conftest.py").open("w") as file:
+        file.write("import pytest\n\n\ndef pytest_collection_modifyitems():\n")
+        file.write("    raise pytest.UsageError\n")
+    output, _, _ = run(suite)
+    assert "could not collect its files" in output, output
+
+
+@pytest.mark.long
 def test_another_file_that_imports_what_is_heavy_fails(suite):
     pytest.importorskip("pygame")
     (suite / "tests/vector/test_d.py").write_text("import pygame\n" + NOTE)
