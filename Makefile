@@ -21,7 +21,8 @@ help: ## list the targets
 demo: $(VENV)/.nethack ## train, evaluate and replay a NetHack agent, in about four minutes
 	$(BIN)/python examples/demo.py $(ARGS)
 
-# A worker for each core, two to four of them; ARGS='-n 0' for none. COVERAGE=1 measures coverage.
+# A worker for each core, two to four of them, and one for the files that tests/heavy.py names;
+# ARGS='-n 0' for none. COVERAGE=1 measures coverage.
 PYTEST := $(if $(COVERAGE),$(BIN)/coverage run,$(BIN)/python) -m pytest --numprocesses auto --dist loadfile
 
 test: $(VENV)/.test ## run the tests, except the longest and those of Ray, in about ten minutes

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import heavy
 import pytest
 import threadpoolctl
 from vector_processes import children, end_and_reap, living_after
@@ -28,6 +29,10 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(config, "workerinput"):  # a worker of pytest-xdist
         os.setpgid(0, 0)  # the watchdog ends what is left of it by its group
+        if config.workerinput["heavy"]:
+            config.args = [name for name in heavy.FILES if Path(name).exists()]
+        elif config.workerinput["heavy"] is False:
+            config.option.ignore = [*(config.option.ignore or ()), *heavy.FILES]
     runs_tests = config.getoption("dist", "no") == "no" and not config.getoption("usepdb")
     if runs_tests and sys.platform == "linux":
         config.stash[WATCHDOG] = Watchdog()
@@ -44,9 +49,49 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """Use the cores there are, two workers at least and four at most: each takes 2 GB."""
-    return max(2, min(usable_cores(), 4))
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Use the cores there are, two workers at least and four at most, and one for heavy files."""
+    return max(2, min(usable_cores(), 4)) + _is_whole(config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
+    """Give the heavy files to the first of several workers, and the others to the rest."""
+    if config.getoption("dist") == "loadfile" and _is_whole(config) and len(specs) > 1:
+        for spec in specs:
+            spec.heavy = spec is specs[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Say to a worker which files it has; one that replaces it has the same."""
+    node.workerinput["heavy"] = node.gateway.spec.heavy
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Fail the run if a worker could not collect its files: the others would pass without it."""
+    if error is None and node.workeroutput["exitstatus"] == pytest.ExitCode.USAGE_ERROR:
+        raise RuntimeError(f"Worker {node.gateway.id} could not collect its files: run it alone.")
+
+
+def _is_whole(config: pytest.Config) -> bool:
+    """Return whether no files or folders were named."""
+    return config.args_source is not pytest.Config.ArgsSource.ARGS
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    """Fail a file outside the heavy ones that imports what they are set apart for."""
+    before = heavy.loaded()
+    report = yield
+    new = heavy.loaded() - before
+    workerinput = getattr(collector.config, "workerinput", {})
+    if workerinput.get("heavy") is False and new and isinstance(collector, pytest.Module):
+        names = ", ".join(sorted(new))
+        report.outcome = "failed"
+        report.longrepr = f"The file imports {names}: do so in its tests, or add it to heavy.py."
+    return report
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -66,13 +111,13 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run tests that start lasting threads last: Ray's, then the environments', with Java's.
+    """Run tests that fork much first, and those that start lasting threads last.
 
-    Those threads never end, and a process forked afterwards may hang: a thread may own a lock at
-    that moment, which no thread releases in the child. Forks also take longer, 20 ms for each GB
-    of memory that the environments have loaded.
+    Ray's threads come before those of the environments, with Java's. They never end, and a process
+    forked afterwards may hang: a thread may own a lock at that moment, which no thread releases in
+    the child. Forks also take longer, 20 ms for each GB of memory that the process has by then.
     """
-    items.sort(key=_threads_it_leaves)
+    items.sort(key=lambda item: (_threads_it_leaves(item), "processes" not in item.path.parts))
 
 
 def pytest_collection_finish() -> None:
