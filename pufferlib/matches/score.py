@@ -1,0 +1,74 @@
+"""The score of one player against another."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pufferlib.rating import Game
+
+Z = 1.959964  # of a 95% interval
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a player scored against another: 1 for a win, 0.5 for a tie, 0 for a loss.
+
+    In games where one of them has several sides, all pairs of sides count, together as one game.
+
+    Attributes:
+        games: how many.
+        points: their sum.
+        wins: games with more than half a point.
+        ties: games with half a point.
+    """
+
+    games: int
+    points: float
+    wins: int
+    ties: int
+
+    @property
+    def losses(self) -> int:
+        return self.games - self.wins - self.ties
+
+    @property
+    def mean(self) -> float:
+        """In [0, 1]; NaN without a game."""
+        return self.points / self.games if self.games else math.nan
+
+    def interval(self) -> tuple[float, float]:
+        """Return the 95% interval of the mean (Wilson 1927); NaN without a game.
+
+        It is for games that are won or lost; ties make it wider than needed.
+        """
+        if not self.games:
+            return math.nan, math.nan
+        n, p = self.games, self.mean
+        center = (p + Z**2 / (2 * n)) / (1 + Z**2 / n)
+        half = Z / (1 + Z**2 / n) * math.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2))
+        return center - half, center + half
+
+
+def score(games: Iterable[Game], player: str, other: str, side: int | None = None) -> Score:
+    """Return what `player` scored against `other` in the games in which both took part.
+
+    Args:
+        games: others are ignored.
+        player: its name.
+        other: the name of the other.
+        side: count only what the player did on this side.
+    """
+    points = []
+    for game in games:
+        own = [
+            index
+            for index, name in enumerate(game.players)
+            if name == player and side in (None, index)
+        ]
+        others = [index for index, name in enumerate(game.players) if name == other]
+        pairs = [(game.ranks[one], game.ranks[two]) for one in own for two in others]
+        if pairs:
+            won = sum((one < two) + 0.5 * (one == two) for one, two in pairs)
+            points.append(won / len(pairs))
+    wins, ties = sum(p > 0.5 for p in points), sum(p == 0.5 for p in points)
+    return Score(len(points), sum(points), wins, ties)
