@@ -40,8 +40,8 @@ def fit(games: Iterable[Game], anchor: str | None = ANCHOR) -> Ratings:
             relative to the mean of all players.
 
     Raises:
-        ArgumentError: there are no games, they are of several tasks, or a game's ranks do not fit
-            its players.
+        ArgumentError: there are no games of two sides, they are of several tasks, or a game's ranks
+            do not fit its players.
         UnknownNameError: the anchor is in no game.
     """
     games = list(games)
@@ -49,6 +49,8 @@ def fit(games: Iterable[Game], anchor: str | None = ANCHOR) -> Ratings:
     anchor = _check(games, names, anchor)
     index = {name: i for i, name in enumerate(names)}
     tables = tabulate(games, index)
+    if not tables:
+        raise ArgumentError("Every game has one side. Ratings need games of two sides or more.")
     groups = _groups(tables, len(names), None if anchor is None else index[anchor])
     model = Model(tables, len(names))
     prior = _prior(model, groups)
@@ -107,25 +109,21 @@ def _check(games: Sequence[Game], names: Sequence[str], anchor: str | None) -> s
 
 def _groups(tables: Sequence[Table], size: int, anchor: int | None) -> list[list[int]]:
     """Return the players that games connect, ascending; the anchor's group first, then larger."""
-    meets: list[set[int]] = [set() for _ in range(size)]
+    met = np.eye(size, dtype=np.bool_)
     for table in tables:
-        for row in np.unique(np.sort(table.players, 1), axis=0).tolist():
-            for player in row:
-                meets[player].add(row[0])
-                meets[row[0]].add(player)
-    found: dict[int, list[int]] = {}
-    seen: set[int] = set()
-    for start in range(size):
-        if start in seen:
-            continue
-        group, waiting = {start}, [start]
-        while waiting:
-            new = meets[waiting.pop()] - group
-            group |= new
-            waiting += new
-        seen |= group
-        found[start] = sorted(group)
-    return sorted(found.values(), key=lambda group: (anchor not in group, -len(group), group))
+        for seat in range(1, table.sides):  # the first side connects all others
+            met[table.players[:, 0], table.players[:, seat]] = True
+    met |= met.T
+    groups: list[list[int]] = []
+    left = np.ones(size, np.bool_)
+    while left.any():
+        group = np.zeros(size, np.bool_)
+        group[left.argmax()] = True
+        while (met[group].any(0) & ~group).any():
+            group |= met[group].any(0)
+        groups.append(np.flatnonzero(group).tolist())
+        left &= ~group
+    return sorted(groups, key=lambda group: (anchor not in group, -len(group), group))
 
 
 def _prior(model: Model, groups: Sequence[Sequence[int]]) -> Floats:

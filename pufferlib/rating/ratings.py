@@ -113,6 +113,8 @@ class Residual:
 class Misfit:
     """How badly one number per player describes the games.
 
+    With more than two sides `chi_square` is approximate: the pairs of a game are not independent.
+
     Attributes:
         chi_square: the sum over pairs of z squared.
         degrees: of freedom: pairs that met, less fitted parameters.
@@ -128,6 +130,24 @@ class Misfit:
     p_value: float
     deviation: float
     residuals: tuple[Residual, ...]
+
+    @property
+    def poor(self) -> bool:
+        """Whether ratings cannot describe the games: not by chance, and by 5 points in 100 games.
+
+        Then the payoff matrix says who beats whom; look there for cycles.
+        """
+        return self.p_value < 0.01 and self.deviation >= 0.05
+
+    def __str__(self) -> str:
+        if not self.poor:
+            return "Ratings describe these games."
+        worst = self.residuals[0]
+        return (
+            f"Ratings cannot describe these games: {worst.first} scored {worst.score:.2f} in "
+            f"{worst.games} games against {worst.second}, where the ratings expect "
+            f"{worst.expected:.2f}. See who beats whom in the payoff matrix."
+        )
 
 
 @dataclass(frozen=True)
@@ -176,10 +196,10 @@ class Ratings:
         return Interval(rating, rating - half, rating + half)
 
     def expected(self, first: str, second: str) -> float:
-        """Return the probability that the first player beats the second, a tie being half.
+        """Return the score that the first player should have against the second, in [0, 1].
 
-        Seats are left out: it is the mean over the two ways to seat them, if the advantage is
-        small. NaN for players of different groups.
+        It is the probability of a win, a tie being half, where no seat has an advantage. NaN for
+        players of different groups.
 
         Raises:
             UnknownNameError: there is no such player.
