@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 from rich.console import Console
@@ -14,7 +13,7 @@ from pufferlib.cli.parser import Parser, add_settings
 from pufferlib.config import Config
 from pufferlib.matches import score
 from pufferlib.matches.contenders import FORMS
-from pufferlib.matches.match import NUM_ENVS, SEED, Arena, open_arena
+from pufferlib.matches.match import NUM_ENVS, SEED, ArenaOptions, open_arena
 from pufferlib.rating import Game, append_games
 
 
@@ -62,24 +61,23 @@ def add_match_options(parser: Parser, words: Sequence[str]) -> None:
     add_settings(parser, words, ("env.kwargs",), Config())
 
 
-def open_arguments(arguments: argparse.Namespace, players: Sequence[str]) -> AbstractContextManager[Arena]:
-    """Return the players and environments that the options name, for a block."""
-    return open_arena(
-        players,
-        arguments.env,
-        arguments.overrides,
-        arguments.sides,
-        arguments.greedy,
-        arguments.num_envs,
-        arguments.device,
-    )
+def options_of(arguments: argparse.Namespace) -> ArenaOptions:
+    """Return the options of a match."""
+    return {
+        "env": arguments.env,
+        "overrides": arguments.overrides,
+        "sides": arguments.sides,
+        "is_greedy": arguments.greedy,
+        "num_envs": arguments.num_envs,
+        "device": arguments.device,
+    }
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Play, and print the score of the first player; return the exit status."""
     console = Console(highlight=False)
     games: list[Game] = []
-    with open_arguments(arguments, arguments.players) as arena:
+    with open_arena(arguments.players, **options_of(arguments)) as arena:
         schedule = arena.schedule(whole_number("games", arguments.games), arguments.seed)
         with console.status(f"Playing {len(schedule)} games") as status:
 
@@ -105,7 +103,9 @@ def _table(games: Sequence[Game], player: str, other: str, num_sides: int) -> Ta
     for heading in ("", "score [95% interval]", "won", "tied", "lost", "return", "steps"):
         table.add_column(escape(heading), justify="left" if heading == "" else "right")
     for side in (None, *range(num_sides)):
-        table.add_row("all" if side is None else f"side {side}", *_cells(games, player, other, side))
+        table.add_row(
+            "all" if side is None else f"side {side}", *_cells(games, player, other, side)
+        )
     return table
 
 

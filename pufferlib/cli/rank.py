@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pufferlib.cli.match import add_match_options
+from pufferlib.cli.match import add_match_options, options_of
 from pufferlib.cli.parser import Parser
 from pufferlib.exceptions import ArgumentError, NotInstalledError
 from pufferlib.matches import rank
@@ -62,15 +62,10 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.players,
             arguments.games,
             arguments.file,
-            arguments.env,
-            arguments.overrides,
             arguments.seed,
-            arguments.sides,
-            arguments.greedy,
-            arguments.num_envs,
-            arguments.device,
             with_random=not arguments.no_random,
             progress=lambda done, total: status.update(f"Played {done} of {total} games"),
+            **options_of(arguments),
         )
     known = len(ranking.games) - ranking.new
     console.print(
@@ -103,7 +98,9 @@ def _print_ratings(console: Console, ratings: Ratings) -> None:
     payoff = ratings.payoff
     table = _table("", *payoff.players)
     for row, name in enumerate(payoff.players):
-        table.add_row(escape(name), *(_cell(ratings, row, col) for col in range(len(payoff.players))))
+        table.add_row(
+            escape(name), *(_cell(ratings, row, col) for col in range(len(payoff.players)))
+        )
     console.print(table)
     for seat in ratings.seat_advantage:
         console.print(

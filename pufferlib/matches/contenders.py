@@ -178,9 +178,7 @@ def _of_snapshot(snapshot: Snapshot, vecenv: VectorEnv, is_greedy: bool, device:
     name = f"{snapshot.name}-greedy" if is_greedy else snapshot.name
     policy = snapshot.policy(vecenv, device)
     rows = vecenv.num_agents
-    return Contender(
-        name, lambda seed: NetworkPlayer(name, policy, vecenv, rows, seed, is_greedy)
-    )
+    return Contender(name, lambda seed: NetworkPlayer(name, policy, vecenv, rows, seed, is_greedy))
 
 
 def _mcts(text: str, vecenv: VectorEnv, task: str) -> Contender:

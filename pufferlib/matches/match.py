@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from typing import TypedDict, Unpack
 
 from pufferlib.arguments import whole_number
 from pufferlib.exceptions import ArgumentError
@@ -94,27 +95,35 @@ class Arena:
                 play_games(self.vecenv, now, players, self.sides, self.task, record)
 
 
+class ArenaOptions(TypedDict, total=False):
+    """The options of a match.
+
+    Attributes:
+        env: the environment. None: that of the runs.
+        overrides: settings of the runs, by dotted name: `{"env.kwargs.size": 5}`.
+        sides: which agents win and lose together, see `pufferlib.selfplay.sides.sides_of`; default
+            "auto".
+        is_greedy: runs take the most probable actions; otherwise they sample them.
+        num_envs: games that are played at once; default 16.
+        device: that the networks of runs run on; default "cpu".
+    """
+
+    env: str | None
+    overrides: Overrides
+    sides: SideRule
+    is_greedy: bool
+    num_envs: int
+    device: str
+
+
 @contextlib.contextmanager
-def open_arena(
-    players: Sequence[str],
-    env: str | None = None,
-    overrides: Overrides | None = None,
-    sides: SideRule = "auto",
-    is_greedy: bool = False,
-    num_envs: int = NUM_ENVS,
-    device: str = "cpu",
-) -> Iterator[Arena]:
-    """Make the environments for a match in this block.
+def open_arena(players: Sequence[str], **options: Unpack[ArenaOptions]) -> Iterator[Arena]:
+    """Make the players and the environments of a match, for a block.
 
     Args:
         players: paths of runs or checkpoints, random, mcts:SIMULATIONS, perfect, module:function or
             file.py:function.
-        env: the environment. None: that of the runs.
-        overrides: settings of the runs, by dotted name: `{"env.kwargs.size": 5}`.
-        sides: which agents win and lose together, see `pufferlib.selfplay.sides.sides_of`.
-        is_greedy: runs take the most probable actions; otherwise they sample them.
-        num_envs: games that are played at once.
-        device: that the networks of runs run on.
+        **options: those of `ArenaOptions`.
 
     Raises:
         ArgumentError: fewer than two players, or two that are the same; an environment of one side;
@@ -122,13 +131,12 @@ def open_arena(
         UnknownNameError: there is no such player.
         CheckpointError: a checkpoint is damaged, or does not fit.
     """
-    num_envs = whole_number("num_envs", num_envs)
+    env, overrides = options.get("env"), options.get("overrides", {})
+    num_envs = whole_number("num_envs", options.get("num_envs", NUM_ENVS))
     if len(players) < 2:
         raise ArgumentError(f"A match needs two players or more; got {', '.join(players) or 0}.")
-    snapshots = {
-        name: Snapshot.open(name, overrides or {}, env) for name in players if is_path(name)
-    }
-    run = run_of(list(snapshots.values()), env, overrides or {}).in_this_process()
+    snapshots = {name: Snapshot.open(name, overrides, env) for name in players if is_path(name)}
+    run = run_of(list(snapshots.values()), env, overrides).in_this_process()
     if run.source.is_one_per_process:
         num_envs = 1
     with closing(run.make_vecenv(num_envs)) as vecenv:
@@ -138,10 +146,9 @@ def open_arena(
                 f"Matches need an environment of two sides or more; each agent of "
                 f"{run.config.env.task} plays alone. Compare its runs with puffer eval."
             )
-        own = sides_of(agents, sides)
+        own = sides_of(agents, options.get("sides", "auto"))
         made = [
-            contender(name, snapshots.get(name), run, vecenv, is_greedy, device)
-            for name in players
+            contender(name, snapshots.get(name), run, vecenv, is_greedy, device) for name in players
         ]
         _check_names(players, made)
         yield Arena(run, tuple(made), own, vecenv)
@@ -161,24 +168,20 @@ def _check_names(players: Sequence[str], made: Sequence[Contender]) -> None:
 def play(
     players: Sequence[str],
     games: int = 100,
-    env: str | None = None,
-    overrides: Overrides | None = None,
     seed: int = SEED,
-    sides: SideRule = "auto",
-    is_greedy: bool = False,
-    num_envs: int = NUM_ENVS,
-    device: str = "cpu",
     record: Record | None = None,
+    **options: Unpack[ArenaOptions],
 ) -> list[Game]:
     """Return the games of all pairings of the players.
 
         games = pufferlib.matches.play(["runs/connect_four", "mcts:200"], games=100)
 
     Args:
+        players: see `open_arena`.
         games: of each pairing; rounded up, so that each player has each side equally often.
         seed: of the games. The same seed gives the same games.
         record: also gets the games, as they end; also where a player fails later.
-        players, env, overrides, sides, is_greedy, num_envs, device: see `open_arena`.
+        **options: those of `ArenaOptions`: `env="open_spiel/hex", is_greedy=True`.
 
     Raises:
         ActionError: a scripted player raised an error, or chose an action that is not legal.
@@ -192,6 +195,6 @@ def play(
             record(ended)
 
     games = whole_number("games", games)
-    with open_arena(players, env, overrides, sides, is_greedy, num_envs, device) as arena:
+    with open_arena(players, **options) as arena:
         arena.play(arena.schedule(games, seed), keep)
     return played

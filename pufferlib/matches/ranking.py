@@ -3,17 +3,16 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
 from pufferlib.arguments import whole_number
 from pufferlib.exceptions import ArgumentError
 from pufferlib.matches.contenders import RANDOM
-from pufferlib.matches.match import NUM_ENVS, SEED, Arena, open_arena
+from pufferlib.matches.match import SEED, Arena, ArenaOptions, open_arena
 from pufferlib.matches.schedule import missing
 from pufferlib.rating import Game, Ratings, append_games, fit, read_games
 from pufferlib.rating.games import GAMES
 from pufferlib.runs.folder import RUNS, make_folder
-from pufferlib.runs.settings import Overrides
-from pufferlib.selfplay.sides import SideRule
 
 PICTURE = "ratings.svg"
 Progress = Callable[[int, int], None]  # gets the games played by now, and how many there will be
@@ -40,15 +39,10 @@ def rank(
     players: Sequence[str],
     games: int = 100,
     path: Path | str | None = None,
-    env: str | None = None,
-    overrides: Overrides | None = None,
     seed: int = SEED,
-    sides: SideRule = "auto",
-    is_greedy: bool = False,
-    num_envs: int = NUM_ENVS,
-    device: str = "cpu",
     with_random: bool = True,
     progress: Progress | None = None,
+    **options: Unpack[ArenaOptions],
 ) -> Ranking:
     """Play a round robin, each pairing in all seats, and rate the players.
 
@@ -59,12 +53,13 @@ def rank(
     stopped continues, and later ones may have more players or more games.
 
     Args:
+        players: see `pufferlib.matches.match.open_arena`.
         games: of each pairing; rounded up, so that each player has each side equally often.
         path: of the file, or of a folder for `games.jsonl`. None: runs/rank-TASK/games.jsonl.
         seed: of the games.
         with_random: add the random player, whose rating is 0.
         progress: called as games end.
-        players, env, overrides, sides, is_greedy, num_envs, device: see `open_arena`.
+        **options: those of `ArenaOptions`: `env="open_spiel/hex", is_greedy=True`.
 
     Raises:
         ActionError: a scripted player raised an error, or chose an action that is not legal; games
@@ -75,7 +70,7 @@ def rank(
     """
     games = whole_number("games", games)
     players = [*players, *([RANDOM] if with_random and RANDOM not in players else [])]
-    with open_arena(players, env, overrides, sides, is_greedy, num_envs, device) as arena:
+    with open_arena(players, **options) as arena:
         file = _file(path, arena)
         played = read_games(file)
         _check(played, arena, file)

@@ -29,10 +29,10 @@ def pairing(
 ) -> list[Fixture]:
     """Return the games of two players, in which each of them has each side equally often.
 
-    The order of the two does not matter, and more games begin with fewer. With every seed there are
-    as many games as sides, from one to the next of which the players move on by a side: with two
-    sides they swap. In games of more sides, `others` are drawn for these, each at most once if there
-    are enough; without others, the two players take them by turns.
+    The order of the two does not matter, and more games begin with the same as fewer. Each seed has
+    as many games as there are sides; from one to the next the players move on by a side: with two
+    sides they swap. More sides are for `others`, drawn at random, each at most once if there are
+    enough; without others, the two players take them by turns.
 
     Args:
         first: the name of a player.
