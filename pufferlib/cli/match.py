@@ -79,13 +79,14 @@ def run(arguments: argparse.Namespace) -> int:
     games: list[Game] = []
     with open_arena(arguments.players, **options_of(arguments)) as arena:
         schedule = arena.schedule(whole_number("games", arguments.games), arguments.seed)
-        with console.status(f"Playing {len(schedule)} games") as status:
+        total = sum(map(len, schedule))
+        with console.status(f"Playing {total} games") as status:
 
             def keep(ended: list[Game]) -> None:
                 games.extend(ended)
                 if arguments.games_file is not None:
                     append_games(arguments.games_file, ended)
-                status.update(f"Played {len(games)} of {len(schedule)} games")
+                status.update(f"Played {len(games)} of {total} games")
 
             arena.play(schedule, keep)
         task, (player, other), num_sides = arena.task, arena.names, arena.num_sides

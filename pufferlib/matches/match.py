@@ -23,7 +23,7 @@ from pufferlib.vector import VectorEnv
 
 SEED = 1_000_000
 NUM_ENVS = 16
-_AT_ONCE = 64  # games that share the random streams of the players
+_AT_ONCE = 64  # games of a group
 
 
 @dataclass(frozen=True)
@@ -56,43 +56,34 @@ class Arena:
     def num_sides(self) -> int:
         return len(set(self.sides))
 
-    def schedule(self, games: int, seed: int) -> list[Fixture]:
-        """Return the games of all pairings, `games` or a few more of each; see `pairing`."""
-        fixtures = []
+    def schedule(self, games: int, seed: int) -> list[list[Fixture]]:
+        """Return the games of all pairings, `games` or a few more of each, in groups.
+
+        In a group the random numbers of the players continue; each group starts new ones. See
+        `pairing` for the rest.
+        """
+        groups = []
         for first, second in itertools.combinations(self.names, 2):
             others = [name for name in self.names if name not in (first, second)]
-            fixtures += pairing(first, second, others, self.num_sides, games, seed)
-        return fixtures
+            fixtures = pairing(first, second, others, self.num_sides, games, seed)
+            starts = range(0, len(fixtures), _AT_ONCE)
+            groups += [fixtures[start : start + _AT_ONCE] for start in starts]
+        return groups
 
-    def play(
-        self, fixtures: Sequence[Fixture], record: Record, left: Iterable[Fixture] | None = None
-    ) -> None:
-        """Play fixtures.
-
-        The players' random numbers begin anew every so many fixtures: games that were played before
-        do not change those of later ones.
-
-        Args:
-            fixtures: of a schedule.
-            record: see `play_games`.
-            left: those of them that are to be played. None: all.
+    def play(self, groups: Iterable[Sequence[Fixture]], record: Record) -> None:
+        """Play groups of games.
 
         Raises:
             ActionError: see `play_games`.
         """
-        wanted = set(fixtures if left is None else left)
-        for start in range(0, len(fixtures), _AT_ONCE):
-            group = fixtures[start : start + _AT_ONCE]
-            now = [fixture for fixture in group if fixture in wanted]
-            if not now:
-                continue
-            seed = group[0].seed
+        for fixtures in groups:
+            seed = fixtures[0].seed
             with GlobalStreams(seed).active(), RandomStreams(seed).active():
                 players = {
                     each.name: each.make((seed + zlib.crc32(each.name.encode())) % 2**31)
                     for each in self.contenders
                 }
-                play_games(self.vecenv, now, players, self.sides, self.task, record)
+                play_games(self.vecenv, fixtures, players, self.sides, self.task, record)
 
 
 class ArenaOptions(TypedDict, total=False):
@@ -147,6 +138,7 @@ def open_arena(players: Sequence[str], **options: Unpack[ArenaOptions]) -> Itera
                 f"{run.config.env.task} plays alone. Compare its runs with puffer eval."
             )
         own = sides_of(agents, options.get("sides", "auto"))
+        is_greedy, device = options.get("is_greedy", False), options.get("device", "cpu")
         made = [
             contender(name, snapshots.get(name), run, vecenv, is_greedy, device) for name in players
         ]

@@ -75,16 +75,17 @@ def rank(
         played = read_games(file)
         _check(played, arena, file)
         schedule, before = arena.schedule(games, seed), len(played)
-        left = missing(schedule, played)
+        left = [group for group in (missing(each, played) for each in schedule) if group]
+        new = sum(map(len, left))
 
         def keep(ended: list[Game]) -> None:
             played.extend(ended)
             append_games(file, ended)
             if progress is not None:
-                progress(len(played) - before, len(left))
+                progress(len(played) - before, new)
 
-        arena.play(schedule, keep, left)
-    return Ranking(fit(played), file, tuple(played), len(left))
+        arena.play(left, keep)
+    return Ranking(fit(played), file, tuple(played), new)
 
 
 def _file(path: Path | str | None, arena: Arena) -> Path:
