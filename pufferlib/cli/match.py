@@ -14,6 +14,7 @@ from pufferlib.config import Config
 from pufferlib.matches import score
 from pufferlib.matches.contenders import FORMS
 from pufferlib.matches.match import NUM_ENVS, SEED, ArenaOptions, open_arena
+from pufferlib.matches.ranking import check_writable
 from pufferlib.rating import Game, append_games
 
 
@@ -77,6 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Play, and print the score of the first player; return the exit status."""
     console = Console(highlight=False)
     games: list[Game] = []
+    if arguments.games_file is not None:
+        check_writable(arguments.games_file, "--games-file")
     with open_arena(arguments.players, **options_of(arguments)) as arena:
         schedule = arena.schedule(whole_number("games", arguments.games), arguments.seed)
         total = sum(map(len, schedule))

@@ -58,15 +58,19 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.nash_conv:
         return _print_nash_conv(console, arguments)
     with console.status("Playing") as status:
-        ranking = rank(
-            arguments.players,
-            arguments.games,
-            arguments.file,
-            arguments.seed,
-            with_random=not arguments.no_random,
-            progress=lambda done, total: status.update(f"Played {done} of {total} games"),
-            **options_of(arguments),
-        )
+        try:
+            ranking = rank(
+                arguments.players,
+                arguments.games,
+                arguments.file,
+                arguments.seed,
+                with_random=not arguments.no_random,
+                progress=lambda done, total: status.update(f"Played {done} of {total} games"),
+                **options_of(arguments),
+            )
+        except KeyboardInterrupt:
+            console.print("Stopped. The games are kept: the same command continues.")
+            raise
     known = len(ranking.games) - ranking.new
     console.print(
         f"[bold]{escape(ranking.games[0].task)}[/bold], {len(ranking.games)} games in "
@@ -87,21 +91,20 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _print_ratings(console: Console, ratings: Ratings) -> None:
-    table = _table("player", "rating [95% interval]", "score", "games")
-    for each in ratings.players:
-        interval = f"{each.rating:.0f}  [{each.low:.0f}, {each.high:.0f}]"
-        is_anchor = each.name == ratings.anchor
-        shown = "0" if is_anchor else escape(interval)
-        table.add_row(escape(each.name), shown, f"{each.score:.3f}", str(each.games))
+    table = _table("", "player", "rating [95% interval]", "score", "games")
+    for number, each in enumerate(ratings.players, 1):
+        rating = f"{each.rating:.0f}  [{each.low:.0f}, {each.high:.0f}]"
+        rating = "0" if each.name == ratings.anchor else escape(rating)
+        table.add_row(str(number), escape(each.name), rating, f"{each.score:.3f}", str(each.games))
     console.print(table)
-    console.print("\nScore of the row against the column, and how many games:")
-    payoff = ratings.payoff
-    table = _table("", *payoff.players)
-    for row, name in enumerate(payoff.players):
-        table.add_row(
-            escape(name), *(_cell(ratings, row, col) for col in range(len(payoff.players)))
-        )
+    console.print("\nScore of the row against the column / games:")
+    size = range(len(ratings.payoff.players))
+    table = _table("", "", *(str(number + 1) for number in size))
+    for row in size:
+        cells = (_cell(ratings, row, column) for column in size)
+        table.add_row(str(row + 1), escape(ratings.payoff.players[row]), *cells)
     console.print(table)
+    console.print()
     for seat in ratings.seat_advantage:
         console.print(
             f"Side {seat.seat} of {seat.sides}: {seat.rating:+.0f} "
@@ -135,16 +138,16 @@ def _print_nash_conv(console: Console, arguments: argparse.Namespace) -> int:
         if value is not None:
             raise ArgumentError(f"{flag} has no effect with --nash-conv: no games are played.")
     found = nash_conv(arguments.players, arguments.env, arguments.overrides, arguments.greedy)
-    table = _table("policy", "NashConv")
+    table = _table("NashConv", "policy")
     for name, value in found.items():
-        table.add_row(escape(name), f"{value:.4f}")
+        table.add_row(f"{value:.4f}", escape(name))
     console.print(table)
     return 0
 
 
-def _table(first: str, *others: str) -> Table:
+def _table(*headings: str) -> Table:
+    """Return a table without rows; names are on the left."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(escape(first))
-    for heading in others:
-        table.add_column(escape(heading), justify="right")
+    for index, heading in enumerate(headings):
+        table.add_column(escape(heading), justify="left" if index < 2 else "right")
     return table

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from pufferlib.annotations import Array, Space
@@ -32,7 +33,7 @@ class PlayError(PufferError):
 def idle_action(space: Space) -> Array:
     """Return a flat action for rows whose action does not matter."""
     action = np.zeros(space.shape or (), space.dtype)
-    return np.clip(action, space.low, space.high) if hasattr(space, "low") else action
+    return np.clip(action, space.low, space.high) if isinstance(space, Box) else action
 
 
 def play_games(
@@ -93,7 +94,7 @@ class _Boards:
 
     def play(self, record: Record) -> None:
         """Play all games."""
-        free = range(len(self._games))
+        free = list(range(len(self._games)))
         while True:
             self._begin(free)
             if not any(self._games):
@@ -137,7 +138,7 @@ class _Boards:
         self._playing &= ~(active & ends)
         self._starts = ends | (self._masks & ~was_there)
         # Agents that wait to join do so while others of their game play on, or not at all.
-        is_over = ~(active & ~ends).any(1)
+        is_over: NDArray[np.bool_] = ~np.any(active & ~ends, axis=1)
         return [env for env, game in enumerate(self._games) if game and is_over[env]]
 
     def _actions(self, active: NDArray[np.bool_]) -> Array:

@@ -94,14 +94,23 @@ def _file(path: Path | str | None, arena: Arena) -> Path:
         path = RUNS / f"rank-{arena.run.source.label}"
     path = Path(path)
     path = path if path.suffix == ".jsonl" else path / GAMES
-    make_folder(path.parent, "--file")
+    check_writable(path, "--file")
+    return path
+
+
+def check_writable(path: Path, flag: str) -> None:
+    """Make the folder of a file of games, and the file.
+
+    Raises:
+        ArgumentError: that is not possible; says to name another with `flag`.
+    """
+    make_folder(path.parent, flag)
     try:
         path.open("a").close()
     except OSError as error:
         raise ArgumentError(
-            f"{path} cannot be written: {error.strerror}. Name another file with --file."
+            f"{path} cannot be written: {error.strerror}. Name another file with {flag}."
         ) from error
-    return path
 
 
 def _check(played: Sequence[Game], arena: Arena, file: Path) -> None:

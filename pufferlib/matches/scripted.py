@@ -26,8 +26,8 @@ class ScriptedPlayer:
     Args:
         name: in the record of games.
         script: a function from an observation to an action, both as the environment gives and
-            takes them. A class is made anew for each agent of each game, without arguments, and
-            its instances are called; of another object each agent has a copy. Where either has a
+            takes them. Of a class, which is called without arguments, each agent of an
+            environment has an instance, and of another object a copy. Where either has a
             method `reset`, it is called before the first observation of an episode.
         env: the vectorizer, or one of its environments.
 
@@ -101,11 +101,10 @@ class ScriptedPlayer:
 
     def _flat(self, action: Action, observation: Observation, row: int) -> Array:
         """Return an action as a flat row, once it was found to be legal."""
-        space = self._action_space
-        if isinstance(action, list | tuple) and space.dtype is not None:
+        space, dtype = self._action_space, self._action_space.dtype
+        if isinstance(action, list | np.ndarray) and dtype is not None:
             action = np.asarray(action)
-        if isinstance(action, np.ndarray) and np.can_cast(action.dtype, space.dtype, "same_kind"):
-            action = action.astype(space.dtype)
+            action = action.astype(dtype) if np.can_cast(action, dtype, "same_kind") else action
         if not space.contains(action):
             raise PlayError(row, f"it chose {action!r:.80}, which is not in {space}.")
         mask = observation.get("action_mask") if isinstance(observation, dict) else None
