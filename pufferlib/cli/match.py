@@ -15,6 +15,7 @@ from pufferlib.matches import score
 from pufferlib.matches.contenders import FORMS
 from pufferlib.matches.match import NUM_ENVS, SEED, ArenaOptions, open_arena
 from pufferlib.matches.ranking import check_writable
+from pufferlib.matches.score import repeated
 from pufferlib.rating import Game, append_games
 
 
@@ -99,7 +100,21 @@ def run(arguments: argparse.Namespace) -> int:
         soft_wrap=True,
     )
     console.print(_table(games, player, other, num_sides))
+    print_repeated(console, games)
     return 0
+
+
+def print_repeated(console: Console, games: Sequence[Game]) -> None:
+    """Print a line if players repeated a game, which makes the intervals too narrow."""
+    found = repeated(games)
+    if found:
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        console.print(
+            f"[yellow]All games of {escape(' against '.join(found[0]))}{more} had the same returns "
+            f"and length. Players that do not draw their actions repeat one game where there is "
+            f"no chance: intervals are then too narrow.",
+            soft_wrap=True,
+        )
 
 
 def _table(games: Sequence[Game], player: str, other: str, num_sides: int) -> Table:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pufferlib.cli.match import add_match_options, options_of
+from pufferlib.cli.match import add_match_options, options_of, print_repeated
 from pufferlib.cli.parser import Parser
 from pufferlib.exceptions import ArgumentError, NotInstalledError
 from pufferlib.matches import rank
@@ -18,6 +18,7 @@ from pufferlib.matches.exploitability import nash_conv
 from pufferlib.matches.ranking import PICTURE
 from pufferlib.rating import Ratings, draw
 
+_SUFFIXES = (".png", ".svg", ".pdf")
 _MISFIT = 0.01  # the p-value below which ratings do not describe the games
 
 
@@ -57,6 +58,10 @@ def run(arguments: argparse.Namespace) -> int:
     console = Console(highlight=False)
     if arguments.nash_conv:
         return _print_nash_conv(console, arguments)
+    if arguments.picture is not None and arguments.picture.suffix.lower() not in _SUFFIXES:
+        raise ArgumentError(
+            f"--picture must end in {', '.join(_SUFFIXES)}; got {arguments.picture}."
+        )
     with console.status("Playing") as status:
         try:
             ranking = rank(
@@ -78,6 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
         soft_wrap=True,
     )
     _print_ratings(console, ranking.ratings)
+    print_repeated(console, ranking.games)
     picture = arguments.picture or ranking.path.with_name(PICTURE)
     try:
         draw(ranking.ratings, picture)

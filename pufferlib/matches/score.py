@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pufferlib.rating import Game
 
 Z = 1.959964  # of a 95% interval
+_SUSPICIOUS = 10  # as many games that all went alike
 
 
 @dataclass(frozen=True)
@@ -72,3 +73,22 @@ def score(games: Iterable[Game], player: str, other: str, side: int | None = Non
             points.append(won / len(pairs))
     wins, ties = sum(p > 0.5 for p in points), sum(p == 0.5 for p in points)
     return Score(len(points), sum(points), wins, ties)
+
+
+def repeated(games: Iterable[Game]) -> list[tuple[str, ...]]:
+    """Return the players of games that all went alike, if there are more than a few.
+
+    Games went alike if the returns and the length are the same. Of players who do not draw their
+    actions this is so in a game without chance; intervals are then too narrow.
+
+    Returns:
+        Tuples of names, by side.
+    """
+    counts: dict[tuple[str, ...], int] = {}
+    kinds: dict[tuple[str, ...], set[tuple[tuple[float, ...], int]]] = {}
+    for game in games:
+        counts[game.players] = counts.get(game.players, 0) + 1
+        kinds.setdefault(game.players, set()).add((game.returns, game.steps))
+    return [
+        each for each, count in counts.items() if count >= _SUSPICIOUS and len(kinds[each]) == 1
+    ]

@@ -36,7 +36,7 @@ def test_a_match_prints_the_score_in_all_seats(capsys, tmp_path):
             for index, value in enumerate(game.returns)
             if game.players[index] == FIVE and side in (None, index)
         ]
-        low = {20: "0.839", 10: "0.722"}[count]  # of Wilson's interval, as statsmodels has it
+        low = {20: "0.839", 10: "0.722"}[count]  # of Wilson's interval: n / (n + 1.96**2)
         expected = ["all"] if side is None else ["side", str(side)]
         expected += ["1.000", f"[{low},", "1.000]", str(count), "0", "0"]
         assert row.split() == [*expected, f"{sum(own) / count:.2f}", "2.0"]
@@ -79,7 +79,7 @@ def test_ratings_that_do_not_describe_the_games_are_pointed_out(capsys, tmp_path
         capsys, "rank", *players, "--env", "open_spiel/matrix_rps", "--games", "40", "--no-random"
     )
     assert "One number per player does not describe these games" in text
-    assert text.count("0  [-") == 3 or text.count("-0  [-")
+    assert " and 5 more had the same returns and length" in text
 
 
 def test_nash_conv_is_printed_without_games(capsys, tmp_path):
@@ -99,7 +99,10 @@ def test_nash_conv_is_printed_without_games(capsys, tmp_path):
         (["match", ONE, "match_games:failing", "--env", GAME], "RuntimeError: no idea"),
         (["match", ONE, "random", "--env", "CartPole-v1"], "each agent of CartPole-v1 plays alone"),
         (["rank", ONE, "--nash-conv", "--file", "f", "--env", GAME], "--file has no effect with"),
-        (["rank", ONE, "--env", GAME, "--picture", "a.txt"], "a.txt"),
+        (
+            ["rank", ONE, "--env", GAME, "--picture", "a.txt"],
+            "--picture must end in .png, .svg, .pdf; got a.txt",
+        ),
         (["match", ONE, "random", "--env", GAME, "--games-file", "/"], "/"),
     ],
 )
