@@ -3,8 +3,8 @@
 from pufferlib.rating.fitting import fit
 from pufferlib.rating.games import Game, append_games, read_games
 from pufferlib.rating.picture import draw
+from pufferlib.rating.posterior import Interval
 from pufferlib.rating.ratings import (
-    Interval,
     Misfit,
     Payoff,
     PlayerRating,

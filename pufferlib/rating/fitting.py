@@ -8,21 +8,10 @@ from pufferlib.exceptions import ArgumentError, UnknownNameError, suggestion
 from pufferlib.rating.games import Game
 from pufferlib.rating.likelihood import Floats, Model, Table, tabulate
 from pufferlib.rating.pairs import Pairs, misfit, pairs, payoff, row_factors, tie_factors
-from pufferlib.rating.ratings import (
-    ELO,
-    NORMAL_95,
-    Interval,
-    PlayerRating,
-    Ratings,
-    SeatAdvantage,
-)
+from pufferlib.rating.posterior import Posterior, curvature, maximize, priors
+from pufferlib.rating.ratings import PlayerRating, Ratings, SeatAdvantage
 
 ANCHOR = "random"
-# Standard deviations of the normal priors, in Elo points. Players': small, so that it matters only
-# where a player won or lost every game. Seats': smaller, so that a difference between two players
-# who never changed seats is mostly attributed to the players.
-PLAYERS_PRIOR, SEATS_PRIOR = 800.0, 200.0
-_MOST_STEPS, _PRECISION = 100, 1e-9  # of Newton's method, in units of log odds
 
 
 def fit(games: Iterable[Game], anchor: str | None = ANCHOR) -> Ratings:
@@ -31,8 +20,9 @@ def fit(games: Iterable[Game], anchor: str | None = ANCHOR) -> Ratings:
     The estimate is the maximum of the likelihood of Bradley and Terry, with more than two sides of
     Plackett and Luce (`pufferlib.rating.likelihood`), with normal priors: of players around the
     mean of their group, standard deviation 800 Elo points; of seats around 0, 200. A tie is half a
-    win for each. A team is a side. Intervals come from the Hessian, scaled by what ties take from
-    the variance. The order of games does not matter.
+    win for each. A team is a side. Intervals come from the Hessian, with what ties take from the
+    variance, and from the profile of the likelihood where they are wide. The order of games does
+    not matter.
 
     Args:
         games: of one task.
@@ -52,27 +42,18 @@ def fit(games: Iterable[Game], anchor: str | None = ANCHOR) -> Ratings:
     if not tables:
         raise ArgumentError("Every game has one side. Ratings need games of two sides or more.")
     groups = _groups(tables, len(names), None if anchor is None else index[anchor])
-    model = Model(tables, len(names))
-    prior = _prior(model, groups)
-    vector = _maximum(model, prior, groups)
-    players, seats = vector[: len(names)], [vector[part] for part in model.seats]
-    sums = pairs(tables, players, seats)
-    ties = tie_factors(sums)
-    factors = [
-        row_factors(table, players, part, ties)[orders.rows]
-        for table, part, orders in zip(tables, seats, model.orders, strict=True)
+    posterior = _posterior(tables, groups, len(names))
+    players = posterior.mode[: len(names)]
+    sums = pairs(tables, players, [posterior.mode[part] for part in posterior.model.seats])
+    ratings = [
+        posterior.interval(contrast)
+        for contrast in _contrasts(groups, posterior, None if anchor is None else index[anchor])
     ]
-    inverse = np.linalg.inv(_curvature(model, vector, prior, groups))
-    covariance = inverse @ (model.information(vector, factors) + prior) @ inverse
-
-    contrasts = _contrasts(groups, len(names), None if anchor is None else index[anchor])
-    ratings = _intervals(contrasts, vector, covariance)
     order = np.array(
         [i for group in groups for i in sorted(group, key=lambda i: -ratings[i].rating)]
     )
     group_of = {i: number for number, group in enumerate(groups) for i in group}
     played, share = _played(tables, len(names)), _scores(sums)
-    unexplained = misfit(names, sums, sums.variance * ties, len(names) - len(groups))
     return Ratings(
         players=tuple(
             PlayerRating(names[i], rating, low, high, int(played[i]), float(share[i]), group_of[i])
@@ -80,10 +61,11 @@ def fit(games: Iterable[Game], anchor: str | None = ANCHOR) -> Ratings:
         ),
         anchor=anchor,
         groups=tuple(tuple(names[i] for i in order.tolist() if i in group) for group in groups),
-        seat_advantage=tuple(_seat_advantages(model, tables, vector, covariance)),
+        seat_advantage=tuple(_seat_advantages(posterior, tables)),
         payoff=payoff(names, sums, order),
-        misfit=unexplained,
-        covariance=covariance[np.ix_(order, order)] * ELO**2,
+        misfit=misfit(names, sums, len(names) - len(groups)),
+        posterior=posterior,
+        index=index,
     )
 
 
@@ -126,49 +108,25 @@ def _groups(tables: Sequence[Table], size: int, anchor: int | None) -> list[list
     return sorted(groups, key=lambda group: (anchor not in group, -len(group), group))
 
 
-def _prior(model: Model, groups: Sequence[Sequence[int]]) -> Floats:
-    """Return the precision of the prior of all parameters."""
-    prior = np.zeros((model.size, model.size))
-    for group in groups:
-        around_mean = np.eye(len(group)) - 1 / len(group)
-        prior[np.ix_(group, group)] = around_mean * (ELO / PLAYERS_PRIOR) ** 2
-    seats = np.arange(model.num_players, model.size)
-    prior[seats, seats] = (ELO / SEATS_PRIOR) ** 2
-    return prior
+def _posterior(tables: Sequence[Table], groups: Sequence[Sequence[int]], size: int) -> Posterior:
+    """Fit the parameters of players and seats."""
+    model = Model(tables, size)
+    prior = priors(model, groups)
+    mode = maximize(model, prior, groups)
+    players, seats = mode[:size], [mode[part] for part in model.seats]
+    ties = tie_factors(pairs(tables, players, seats))
+    factors = [
+        row_factors(table, players, part, ties)[orders.rows]
+        for table, part, orders in zip(tables, seats, model.orders, strict=True)
+    ]
+    inverse = np.linalg.inv(curvature(model, prior, groups, mode)).astype(np.float64)
+    covariance = inverse @ (model.information(mode, factors) + prior) @ inverse
+    return Posterior(model, prior, mode, inverse, covariance)
 
 
-def _curvature(
-    model: Model, vector: Floats, prior: Floats, groups: Sequence[Sequence[int]]
-) -> Floats:
-    """Return the negative Hessian of the posterior, which fixes each group's mean at 0."""
-    curvature = model.information(vector) + prior
-    for group in groups:  # only differences count: without this, it is singular
-        curvature[np.ix_(group, group)] += 1 / len(group)
-    return curvature
-
-
-def _maximum(model: Model, prior: Floats, groups: Sequence[Sequence[int]]) -> Floats:
-    """Return the parameters of the highest posterior, by Newton's method with step halving."""
-
-    def posterior(vector: Floats) -> float:
-        return model.log_likelihood(vector) - float(vector @ prior @ vector) / 2
-
-    vector = np.zeros(model.size)
-    value = posterior(vector)
-    for _ in range(_MOST_STEPS):
-        gradient = model.gradient(vector) - prior @ vector
-        step = np.linalg.solve(_curvature(model, vector, prior, groups), gradient)
-        while (after := posterior(vector + step)) < value and np.abs(step).max() > _PRECISION:
-            step /= 2
-        vector, value = vector + step, after
-        if np.abs(step).max() <= _PRECISION:
-            break
-    return vector
-
-
-def _contrasts(groups: Sequence[Sequence[int]], size: int, anchor: int | None) -> Floats:
-    """Return the weights of players in each one's rating, (K, K)."""
-    contrasts = np.eye(size)
+def _contrasts(groups: Sequence[Sequence[int]], posterior: Posterior, anchor: int | None) -> Floats:
+    """Return the weights of parameters in each player's rating, (K, P)."""
+    contrasts = np.eye(posterior.model.num_players, posterior.model.size)
     for group in groups:
         if anchor in group:
             contrasts[group, anchor] -= 1
@@ -177,32 +135,18 @@ def _contrasts(groups: Sequence[Sequence[int]], size: int, anchor: int | None) -
     return contrasts
 
 
-def _intervals(contrasts: Floats, vector: Floats, covariance: Floats) -> list[Interval]:
-    """Return values in Elo points; each is the sum of the first parameters times its weights."""
-    size = contrasts.shape[1]
-    values = contrasts @ vector[:size] * ELO
-    variances = np.einsum("ij,jk,ik->i", contrasts, covariance[:size, :size], contrasts)
-    half = NORMAL_95 * ELO * np.sqrt(np.maximum(variances, 0))
-    return [
-        Interval(value, value - margin, value + margin)
-        for value, margin in zip(values.tolist(), half.tolist(), strict=True)
-    ]
-
-
-def _seat_advantages(
-    model: Model, tables: Sequence[Table], vector: Floats, covariance: Floats
-) -> Iterator[SeatAdvantage]:
-    for table, part in zip(tables, model.seats, strict=True):
-        contrasts = np.zeros((table.sides, model.size))
-        contrasts[:, part] = np.eye(table.sides) * (1 + 1 / (table.sides - 1))
-        contrasts[:, part] -= 1 / (table.sides - 1)
-        intervals = _intervals(contrasts, vector, covariance)
+def _seat_advantages(posterior: Posterior, tables: Sequence[Table]) -> Iterator[SeatAdvantage]:
+    for table, part in zip(tables, posterior.model.seats, strict=True):
         games = int(table.games.sum())
-        for seat, interval in enumerate(intervals):
+        for seat in range(table.sides):
+            contrast = np.zeros(posterior.model.size)
+            contrast[part] = -1 / (table.sides - 1)
+            contrast[part.start + seat] = 1
+            rating, low, high = posterior.interval(contrast)
             ahead = (table.ranks[:, [seat]] < table.ranks).sum(1)
             tied = (table.ranks[:, [seat]] == table.ranks).sum(1) - 1  # not with itself
             score = float(table.games @ (ahead + tied / 2)) / games / (table.sides - 1)
-            yield SeatAdvantage(table.sides, seat, *interval, games, score)
+            yield SeatAdvantage(table.sides, seat, rating, low, high, games, score)
 
 
 def _played(tables: Sequence[Table], size: int) -> Floats:

@@ -125,16 +125,14 @@ def _orders(ranks: tuple[int, ...]) -> list[tuple[int, ...]]:
 
 
 class Stages(NamedTuple):
-    """What the likelihood of orders is made of, by place from the best.
+    """What the derivatives of the likelihood of orders are made of, by place from the best.
 
     Attributes:
-        log_likelihood: (M,).
         strength: (M, sides), relative to the strongest side of the order.
         sum_inverse: (M, sides), the sum of 1 / (strength of those not yet placed) up to a place.
         sum_square: the same of its square.
     """
 
-    log_likelihood: Floats
     strength: Floats
     sum_inverse: Floats
     sum_square: Floats
@@ -144,19 +142,19 @@ class Stages(NamedTuple):
         """By each side's strength parameter, (M, sides)."""
         return 1 - self.strength * self.sum_inverse
 
-    @property
-    def information(self) -> Floats:
-        """The diagonal of the negative Hessian, (M, sides)."""
-        return self.strength * self.sum_inverse - self.strength**2 * self.sum_square
-
 
 def stages(values: Floats) -> Stages:
-    """Return the parts of the likelihood of orders, from strength parameters (M, sides)."""
-    values = values - values.max(1, keepdims=True)
-    strength = np.exp(values)
+    """Return the parts of the derivatives, from strength parameters (M, sides)."""
+    strength = np.exp(values - values.max(1, keepdims=True))
     left = np.cumsum(strength[:, ::-1], 1)[:, ::-1]  # of a place and of all worse ones
-    log_likelihood = (values - np.log(left)).sum(1)
-    return Stages(log_likelihood, strength, np.cumsum(1 / left, 1), np.cumsum(left**-2, 1))
+    return Stages(strength, np.cumsum(1 / left, 1), np.cumsum(left**-2, 1))
+
+
+def log_likelihoods(values: Floats) -> Floats:
+    """Return the logarithm of the probability of each order, (M,); values are (M, sides)."""
+    values = values - values.max(1, keepdims=True)
+    left = np.cumsum(np.exp(values[:, ::-1]), 1)
+    return values.sum(1) - np.log(left).sum(1)
 
 
 class Model:
@@ -176,23 +174,26 @@ class Model:
         self.size: int = ends[-1]
         self.orders = [orders_of(table) for table in tables]
 
-    def values(self, vector: Floats, which: int) -> Floats:
-        """Return the strength parameters in the orders of a table, (M, sides)."""
-        orders = self.orders[which]
-        return vector[orders.players] + vector[self.seats[which]][orders.seats]
+    def values(self, vector: Floats) -> list[Floats]:
+        """Return the strength parameters in the orders of each table, (M, sides)."""
+        return [
+            vector[orders.players] + vector[seats][orders.seats]
+            for orders, seats in zip(self.orders, self.seats, strict=True)
+        ]
 
-    def log_likelihood(self, vector: Floats) -> float:
+    def log_likelihood(self, values: Sequence[Floats]) -> float:
         """Return the logarithm of the probability of all games."""
         return sum(
-            float(orders.weights @ stages(self.values(vector, which)).log_likelihood)
-            for which, orders in enumerate(self.orders)
+            float(orders.weights @ log_likelihoods(part))
+            for orders, part in zip(self.orders, values, strict=True)
         )
 
     def gradient(self, vector: Floats) -> Floats:
         """Return the gradient of the log-likelihood."""
         gradient = np.zeros(self.size)
+        values = self.values(vector)
         for which, orders in enumerate(self.orders):
-            parts = stages(self.values(vector, which)).gradient * orders.weights[:, None]
+            parts = stages(values[which]).gradient * orders.weights[:, None]
             for columns in self._columns(which):
                 gradient += np.bincount(columns.ravel(), parts.ravel(), self.size)
         return gradient
@@ -204,10 +205,10 @@ class Model:
             vector: the parameters.
             factors: of each table, (M,), multiply the weights of its orders.
         """
-        total = np.zeros(self.size**2)
+        total, all_values = np.zeros(self.size**2), self.values(vector)
         for which, orders in enumerate(self.orders):
             weights = orders.weights if factors is None else orders.weights * factors[which]
-            values, columns = self.values(vector, which), self._columns(which)
+            values, columns = all_values[which], self._columns(which)
             for part in _chunks(*values.shape):
                 matrices = _matrices(stages(values[part])) * weights[part, None, None]
                 for first, second in itertools.product(columns, columns):

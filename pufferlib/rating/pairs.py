@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pufferlib.rating.likelihood import Floats, Ints, Table
-from pufferlib.rating.ratings import NORMAL_95, Misfit, Payoff, Residual
+from pufferlib.rating.posterior import NORMAL_95
+from pufferlib.rating.ratings import Misfit, Payoff, Residual
 
 
 class Pairs(NamedTuple):
@@ -114,16 +115,15 @@ def wilson(share: Floats, games: Floats) -> tuple[Floats, Floats]:
     return np.maximum(center - half, 0), np.minimum(center + half, 1)
 
 
-def misfit(names: Sequence[str], sums: Pairs, variance: Floats, parameters: int) -> Misfit:
+def misfit(names: Sequence[str], sums: Pairs, parameters: int) -> Misfit:
     """Compare the score of each pair of players with what their ratings say.
 
     Args:
         names: of players.
         sums: over their meetings.
-        variance: (K, K), of each pair's score.
         parameters: how many were fitted to the games.
     """
-    ahead = sums.score - sums.expected
+    ahead, variance = sums.score - sums.expected, sums.variance * tie_factors(sums)
     met = np.argwhere(np.triu(sums.games > 0, 1))
     one, two = met[:, 0], met[:, 1]
     swap = ahead[one, two] < 0

@@ -21,7 +21,7 @@ _BLUE, _GRAY, _RED = "#0072B2", "#8c8c8c", "#B2182B"
 _LONGEST_NAME = 28
 _WITH_COUNTS = 12  # players; with more there is room for one number in a cell
 # Inches.
-_CELL, _SMALL_CELL, _RATINGS, _NUMBERS = 0.55, 0.34, 3.4, 1.0
+_CELL, _SMALL_CELL, _RATINGS, _NUMBERS = 0.55, 0.34, 3.4, 1.5
 _TITLE, _CHARACTER, _LINE, _MARGIN = 2.9, 0.085, 0.2, 0.25
 
 
@@ -98,10 +98,11 @@ def _notes(ratings: Ratings, characters: int) -> list[tuple[str, str]]:
         notes.append((text, _RED))
     if ratings.misfit.poor:
         notes.append((str(ratings.misfit), _RED))
-    seats = [seat for seat in ratings.seat_advantage if seat.sides == 2 and seat.seat == 0]
-    for seat in seats:
-        half = seat.high - seat.rating
-        notes.append((f"Side 0, which moves first: {seat.rating:+.0f} ± {half:.0f} Elo.", "black"))
+    for seat in ratings.seat_advantage:
+        if (seat.sides, seat.seat) == (2, 0):
+            limits = f"[{seat.low:+.0f}, {seat.high:+.0f}]"
+            text = f"Advantage of side 0, which moves first in games by turns: {seat.rating:+.0f} "
+            notes.append((f"{text} {limits} Elo points", "black"))
     return [(line, color) for text, color in notes for line in textwrap.wrap(text, characters)]
 
 
@@ -123,8 +124,8 @@ def _draw_ratings(panel: Any, ratings: Ratings, names: Sequence[str]) -> None:
     panel.set_axisbelow(True)
     panel.spines[["top", "right", "left"]].set_visible(False)
     for row, player in enumerate(ratings.players):
-        half = f" ± {player.high - player.rating:.0f}" if player.name != ratings.anchor else ""
-        text = f"{round(player.rating)}{half}"
+        limits = f"  [{round(player.low)}, {round(player.high)}]"
+        text = f"{round(player.rating)}{limits if player.name != ratings.anchor else ''}"
         place = panel.get_yaxis_transform()
         panel.text(1.03, row, text, transform=place, va="center", fontsize=9)
         if row and player.group != ratings.players[row - 1].group:

@@ -1,24 +1,15 @@
 """Ratings with their intervals, the payoff matrix and the misfit of games."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pufferlib.exceptions import UnknownNameError, suggestion
-
-ELO = 400 / math.log(10)  # Elo points in a unit of log odds
-NORMAL_95 = 1.959963984540054
-
-
-class Interval(NamedTuple):
-    """A value in Elo points with its 95% interval."""
-
-    rating: float
-    low: float
-    high: float
+from pufferlib.rating.posterior import ELO, Interval, Posterior
 
 
 @dataclass(frozen=True)
@@ -67,7 +58,7 @@ class SeatAdvantage:
     score: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Payoff:
     """The result of each player against each other.
 
@@ -150,7 +141,7 @@ class Misfit:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Ratings:
     """The result of `fit`.
 
@@ -162,7 +153,8 @@ class Ratings:
         seat_advantage: of each seat; for each number of sides, if it varies.
         payoff: the result of each player against each other.
         misfit: how badly the ratings describe the games.
-        covariance: float64 (K, K), of the ratings of `players`, each relative to its group's mean.
+        posterior: what was fitted.
+        index: where it has each player.
     """
 
     players: tuple[PlayerRating, ...]
@@ -171,7 +163,8 @@ class Ratings:
     seat_advantage: tuple[SeatAdvantage, ...]
     payoff: Payoff
     misfit: Misfit
-    covariance: NDArray[np.float64] = field(repr=False)
+    posterior: Posterior = field(repr=False)
+    index: Mapping[str, int] = field(repr=False)
 
     def __getitem__(self, name: str) -> PlayerRating:
         return self.players[self._index(name)]
@@ -188,12 +181,10 @@ class Ratings:
         one, two = self._index(first), self._index(second)
         if self.players[one].group != self.players[two].group:
             return Interval(math.nan, math.nan, math.nan)
-        rating = self.players[one].rating - self.players[two].rating
-        contrast = np.zeros(len(self.players))
-        contrast[one] += 1
-        contrast[two] -= 1
-        half = NORMAL_95 * math.sqrt(max(0.0, float(contrast @ self.covariance @ contrast)))
-        return Interval(rating, rating - half, rating + half)
+        contrast = np.zeros(len(self.posterior.mode))
+        contrast[self.index[first]] += 1
+        contrast[self.index[second]] -= 1
+        return self.posterior.interval(contrast)
 
     def expected(self, first: str, second: str) -> float:
         """Return the score that the first player should have against the second, in [0, 1].

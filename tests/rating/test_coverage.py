@@ -6,7 +6,7 @@ from rating_games import free_for_all, round_robin
 
 from pufferlib.rating import fit
 
-TOURNAMENTS = 150
+TOURNAMENTS = 100
 STRENGTHS = {"random": 0.0} | {f"player_{i}": 120.0 * i for i in range(1, 6)}
 SIMULATED = {
     "seats": lambda rng: round_robin(rng, STRENGTHS, 10, seat=80),
