@@ -20,9 +20,9 @@ def fit(games: Iterable[Game], anchor: str | None = ANCHOR) -> Ratings:
     The estimate is the maximum of the likelihood of Bradley and Terry, with more than two sides of
     Plackett and Luce (`pufferlib.rating.likelihood`), with normal priors: of players around the
     mean of their group, standard deviation 800 Elo points; of seats around 0, 200. A tie is half a
-    win for each. A team is a side. Intervals come from the Hessian, with what ties take from the
-    variance, and from the profile of the likelihood where they are wide. The order of games does
-    not matter.
+    win for each. A team is a side. Intervals come from the Hessian, less the variance that ties
+    take away, and are corrected where the posterior is far from normal (`Posterior.interval`). The
+    order of games does not matter.
 
     Args:
         games: of one task.
@@ -49,9 +49,8 @@ def fit(games: Iterable[Game], anchor: str | None = ANCHOR) -> Ratings:
         posterior.interval(contrast)
         for contrast in _contrasts(groups, posterior, None if anchor is None else index[anchor])
     ]
-    order = np.array(
-        [i for group in groups for i in sorted(group, key=lambda i: -ratings[i].rating)]
-    )
+    ranked = [sorted(group, key=lambda i: -round(ratings[i].rating, 6)) for group in groups]
+    order = np.concatenate(ranked)
     group_of = {i: number for number, group in enumerate(groups) for i in group}
     played, share = _played(tables, len(names)), _scores(sums)
     return Ratings(
@@ -60,7 +59,7 @@ def fit(games: Iterable[Game], anchor: str | None = ANCHOR) -> Ratings:
             for i, (rating, low, high) in ((i, ratings[i]) for i in order.tolist())
         ),
         anchor=anchor,
-        groups=tuple(tuple(names[i] for i in order.tolist() if i in group) for group in groups),
+        groups=tuple(tuple(names[i] for i in group) for group in ranked),
         seat_advantage=tuple(_seat_advantages(posterior, tables)),
         payoff=payoff(names, sums, order),
         misfit=misfit(names, sums, len(names) - len(groups)),
