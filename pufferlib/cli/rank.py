@@ -19,7 +19,6 @@ from pufferlib.matches.ranking import PICTURE
 from pufferlib.rating import Ratings, draw
 
 _SUFFIXES = (".png", ".svg", ".pdf")
-_MISFIT = 0.01  # the p-value below which ratings do not describe the games
 
 
 def add_arguments(parser: Parser, words: Sequence[str]) -> None:
@@ -122,15 +121,8 @@ def _print_ratings(console: Console, ratings: Ratings) -> None:
             f"[yellow]Not all players have met: ratings of {escape(groups)} cannot be compared.",
             soft_wrap=True,
         )
-    misfit = ratings.misfit
-    if misfit.p_value < _MISFIT:
-        worst = misfit.residuals[0]
-        console.print(
-            f"[yellow]One number per player does not describe these games (p = "
-            f"{misfit.p_value:.1g}): {escape(worst.first)} scored {worst.score:.2f} against "
-            f"{escape(worst.second)}, where its rating says {worst.expected:.2f}. Read the matrix.",
-            soft_wrap=True,
-        )
+    if ratings.misfit.poor:
+        console.print(f"[yellow]{escape(str(ratings.misfit))}", soft_wrap=True)
 
 
 def _cell(ratings: Ratings, row: int, column: int) -> str:

@@ -78,7 +78,7 @@ def test_ratings_that_do_not_describe_the_games_are_pointed_out(capsys, tmp_path
     text = shown(
         capsys, "rank", *players, "--env", "open_spiel/matrix_rps", "--games", "40", "--no-random"
     )
-    assert "One number per player does not describe these games" in text
+    assert "Ratings cannot describe these games" in text
     assert " and 5 more had the same returns and length" in text
 
 

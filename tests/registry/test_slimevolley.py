@@ -132,7 +132,7 @@ def test_each_of_two_players_sees_the_court_as_its_own_half():
 
 
 def test_a_game_of_two_players_ends_for_both():
-    *_, (_, rewards, terminations, truncations, infos) = two_players(
+    *_, (_, _, terminations, truncations, infos) = two_players(
         1, 3000, lambda row: np.zeros(3, np.int8)
     )
     assert terminations == {"left": True, "right": True}
