@@ -14,13 +14,22 @@ def lifetimes(seed, agents):
 
 
 class Lives(pettingzoo.ParallelEnv):
-    """In each step of its life an agent is paid its action."""
+    """In each step of its life an agent is paid its action.
+
+    Args:
+        agents: their names.
+        forbidden: an action that is not legal.
+        absent: an agent that takes no part.
+        returning: who died comes back a step later and is paid a hundred times as much.
+    """
 
     metadata = {"name": "lives"}  # noqa: RUF012  (as Gymnasium declares it)
 
-    def __init__(self, agents=("player_0", "player_1"), forbidden=None):
+    def __init__(
+        self, agents=("player_0", "player_1"), forbidden=None, absent=None, returning=False
+    ):
         self.possible_agents, self.agents = list(agents), []
-        self._forbidden = forbidden
+        self._forbidden, self._absent, self._returning = forbidden, absent, returning
         space = Box(0, ACTIONS, (1,), np.float32)
         if forbidden is not None:
             space = Dict(observation=space, action_mask=Box(0, 1, (ACTIONS,), np.int8))
@@ -35,25 +44,31 @@ class Lives(pettingzoo.ParallelEnv):
 
     def reset(self, seed=None, options=None):
         seed = int(self._random.integers(2**31)) if seed is None else seed
-        self.agents, self._step = list(self.possible_agents), 0
-        self._lives = lifetimes(seed, self.agents)
-        return self._shown(), {agent: {} for agent in self.agents}
+        self._step, self._lives = 0, lifetimes(seed, self.possible_agents)
+        self.agents = [agent for agent in self.possible_agents if agent != self._absent]
+        return self._shown(self.agents), {agent: {} for agent in self.agents}
 
     def step(self, actions):
         self._step += 1
-        paid = {agent: float(actions[agent]) for agent in self.agents}
-        ends = {agent: self._lives[agent] == self._step for agent in self.agents}
-        self.agents = [agent for agent in self.agents if not ends[agent]]
+        playing, last = self.agents, max(self._lives[agent] for agent in self.possible_agents)
+        is_back = {agent: self._lives[agent] < self._step for agent in playing}
+        paid = {agent: float(actions[agent]) * (100 if is_back[agent] else 1) for agent in playing}
+        is_last = self._step == last
+        ends = {agent: is_last or self._lives[agent] == self._step for agent in playing}
+        self.agents = [agent for agent in playing if not ends[agent]]
+        if self._returning and not is_last:
+            gone = [agent for agent in self.possible_agents if self._lives[agent] < self._step]
+            self.agents = [a for a in self.possible_agents if a in self.agents or a in gone]
         cut = dict.fromkeys(ends, False)
-        return self._shown(), paid, ends, cut, {agent: {} for agent in ends}
+        return self._shown({*playing, *self.agents}), paid, ends, cut, {agent: {} for agent in ends}
 
-    def _shown(self):
+    def _shown(self, agents):
         seen = np.full(1, self._step, np.float32)
         if self._forbidden is not None:
             mask = np.ones(ACTIONS, np.int8)
             mask[self._forbidden] = 0
             seen = {"observation": seen, "action_mask": mask}
-        return dict.fromkeys(self.possible_agents, seen)
+        return dict.fromkeys(agents, seen)
 
 
 def one(observation):

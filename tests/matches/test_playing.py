@@ -52,6 +52,21 @@ def test_every_result_goes_to_who_played_it(agents, num_envs):
         assert seats == [seats[0]] * num_sides
 
 
+def test_what_an_agent_wins_after_its_own_episode_does_not_count():
+    games = games_of(PLAYERS, FOUR, games=4, overrides={"env.kwargs.returning": True})
+    for game in games:
+        assert game.returns == pytest.approx(expected_returns(game, FOUR))
+        assert game.steps == 4
+
+
+def test_agents_that_take_no_part_do_not_count_in_the_mean_of_their_side():
+    options = {"env.kwargs.agents": TEAMS, "env.kwargs.absent": "blue_1"}
+    for game in play(PLAYERS, env="match_games:Lives", overrides=options, games=4):
+        lives, paid = lifetimes(game.seed, TEAMS), [PAID[name] for name in game.players]
+        reds, blues = lives["red_0"] + lives["red_1"], lives["blue_0"] + lives["blue_2"]
+        assert game.returns == pytest.approx((paid[0] * reds / 2, paid[1] * blues / 2))
+
+
 @pytest.mark.parametrize("agents", [TWO, THREE, FOUR, TEAMS], ids=["2", "3", "4", "teams"])
 def test_two_players_share_all_sides(agents):
     games = games_of(PLAYERS[:2], agents, games=24)
