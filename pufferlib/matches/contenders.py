@@ -15,7 +15,7 @@ from pufferlib.matches.spiel import Solver, SpielPlayer, check_search, mcts, per
 from pufferlib.references import is_reference, load_attribute
 from pufferlib.registry import EnvSource, same_source
 from pufferlib.runs import Run
-from pufferlib.runs.folder import CONFIG, locate
+from pufferlib.runs.folder import CONFIG, GROUP, locate
 from pufferlib.runs.settings import Overrides
 from pufferlib.selfplay import NetworkPlayer, Player, RandomPlayer
 from pufferlib.training import checkpoint
@@ -49,7 +49,7 @@ class Snapshot:
     Attributes:
         run: it is of.
         path: of the checkpoint.
-        name: the name of the run's folder, and after how many timesteps.
+        name: the name of the run's folder, with that of its group, and after how many timesteps.
         state: what the checkpoint holds.
     """
 
@@ -78,9 +78,10 @@ class Snapshot:
         run, state = Run.open(settings, overrides, env), checkpoint.load(path)
         if not isinstance(state.get("policy"), dict):
             raise CheckpointError(f"{path} holds no weights of a policy. Name another checkpoint.")
-        folder = settings if settings.is_dir() else path.parent
+        folder = (settings if settings.is_dir() else path.parent).absolute()
+        group = f"{folder.parent.name}/" if (folder.parent / GROUP).is_file() else ""
         steps = state.get("timesteps", path.stem)
-        return cls(run, path, f"{folder.absolute().name}@{steps}", state)
+        return cls(run, path, f"{group}{folder.name}@{steps}", state)
 
     def policy(self, env: Any, device: str) -> nn.Module:
         """Return the policy, in eval mode.
@@ -96,7 +97,7 @@ class Snapshot:
 
 def is_path(text: str) -> bool:
     """Return whether a player is a run or a checkpoint."""
-    return Path(text).exists() and not (is_reference(text) and ":" in text)
+    return Path(text).exists() and not text.endswith(".py")
 
 
 def run_of(snapshots: Sequence[Snapshot], env: str | None, overrides: Overrides) -> Run:

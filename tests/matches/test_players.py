@@ -48,6 +48,17 @@ def test_a_checkpoint_anywhere_in_the_folder_of_a_run_is_a_player(runs, tmp_path
     assert names == {"copied@64", "copied@32", "copied@16"}
 
 
+def test_a_run_of_a_group_is_named_with_it(runs, tmp_path):
+    group = tmp_path / "group"
+    for seed in (1, 2):
+        shutil.copytree(runs[0], group / f"seed-{seed}")
+    (group / "seeds.json").write_text("{}")
+    games = play([str(group / "seed-1"), str(group / "seed-2")], games=2)
+    assert {*games[0].players} == {"group/seed-1@64", "group/seed-2@64"}
+    with pytest.raises(CheckpointError, match="is a group of runs. Name one of them"):
+        play([str(group), "random"])
+
+
 def test_weights_are_those_of_the_checkpoint(runs, tmp_path):
     run = Path(shutil.copytree(runs[0], tmp_path / "set"))
     state = checkpoint.load(run / "checkpoint.pt")
@@ -108,6 +119,7 @@ def test_mcts_finds_the_winning_move_in_a_game_with_another_first_player():
         (["random", "mcts:9"], None, "Name the environment with --env"),
         (["random", "match_games:one"], "CartPole-v1", "each agent of CartPole-v1 plays alone"),
         (["random", "match_games:of_two"], TASK, "cannot be called with an observation: missing"),
+        (["random", "tests/match_games.py"], TASK, "names a file but nothing in it"),
         (["random", "match_games:NUMBER"], TASK, "match_games:NUMBER is an instance of int"),
     ],
 )
