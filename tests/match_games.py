@@ -57,8 +57,8 @@ class Lives(pettingzoo.ParallelEnv):
         ends = {agent: is_last or self._lives[agent] == self._step for agent in playing}
         self.agents = [agent for agent in playing if not ends[agent]]
         if self._returning and not is_last:
-            gone = [agent for agent in self.possible_agents if self._lives[agent] < self._step]
-            self.agents = [a for a in self.possible_agents if a in self.agents or a in gone]
+            dead = [agent for agent in self.possible_agents if self._lives[agent] < self._step]
+            self.agents = [a for a in self.possible_agents if a in self.agents or a in dead]
         cut = dict.fromkeys(ends, False)
         return self._shown({*playing, *self.agents}), paid, ends, cut, {agent: {} for agent in ends}
 
