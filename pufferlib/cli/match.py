@@ -105,14 +105,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def print_repeated(console: Console, games: Sequence[Game]) -> None:
-    """Print a line if players repeated a game, which makes the intervals too narrow."""
+    """Print a line if policies repeated a game, which makes the intervals too narrow."""
     found = repeated(games)
     if found:
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         console.print(
             f"[yellow]All games of {escape(' against '.join(found[0]))}{more} had the same returns "
-            f"and length. Players that do not draw their actions repeat one game where there is "
-            f"no chance: intervals are then too narrow.",
+            f"and length: greedy policies repeat a game that has no chance. Intervals are then too "
+            f"narrow; leave --greedy out.",
             soft_wrap=True,
         )
 

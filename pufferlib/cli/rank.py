@@ -104,10 +104,9 @@ def _print_ratings(console: Console, ratings: Ratings) -> None:
     console.print(table)
     console.print("\nScore of the row against the column / games:")
     size = range(len(ratings.payoff.players))
-    table = _table("", "", *(str(number + 1) for number in size))
+    table = _table("", *(str(number + 1) for number in size))
     for row in size:
-        cells = (_cell(ratings, row, column) for column in size)
-        table.add_row(str(row + 1), escape(ratings.payoff.players[row]), *cells)
+        table.add_row(str(row + 1), *(_cell(ratings, row, column) for column in size))
     console.print(table)
     console.print()
     for seat in ratings.seat_advantage:
@@ -144,8 +143,9 @@ def _print_nash_conv(console: Console, arguments: argparse.Namespace) -> int:
 
 
 def _table(*headings: str) -> Table:
-    """Return a table without rows; names are on the left."""
+    """Return a table without rows; the column of players is on the left."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for index, heading in enumerate(headings):
-        table.add_column(escape(heading), justify="left" if index < 2 else "right")
+    for heading in headings:
+        is_text = heading in ("player", "policy")
+        table.add_column(escape(heading), justify="left" if is_text else "right")
     return table

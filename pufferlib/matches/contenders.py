@@ -10,6 +10,7 @@ from torch import nn
 
 from pufferlib import registry
 from pufferlib.exceptions import ArgumentError, CheckpointError, UnknownNameError, suggestion
+from pufferlib.matches.score import GREEDY
 from pufferlib.matches.scripted import ScriptedPlayer
 from pufferlib.matches.spiel import Solver, SpielPlayer, check_search, mcts, perfect, spiel_game
 from pufferlib.references import is_reference, load_attribute
@@ -176,7 +177,7 @@ def contender(
 
 
 def _of_snapshot(snapshot: Snapshot, vecenv: VectorEnv, is_greedy: bool, device: str) -> Contender:
-    name = f"{snapshot.name}-greedy" if is_greedy else snapshot.name
+    name = f"{snapshot.name}{GREEDY}" if is_greedy else snapshot.name
     policy = snapshot.policy(vecenv, device)
     rows = vecenv.num_agents
     return Contender(name, lambda seed: NetworkPlayer(name, policy, vecenv, rows, seed, is_greedy))

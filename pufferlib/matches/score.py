@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pufferlib.rating import Game
 
 Z = 1.959964  # of a 95% interval
+GREEDY = "-greedy"  # at the end of the names of policies that take the most probable actions
 _SUSPICIOUS = 10  # as many games that all went alike
 
 
@@ -76,10 +77,10 @@ def score(games: Iterable[Game], player: str, other: str, side: int | None = Non
 
 
 def repeated(games: Iterable[Game]) -> list[tuple[str, ...]]:
-    """Return the players of games that all went alike, if there are more than a few.
+    """Return the greedy policies whose games all went alike, if there are more than a few.
 
-    Games went alike if the returns and the length are the same. Of players who do not draw their
-    actions this is so in a game without chance; intervals are then too narrow.
+    These do not draw their actions: where the game has no chance they repeat it, and intervals are
+    too narrow. Games went alike if the returns and the length are the same.
 
     Returns:
         Tuples of names, by side.
@@ -87,8 +88,9 @@ def repeated(games: Iterable[Game]) -> list[tuple[str, ...]]:
     counts: dict[tuple[str, ...], int] = {}
     kinds: dict[tuple[str, ...], set[tuple[tuple[float, ...], int]]] = {}
     for game in games:
-        counts[game.players] = counts.get(game.players, 0) + 1
-        kinds.setdefault(game.players, set()).add((game.returns, game.steps))
+        if all(name.endswith(GREEDY) for name in game.players):
+            counts[game.players] = counts.get(game.players, 0) + 1
+            kinds.setdefault(game.players, set()).add((game.returns, game.steps))
     return [
         each for each, count in counts.items() if count >= _SUSPICIOUS and len(kinds[each]) == 1
     ]

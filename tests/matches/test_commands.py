@@ -79,7 +79,12 @@ def test_ratings_that_do_not_describe_the_games_are_pointed_out(capsys, tmp_path
         capsys, "rank", *players, "--env", "open_spiel/matrix_rps", "--games", "40", "--no-random"
     )
     assert "Ratings cannot describe these games" in text
-    assert " and 5 more had the same returns and length" in text
+
+
+def test_greedy_policies_that_repeat_a_game_are_pointed_out(runs, capsys):
+    text = shown(capsys, "match", *runs, "--games", "20", "--greedy")
+    assert "All games of" in text
+    assert "and 1 more had the same returns and length" in text
 
 
 def test_nash_conv_is_printed_without_games(capsys, tmp_path):

@@ -48,9 +48,11 @@ def test_players_with_several_sides_are_compared_by_all_pairs_of_sides():
     assert score([game("acb", (2, 9, 1))], "a", "b") == Score(1, 1, 1, 0)
 
 
-def test_players_who_repeat_a_game_are_found():
-    same = [game("ab", (1, -1), 5)] * 10
-    assert repeated(same) == [("a", "b")]
+def test_greedy_policies_that_repeat_a_game_are_found():
+    names = ("a-greedy", "b-greedy")
+    same = [game(names, (1, -1), 5)] * 10
+    assert repeated(same) == [names]
     assert repeated(same[:9]) == []
-    assert repeated([*same, game("ab", (1, -1), 6)]) == []
-    assert repeated([*same, *[game("ba", (-1, 1), n % 2) for n in range(10)]]) == [("a", "b")]
+    assert repeated([*same, game(names, (1, -1), 6)]) == []
+    assert repeated([*same, *[game(names[::-1], (1, -1), n % 2) for n in range(10)]]) == [names]
+    assert repeated([game(("a-greedy", "perfect"), (0, 0), 9)] * 10) == []
