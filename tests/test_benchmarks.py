@@ -1,25 +1,13 @@
 """The scripts of benchmarks/ run from end to end and print every row."""
 
-import functools
-import importlib
-import io
 import json
 import os
 import re
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
 
-import numpy as np
-import pettingzoo
 import pytest
-from gymnasium.spaces import Box, Discrete
-from rich.console import Console
-
-from pufferlib import vector
-from pufferlib.emulation import PettingZooPufferEnv
-from pufferlib.runs import Run
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -134,78 +122,6 @@ def test_curves_are_drawn_of_each_seed(tmp_path):
     subprocess.run([*script, *sizes], check=True, capture_output=True, timeout=240)
     text = drawn.read_text()
     assert all(name in text for name in ("bandit", "seed 1", "seed 2"))
-
-
-def trained(task, folder):
-    """Return the folder of a short run."""
-    sizes = {"vec.num_envs": 2, "train.horizon": 16, "train.total_timesteps": 64}
-    run = Run.configure(task, {**sizes, "vec.backend": "Serial", "run": folder / "run"})
-    return run.train(Console(file=io.StringIO())).parent
-
-
-@pytest.mark.long
-def test_a_policy_of_self_play_meets_a_random_player_in_each_seat(tmp_path):
-    run = trained("connect_four_v3", tmp_path)
-    command = [sys.executable, str(BENCHMARKS / "versus_random.py"), str(run), "--games", "4"]
-    table = subprocess.run(command, capture_output=True, text=True, check=True, timeout=240).stdout
-    _, _, *lines = table.splitlines()
-    assert [line.split("|")[1:3] for line in lines] == [
-        [" `connect_four_v3` ", f" {seat} "] for seat in (1, 2)
-    ]
-    for line in lines:
-        for cell in line.split("|")[3:5]:
-            mean, low, high = map(float, re.findall(r"-?[0-9.]+", cell))
-            assert -1 <= low <= mean <= high <= 1  # one wins, the other loses
-
-
-class Wages(pettingzoo.ParallelEnv):
-    """For each step of five the first is paid its action, the second three times its own."""
-
-    metadata = {"name": "wages"}  # noqa: RUF012  (as Gymnasium declares it)
-    possible_agents = ("first", "second")
-
-    def observation_space(self, agent):
-        return Box(0, 1, (1,), np.float32)
-
-    def action_space(self, agent):
-        return Discrete(2)
-
-    def reset(self, seed=None, options=None):
-        self.agents, self._left = list(self.possible_agents), 5
-        return self._shown(), {agent: {} for agent in self.agents}
-
-    def step(self, actions):
-        self._left -= 1
-        paid = {"first": float(actions["first"]), "second": 3.0 * actions["second"]}
-        ends = dict.fromkeys(self.agents, self._left == 0)
-        if self._left == 0:
-            self.agents = []
-        return self._shown(), paid, ends, dict.fromkeys(ends, False), {agent: {} for agent in ends}
-
-    def _shown(self):
-        return {agent: np.zeros(1, np.float32) for agent in self.possible_agents}
-
-
-@pytest.mark.parametrize(("seat", "wage"), [(0, 5), (1, 15)])
-def test_a_return_is_that_of_the_policy_in_its_seat(seat, wage, monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    play = importlib.import_module("versus_random").play
-    creator = functools.partial(PettingZooPufferEnv, env_creator=Wages)
-    with closing(vector.make(creator, backend="Serial", num_envs=8)) as vecenv:
-        always = play(vecenv, seat, lambda rows, starts: np.ones(len(rows), np.int64))
-        never = play(vecenv, seat, lambda rows, starts: np.zeros(len(rows), np.int64))
-    assert always.returns.tolist() == [wage] * 8
-    assert never.returns.tolist() == [0] * 8
-    assert always.lengths.tolist() == [5] * 8
-
-
-@pytest.mark.long
-def test_a_policy_of_a_game_of_one_player_is_refused(tmp_path):
-    run = trained("CartPole-v1", tmp_path)
-    command = [sys.executable, str(BENCHMARKS / "versus_random.py"), str(run)]
-    refused = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
-    assert refused.returncode == 2
-    assert "CartPole-v1 has 1 agents. Name runs of games of two players" in refused.stderr
 
 
 @pytest.mark.long

@@ -16,6 +16,8 @@ from pufferlib.exceptions import ArgumentError, PufferError, WorkerError
 COMMANDS = {
     "train": "train a policy; ENV --help lists every setting with its default",
     "eval": "evaluate a checkpoint and a random policy on the same seeds",
+    "match": "play games between two players and print the score of the first",
+    "rank": "rate runs and other players by a round robin",
     "test": "smoke-test an environment: contract, vectorized steps, policy",
     "bench": "compare throughput with Gymnasium and Stable-Baselines3",
     "autotune": "find the fastest backend and number of environments and workers on this machine",

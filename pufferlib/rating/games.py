@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pufferlib.exceptions import ArgumentError
 
@@ -44,12 +44,25 @@ def ranks_of(returns: Iterable[float], tolerance: float = 1e-6) -> tuple[int, ..
 
 
 def append_games(path: Path, games: Iterable[Game]) -> None:
-    """Append games to a file, which is made if there is none."""
+    """Append games to a file, which is made if there is none.
+
+    A last line without its end, of a process that was killed while writing, is removed first.
+    """
     lines = "".join(json.dumps(dataclasses.asdict(game)) + "\n" for game in games)
-    with path.open("a") as file:
-        file.write(lines)
+    with path.open("ab+") as file:
+        _remove_unfinished(file)
+        file.write(lines.encode())
         file.flush()
         os.fsync(file.fileno())
+
+
+def _remove_unfinished(file: BinaryIO) -> None:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(size - 1, 0))
+    if file.read(1) in (b"", b"\n"):
+        return
+    file.seek(0)
+    file.truncate(file.read().rfind(b"\n") + 1)
 
 
 def read_games(path: Path) -> list[Game]:

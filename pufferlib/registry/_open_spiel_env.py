@@ -163,6 +163,11 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Observation, Action]):
     def close(self) -> None:
         """Do nothing: a game has only memory."""
 
+    @property
+    def spiel_state(self) -> pyspiel.State:
+        """The state of the game, in which a player is to move, or several at once."""
+        return self._state
+
     def _begin(self) -> None:
         self._state = self.game.new_initial_state()
         self._play_chance()
@@ -176,16 +181,16 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Observation, Action]):
 
     def _move(self, player: int, action: Action) -> int:
         """Return the player's legal action; 0 where it has none, which OpenSpiel ignores."""
-        mask = self._mask(player)
+        mask = self._mask(self._state, player)
         if mask is None:
             return 0
         move, is_legal = legal(action, mask, self._generator)
         self._illegal[player] += not is_legal
         return move
 
-    def _mask(self, player: int) -> Array | None:
+    def _mask(self, state: pyspiel.State, player: int) -> Array | None:
         """Return the mask of a player who is to move; None for others."""
-        actions = [] if self._state.is_terminal() else self._state.legal_actions(player)
+        actions = [] if state.is_terminal() else state.legal_actions(player)
         if not actions:
             return None
         mask = np.zeros(self._actions, np.int8)
@@ -193,10 +198,12 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Observation, Action]):
         return mask
 
     def _observe(self) -> dict[Agent, dict[str, Observation]]:
-        return {agent: self._shown(player) for player, agent in enumerate(self.possible_agents)}
+        state = self._state
+        return {agent: self.shown(state, each) for each, agent in enumerate(self.possible_agents)}
 
-    def _shown(self, player: int) -> dict[str, Observation]:
-        state, mask = self._state, self._mask(player)
+    def shown(self, state: pyspiel.State, player: int) -> dict[str, Observation]:
+        """Return what a player observes in a state of the game."""
+        mask = self._mask(state, player)
         tensor = (
             state.information_state_tensor(player)
             if self._is_information_state

@@ -1,4 +1,4 @@
-"""Slime Volleyball as a Gymnasium environment, drawn without a display."""
+"""Slime Volleyball for one player or two, drawn without a display."""
 
 import contextlib
 import importlib
@@ -8,9 +8,19 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+import pettingzoo
 from numpy.typing import NDArray
 
-from pufferlib.annotations import Action, Array, Observation, Options, Rendered, Space
+from pufferlib.annotations import (
+    Action,
+    Array,
+    Observation,
+    Options,
+    ParallelReset,
+    ParallelStep,
+    Rendered,
+    Space,
+)
 from pufferlib.environment import Info
 
 
@@ -78,8 +88,7 @@ class SlimeGame(gymnasium.Env[Observation, Action]):
         self.render_mode = render_mode
         self._is_pixels, self._survival_reward = is_pixels, survival_reward
         self._max_steps, self._steps = max_steps, 0
-        bound = np.finfo(np.float32).max
-        self.observation_space = gymnasium.spaces.Box(-bound, bound, (12,), np.float32)
+        self.observation_space: Space = _state_space()
         if is_pixels:
             shape = (_package.PIXEL_HEIGHT, _package.PIXEL_WIDTH, 3)
             self.observation_space = gymnasium.spaces.Box(0, 255, shape, np.uint8)
@@ -120,18 +129,116 @@ class SlimeGame(gymnasium.Env[Observation, Action]):
         Raises:
             ResetNeeded: there is no game yet.
         """
-        if self.render_mode is None:
-            return None
-        if self._game is None:
-            raise gymnasium.error.ResetNeeded("There is no game yet: call reset() before render().")
-        return self._draw()
+        return None if self.render_mode is None else _draw(self._game)
 
     def _observe(self) -> Array:
         if self._is_pixels:
-            return _package.downsize_image(self._draw())
+            return _package.downsize_image(_draw(self._game))
         return np.array(self._game.agent_right.getObservation(), np.float32)
 
-    def _draw(self) -> NDArray[np.uint8]:
-        with _as_pixels():
-            picture: NDArray[np.uint8] = self._game.display(None)
-        return picture
+
+class SlimeMatch(pettingzoo.ParallelEnv[str, Observation, Action]):
+    """Play both sides. Each sees the court as if it were its own half.
+
+    Args:
+        max_steps: truncates a game.
+        render_mode: None or "rgb_array".
+    """
+
+    metadata = {"name": "slimevolley", "render_modes": ["rgb_array"], "render_fps": 50}  # noqa: RUF012  (as Gymnasium declares it)
+
+    def __init__(self, max_steps: int, render_mode: str | None) -> None:
+        self.render_mode = render_mode
+        self.possible_agents, self.agents = ["left", "right"], list[str]()
+        self._max_steps, self._steps = max_steps, 0
+        self._observation_space = _state_space()
+        self._action_spaces = {
+            agent: gymnasium.spaces.MultiBinary(3) for agent in self.possible_agents
+        }
+        self._random = np.random.default_rng()
+        self._game: Any = None
+
+    def observation_space(self, agent: str) -> Space:
+        """Return the observation space, the same object for both."""
+        return self._observation_space
+
+    def action_space(self, agent: str) -> Space:
+        """Return the agent's action space, the same object on every call."""
+        return self._action_spaces[agent]
+
+    def reset(self, seed: int | None = None, options: Options | None = None) -> ParallelReset[str]:
+        """Start a game; return (observations, infos)."""
+        if seed is not None:
+            self._random = gymnasium.utils.seeding.np_random(seed)[0]
+        self._game, self._steps = _package.Game(np_random=self._random), 0
+        self.agents = list(self.possible_agents)
+        return self._observe(), {agent: {} for agent in self.agents}
+
+    def step(self, actions: dict[str, Action]) -> ParallelStep[str]:
+        """Take one step; return (observations, rewards, terminations, truncations, infos)."""
+        game, playing = self._game, self.agents
+        game.agent_left.setAction(actions["left"])
+        game.agent_right.setAction(actions["right"])
+        reward = float(game.step())
+        self._steps += 1
+        lives = {"left": game.agent_left.life, "right": game.agent_right.life}
+        terminated = min(lives.values()) <= 0
+        truncated = self._steps >= self._max_steps and not terminated
+        if terminated or truncated:
+            self.agents = []
+        return (
+            self._observe(),
+            {"left": -reward, "right": reward},
+            dict.fromkeys(playing, terminated),
+            dict.fromkeys(playing, truncated),
+            {
+                one: {"lives": lives[one], "opponent_lives": lives[other]}
+                for one, other in (("left", "right"), ("right", "left"))
+            },
+        )
+
+    def render(self) -> Rendered:
+        """Return a picture, uint8 (336, 672, 3); None without a render mode.
+
+        Raises:
+            ResetNeeded: there is no game yet.
+        """
+        return None if self.render_mode is None else _draw(self._game)
+
+    def close(self) -> None:
+        """Do nothing: a game has only memory."""
+
+    def _observe(self) -> dict[str, Observation]:
+        agents = {"left": self._game.agent_left, "right": self._game.agent_right}
+        return {
+            name: np.array(agent.getObservation(), np.float32) for name, agent in agents.items()
+        }
+
+
+class Baseline:
+    """The package's own player, a small recurrent network, for either side."""
+
+    def __init__(self) -> None:
+        self._policy = _package.BaselinePolicy()
+
+    def reset(self) -> None:
+        """Forget the game."""
+        self._policy.reset()
+
+    def __call__(self, observation: Array) -> list[int]:
+        """Return an action for an observation, (12,)."""
+        action: list[int] = self._policy.predict(observation)
+        return action
+
+
+def _state_space() -> gymnasium.spaces.Box:
+    bound = np.finfo(np.float32).max
+    return gymnasium.spaces.Box(-bound, bound, (12,), np.float32)
+
+
+def _draw(game: Any) -> NDArray[np.uint8]:
+    if game is None:
+        raise gymnasium.error.ResetNeeded("There is no game yet: call reset() before render().")
+    with _as_pixels():
+        picture: NDArray[np.uint8] = game.display(None)
+    return picture

@@ -1,4 +1,4 @@
-"""Slime Volleyball, against the small recurrent network of its author.
+"""Slime Volleyball, against the small recurrent network of its author, or for two players.
 
 Source: https://github.com/hardmaru/slimevolleygym   License: Apache-2.0
 Cite: Ha 2020, Slime Volleyball Gym Environment.
@@ -6,7 +6,7 @@ Install: make install ENV=slimevolley
 Observations: Box(-3.4028235e+38, 3.4028235e+38, (12,), float32), where both players and the ball
 are and how they move; Box(0, 255, (84, 168, 3), uint8) in the tasks of pixels. Actions:
 MultiBinary(3), forward, backward, jump; Discrete(6) in the tasks named NoFrameskip. One agent, on
-the right.
+the right; two in SlimeVolleyTwoPlayer-v0, left and right.
 Deterministic under a seed: the opponent's memory is cleared at each reset, which the package does
 not do.
 """
@@ -17,7 +17,7 @@ from pufferlib.arguments import whole_number
 from pufferlib.registry._family import Family, creator_of, lazily
 
 if TYPE_CHECKING:
-    from pufferlib.emulation import GymnasiumPufferEnv
+    from pufferlib.registry._emulated import FlatEnv
 
 FAMILY = Family(
     name="slimevolley",
@@ -29,21 +29,32 @@ FAMILY = Family(
         "SlimeVolleyNoFrameskip-v0",
         "SlimeVolleyPixel-v0",
         "SlimeVolleySurvivalNoFrameskip-v0",
+        "SlimeVolleyTwoPlayer-v0",
     ),
-    samples=("SlimeVolley-v0", "SlimeVolleyPixel-v0", "SlimeVolleyNoFrameskip-v0"),
+    samples=(
+        "SlimeVolley-v0",
+        "SlimeVolleyPixel-v0",
+        "SlimeVolleyNoFrameskip-v0",
+        "SlimeVolleyTwoPlayer-v0",
+    ),
     render_modes=("rgb_array",),
 )
+_TWO_PLAYERS = "SlimeVolleyTwoPlayer-v0"
+PLAYERS = {_TWO_PLAYERS: {"baseline": "pufferlib.registry._slimevolley_env:Baseline"}}
+"""Scripted players for `puffer match`: of a task, what each is called and where it is."""
+
 __getattr__ = lazily(Policy="pufferlib.policies.by_observation:policy_of")
 
 
 def make_env(
     name: str = FAMILY.default, max_steps: int = 3000, render_mode: str | None = None
-) -> "GymnasiumPufferEnv":
+) -> "FlatEnv":
     """Return the task `name`, flat, with episode statistics.
 
     A point won is +1, one lost -1; a game ends when a player has lost five. At its end `info` has,
     besides `episode_return` and `episode_length`: `lives` and `opponent_lives`, the points that
-    each player has left.
+    each player has left. In SlimeVolleyTwoPlayer-v0 both players are agents, and each observes the
+    court as if it were its own half; what one wins the other loses.
 
     Args:
         name: one of `FAMILY.tasks`; Survival adds 0.01 in each step.
@@ -56,9 +67,12 @@ def make_env(
     FAMILY.check(name, render_mode)
     max_steps = whole_number("max_steps", max_steps)
     from pufferlib.emulation import GymnasiumPufferEnv
-    from pufferlib.registry._slimevolley_env import SlimeGame
+    from pufferlib.registry._emulated import emulate_agents
+    from pufferlib.registry._slimevolley_env import SlimeGame, SlimeMatch
     from pufferlib.wrappers import EpisodeStats
 
+    if name == _TWO_PLAYERS:
+        return emulate_agents(SlimeMatch(max_steps, render_mode))
     game = SlimeGame(
         is_pixels=name != "SlimeVolley-v0",
         is_discrete="NoFrameskip" in name,

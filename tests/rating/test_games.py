@@ -23,6 +23,17 @@ def test_a_line_cut_short_by_a_kill_is_left_out(tmp_path):
     assert read_games(path) == [GAME]
 
 
+def test_games_are_appended_after_a_line_cut_short(tmp_path):
+    path = tmp_path / "games.jsonl"
+    for size in (-5, 7):
+        path.unlink(missing_ok=True)
+        append_games(path, [GAME, GAME])
+        path.write_text(path.read_text()[:size])  # cut in the second line, in the first
+        whole = read_games(path)
+        append_games(path, [GAME])
+        assert read_games(path) == [*whole, GAME]
+
+
 def test_what_is_no_game_is_named_by_its_line(tmp_path):
     path = tmp_path / "games.jsonl"
     append_games(path, [GAME])

@@ -23,7 +23,8 @@ def test_the_tasks_are_those_that_the_package_registers():
     package()
     from gym.envs import registry
 
-    assert sorted(n for n in registry if n.startswith("Slime")) == list(slimevolley.FAMILY.tasks)
+    theirs = sorted(n for n in registry if n.startswith("Slime"))
+    assert [*theirs, "SlimeVolleyTwoPlayer-v0"] == list(slimevolley.FAMILY.tasks)
 
 
 @pytest.mark.parametrize(
@@ -91,6 +92,59 @@ def test_a_seed_plays_again_after_another_game():
     np.testing.assert_array_equal(play(slimevolley.make_env()), first)
 
 
+def two_players(seed, steps, left, **arguments):
+    """Yield the rows of both players, and the infos, in a game where the right moves at random."""
+    env = slimevolley.make_env("SlimeVolleyTwoPlayer-v0", **arguments)
+    observations, _ = env.reset(seed=seed)
+    right = gymnasium.spaces.MultiBinary(3, seed=0)
+    for _ in range(steps):
+        actions = {"left": left(observations["left"]), "right": right.sample()}
+        observations, rewards, terminations, truncations, infos = env.step(actions)
+        yield observations, rewards, terminations, truncations, infos
+        if not env.agents:
+            return
+
+
+def test_two_players_play_the_game_that_one_plays_against_the_baseline():
+    # The baseline sees float32 here: it must choose the same, not be as close.
+    from pufferlib.registry._slimevolley_env import Baseline
+
+    baseline, alone = Baseline(), slimevolley.make_env()
+    alone.reset(seed=3)
+    right, count = gymnasium.spaces.MultiBinary(3, seed=0), 0
+    for observations, rewards, *_ in two_players(3, 300, baseline):
+        expected, reward, terminated, _, _ = alone.step(right.sample())
+        np.testing.assert_array_equal(observations["right"], expected)
+        assert (rewards["left"], rewards["right"]) == (-reward, reward)
+        count += 1
+    assert count == 300
+    assert not terminated
+
+
+def test_each_of_two_players_sees_the_court_as_its_own_half():
+    steps = two_players(0, 20, lambda row: np.array([0, 0, 0], np.int8))
+    for observations, *_ in steps:
+        left, right = observations["left"], observations["right"]
+        np.testing.assert_array_equal(left[:4], right[8:])
+        np.testing.assert_array_equal(left[8:], right[:4])
+        np.testing.assert_array_equal(left[[4, 6]], -right[[4, 6]])  # the ball, from left to right
+        np.testing.assert_array_equal(left[[5, 7]], right[[5, 7]])
+
+
+def test_a_game_of_two_players_ends_for_both():
+    *_, (_, _, terminations, truncations, infos) = two_players(
+        1, 3000, lambda row: np.zeros(3, np.int8)
+    )
+    assert terminations == {"left": True, "right": True}
+    assert truncations == {"left": False, "right": False}
+    one, other = infos["left"], infos["right"]
+    assert (one["lives"], one["opponent_lives"]) == (other["opponent_lives"], other["lives"])
+    assert min(one["lives"], other["lives"]) == 0
+    assert one["episode_return"] == one["lives"] - other["lives"] == -other["episode_return"]
+    *_, (*_, truncations, _) = two_players(1, 9, lambda row: np.zeros(3, np.int8), max_steps=9)
+    assert truncations == {"left": True, "right": True}
+
+
 def test_a_picture_needs_no_display_and_leaves_the_package_as_it_was():
     env = slimevolley.make_env(render_mode="rgb_array")
     env.reset(seed=0)
@@ -100,7 +154,9 @@ def test_a_picture_needs_no_display_and_leaves_the_package_as_it_was():
     assert not package().PIXEL_MODE
 
 
-@pytest.mark.parametrize("name", ["SlimeVolley-v0", "SlimeVolleyPixel-v0"])
+@pytest.mark.parametrize(
+    "name", ["SlimeVolley-v0", "SlimeVolleyPixel-v0", "SlimeVolleyTwoPlayer-v0"]
+)
 def test_a_picture_needs_a_reset_first(name):
     with pytest.raises(gymnasium.error.ResetNeeded, match=r"call reset\(\) before render\(\)"):
         slimevolley.make_env(name, render_mode="rgb_array").render()
