@@ -53,7 +53,8 @@ def draw_front(study: "Study", title: str, out: Path) -> None:
         panel = figure.subplots()
         _draw(panel, study)
         panel.set_title(title, loc="left")
-        figure.legend(loc="outside lower center", ncols=6, fontsize=8, handletextpad=0.4)
+        if study.get_trials(deepcopy=False):
+            figure.legend(loc="outside lower center", ncols=6, fontsize=8, handletextpad=0.4)
         date = {"Date": None} if out.suffix.lower() == ".svg" else None
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
