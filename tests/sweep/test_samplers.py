@@ -59,11 +59,23 @@ def area(study):
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_a_seed_repeats_what_is_proposed_also_where_a_sweep_is_resumed(name):
-    whole = params_of(search(make_sampler(name, 1), 18))
-    halves = search(make_sampler(name, 1), 14)
-    search(make_sampler(name, 1), 4, halves)  # another process has another sampler
+    whole = params_of(search(make_sampler(name, 1), 14))
+    halves = search(make_sampler(name, 1), 11)
+    search(make_sampler(name, 1), 3, halves)  # another process has another sampler
     assert params_of(halves) == whole
     assert params_of(search(make_sampler(name, 2), 3)) != whole[:3]
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_trials_that_were_begun_side_by_side_draw_what_they_would_draw_alone(name):
+    def first_rates(begin_all):
+        study = optuna.create_study(
+            directions=["maximize", "minimize"], sampler=make_sampler(name, 1)
+        )
+        trials = [study.ask() for _ in range(2)] if begin_all else map(study.ask, [None] * 2)
+        return [trial.suggest_float("rate", 0, 1) for trial in trials]
+
+    assert first_rates(True) == first_rates(False)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -81,7 +93,7 @@ def test_what_is_proposed_lies_within_bounds_and_differs(name):
     assert len({tuple(params.values()) for params in found}) == 20
 
 
-@pytest.mark.parametrize(("name", "seeds"), [("tpe", 8), ("pareto", 2)])
+@pytest.mark.parametrize(("name", "seeds"), [("tpe", 8), ("pareto", 1)])
 def test_more_is_found_than_at_random_at_the_same_cost(name, seeds):
     def found(sampler, seed):
         return area(search(make_sampler(sampler, seed), 40, budget_s=120))
@@ -92,7 +104,7 @@ def test_more_is_found_than_at_random_at_the_same_cost(name, seeds):
 
 @pytest.mark.parametrize("name", ["tpe", "pareto"])
 def test_a_score_to_minimize_is_the_negative_of_one_to_maximize(name):
-    found = [params_of(search(make_sampler(name, 1), 16, sign=sign)) for sign in (1.0, -1.0)]
+    found = [params_of(search(make_sampler(name, 1), 13, sign=sign)) for sign in (1.0, -1.0)]
     assert found[0] == found[1]
 
 
