@@ -68,14 +68,19 @@ def test_a_seed_repeats_what_is_proposed_also_where_a_sweep_is_resumed(name):
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_trials_that_were_begun_side_by_side_draw_what_they_would_draw_alone(name):
-    def first_rates(begin_all):
+    def rates(order):
+        """Return what the trials draw for "rate" and "share", in the order that they do it."""
         study = optuna.create_study(
             directions=["maximize", "minimize"], sampler=make_sampler(name, 1)
         )
-        trials = [study.ask() for _ in range(2)] if begin_all else map(study.ask, [None] * 2)
-        return [trial.suggest_float("rate", 0, 1) for trial in trials]
+        trials = [study.ask() for _ in range(3)]
+        found = {
+            number: [trials[number].suggest_float(each, 0, 1) for each in ("rate", "share")]
+            for number in order
+        }
+        return [found[number] for number in range(3)]
 
-    assert first_rates(True) == first_rates(False)
+    assert rates([0, 1, 2]) == rates([2, 0, 1])
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
