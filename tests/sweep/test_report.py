@@ -157,8 +157,16 @@ def test_points_are_the_front_with_what_was_confirmed():
     assert "4 trials, 3 finished, 31 CPU s. The front has 2 of them" in text
     # 2 +- 4.303 * 1 / sqrt(3), by Student's t.
     assert re.search(r"3\.00 \[1\.50, 2\.50\] +2\.00 \[-0\.48, 4\.48\] +yes", text)
+    assert re.search(r"setting +0 +2 *\ntrain.gamma +0\.95 *\n", text)
     assert "\nTrial 2: puffer train CartPole-v1 --train.gamma 0.95\n" in text
     assert "Failed trials: 1 diverged" in text
+
+
+@pytest.mark.parametrize(("most", "shown"), [(1, [4]), (2, [0, 4]), (3, [0, 2, 4]), (9, range(5))])
+def test_a_narrow_table_of_settings_shows_points_along_the_front(most, shown):
+    found = report.points(study_of([(i, 1 + i, {}, {}) for i in range(5)]), facts_of())
+    columns = [column.header for column in report.settings_table(found, most).columns]
+    assert columns == ["setting", *map(str, shown)]
 
 
 def test_a_point_that_was_lucky_does_not_hold_with_fresh_seeds():
