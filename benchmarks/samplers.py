@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("tasks", nargs="*", default=[*KINDS], metavar="TASK")
     parser.add_argument("--samplers", nargs="+", default=[*SAMPLERS])
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--trials", type=int, default=60, help="of the preset's cost: the time")
+    parser.add_argument("--trials", type=int, default=25, help="of the preset's cost: the time")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--sweeps", nargs="+", type=Path, default=(), metavar="FOLDER")
     arguments = parser.parse_args()
