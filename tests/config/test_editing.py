@@ -141,3 +141,16 @@ def test_an_unwritable_preset_is_refused_in_advance(tmp_path):
     ):
         with pytest.raises(SettingError, match=match):
             editing.check(path, "vec", VALUES)
+
+
+def test_floats_and_tables_within_tables_are_written():
+    text = "[env]\ncurriculum = 'a:b'\n\n[env.kwargs]\nsize = 5 # cells\n"
+    for values in ({"size": 1e-05, "speed": 2.0}, {"size": None, "speed": -0.1}):
+        text = editing.edited(text, "env.kwargs", values, "here.toml")
+        written = tomllib.loads(text)["env"]
+        kept = {name: value for name, value in values.items() if value is not None}
+        assert written == {"curriculum": "a:b", "kwargs": kept}
+    added = editing.edited("[env]\n", "env.kwargs", {"size": 3}, "here.toml")
+    assert tomllib.loads(added) == {"env": {"kwargs": {"size": 3}}}
+    with pytest.raises(SettingError, match="'env.kwargs' in a form that is not edited"):
+        editing.edited("[env]\nkwargs = {size = 5}\n", "env.kwargs", {"size": 3}, "here.toml")
