@@ -1,0 +1,88 @@
+"""The settings of a sweep, which stand in [sweep] of a preset and behind --sweep. on a command."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pufferlib.config import Config
+from pufferlib.exceptions import SettingError
+
+SCORE_SEED = 3_000_000
+"""Of the first episode that scores a trial: far from the seeds of training, of evaluations during
+it and of `puffer eval`."""
+CONFIRM_SEED = 4_000_000
+"""Of the first episode that scores a confirmation."""
+CONFIRM_TRAIN_SEED = 10_001
+"""The first seed that a confirmation trains with."""
+
+
+@dataclass(frozen=True)
+class SweepConfig:
+    """How a sweep searches, and how it scores a trial."""
+
+    trials: int = 50
+    """Trials to finish, the preset and failed ones counted; early-stopped ones, too."""
+
+    hours: float | None = None
+    """Start no further trial after this many hours of the trials' wall time, a job's share each."""
+
+    jobs: int = 1
+    """Trials side by side; each has its own part of the usable cores."""
+
+    sampler: Literal["tpe", "random", "pareto"] = "tpe"
+    """What proposes settings. tpe: multivariate TPE for several objectives (Ozaki et al. 2022, JAIR
+    74). random: independent draws. pareto: Gaussian processes of score and cost; see
+    docs/sweeps.md."""
+
+    seed: int = 1
+    """Seeds the sampler."""
+
+    episodes: int = 32
+    """Episodes of the evaluation that scores a trial, on seeds that training never sees."""
+
+    greedy: bool = False
+    """Score the most probable actions instead of sampled ones."""
+
+    seeds: int = 1
+    """Train each trial with so many seeds, one after another; the score is their mean, and the cost
+    is their sum."""
+
+    early_stop: float | None = 0.25
+    """Stop a trial whose latest evaluation is below this quantile of the others' at the same cost.
+    None: train every trial to its end."""
+
+    stall_s: float = 600.0
+    """End a trial that has logged no metrics for so long; it failed."""
+
+    confirm: int = 3
+    """Train the points of the front again with so many fresh seeds before the result is reported; 0
+    turns that off."""
+
+    def check(self) -> None:
+        """Refuse impossible settings.
+
+        Raises:
+            SettingError: says which, and what is allowed.
+        """
+        for name, least in (("trials", 1), ("jobs", 1), ("episodes", 2), ("seeds", 1)):
+            if getattr(self, name) < least:
+                raise SettingError(
+                    f"sweep.{name} must be at least {least}; got {getattr(self, name)}."
+                )
+        for name in ("seed", "confirm"):
+            if getattr(self, name) < 0:
+                raise SettingError(f"sweep.{name} must be at least 0; got {getattr(self, name)}.")
+        if self.hours is not None and not self.hours > 0:
+            raise SettingError(f"sweep.hours must be above 0; got {self.hours}.")
+        if not self.stall_s > 0:
+            raise SettingError(f"sweep.stall_s must be above 0; got {self.stall_s}.")
+        if self.early_stop is not None and not 0 < self.early_stop < 1:
+            raise SettingError(
+                f"sweep.early_stop must lie between 0 and 1, or be None; got {self.early_stop}."
+            )
+
+
+@dataclass(frozen=True)
+class AllSettings(Config):
+    """The settings of a run, and of the sweep."""
+
+    sweep: SweepConfig = field(default_factory=SweepConfig)
