@@ -13,13 +13,13 @@ import inspect
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pufferlib.exceptions import ArgumentError, NotInstalledError, UnknownNameError, suggestion
-from pufferlib.references import Reference, load_module
+from pufferlib.references import Reference, distributions, load_module
 from pufferlib.registry._family import Family
 
 if TYPE_CHECKING:
@@ -388,7 +388,7 @@ def _module_facts(name: str) -> dict[str, str]:
         return facts
     if spec is not None and spec.origin is not None and Path(spec.origin).is_file():
         facts |= _file_facts(spec.origin)
-    for distribution in packages_distributions().get(name.partition(".")[0], ())[:1]:
+    for distribution in distributions().get(name.partition(".")[0], ())[:1]:
         facts |= {"distribution": distribution, "version": version(distribution)}
     return facts
 

@@ -15,7 +15,6 @@ from pufferlib.training.config import MAX_SEED, choose_device
 from pufferlib.training.torch_state import torch_threads
 from pufferlib.vector import VectorEnv
 
-
 ALL = ("random", "sampled", "greedy")
 
 

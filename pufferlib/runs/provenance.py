@@ -6,13 +6,14 @@ import socket
 import subprocess
 import sys
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 
 from pufferlib.annotations import JsonObject
 from pufferlib.cores import usable_cores
+from pufferlib.references import distributions
 from pufferlib.registry import EnvSource
 from pufferlib.runs.folder import read_facts
 from pufferlib.training import checkpoint
@@ -27,11 +28,10 @@ def facts(source: EnvSource) -> JsonObject:
     A commit is None where there is no repository, or no git.
     """
     family = source.family
-    brought_by = packages_distributions()
     distributions = [
         name
         for package in (family.imports if family else ())
-        for name in brought_by.get(package, ())
+        for name in distributions().get(package, ())
     ]
     gpus = range(torch.cuda.device_count() if torch.cuda.is_available() else 0)
     return {

@@ -40,7 +40,7 @@ User attributes of a trial:
     curve             [[cpu_s, score], ...] at the evaluations during training, of the first seed
     stopped_early     True if it was stopped because it could hardly win
     state_reason      of a failed trial: "diverged", "killed by signal 9", "out of memory",
-                      "no end within 600 s", "disk full", or the message of the error
+                      "no progress within 600 s", "disk full", or the message of the error
 
 User attributes of the study (those of a finished trial can no longer change):
 
@@ -48,7 +48,7 @@ User attributes of the study (those of a finished trial can no longer change):
     confirmed:7       of trial 7 once it was confirmed on fresh seeds: {"seeds": [...],
                       "scores": [...], "cpu_s": [...]}
 
-A sampler is made once by each process of a sweep, with `make_sampler(name, seed)`. What it draws for
-a trial may depend on the seed, the trial's number and the trials before it, and on nothing else: a
-sweep that was killed and resumed then proposes what it would have proposed.
+A sampler is made once by each process of a sweep, with `make_sampler(name, seed)`. What it draws
+for a trial may depend on the seed, the trial's number and the trials before it, and on nothing
+else: a sweep that was killed and resumed then proposes what it would have proposed.
 """

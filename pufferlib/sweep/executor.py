@@ -106,9 +106,22 @@ class LocalExecutor:
     def start(self, folder: Path) -> "LocalProcess":
         """See `Executor.start`."""
         cores = self._free.pop(0)
-        process = LocalProcess(folder, cores, self._environment, self._release)
+        process = LocalProcess(self._launch(folder, cores), cores, self._release)
         self._running.append(process)
         return process
+
+    def _launch(self, folder: Path, cores: tuple[int, ...]) -> "subprocess.Popen[bytes]":
+        numbers = ",".join(map(str, cores))
+        command = [sys.executable, "-m", trial.__name__, str(folder), str(os.getpid()), numbers]
+        with (folder / LOG).open("ab") as log:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **self._environment},
+                start_new_session=True,  # Ctrl+C is for the sweep, which passes it on
+            )
 
     def close(self) -> None:
         """See `Executor.close`."""
@@ -134,46 +147,33 @@ class LocalProcess:
     """The process of a trial, and its children.
 
     Args:
-        folder: of the trial.
+        child: which leads a session of its own.
         cores: that it may use.
-        environment: variables in addition to those of this process.
         release: called once with this object when it has ended.
     """
 
     def __init__(
         self,
-        folder: Path,
+        child: "subprocess.Popen[bytes]",
         cores: tuple[int, ...],
-        environment: dict[str, str],
         release: Callable[["LocalProcess"], None],
     ) -> None:
-        self.cores, self._release = cores, release
+        self._child, self.cores, self._release = child, cores, release
         self.started_s, self._begin_s = time.time(), time.monotonic()
         self._oom_kills = _oom_kills()
-        numbers = ",".join(map(str, cores))
-        command = [sys.executable, "-m", trial.__name__, str(folder), str(os.getpid()), numbers]
-        with (folder / LOG).open("ab") as log:
-            self._popen = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **environment},
-                start_new_session=True,  # Ctrl+C is for the sweep, which passes it on
-            )
         self._ending: Ending | None = None
 
     def poll(self) -> Ending | None:
         """See `Process.poll`."""
         if self._ending is not None:
             return self._ending
-        pid = self._popen.pid
+        pid = self._child.pid
         if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
             return None
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)  # while its id is still taken
         _, status, usage = os.wait4(pid, 0)
-        code = self._popen.returncode = os.waitstatus_to_exitcode(status)
+        code = self._child.returncode = os.waitstatus_to_exitcode(status)
         self._ending = Ending(
             code=code,
             cpu_s=usage.ru_utime + usage.ru_stime,
@@ -186,13 +186,13 @@ class LocalProcess:
     def interrupt(self) -> None:
         """See `Process.interrupt`."""
         if self._ending is None:
-            os.kill(self._popen.pid, signal.SIGTERM)
+            os.kill(self._child.pid, signal.SIGTERM)
 
     def kill(self) -> None:
         """See `Process.kill`."""
         if self._ending is None:
-            descendants = proc.descendants(self._popen.pid)  # some may have left the group
-            os.killpg(self._popen.pid, signal.SIGKILL)
+            descendants = proc.descendants(self._child.pid)  # some may have left the group
+            os.killpg(self._child.pid, signal.SIGKILL)
             proc.kill(descendants)
 
 

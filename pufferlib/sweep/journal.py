@@ -30,7 +30,15 @@ def open_journal(folder: Path, sampler: BaseSampler | None = None) -> optuna.Stu
     for left in (path.with_name(f"{JOURNAL}.lock"), *folder.glob(f"{JOURNAL}.lock*.rename")):
         left.unlink(missing_ok=True)
     _drop_unfinished_line(path)
-    return _load(path, sampler, load_if_exists=True)
+    study = _load(path, sampler)
+    if study is None:
+        study = optuna.create_study(
+            study_name=STUDY,
+            storage=_storage(path),
+            sampler=sampler,
+            directions=["maximize", "minimize"],
+        )
+    return study
 
 
 def read_journal(folder: Path) -> optuna.Study:
@@ -40,27 +48,26 @@ def read_journal(folder: Path) -> optuna.Study:
         CheckpointError: there is none, or it is damaged.
     """
     path = folder / JOURNAL
-    if not path.exists():
-        raise CheckpointError(f"{folder} is not the folder of a sweep: it has no {JOURNAL}.")
-    return _load(path, None, load_if_exists=False)
+    study = _load(path, None) if path.exists() else None
+    if study is None:
+        raise CheckpointError(f"{folder} is not the folder of a sweep: its {JOURNAL} has none.")
+    return study
 
 
-def _load(path: Path, sampler: BaseSampler | None, load_if_exists: bool) -> optuna.Study:
+def _load(path: Path, sampler: BaseSampler | None) -> optuna.Study | None:
+    """Return the study in a journal; None if it has none."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        backend = JournalFileBackend(str(path), lock_obj=JournalFileOpenLock(str(path)))
-        storage = JournalStorage(backend)
-        if not load_if_exists:
-            return optuna.load_study(study_name=STUDY, storage=storage, sampler=sampler)
-        return optuna.create_study(
-            study_name=STUDY,
-            storage=storage,
-            sampler=sampler,
-            directions=["maximize", "minimize"],
-            load_if_exists=True,
-        )
+        storage = _storage(path)
+        if not storage.get_all_studies():
+            return None
+        return optuna.load_study(study_name=STUDY, storage=storage, sampler=sampler)
     except (ValueError, KeyError) as error:  # not JSON, or not what Optuna writes
         raise CheckpointError(f"{path} cannot be read as a journal of Optuna: {error}.") from error
+
+
+def _storage(path: Path) -> JournalStorage:
+    return JournalStorage(JournalFileBackend(str(path), lock_obj=JournalFileOpenLock(str(path))))
 
 
 def unfinished(study: optuna.Study) -> list[Trial]:

@@ -17,9 +17,9 @@ from pufferlib.exceptions import PufferError, SettingError
 from pufferlib.runs.folder import GROUP, defer_signals
 from pufferlib.sweep import journal
 from pufferlib.sweep.config import SCORE_SEED
+from pufferlib.sweep.dimension import Dimension, Value
 from pufferlib.sweep.early_stop import Curve, EarlyStop
 from pufferlib.sweep.executor import Ending, Executor, Process
-from pufferlib.sweep.space import Dimension, Value
 from pufferlib.sweep.trial import INFEASIBLE
 from pufferlib.sweep.trial_folder import (
     LOG,
@@ -184,12 +184,13 @@ class SweepLoop:
         now_s = time.time()
         if now_s < job.watched_s + _WATCH_S or job.reason is not None:
             return
-        job.watched_s = now_s
-        stall_s = self._sweep.config.stall_s
+        job.watched_s, stall_s = now_s, self._sweep.config.stall_s
         if now_s - last_progress(job.folder, job.process.started_s) > stall_s:
             job.reason = f"no progress within {stall_s:g} s"
             job.process.kill()
-        elif not job.is_stopping and job.trial.number and self._early_stop.can_hardly_win(job.curve):
+        elif (
+            not job.is_stopping and job.trial.number and self._early_stop.can_hardly_win(job.curve)
+        ):
             job.is_stopping = True
             ask_to_stop(job.folder)
             job.process.interrupt()

@@ -19,27 +19,15 @@ import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import NoneType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pufferlib.config import Config
 from pufferlib.exceptions import SettingError, suggestion
 from pufferlib.runs.settings import find_setting, parse
+from pufferlib.sweep.dimension import KINDS, Condition, Dimension, Value
 
-if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
-    from optuna.trial import Trial
-
-KINDS = {
-    "uniform": "LOW HIGH",
-    "log": "LOW HIGH",
-    "integer": "LOW HIGH",
-    "power2": "LOW HIGH",
-    "logit": "LOW HIGH",
-    "choices": "VALUE ...",
-}
 FIXED = "fixed"
 _KWARGS = ("env.kwargs.", "policy.kwargs.")
-_LOG2, _LOGIT = "log2({})", "1 - {}"
 # Each trial needs its own, or they are not settings of one run's training.
 _NOT_SEARCHED = {
     "run": "every trial has a folder of its own",
@@ -47,95 +35,6 @@ _NOT_SEARCHED = {
     "train.seed": "trials have seeds of their own; see --sweep.seeds",
     "eval.seed": "scores must be of the same episodes",
 }
-
-Value = bool | int | float | str | None
-
-
-@dataclass(frozen=True)
-class Dimension:
-    """How one setting is searched.
-
-    Attributes:
-        setting: its dotted name.
-        kind: one of `KINDS`.
-        low: the least value, of the setting itself; NaN for choices.
-        high: the greatest value.
-        choices: the values, for that kind.
-        is_integer: values are whole numbers.
-        condition: a setting and its values with which this one is searched; None: always.
-        text: as the dimension was written.
-    """
-
-    setting: str
-    kind: str
-    low: float
-    high: float
-    choices: tuple[Value, ...]
-    is_integer: bool
-    condition: tuple[str, tuple[Value, ...]] | None
-    text: str
-
-    @property
-    def parameter(self) -> str:
-        """The name in the study, which says on which scale it is stored."""
-        names = {"power2": _LOG2, "logit": _LOGIT}
-        return names.get(self.kind, "{}").format(self.setting)
-
-    def distribution(self) -> "BaseDistribution":
-        """Return Optuna's distribution of the parameter."""
-        from optuna.distributions import (
-            CategoricalDistribution,
-            FloatDistribution,
-            IntDistribution,
-        )
-
-        if self.kind == "choices":
-            return CategoricalDistribution(self.choices)
-        if self.kind == "power2":
-            return IntDistribution(*self._exponents)
-        if self.kind == "logit":
-            return FloatDistribution(1 - self.high, 1 - self.low, log=True)
-        if self.is_integer:
-            return IntDistribution(int(self.low), int(self.high), log=self.kind == "log")
-        return FloatDistribution(self.low, self.high, log=self.kind == "log")
-
-    def suggest(self, trial: "Trial") -> Value:
-        """Return the setting's value for a trial, which the study's sampler chooses."""
-        own = self.distribution()
-        return self.to_value(trial._suggest(self.parameter, own))
-
-    def to_value(self, parameter: Any) -> Value:
-        """Return the setting's value for a value of the parameter."""
-        if self.kind == "power2":
-            return int(2 ** int(parameter))
-        return 1 - float(parameter) if self.kind == "logit" else parameter
-
-    def to_parameter(self, value: Any) -> Any:
-        """Return the parameter for a value of the setting, the nearest that the grid has."""
-        if self.kind == "power2":
-            low, high = self._exponents
-            return min(max(round(math.log2(value)), low), high)
-        if self.kind == "logit":
-            return min(max(1 - value, 1 - self.high), 1 - self.low)
-        return value
-
-    def contains(self, value: Any) -> bool:
-        """Return whether a value of the setting lies within the range, on its grid or not."""
-        if self.kind == "choices":
-            return any(value == choice and type(value) is type(choice) for choice in self.choices)
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        return is_number and self.low <= value <= self.high
-
-    def samples(self) -> tuple[Value, ...]:
-        """Return values to check: all choices, or the ends of the range."""
-        if self.kind == "choices":
-            return self.choices
-        ends = (self.low, self.high)
-        return tuple(int(end) for end in ends) if self.is_integer else ends
-
-    @property
-    def _exponents(self) -> tuple[int, int]:
-        return math.ceil(math.log2(self.low)), math.floor(math.log2(self.high))
 
 
 @dataclass(frozen=True)
@@ -252,7 +151,7 @@ def _parse_range(
     kind: str,
     words: list[str],
     line: str,
-    condition: tuple[str, tuple[Value, ...]] | None,
+    condition: Condition | None,
     config: Config,
 ) -> Dimension:
     try:
@@ -274,12 +173,12 @@ def _parse_range(
     if kind == "logit" and (is_integer or not 0 <= low < high < 1):
         raise SettingError(f"{where} needs 0 <= LOW < HIGH < 1; got {line!r}.")
     dimension = Dimension(name, kind, low, high, (), is_integer, condition, line)
-    if kind == "power2" and dimension._exponents[0] >= dimension._exponents[1]:
+    if kind == "power2" and dimension.exponents[0] >= dimension.exponents[1]:
         raise SettingError(f"{where} needs two powers of two in its range; got {line!r}.")
     return dimension
 
 
-def _parse_condition(where: str, text: str, config: Config) -> tuple[str, tuple[Value, ...]]:
+def _parse_condition(where: str, text: str, config: Config) -> Condition:
     setting, equals, values = (part.strip() for part in text.partition("="))
     if not equals or not values:
         raise SettingError(f"{where}: a condition is: if SETTING = VALUE ...; got 'if {text}'.")

@@ -13,7 +13,6 @@ from rich.console import Console
 
 from pufferlib import config as presets
 from pufferlib.annotations import JsonObject
-from pufferlib.config import Config
 from pufferlib.exceptions import ArgumentError, CheckpointError, NotInstalledError, SettingError
 from pufferlib.runs import Run
 from pufferlib.runs.folder import RUNS, locked
@@ -21,8 +20,9 @@ from pufferlib.runs.settings import Overrides, assemble, find_setting, parse
 from pufferlib.runs.train import check_log, sigterm_as_interrupt
 from pufferlib.sweep.config import AllSettings, SweepConfig
 from pufferlib.sweep.default_space import default_space
+from pufferlib.sweep.dimension import Value
 from pufferlib.sweep.executor import Executor, LocalExecutor, split_cores
-from pufferlib.sweep.space import Space, Value
+from pufferlib.sweep.space import FIXED, Space
 from pufferlib.training.loggers import write_json
 
 if TYPE_CHECKING:
@@ -91,19 +91,15 @@ class Sweep:
         config, tables = _read_presets(preset, overrides.get("algorithm"))
         config = _configured(config, own)
         config.check()
-        lines = {name: line for name, line in tables.items() if name not in overrides}
-        if not tables:
-            lines, settings = default_space(preset.config, rows, preset.is_recurrent)
+        given = {name[len(_SPACE) :]: own[name] for name in own if name.startswith(_SPACE)}
+        if not tables and all(line == FIXED for line in given.values()):
+            tables, settings = default_space(preset.config, rows, preset.is_recurrent)
             preset = dataclasses.replace(preset, config=settings)
-            lines = {name: line for name, line in lines.items() if name not in overrides}
-        for name, line in own.items():
-            if name.startswith(_SPACE):
-                setting = name.removeprefix(_SPACE)
-                if setting in overrides:
-                    raise SettingError(
-                        f"{setting} is both given and searched. Leave out one of them."
-                    )
-                lines[setting] = str(line) if not isinstance(line, list | tuple) else line
+        lines = {name: line for name, line in tables.items() if name not in overrides}
+        for name, line in given.items():
+            if name in overrides:
+                raise SettingError(f"{name} is both given and searched. Leave out one of them.")
+            lines[name] = line
         space = Space.parse(lines, preset.config, "sweep.space")
         path = Path(str(folder)) if folder else RUNS / f"sweep-{preset.source.label}"
         dataclasses.replace(preset.config, run=path).check()
@@ -232,7 +228,7 @@ class Sweep:
             )
 
 
-def _read_presets(preset: Run, algorithm: object) -> tuple[SweepConfig, dict[str, object]]:
+def _read_presets(preset: Run, algorithm: object) -> tuple[SweepConfig, Mapping[str, object]]:
     """Return what [sweep] of the presets says, and the lines of its space."""
     source = preset.source
     folders = (presets.PRESETS, *source.preset_folders)
