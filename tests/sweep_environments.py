@@ -10,13 +10,13 @@ import numpy as np
 
 
 class Failing(gymnasium.Env):
-    """Ten steps an episode, reward 1 for action 1; fails when `at` steps were taken."""
+    """Ten steps an episode, a reward for action 1; fails when `at` steps were taken."""
 
     observation_space = gymnasium.spaces.Box(0, 1, (2,), np.float32)
     action_space = gymnasium.spaces.Discrete(2)
 
-    def __init__(self, how="not", at=100):
-        self._how, self._at, self._steps = how, at, 0
+    def __init__(self, how="not", at=100, reward=1.0):
+        self._how, self._at, self._reward, self._steps = how, at, reward, 0
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
@@ -27,7 +27,7 @@ class Failing(gymnasium.Env):
         if self._steps == self._at:
             self._fail()
         observation = np.full(2, action, np.float32)
-        return observation, float(action), False, self._steps % 10 == 0, {}
+        return observation, self._reward * float(action), False, self._steps % 10 == 0, {}
 
     def _fail(self):
         match self._how:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pufferlib.exceptions import SettingError
 
-Value = str | int | bool | None
+Value = str | int | float | bool | None
 
 
 def read(path: Path) -> dict[str, object]:
@@ -82,7 +82,7 @@ def edited(text: str, table: str, values: Mapping[str, Value], source: str) -> s
 
     Args:
         text: of the file.
-        table: name of the table; added at the end if there is none.
+        table: name of the table, dotted if it is within another; added at the end if there is none.
         values: by key; None removes the key.
         source: of the text, for the error.
 
@@ -90,7 +90,9 @@ def edited(text: str, table: str, values: Mapping[str, Value], source: str) -> s
         SettingError: it is not TOML, or the table is not written line by line below its heading.
     """
     expected = _parse(text, source)
-    before = expected.setdefault(table, {})
+    before: object = expected
+    for key in table.split("."):
+        before = before.setdefault(key, {}) if isinstance(before, dict) else None
     lines = text.splitlines()
     heading = re.compile(rf"\s*\[\s*{re.escape(table)}\s*\]\s*(#.*)?")
     start = next((number for number, line in enumerate(lines) if heading.fullmatch(line)), None)
@@ -104,7 +106,8 @@ def edited(text: str, table: str, values: Mapping[str, Value], source: str) -> s
 
     if isinstance(before, dict):
         before.update(values)
-        expected[table] = {key: value for key, value in before.items() if value is not None}
+        for key in [key for key, value in before.items() if value is None]:
+            del before[key]
     try:
         is_as_meant = tomllib.loads(result) == expected
     except tomllib.TOMLDecodeError:
@@ -140,7 +143,7 @@ def _edited_lines(lines: list[str], values: Mapping[str, Value]) -> list[str]:
 def _toml(value: Value) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value) if isinstance(value, int) else f'"{value}"'
+    return repr(value) if isinstance(value, int | float) else f'"{value}"'
 
 
 def _read(path: Path) -> str:

@@ -17,8 +17,8 @@ from pufferlib.training.loggers import METRICS, read_metrics
 
 _SUFFIXES = (".png", ".svg", ".pdf")
 # Okabe and Ito's palette, which color-blind people can distinguish; black last.
-_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_STYLE: dict[Any, Any] = {
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+STYLE: dict[Any, Any] = {
     "font.size": 10,
     "axes.titlesize": 11,
     "axes.titleweight": "bold",
@@ -69,7 +69,7 @@ def plot(runs: Sequence[Path], metric: str, x: str, out: Path) -> None:
         tasks.setdefault(read_task(_begun(run)[0]), []).append(run)
     abreast = min(len(tasks), _PANELS_ABREAST)
     rows = -(-len(tasks) // abreast)
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         size = (_WIDTH_IN * abreast, _HEIGHT_IN * rows)
         figure = Figure(figsize=size, dpi=_DPI, layout="constrained")  # without a display
         panels = list(figure.subplots(rows, abreast, squeeze=False).flat)
@@ -166,7 +166,7 @@ def _draw(panel: Any, task: str, curves: Sequence[Band], labels: Sequence[str]) 
     from matplotlib.ticker import EngFormatter
 
     for index, (name, (xs, mean, low, high)) in enumerate(zip(labels, curves, strict=True)):
-        color = _COLORS[index % len(_COLORS)]
+        color = COLORS[index % len(COLORS)]
         marker = "o" if len(xs) == 1 else None  # a line of one point is invisible
         panel.plot(xs, mean, color=color, label=name, marker=marker)
         if low != high:

@@ -19,14 +19,15 @@ CONFIRM_TRAIN_SEED = 10_001
 class SweepConfig:
     """How a sweep searches, and how it scores a trial."""
 
-    trials: int = 50
+    trials: int = 30
     """Trials to finish, the preset and failed ones counted; early-stopped ones, too."""
 
     hours: float | None = None
     """Start no further trial after this many hours of the trials' wall time, a job's share each."""
 
-    jobs: int = 1
-    """Trials side by side; each has its own part of the usable cores."""
+    jobs: int | None = None
+    """Trials side by side; each has its own part of the usable cores. None: one for each core with
+    vec.backend Serial and without a GPU, otherwise one."""
 
     sampler: Literal["tpe", "random", "pareto"] = "tpe"
     """What proposes settings. tpe: multivariate TPE for several objectives (Ozaki et al. 2022, JAIR
@@ -57,20 +58,25 @@ class SweepConfig:
     """Train the points of the front again with so many fresh seeds before the result is reported; 0
     turns that off."""
 
+    confirm_points: int = 5
+    """So many points of the front at most, spread over its costs; the best score is among them."""
+
     def check(self) -> None:
         """Refuse impossible settings.
 
         Raises:
             SettingError: says which, and what is allowed.
         """
-        for name, least in (("trials", 1), ("jobs", 1), ("episodes", 2), ("seeds", 1)):
+        for name, least in (
+            *(("trials", 1), ("episodes", 2), ("seeds", 1)),
+            *(("seed", 0), ("confirm", 0), ("confirm_points", 1)),
+        ):
             if getattr(self, name) < least:
                 raise SettingError(
                     f"sweep.{name} must be at least {least}; got {getattr(self, name)}."
                 )
-        for name in ("seed", "confirm"):
-            if getattr(self, name) < 0:
-                raise SettingError(f"sweep.{name} must be at least 0; got {getattr(self, name)}.")
+        if self.jobs is not None and self.jobs < 1:
+            raise SettingError(f"sweep.jobs must be at least 1; got {self.jobs}.")
         if self.hours is not None and not self.hours > 0:
             raise SettingError(f"sweep.hours must be above 0; got {self.hours}.")
         if not self.stall_s > 0:

@@ -12,6 +12,7 @@ from pufferlib import config as presets
 from pufferlib.runs.folder import GROUP, defer_signals
 from pufferlib.sweep.config import CONFIRM_SEED, CONFIRM_TRAIN_SEED
 from pufferlib.sweep.executor import Executor, Process
+from pufferlib.sweep.front import to_confirm
 from pufferlib.sweep.trial_folder import SPEC, TrialResult, TrialSpec
 from pufferlib.training.loggers import write_json
 
@@ -40,8 +41,8 @@ def confirm_front(sweep: "Sweep", study: Study, executor: Executor, console: Con
     if sweep.config.confirm == 0:
         return
     known = confirmed(study)
-    waiting = [trial for trial in study.best_trials if trial.number not in known]
-    waiting.sort(key=lambda trial: trial.number)
+    chosen = to_confirm(study.get_trials(deepcopy=False), sweep.config.confirm_points)
+    waiting = [trial for trial in chosen if trial.number not in known]
     running: list[tuple[FrozenTrial, Path, Process]] = []
     while waiting or running:
         while waiting and len(running) < executor.jobs:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Floats = NDArray[np.float64]
-_STEPS = 20  # of L-BFGS
+_STEPS = 10  # of L-BFGS
 _JITTER = 1e-6
 
 

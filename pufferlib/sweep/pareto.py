@@ -6,13 +6,14 @@ import numpy as np
 import torch
 from optuna import Study
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, RandomSampler
+from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from pufferlib.sweep.front import is_on_front
 from pufferlib.sweep.gaussian_process import GaussianProcess
 from pufferlib.sweep.measurements import LENGTH, Measurements, measure, search_space, subset
+from pufferlib.sweep.seeded import SeededByTrial, random_sampler
 from pufferlib.sweep.unit_cube import Floats, UnitCube
 
 _FIT_POINTS = 100
@@ -40,11 +41,7 @@ class ParetoSampler(BaseSampler):
 
     def __init__(self, seed: int, startup: int = 10, cost_power: float = 0.5) -> None:
         self._seed, self._startup, self._cost_power = seed, startup, cost_power
-        self._random = RandomSampler(seed=seed)
-
-    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        rng = np.random.default_rng([self._seed, trial.number])
-        self._random = RandomSampler(seed=int(rng.integers(2**31)))
+        self._random = SeededByTrial(random_sampler, seed)
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import shlex
+import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from pufferlib.config import Config, editing
 from pufferlib.runs import Run
 from pufferlib.runs.seeds import mean_interval
 from pufferlib.runs.settings import assemble, find_setting, names_of
-from pufferlib.sweep.front import finished, front
+from pufferlib.sweep.front import finished, front, is_on_front
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -38,6 +39,7 @@ class Point:
         score: mean return, as the search measured it.
         interval: 95% interval of the score, over episodes; NaN if unknown.
         confirmed: scores with fresh seeds; empty if there are none.
+        holds: whether it is on the front by the means of these; None if there are none.
         cost: CPU seconds of training.
         timesteps: steps of agents in training.
         changes: settings that `puffer train ENV` does not have by itself, by dotted name.
@@ -48,6 +50,7 @@ class Point:
     score: float
     interval: tuple[float, float]
     confirmed: tuple[float, ...]
+    holds: bool | None
     cost: float
     timesteps: int
     changes: dict[str, Any]
@@ -61,18 +64,27 @@ def points(study: "Study", facts: JsonObject) -> list[Point]:
         study: see `pufferlib.sweep` for what it holds.
         facts: contents of `sweep.json`: env and config.
     """
+    best = front(study.get_trials(deepcopy=False))
+    again = {
+        trial.number: scores
+        for trial in best
+        if (scores := study.user_attrs.get(f"confirmed:{trial.number}", {}).get("scores"))
+    }
+    costs = [trial.values[1] for trial in best if trial.number in again]
+    on_front = is_on_front([statistics.fmean(scores) for scores in again.values()], costs)
+    holds = dict(zip(again, on_front.tolist(), strict=True))
     found = []
-    for trial in front(study.get_trials(deepcopy=False)):
+    for trial in best:
         known = trial.user_attrs
         changes = changed_settings(facts, known.get("settings", {}))
         low, high = (known.get(name) for name in ("score_low", "score_high"))
-        confirmed = study.user_attrs.get(f"confirmed:{trial.number}", {}).get("scores", [])
         found.append(
             Point(
                 number=trial.number,
                 score=trial.values[0],
                 interval=(math.nan, math.nan) if low is None or high is None else (low, high),
-                confirmed=tuple(confirmed),
+                confirmed=tuple(again.get(trial.number, ())),
+                holds=holds.get(trial.number),
                 cost=trial.values[1],
                 timesteps=int(known.get("timesteps", 0)),
                 changes=changes,
@@ -200,7 +212,7 @@ def print_report(study: "Study", facts: JsonObject, console: Console) -> None:
 def front_table(found: list[Point]) -> Table:
     """Return a table of the front: scores with intervals, cost, steps, and what differs."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("trial", "score", "with fresh seeds", "CPU s", "timesteps"):
+    for name in ("trial", "score", "with fresh seeds", "holds", "CPU s", "timesteps"):
         table.add_column(name, justify="right")
     table.add_column("settings that differ", overflow="fold")
     for point in found:
@@ -211,6 +223,7 @@ def front_table(found: list[Point]) -> Table:
             str(point.number),
             _with_interval(point.score, *point.interval),
             _with_interval(*mean_interval(list(point.confirmed))) if point.confirmed else "-",
+            {True: "yes", False: "no", None: "-"}[point.holds],
             f"{point.cost:.1f}",
             f"{point.timesteps:,}",
             changes or "the preset",

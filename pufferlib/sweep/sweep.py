@@ -13,6 +13,7 @@ from rich.console import Console
 
 from pufferlib import config as presets
 from pufferlib.annotations import JsonObject
+from pufferlib.cores import usable_cores
 from pufferlib.exceptions import ArgumentError, CheckpointError, NotInstalledError, SettingError
 from pufferlib.runs import Run
 from pufferlib.runs.folder import RUNS, locked
@@ -23,12 +24,14 @@ from pufferlib.sweep.default_space import default_space
 from pufferlib.sweep.dimension import Value
 from pufferlib.sweep.executor import Executor, LocalExecutor, split_cores
 from pufferlib.sweep.space import FIXED, Space
+from pufferlib.training.config import choose_device
 from pufferlib.training.loggers import write_json
 
 if TYPE_CHECKING:
     from optuna import Study
 
 SWEEP = "sweep.json"
+FRONT = "front.svg"
 _PREFIX, _SPACE = "sweep.", "sweep.space."
 # These decide what a result means: a sweep cannot be resumed with others.
 _FIXED = ("sampler", "seed", "episodes", "greedy", "seeds")
@@ -63,9 +66,10 @@ class Sweep:
 
         Args:
             env: a family, a task, module:name, file.py:name, gymnasium:ID or pettingzoo:module.
-            overrides: settings by dotted name: those of the runs, which are then not searched,
-                "sweep.trials" and others of `SweepConfig`, lines of the space such as
-                "sweep.space.train.gamma", and "run", the folder.
+            overrides: settings by dotted name: "sweep.trials" and others of `SweepConfig`; lines
+                of the space such as "sweep.space.train.gamma"; "run", the folder; and settings of
+                the runs. One of these is searched only if its line is given, too, and is then the
+                value of trial 0.
 
         Raises:
             UnknownNameError: there is no such environment; suggests the nearest names.
@@ -91,25 +95,30 @@ class Sweep:
         config, tables = _read_presets(preset, overrides.get("algorithm"))
         config = _configured(config, own)
         config.check()
+        if config.jobs is None:
+            is_small = preset.config.vec.backend == "Serial"
+            is_small &= choose_device(preset.config.train.device).type == "cpu"
+            config = dataclasses.replace(config, jobs=usable_cores() if is_small else 1)
         given = {name[len(_SPACE) :]: own[name] for name in own if name.startswith(_SPACE)}
         if not tables and all(line == FIXED for line in given.values()):
             tables, settings = default_space(preset.config, rows, preset.is_recurrent)
             preset = dataclasses.replace(preset, config=settings)
-        lines = {name: line for name, line in tables.items() if name not in overrides}
-        for name, line in given.items():
-            if name in overrides:
-                raise SettingError(f"{name} is both given and searched. Leave out one of them.")
-            lines[name] = line
+        lines = {name: line for name, line in tables.items() if name not in overrides} | given
         space = Space.parse(lines, preset.config, "sweep.space")
         path = Path(str(folder)) if folder else RUNS / f"sweep-{preset.source.label}"
         dataclasses.replace(preset.config, run=path).check()
         sweep = cls(preset, config, space, path, rows)
         sweep._check_space()
-        split_cores(config.jobs)
+        split_cores(sweep.jobs)
         return sweep
 
+    @property
+    def jobs(self) -> int:
+        """How many trials run side by side."""
+        return self.config.jobs or 1
+
     def run(self, console: Console | None = None, executor: Executor | None = None) -> "Study":
-        """Search until all trials have ended, and confirm the front; return Optuna's study.
+        """Search until all trials have ended, confirm the front, report; return Optuna's study.
 
         A sweep that was interrupted or killed continues where it was. Ctrl+C and SIGTERM save the
         trials that run.
@@ -134,11 +143,12 @@ class Sweep:
             study = open_journal(self.folder, sampler)
             write_json(self.folder / SWEEP, self.facts())
             environment = {"WANDB_RUN_GROUP": self.folder.name}
-            executor = executor or LocalExecutor(self.config.jobs, environment)
+            executor = executor or LocalExecutor(self.jobs, environment)
             with closing(executor):
                 try:
                     SweepLoop(self, study, executor, console).run()
                     confirm_front(self, study, executor, console)
+                    self._report(study, console)
                 except KeyboardInterrupt:
                     console.print(
                         "Saving the trials that run. The same command continues the sweep.",
@@ -174,6 +184,19 @@ class Sweep:
             "space": self.space.lines(),
             "sweep": dataclasses.asdict(self.config),
         }
+
+    def _report(self, study: "Study", console: Console) -> None:
+        """Print the result, and draw it where matplotlib is installed."""
+        from pufferlib.sweep.picture import draw_front
+        from pufferlib.sweep.report import print_report
+
+        print_report(study, self.facts(), console)
+        try:
+            draw_front(study, self.preset.source.name, self.folder / FRONT)
+        except NotInstalledError as error:
+            console.print(f"{FRONT} was not drawn: {error}", markup=False, soft_wrap=True)
+        else:
+            console.print(f"Drew {self.folder / FRONT}", markup=False, soft_wrap=True)
 
     def _check_space(self) -> None:
         """Refuse a space with settings that have no effect or are never possible."""
@@ -233,7 +256,8 @@ def _read_presets(preset: Run, algorithm: object) -> tuple[SweepConfig, Mapping[
     source = preset.source
     folders = (presets.PRESETS, *source.preset_folders)
     name = None if algorithm is None else preset.config.algorithm
-    config, lines = SweepConfig(), {}
+    config = SweepConfig()
+    lines: dict[str, object] = {}
     for file, table in presets.load_sweep(source.preset_names, folders, name):
         if not isinstance(table, Mapping):
             raise SettingError(f"{file}: sweep must be a table; got {table!r}.")

@@ -1,7 +1,6 @@
 import io
 import json
 import os
-import signal
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from sweep_processes import ForkExecutor
 from pufferlib import proc
 from pufferlib.exceptions import ArgumentError, PufferError
 from pufferlib.runs import Run
+from pufferlib.sweep import loop
 from pufferlib.sweep.confirm import confirmed
 from pufferlib.sweep.executor import split_cores
 from pufferlib.sweep.journal import JOURNAL, open_journal, read_journal
@@ -22,6 +22,7 @@ from pufferlib.training.loggers import read_metrics
 
 OWN = f"{Path(sweep_environments.__file__)}:make_env"
 TINY = {
+    "sweep.jobs": 1,
     "train.total_timesteps": 2_000,
     "sweep.space.train.learning_rate": "log 1e-4 1e-2",
     "sweep.space.train.horizon": "power2 8 32",
@@ -36,7 +37,7 @@ def run(env, folder, overrides, executor=None):
     sweep = Sweep.configure(env, {**TINY, "run": str(folder), **overrides})
     out = io.StringIO()
     try:
-        executor = executor or ForkExecutor(sweep.config.jobs)
+        executor = executor or ForkExecutor(sweep.jobs)
         return sweep.run(Console(file=out, width=200), executor), out.getvalue()
     finally:
         assert [each for each in proc.descendants() if "python" in each.name] == []
@@ -48,6 +49,7 @@ def own(how, *, at=100, **settings):
         "vec.backend": "Serial",
         "vec.num_envs": 2,
         "train.minibatches": 2,
+        "train.update_epochs": 1,
         "train.total_timesteps": 600,
         "sweep.space.train.horizon": "power2 8 64",
     }
@@ -86,20 +88,11 @@ def test_the_same_command_adds_trials_and_repeats_none(tmp_path):
     before = (tmp_path / "s/trials/0000/result.json").stat().st_mtime_ns
     study, printed = run("bandit", tmp_path / "s", {"sweep.trials": 2})
     assert len(study.trials) == 2
-    assert "Trial 0" not in printed
+    assert "Trial 0 (the preset): score" not in printed
     assert (tmp_path / "s/trials/0000/result.json").stat().st_mtime_ns == before
-    with pytest.raises(ArgumentError, match=r"train.horizon was 16 and is 8; .*--run"):
-        space = {"sweep.space.train.learning_rate": "log 1e-4 1e-2", "train.horizon": 8}
-        Sweep.configure(
-            "bandit",
-            {
-                "train.total_timesteps": 2_000,
-                "sweep.sampler": "random",
-                "sweep.episodes": 8,
-                "run": str(tmp_path / "s"),
-                **space,
-            },
-        ).run(Console(file=io.StringIO()))
+    other = Sweep.configure("bandit", {**TINY, "train.gamma": 0.9, "run": str(tmp_path / "s")})
+    with pytest.raises(ArgumentError, match=r"train.gamma was 0.95 and is 0.9. .*--run"):
+        other.run(Console(file=io.StringIO()))
 
 
 def test_a_resumed_sweep_proposes_what_an_uninterrupted_one_does(tmp_path):
@@ -140,10 +133,14 @@ def test_divergence_is_a_failure(tmp_path):
 def test_settings_that_cannot_work_together_cost_nothing(tmp_path):
     # A rollout has 16 to 128 samples.
     space = {
-        "sweep.space.train.minibatches": "choices None 1 32 128",
+        "sweep.space.train.minibatches": "choices None 1 2 128",
         "sweep.space.train.horizon": "power2 8 64",
     }
-    study, printed = run(OWN, tmp_path / "s", own("not", **space, **{"sweep.trials": 4}))
+    study, printed = run(
+        OWN,
+        tmp_path / "s",
+        own("not", **space, **{"sweep.trials": 4, "train.total_timesteps": 200}),
+    )
     finished = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
     infeasible = [trial for trial in study.trials if trial.state == TrialState.FAIL]
     assert len(finished) == 4
@@ -196,6 +193,29 @@ def test_what_a_killed_process_leaves_in_the_journal_is_cleared(tmp_path):
     assert (tmp_path / JOURNAL).stat().st_size == size
     again.ask()  # at once, without the lock's half minute
     assert [trial.state for trial in open_journal(tmp_path).trials] == [TrialState.RUNNING]
+
+
+def test_a_trial_that_can_hardly_win_is_stopped_and_scored(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "_WATCH_S", 0.0)
+    overrides = {
+        "train.total_timesteps": 12_000,
+        "sweep.space.train.horizon": "power2 64 128",
+        "env.kwargs.reward": 1.0,
+        "sweep.space.env.kwargs.reward": "choices 1.0 0.0",
+        "sweep.trials": 10,
+    }
+    study, printed = run(OWN, tmp_path / "s", own("not", at=10**9, **overrides))
+    assert all(trial.state == TrialState.COMPLETE for trial in study.trials)
+    poor = [t for t in study.trials if t.user_attrs["settings"]["env.kwargs.reward"] == 0.0]
+    stopped = [trial for trial in study.trials if trial.user_attrs.get("stopped_early")]
+    assert stopped
+    assert set(stopped) <= set(poor)
+    for trial in stopped:
+        timesteps = trial.user_attrs["timesteps"]
+        assert timesteps < 12_000
+        assert trial.user_attrs["settings"]["train.total_timesteps"] == timesteps
+        assert trial.values == [0.0, trial.user_attrs["cpu_s"]]
+        assert f"Trial {trial.number}: score 0.00" in printed
 
 
 def test_jobs_have_their_own_cores():

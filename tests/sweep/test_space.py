@@ -144,7 +144,7 @@ def test_sweep_tables_of_presets_are_read(tmp_path):
         ({"sweep.sampler": "bayes"}, "'tpe' or 'random' or 'pareto'"),
         ({"sweep.hours": -1}, "above 0"),
         ({"sweep.early_stop": 1.0}, "between 0 and 1"),
-        ({"train.gamma": 0.9, "sweep.space.train.gamma": "logit 0.8 0.99"}, "given and searched"),
+        ({"train.gamma": 0.7, "sweep.space.train.gamma": "logit 0.8 0.99"}, "value 0.7 lies out"),
         ({"sweep.space.vec.timeout_s": "uniform 1 300"}, "no effect with vec.backend"),
         ({"sweep.space.vec.caller_steps": "choices True False"}, "no effect with vec.backend"),
         ({"sweep.space.policy.kwargs.width": "choices 1 2"}, "preset's value None lies outside"),
@@ -167,3 +167,6 @@ def test_a_setting_that_is_given_is_not_searched():
     assert {d.setting for d in fixed} == settings - {"train.gamma"}
     only = Sweep.configure("bandit", {"sweep.space.train.gamma": "logit 0.9 0.99"}).space
     assert [d.setting for d in only] == ["train.gamma"]
+    both = {"train.gamma": 0.92, "sweep.space.train.gamma": "logit 0.9 0.99"}
+    sweep = Sweep.configure("bandit", both)
+    assert sweep.space.values(sweep.preset.config) == {"train.gamma": 0.92}
