@@ -102,6 +102,7 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed("grey", "pufferlib/registry/butterfly.py", "a published argument"),
     Allowed("grey", "pufferlib/registry/minigrid.py", "the package's name of a task"),
     Allowed("grey", "tests/registry/test_butterfly.py", "a published argument"),
+    Allowed("tell", "pufferlib/sweep/journal.py", "a method of Optuna"),
 )
 
 MAX_SUBJECT = 72

@@ -28,7 +28,7 @@ def facts(source: EnvSource) -> JsonObject:
     A commit is None where there is no repository, or no git.
     """
     family = source.family
-    distributions = [
+    names = [
         name
         for package in (family.imports if family else ())
         for name in distributions().get(package, ())
@@ -42,7 +42,7 @@ def facts(source: EnvSource) -> JsonObject:
         "git": {"directory": commit(Path.cwd()), "pufferlib": _own_commit()},
         "versions": {
             "python": platform.python_version(),
-            **{name: _version(name) for name in (*_LIBRARIES, *distributions)},
+            **{name: _version(name) for name in (*_LIBRARIES, *names)},
         },
         "host": socket.gethostname(),
         "platform": platform.platform(),

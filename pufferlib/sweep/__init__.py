@@ -52,3 +52,19 @@ A sampler is made once by each process of a sweep, with `make_sampler(name, seed
 for a trial may depend on the seed, the trial's number and the trials before it, and on nothing
 else: a sweep that was killed and resumed then proposes what it would have proposed.
 """
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pufferlib.sweep.sweep import Sweep
+
+__all__ = ["Sweep"]
+
+
+def __getattr__(name: str) -> object:
+    """Load `Sweep` when it is used: the process of a trial needs none of what it imports."""
+    if name == "Sweep":
+        from pufferlib.sweep.sweep import Sweep
+
+        return Sweep
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -147,7 +147,7 @@ class LocalProcess:
     """The process of a trial, and its children.
 
     Args:
-        child: which leads a session of its own.
+        child: which leads its own session.
         cores: that it may use.
         release: called once with this object when it has ended.
     """

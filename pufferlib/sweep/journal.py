@@ -71,7 +71,7 @@ def _storage(path: Path) -> JournalStorage:
 
 
 def unfinished(study: optuna.Study) -> list[Trial]:
-    """Return the trials that were begun and not told, to continue with, in their order."""
+    """Return the trials that have begun and not ended, to continue with, in their order."""
     found = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     return [Trial(study, trial._trial_id) for trial in found]
 

@@ -30,9 +30,9 @@ FIXED = "fixed"
 _KWARGS = ("env.kwargs.", "policy.kwargs.")
 # Each trial needs its own, or they are not settings of one run's training.
 _NOT_SEARCHED = {
-    "run": "every trial has a folder of its own",
+    "run": "every trial has its own folder",
     "algorithm": "algorithms have different settings; make a sweep of each with --algorithm",
-    "train.seed": "trials have seeds of their own; see --sweep.seeds",
+    "train.seed": "trials have their own seeds; see --sweep.seeds",
     "eval.seed": "scores must be of the same episodes",
 }
 

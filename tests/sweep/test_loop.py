@@ -76,7 +76,7 @@ def test_a_sweep_keeps_score_cost_and_settings_of_every_trial(tmp_path):
         assert trial.user_attrs["curve"][-1][1] == metrics[-1]["eval/sampled_return"]
         low, high = trial.user_attrs["score_low"], trial.user_attrs["score_high"]
         assert low <= trial.values[0] <= high
-        # The score is that of the checkpoint on seeds of its own.
+        # The score is that of the checkpoint on other seeds.
         played = Run.open(folder).evaluate(folder / "checkpoint.pt", 8, 3_000_000)
         assert played["sampled"].mean == trial.values[0]
     assert "Trial 0 (the preset): score" in printed
@@ -95,6 +95,7 @@ def test_the_same_command_adds_trials_and_repeats_none(tmp_path):
         other.run(Console(file=io.StringIO()))
 
 
+@pytest.mark.long
 def test_a_resumed_sweep_proposes_what_an_uninterrupted_one_does(tmp_path):
     whole, _ = run("bandit", tmp_path / "whole", {"sweep.trials": 3})
     for trials in (1, 2, 3):
@@ -152,6 +153,7 @@ def test_settings_that_cannot_work_together_cost_nothing(tmp_path):
         assert not (tmp_path / f"s/trials/{trial.number:04}").exists()
 
 
+@pytest.mark.long
 def test_ten_failures_in_a_row_stop_the_sweep(tmp_path):
     env = f"{Path(sweep_environments.__file__)}:make_env"
     settings = own("error", at=3, **{"sweep.trials": 20, "sweep.jobs": 2})
@@ -160,6 +162,7 @@ def test_ten_failures_in_a_row_stop_the_sweep(tmp_path):
     assert 10 <= len(read_journal(tmp_path / "s").trials) <= 12
 
 
+@pytest.mark.long
 def test_the_front_is_trained_again_with_fresh_seeds(tmp_path):
     study, printed = run("bandit", tmp_path / "s", {"sweep.trials": 2, "sweep.confirm": 2})
     front = {trial.number for trial in study.best_trials}
@@ -195,10 +198,11 @@ def test_what_a_killed_process_leaves_in_the_journal_is_cleared(tmp_path):
     assert [trial.state for trial in open_journal(tmp_path).trials] == [TrialState.RUNNING]
 
 
+@pytest.mark.long
 def test_a_trial_that_can_hardly_win_is_stopped_and_scored(tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "_WATCH_S", 0.0)
     overrides = {
-        "train.total_timesteps": 12_000,
+        "train.total_timesteps": 5_000,
         "sweep.space.train.horizon": "power2 64 128",
         "env.kwargs.reward": 1.0,
         "sweep.space.env.kwargs.reward": "choices 1.0 0.0",
@@ -209,10 +213,10 @@ def test_a_trial_that_can_hardly_win_is_stopped_and_scored(tmp_path, monkeypatch
     poor = [t for t in study.trials if t.user_attrs["settings"]["env.kwargs.reward"] == 0.0]
     stopped = [trial for trial in study.trials if trial.user_attrs.get("stopped_early")]
     assert stopped
-    assert set(stopped) <= set(poor)
+    assert {trial.number for trial in stopped} <= {trial.number for trial in poor}
     for trial in stopped:
         timesteps = trial.user_attrs["timesteps"]
-        assert timesteps < 12_000
+        assert timesteps < 5_000
         assert trial.user_attrs["settings"]["train.total_timesteps"] == timesteps
         assert trial.values == [0.0, trial.user_attrs["cpu_s"]]
         assert f"Trial {trial.number}: score 0.00" in printed

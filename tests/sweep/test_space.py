@@ -78,7 +78,7 @@ def test_a_preset_off_the_grid_has_the_nearest_parameter(value, exponent):
         ({"policy.memory": "choices none rnn"}, "policy.memory must be 'none' or 'lstm'"),
         ({"policy.memory": "choices none"}, "two or more"),
         ({"policy.memory": "log 1 2"}, "choices VALUE"),
-        ({"train.seed": "integer 1 9"}, "seeds of their own"),
+        ({"train.seed": "integer 1 9"}, "their own seeds"),
         ({"log.wandb": "choices a b"}, "neither score nor cost"),
         ({"train.horizon": "fixed"}, "no setting is searched"),
         ({"train.horizon": 8}, "text or a list"),
