@@ -90,6 +90,15 @@ def normalized(words: Sequence[str]) -> list[str]:
     return found
 
 
+def values_of(words: Sequence[str], flag: str) -> list[str]:
+    """Return what follows each `flag` on a command line."""
+    return [
+        word.partition("=")[2] or following
+        for word, following in itertools.pairwise([*words, ""])
+        if word.partition("=")[0] == flag
+    ]
+
+
 def _is_negative(word: str) -> bool:
     """Return whether `word` is a number with a minus sign."""
     try:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from pufferlib.annotations import JsonObject
-from pufferlib.cli.parser import ENV_HELP, Parser, add_free_keys, add_settings
+from pufferlib.cli.parser import ENV_HELP, Parser, add_free_keys, add_settings, values_of
 from pufferlib.cli.preset import preset_to_write
-from pufferlib.config import ALGORITHMS, editing
+from pufferlib.config import ALGORITHMS, algorithm_config, editing
 from pufferlib.exceptions import ArgumentError
 from pufferlib.runs.settings import names_of
 from pufferlib.sweep.config import AllSettings
-from pufferlib.sweep.report import changed_settings, points, write_preset
+from pufferlib.sweep.report import Point, changed_settings, points, write_preset
 from pufferlib.sweep.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -40,9 +40,12 @@ def add_arguments(parser: Parser, words: Sequence[str]) -> None:
     )
     group = parser.add_argument_group("space of the sweep")
     add_free_keys(group, words, "sweep.space", _SPACE_HELP)
-    known: set[str] = set()
-    for name, algorithm in ALGORITHMS.items():
-        settings = AllSettings(algorithm=name, train=algorithm())
+    parser.add_argument(
+        "--run", metavar="FOLDER", help="of the sweep, to start or continue (runs/sweep-TASK)"
+    )
+    known = {"run"}
+    for name in dict.fromkeys([*ALGORITHMS, *values_of(words, "--algorithm")]):
+        settings = AllSettings(algorithm=name, train=algorithm_config(name)())
         names = [name for name in names_of(settings) if name not in known]
         known.update(names)
         add_settings(parser, words, names, settings)
@@ -50,7 +53,8 @@ def add_arguments(parser: Parser, words: Sequence[str]) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Search, and print the front; return the exit status."""
-    sweep = Sweep.configure(arguments.env, arguments.overrides)
+    folder = {} if arguments.run is None else {"run": arguments.run}
+    sweep = Sweep.configure(arguments.env, {**arguments.overrides, **folder})
     path = None
     if arguments.write is not None:
         path = preset_to_write(sweep.preset.source, arguments.env)
@@ -81,7 +85,9 @@ def changes_of(study: "Study", facts: JsonObject, trial: int) -> tuple[int, dict
         found = points(study, facts)
         if not found:
             raise ArgumentError("No trial has a score; the preset is unchanged.")
-        best = max(found, key=lambda each: (bool(each.confirmed), fmean(each.confirmed or [0.0])))
+        best = max(
+            found, key=lambda each: (bool(each.confirmed), fmean(each.confirmed or [each.score]))
+        )
         return best.number, best.changes
     done = {each.number: each for each in study.get_trials(deepcopy=False) if each.values}
     if trial not in done:
@@ -89,3 +95,8 @@ def changes_of(study: "Study", facts: JsonObject, trial: int) -> tuple[int, dict
             f"--write must name a trial that has a score; got {trial}. The preset is unchanged."
         )
     return trial, changed_settings(facts, done[trial].user_attrs["settings"])
+
+
+def _believed_score(point: Point) -> tuple[bool, float]:
+    """Return what to choose a point by: those with fresh seeds come before the others."""
+    return bool(point.confirmed), fmean(point.confirmed or [point.score])

@@ -11,8 +11,8 @@ SCORE_SEED = 3_000_000
 it and of `puffer eval`."""
 CONFIRM_SEED = 4_000_000
 """Of the first episode that scores a confirmation."""
-CONFIRM_TRAIN_SEED = 10_001
-"""The first seed that a confirmation trains with."""
+CONFIRM_SEEDS_APART = 10_000
+"""How far the seeds that a confirmation trains with are from the preset's."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from pufferlib import config as presets
 from pufferlib.runs.folder import GROUP, defer_signals
-from pufferlib.sweep.config import CONFIRM_SEED, CONFIRM_TRAIN_SEED
+from pufferlib.sweep.config import CONFIRM_SEED, CONFIRM_SEEDS_APART
 from pufferlib.sweep.executor import Executor, Process
 from pufferlib.sweep.front import to_confirm
 from pufferlib.sweep.trial_folder import SPEC, TrialResult, TrialSpec
@@ -84,10 +84,11 @@ def _prepare(sweep: "Sweep", trial: FrozenTrial) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     run = sweep.run_of(trial.user_attrs["settings"])
     config = sweep.config
+    first = run.config.train.seed + CONFIRM_SEEDS_APART
     spec = TrialSpec(
         config=presets.as_json(run.config),
         given=sorted(run.given),
-        seeds=list(range(CONFIRM_TRAIN_SEED, CONFIRM_TRAIN_SEED + config.confirm)),
+        seeds=list(range(first, first + config.confirm)),
         episodes=config.episodes,
         first_seed=CONFIRM_SEED,
         kind="greedy" if config.greedy else "sampled",

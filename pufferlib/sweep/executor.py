@@ -192,7 +192,8 @@ class LocalProcess:
         """See `Process.kill`."""
         if self._ending is None:
             descendants = proc.descendants(self._child.pid)  # some may have left the group
-            os.killpg(self._child.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._child.pid, signal.SIGKILL)
             proc.kill(descendants)
 
 

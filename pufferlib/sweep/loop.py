@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, Trial
 from rich.console import Console
 
 from pufferlib import config as presets
-from pufferlib.exceptions import PufferError, SettingError
+from pufferlib.exceptions import ArgumentError, PufferError
 from pufferlib.runs.folder import GROUP, defer_signals
 from pufferlib.sweep import journal
 from pufferlib.sweep.config import SCORE_SEED
@@ -123,7 +123,7 @@ class SweepLoop:
                 return False
             try:
                 run, values = self._choose(trial)
-            except SettingError as error:
+            except ArgumentError as error:
                 self._fail(trial, f"{INFEASIBLE}{error}")
                 continue
             self._start(trial, run, values)
@@ -137,7 +137,7 @@ class SweepLoop:
         """Return the run of a trial, and the settings that were chosen for it.
 
         Raises:
-            SettingError: they cannot work together.
+            ArgumentError: they cannot work together.
         """
         values: dict[str, Value] = {}
         for dimension in self._sweep.space.active(values):
