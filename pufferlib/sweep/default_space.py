@@ -12,8 +12,6 @@ _RANGES = (
     ("learning_rate", "log", 1e-4, 1e-2),
     ("gamma", "logit", 0.9, 0.999),
     ("gae_lambda", "logit", 0.8, 0.99),
-    ("minibatches", "power2", 1, 32),
-    ("update_epochs", "log", 1, 20),
     ("entropy_coefficient", "uniform", 0.0, 0.03),
 )
 
@@ -40,6 +38,10 @@ def default_space(config: Config, rows: int, is_recurrent: bool) -> tuple[dict[s
     lines["policy.hidden_size"] = _range("power2", config.policy.hidden_size, most=1024)
     if config.vec.num_workers is None and config.vec.batch_size is None:
         lines["vec.num_envs"] = _range("power2", config.vec.num_envs)
+    for name, kind in (("minibatches", "power2"), ("update_epochs", "log")):
+        value = getattr(train, name, None)
+        if value is not None:
+            lines[f"train.{name}"] = _range(kind, value, 2.0)
     for name, kind, low, high in _RANGES:
         value = getattr(train, name, None)
         if value is not None and not (kind == "logit" and value in (0, 1)):

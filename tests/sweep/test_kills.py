@@ -14,6 +14,7 @@ from pufferlib.sweep.trial_folder import TrialResult
 from pufferlib.training.loggers import read_metrics
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize(
     ("trials", "kills"),
     [
@@ -25,7 +26,7 @@ def test_no_trial_is_lost_or_run_twice_whatever_is_killed(trials, kills, tmp_pat
     folder = tmp_path / "sweep"
     script = Path(sweep_soak.__file__)
     command = [sys.executable, str(script), str(folder), str(trials), str(kills), "1"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=1100)
     assert result.returncode == 0, result.stderr
     *killed, last = result.stdout.splitlines()
     printed = (tmp_path / "sweep.txt").read_text()
