@@ -157,7 +157,7 @@ class PeriodicEvaluation:
         is_whole = not first.num_unfinished and math.isfinite(first.mean)
         self._result = first.mean if is_whole else None
         self._state["timesteps"] = now
-        metrics: dict[str, float] = {"eval/cpu_s": self.cpu_s}
+        metrics: dict[str, float] = {"cpu_seconds": self.cpu_s}
         for kind, played in (("sampled", first), ("greedy", second)):
             if len(played.returns):
                 metrics[f"eval/{kind}_return"] = played.mean

@@ -151,9 +151,9 @@ def read_curve(run_folder: Path, kind: str) -> list[tuple[float, float]]:
         return []
     with contextlib.suppress(CheckpointError):  # damaged, as by a full disk
         return [
-            (line["eval/cpu_s"], line[f"eval/{kind}_return"])
+            (line["cpu_seconds"], line[f"eval/{kind}_return"])
             for line in read_metrics(run_folder)
-            if f"eval/{kind}_return" in line and "eval/cpu_s" in line
+            if f"eval/{kind}_return" in line and "cpu_seconds" in line
         ]
     return []
 

@@ -60,4 +60,7 @@ def test_a_sweep_that_is_ended_leaves_nothing_and_continues(number, tmp_path):
     resumed = json.loads((trial / "run.json").read_text())["resumed"]
     assert len(resumed) == 1
     (finished,) = read_journal(tmp_path / "s").trials
+    spent = [cpu_s for cpu_s, _ in finished.user_attrs["curve"]]
+    assert spent == sorted(spent)  # it continues at the resumption
+    assert spent[-1] <= finished.user_attrs["cpu_s"]
     assert finished.values == [TrialResult.read(trial).score, TrialResult.read(trial).cpu_s]
