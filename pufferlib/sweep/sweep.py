@@ -186,11 +186,13 @@ class Sweep:
         }
 
     def _report(self, study: "Study", console: Console) -> None:
-        """Print the result, and draw it where matplotlib is installed."""
+        """Print the result, draw it where matplotlib is installed, and write it for TensorBoard."""
+        from pufferlib.sweep.hparams import write_hparams
         from pufferlib.sweep.picture import draw_front
         from pufferlib.sweep.report import print_report
 
         print_report(study, self.facts(), console)
+        write_hparams(study, self.folder)
         try:
             draw_front(study, self.preset.source.name, self.folder / FRONT)
         except NotInstalledError as error:
