@@ -105,7 +105,7 @@ def hypervolume(
     """
     score, cost = np.asarray(scores, np.float64), np.asarray(costs, np.float64)
     low, high = costs_within
-    chosen = np.flatnonzero(is_on_front(score, cost) & (cost < high) & (score > least_score))
+    chosen = np.flatnonzero(is_on_front(score, cost) & (score > least_score))
     chosen = chosen[np.argsort(cost[chosen])]
     edges = np.log(np.clip(np.append(cost[chosen], high), low, high))
     return float((np.diff(edges) * (score[chosen] - least_score)).sum())

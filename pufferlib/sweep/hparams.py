@@ -30,9 +30,7 @@ def write_hparams(study: Study, folder: Path) -> None:
         for trial in missing:
             settings = trial.user_attrs["settings"].items()
             shown = {key: "None" if value is None else value for key, value in settings}
-            score, cost = trial.values
-            writer.add_hparams(
-                shown, {"score": score, "cpu_s": cost}, run_name=f"{trial.number:04}"
-            )
+            values = dict(zip(("score", "cpu_s"), trial.values, strict=True))
+            writer.add_hparams(shown, values, run_name=f"{trial.number:04}")
     finally:
         writer.close()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _ARGUMENTS = ("env.kwargs", "policy.kwargs")
 _LEFT_OUT = ("log.", "eval.")  # they change neither what is learned nor its cost
 _LEAST_TRIALS = 10  # for importance
+_NAME_WIDTH, _VALUE_WIDTH = 28, 11  # of a table, in characters
 
 
 @dataclass(frozen=True)
@@ -198,6 +200,8 @@ def print_report(study: "Study", facts: JsonObject, console: Console) -> None:
     console.print(_headline(trials, found), highlight=False, soft_wrap=True)
     if found:
         console.print(front_table(found))
+        console.print("Settings that differ from the preset's:", highlight=False)
+        console.print(settings_table(found, max(2, (console.width - _NAME_WIDTH) // _VALUE_WIDTH)))
         for point in found:
             # Neither wrapped nor marked up: to be copied.
             console.out(f"Trial {point.number}: {point.command}", highlight=False)
@@ -210,15 +214,11 @@ def print_report(study: "Study", facts: JsonObject, console: Console) -> None:
 
 
 def front_table(found: list[Point]) -> Table:
-    """Return a table of the front: scores with intervals, cost, steps, and what differs."""
+    """Return a table of the front: scores with intervals, cost, steps."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("trial", "score", "with fresh seeds", "holds", "CPU s", "timesteps"):
         table.add_column(name, justify="right")
-    table.add_column("settings that differ", overflow="fold")
     for point in found:
-        changes = " ".join(
-            f"{name.rpartition('.')[2]}={_short(value)}" for name, value in point.changes.items()
-        )
         table.add_row(
             str(point.number),
             _with_interval(point.score, *point.interval),
@@ -226,8 +226,26 @@ def front_table(found: list[Point]) -> Table:
             {True: "yes", False: "no", None: "-"}[point.holds],
             f"{point.cost:.1f}",
             f"{point.timesteps:,}",
-            changes or "the preset",
         )
+    return table
+
+
+def settings_table(found: list[Point], most: int) -> Table:
+    """Return a table of what differs from the preset: a row for each setting, a column for a point.
+
+    Args:
+        found: the front.
+        most: columns; of more points the best is among them, and the others are spread evenly.
+    """
+    last = len(found) - 1
+    picked = sorted({last - round(place) for place in np.linspace(0, last, min(most, last + 1))})
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("setting", no_wrap=True)
+    for index in picked:
+        table.add_column(str(found[index].number), justify="right", overflow="fold")
+    for name in dict.fromkeys(name for point in found for name in point.changes):
+        changes = [found[index].changes for index in picked]
+        table.add_row(name, *(_short(each[name]) if name in each else "" for each in changes))
     return table
 
 
