@@ -9,6 +9,7 @@ from optuna.trial import TrialState
 
 from pufferlib.runs import Run
 from pufferlib.sweep.confirm import confirmed
+from pufferlib.sweep.front import to_confirm
 from pufferlib.sweep.journal import JOURNAL, read_journal
 from pufferlib.sweep.trial_folder import TrialResult
 from pufferlib.training.loggers import read_metrics
@@ -53,4 +54,4 @@ def test_no_trial_is_lost_or_run_twice_whatever_is_killed(trials, kills, tmp_pat
     assert len(list((folder / "trials").iterdir())) == trials
     failed = [trial for trial in study.trials if trial.state == TrialState.FAIL]
     assert len(failed) <= sum("a trial" in line for line in killed)
-    assert set(confirmed(study)) == {trial.number for trial in study.best_trials}
+    assert set(confirmed(study)) == {trial.number for trial in to_confirm(study.trials, 5)}
