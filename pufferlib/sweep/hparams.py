@@ -16,11 +16,9 @@ def write_hparams(study: Study, folder: Path) -> None:
         study: of the sweep.
         folder: of the sweep; the files are in `hparams/0007` and so on.
     """
+    known = {path.name for path in (folder / HPARAMS).glob("*")}
     done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    names = {f"{trial.number:04}": trial for trial in done}
-    missing = {
-        name: trial for name, trial in names.items() if not (folder / HPARAMS / name).exists()
-    }
+    missing = [trial for trial in done if f"{trial.number:04}" not in known]
     if not missing:
         return
     from torch.utils.tensorboard import SummaryWriter
