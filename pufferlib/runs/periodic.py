@@ -115,7 +115,7 @@ class PeriodicEvaluation:
         """Continue with the budget that is left at a checkpoint."""
         state = checkpoint.load(path).get("evaluation")  # earlier versions saved none
         if state is not None:
-            self._state = {key: state[key] for key in self._state}
+            self._state |= {key: state[key] for key in self._state if key in state}
             self._cpu_s_before = state.get("cpu_s", 0.0)
 
     @property

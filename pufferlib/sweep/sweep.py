@@ -163,10 +163,8 @@ class Sweep:
         Raises:
             SettingError: the settings cannot work together.
         """
-        config = assemble(self.preset.source, values, self.preset.config)
-        run = dataclasses.replace(
-            self.preset, config=config, given=self.preset.given | frozenset(values)
-        )
+        run = self._assembled(values)
+        config = run.config
         config.check()
         run.check_policy()
         if not any(name.startswith("env.") for name in values):
@@ -209,17 +207,15 @@ class Sweep:
                     setting, allowed = dimension.condition
                     values[setting] = allowed[0]
                 try:
-                    assemble(self.preset.source, values, self.preset.config)
-                    self._check_alone(values)
+                    self._assembled(values).check_policy()
                 except SettingError as error:
                     raise SettingError(f"The space of {dimension.setting}: {error}") from error
 
-    def _check_alone(self, values: Mapping[str, Value]) -> None:
-        """Check values that are refused whatever the others are."""
+    def _assembled(self, values: Mapping[str, Value]) -> Run:
+        """Return the preset with some settings changed; those without effect are refused."""
         config = assemble(self.preset.source, values, self.preset.config)
-        dataclasses.replace(
-            self.preset, config=config, given=self.preset.given | frozenset(values)
-        ).check_policy()
+        given = self.preset.given | frozenset(values)
+        return dataclasses.replace(self.preset, config=config, given=given)
 
     def _check_folder(self) -> None:
         """Refuse a folder that holds another sweep.
