@@ -26,7 +26,7 @@ def test_lines_of_the_space_are_flags():
         (["bandit", "--sweep.space.train.gamma", "lgo 0.9 1"], "Did you mean 'log' or 'logit'?"),
         (["bandit", "--sweep.jobs", "0"], "sweep.jobs must be at least 1; got 0."),
         (["my_env.py:make_env", "--write"], "my_env.py"),
-        (["bandits"], "Did you mean 'bandit'?"),
+        (["bandits"], "Did you mean 'bandit' or"),
     ],
 )
 def test_a_mistake_is_one_line(words, message, capsys, tmp_path, monkeypatch):
