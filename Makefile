@@ -10,7 +10,7 @@ PUFFER := $(BIN)/puffer
 INSTALL := $(PUFFER) install --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long coverage learn soak test-tasks check install test-env bench-env bench train eval autotune envs doctor \
+.PHONY: help demo test test-long coverage learn soak test-tasks check install test-env bench-env bench train eval autotune sweep envs doctor \
 	format lint types image image-cpu shell docker-test docker-test-env docker-train sbom lists lock notebooks devcontainer clean
 
 help: ## list the targets
@@ -39,7 +39,7 @@ learn: $(VENV)/.test ## test that the trainer learns, Ocean to MiniHack, and so 
 	$(BIN)/python -m pytest -m learn tests $(ARGS)
 
 soak: $(VENV)/.test ## kill, break and delay environments for ten minutes, and check every row
-	PUFFERLIB_SOAK_S=600 $(BIN)/python -m pytest -m soak -s tests/vector --timeout 900 $(ARGS)
+	PUFFERLIB_SOAK_S=600 $(BIN)/python -m pytest -m soak -s tests/vector tests/sweep --timeout 900 $(ARGS)
 
 test-tasks: $(VENV)/.test ## create and play every task of every family, ten minutes
 	$(BIN)/python -m pytest -m tasks tests/registry $(ARGS)
@@ -70,6 +70,9 @@ eval: $(ENV_READY) ## evaluate the latest run and a random policy; ENV=... ARGS=
 
 autotune: $(ENV_READY) ## find the fastest backend and workers on this machine; ENV=... ARGS='--write'
 	$(PUFFER) autotune $(ENV) $(ARGS)
+
+sweep: $(ENV_READY) $(VENV)/.sweep $(VENV)/.plot ## search for settings that score high at a low cost; ENV=... ARGS='--sweep.trials 60'
+	$(PUFFER) sweep $(ENV) $(ARGS)
 
 envs: $(VENV)/.base ## list the environments, and which are installed
 	$(PUFFER) envs $(ARGS)
@@ -136,7 +139,7 @@ lock: $(VENV)/.base ## refresh every pinned version but torch's, constraints.txt
 
 devcontainer: # run by .devcontainer on creation
 	pip install --quiet --no-deps --no-build-isolation --editable .
-	touch $(VENV)/.base $(VENV)/.test $(VENV)/.dev $(VENV)/.bench $(VENV)/.nethack
+	touch $(VENV)/.base $(VENV)/.test $(VENV)/.dev $(VENV)/.bench $(VENV)/.nethack $(VENV)/.sweep $(VENV)/.plot
 
 clean: ## remove the virtual environment and caches; runs/ stays
 	rm -rf .venv build *.egg-info pufferlib/*/*.so pufferlib/*/*/*.so .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -149,7 +152,7 @@ $(VENV)/.base: pyproject.toml constraints.txt setup.py $(wildcard pufferlib/*/*.
 	touch $@
 
 # An environment family or an extra, installed once.
-$(VENV)/.nethack $(VENV)/.bench $(VENV)/.dev: $(VENV)/.%: $(VENV)/.base
+$(VENV)/.nethack $(VENV)/.bench $(VENV)/.dev $(VENV)/.sweep $(VENV)/.plot: $(VENV)/.%: $(VENV)/.base
 	$(INSTALL) $*
 	touch $@
 

@@ -8,12 +8,15 @@ import ctypes
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 _PROC = Path("/proc")
-_PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
+_PARENT_POLL_S = 1.0  # without prctl
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,27 @@ def adopt_orphans() -> None:
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):  # a libc without prctl
             ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_with_parent(parent: int) -> bool:
+    """Kill this process as soon as its parent has ended; return False if it has ended already.
+
+    On Linux the system does so, whatever this process is doing; elsewhere a thread does.
+
+    Args:
+        parent: id of the process that started this one.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    else:
+        threading.Thread(target=_await_parent, args=(parent,), daemon=True).start()
+    return os.getppid() == parent
+
+
+def _await_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_PARENT_POLL_S)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _is_resource_tracker(pid: int) -> bool:

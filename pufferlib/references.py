@@ -8,13 +8,16 @@ process, under a private module name made from its absolute path, so files of th
 different folders do not clash.
 """
 
+import functools
 import hashlib
 import importlib
 import importlib.util
 import os
 import sys
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,6 +28,15 @@ from pufferlib.locks import process_lock
 _FORMS = "package.module:attribute or path/to/file.py:attribute"
 _MOST_NAMES = 12  # in an error
 _LOADING = process_lock()
+
+
+@functools.cache
+def distributions() -> Mapping[str, list[str]]:
+    """Return which distributions bring each package; the first call reads all that are installed.
+
+    With hundreds of them that takes a second.
+    """
+    return packages_distributions()
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,7 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed("tell", "benchmarks/samplers.py", "a method of Optuna"),
     Allowed("tell", "tests/sweep/test_dashboard.py", "a method of Optuna"),
     Allowed("tell", "tests/sweep/test_samplers.py", "a method of Optuna"),
+    Allowed("tell", "pufferlib/sweep/journal.py", "a method of Optuna"),
 )
 
 MAX_SUBJECT = 72

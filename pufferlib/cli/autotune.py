@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pufferlib import config as presets
 from pufferlib.cli.all import check_one_run, for_each
 from pufferlib.cli.parser import ENV_OR_ALL_HELP, Parser, add_settings
+from pufferlib.cli.preset import preset_to_write
 from pufferlib.config import Config, editing
 from pufferlib.exceptions import ArgumentError, SettingError
 from pufferlib.runs import Run
@@ -65,7 +65,7 @@ def _autotune(env: str, console: Console, limits: argparse.Namespace) -> dict[st
     config, task = run.config, run.source.name
     path = None
     if limits.write is not None:
-        path = Path(limits.write) if limits.write else _preset_file(run, env)
+        path = Path(limits.write) if limits.write else preset_to_write(run.source, env)
         editing.check(path, "vec", _preset_values(Candidate("Serial", 1)))
 
     def announce(env: EnvProfile, candidates: Sequence[Candidate]) -> None:
@@ -140,35 +140,6 @@ def _trains(candidate: Candidate, agents: int, config: Config, is_recurrent: boo
     except SettingError:
         return False
     return True
-
-
-def _preset_file(run: Run, env: str) -> Path:
-    """Return the preset that training `env` reads last, in a checkout.
-
-    Raises:
-        SettingError: this is an installation, not a checkout, or `env` has no preset.
-    """
-    if not run.source.preset_names:
-        raise SettingError(
-            f"--write changes presets, and {env} is outside every family. Name a file: --write "
-            f"{run.source.label}.toml"
-        )
-    task = run.source.name
-    folder = (presets.PRESETS, *run.source.preset_folders)[-1]
-    path = presets.preset_file(task, folder)
-    if env != task and not path.exists():
-        path = presets.preset_file(env, folder)
-    if folder == presets.PRESETS and not run.source.is_ours:
-        raise SettingError(
-            f"--write changes the presets of a family, and that of {env} brings none. Name a file: "
-            f"--write {path.name}"
-        )
-    if {"site-packages", "dist-packages"} & set(folder.parts):
-        raise SettingError(
-            f"--write changes the presets of a checkout, and {folder} is part of an installation. "
-            f"Name a file: --write {path.name}"
-        )
-    return path
 
 
 def _preset_values(candidate: Candidate) -> dict[str, editing.Value]:

@@ -21,6 +21,7 @@ COMMANDS = {
     "test": "smoke-test an environment: contract, vectorized steps, policy",
     "bench": "compare throughput with Gymnasium and Stable-Baselines3",
     "autotune": "find the fastest backend and number of environments and workers on this machine",
+    "sweep": "search for settings that score high at a low cost",
     "export": "write the policy of a run to ONNX or TorchScript",
     "plot": "draw the learning curves of runs",
     "envs": "list environment families, or the tasks of one",

@@ -90,6 +90,15 @@ def normalized(words: Sequence[str]) -> list[str]:
     return found
 
 
+def values_of(words: Sequence[str], flag: str) -> list[str]:
+    """Return what follows each `flag` on a command line."""
+    return [
+        word.partition("=")[2] or following
+        for word, following in itertools.pairwise([*words, ""])
+        if word.partition("=")[0] == flag
+    ]
+
+
 def _is_negative(word: str) -> bool:
     """Return whether `word` is a number with a minus sign."""
     try:
@@ -131,15 +140,16 @@ def add_settings(
         if table not in groups:
             groups[table] = parser.add_argument_group(table or "run")
         if key == "kwargs":
-            _add_free_keys(groups[table], words, name)
+            what = "environment" if name.startswith("env") else "policy"
+            text = f"an argument of the {what}: a Python literal, or text"
+            add_free_keys(groups[table], words, name, text)
         else:
             _add_setting(groups[table], name, config)
 
 
-def _add_free_keys(group: Any, words: Sequence[str], name: str) -> None:
+def add_free_keys(group: Any, words: Sequence[str], name: str, text: str) -> None:
+    """Add a flag for each word `--NAME.KEY`, whatever the key; the help shows one with `text`."""
     prefix = f"--{name}."
-    what = "environment" if name.startswith("env") else "policy"
-    text = f"an argument of the {what}: a Python literal, or text"
     group.add_argument(f"{prefix}KEY", name="", action=_Override, metavar="VALUE", help=text)
     for flag in {word.partition("=")[0] for word in words if word.startswith(prefix)}:
         own = flag[2:].replace("-", "_")

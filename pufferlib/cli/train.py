@@ -1,7 +1,6 @@
 """`puffer train`."""
 
 import argparse
-import itertools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from rich.table import Table
 
 from pufferlib import registry
 from pufferlib.cli.all import check_one_run, for_each
-from pufferlib.cli.parser import ENV_OR_ALL_HELP, Parser, add_settings
+from pufferlib.cli.parser import ENV_OR_ALL_HELP, Parser, add_settings, values_of
 from pufferlib.config import ALGORITHMS, Config, algorithm_config
 from pufferlib.exceptions import ArgumentError
 from pufferlib.runs import Run
@@ -70,7 +69,7 @@ def add_arguments(parser: Parser, words: Sequence[str], config: Config | None = 
 
 def _algorithms(words: Sequence[str]) -> list[str]:
     """Return the names of our algorithms, and of those that the command line uses."""
-    used = _values(words, "--algorithm") or (_resumed_algorithm(words) if words else [])
+    used = values_of(words, "--algorithm") or (_resumed_algorithm(words) if words else [])
     return list(dict.fromkeys([*ALGORITHMS, *used]))
 
 
@@ -79,7 +78,7 @@ def _resumed_algorithm(words: Sequence[str]) -> list[str]:
     if words[0] == "all":  # refused later
         return []
     found = []
-    for name in _values(words, "--resume"):
+    for name in values_of(words, "--resume"):
         folder = _folder(name, words[0])
         begun = members(folder)[:1] if is_group(folder) else [folder]
         found += [read_config(each).algorithm for each in begun]
@@ -95,15 +94,6 @@ def _folder(resume: str, env: str) -> Path:
     if os.path.isfile(folder):
         raise ArgumentError(f"--resume needs the folder of a run; {folder} is a file.")
     return folder
-
-
-def _values(words: Sequence[str], flag: str) -> list[str]:
-    """Return what follows each `flag` on a command line."""
-    return [
-        word.partition("=")[2] or following
-        for word, following in itertools.pairwise([*words, ""])
-        if word.partition("=")[0] == flag
-    ]
 
 
 class _Help(argparse.Action):

@@ -12,6 +12,7 @@ from pufferlib.config.presets import (
     as_json,
     from_json,
     load,
+    load_sweep,
     override,
     preset_file,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "as_json",
     "from_json",
     "load",
+    "load_sweep",
     "override",
     "preset_file",
 ]

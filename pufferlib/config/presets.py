@@ -22,6 +22,7 @@ from pufferlib.training.config import LoopConfig
 PRESETS = Path(__file__).parent
 _LOOP_SETTINGS = frozenset(field.name for field in dataclasses.fields(LoopConfig))
 RENAMED = {"policy.recurrent": "policy.memory (none, lstm or gru)"}
+SWEEP = "sweep"  # a table that pufferlib.sweep reads
 _Settings = TypeVar("_Settings")
 
 
@@ -40,6 +41,26 @@ def load(
     Raises:
         SettingError: a preset is not TOML, has an unknown key or a value of the wrong type.
     """
+    chosen, read = _read(names, folders, algorithm)
+    config = Config(algorithm=chosen, train=algorithm_config(chosen)())
+    for source, values in read:
+        values = {key: value for key, value in values.items() if key not in ("algorithm", SWEEP)}
+        config = override(config, values, source)
+    return config
+
+
+def load_sweep(
+    names: Iterable[str], folders: Sequence[Path] = (PRESETS,), algorithm: str | None = None
+) -> list[tuple[str, object]]:
+    """Return the table [sweep] of each preset that `load` reads, with the file it stands in."""
+    _, read = _read(names, folders, algorithm)
+    return [(source, values[SWEEP]) for source, values in read if SWEEP in values]
+
+
+def _read(
+    names: Iterable[str], folders: Sequence[Path], algorithm: str | None
+) -> tuple[str, list[tuple[str, JsonObject]]]:
+    """Return the algorithm that learns, and the contents of the presets for it, by file."""
     files = [preset_file(name, folder) for name in dict.fromkeys(names) for folder in folders]
     read = [(str(path), editing.read(path)) for path in files if path.is_file()]
     named = next((values["algorithm"] for _, values in read[::-1] if "algorithm" in values), "ppo")
@@ -49,20 +70,17 @@ def load(
         read = [(source, _of_the_loop(values)) for source, values in read]
         own = [path.with_name(f"{path.stem}.{settings.algorithm}.toml") for path in files]
         read += [(str(path), editing.read(path)) for path in own if path.is_file()]
-    config = Config(algorithm=chosen, train=settings())
-    for source, values in read:
-        values = {key: value for key, value in values.items() if key != "algorithm"}
-        config = override(config, values, source)
-    return config
+    return chosen, read
 
 
 def _of_the_loop(values: JsonObject) -> JsonObject:
-    """Return a preset without the settings of [train] that belong to one algorithm."""
+    """Return a preset without [sweep] and the settings of [train] of one algorithm."""
     train = values.get("train", {})
     if not isinstance(train, Mapping):
         return values  # `override` refuses it
     train = {key: value for key, value in train.items() if key in _LOOP_SETTINGS}
-    return {**values, "train": train}
+    rest = {key: value for key, value in values.items() if key != SWEEP}
+    return {**rest, "train": train}
 
 
 def preset_file(name: str, folder: Path) -> Path:

@@ -4,11 +4,12 @@ import hashlib
 import importlib.util
 import inspect
 from collections.abc import Callable, Mapping
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pufferlib.exceptions import ArgumentError, suggestion
+from pufferlib.references import distributions
 
 if TYPE_CHECKING:
     from torch import nn
@@ -53,7 +54,7 @@ def module_facts(name: str) -> dict[str, str]:
         return facts
     if spec is not None and spec.origin is not None and Path(spec.origin).is_file():
         facts |= file_facts(spec.origin)
-    for distribution in packages_distributions().get(name.partition(".")[0], ())[:1]:
+    for distribution in distributions().get(name.partition(".")[0], ())[:1]:
         facts |= {"distribution": distribution, "version": version(distribution)}
     return facts
 

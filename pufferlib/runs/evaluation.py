@@ -1,5 +1,6 @@
 """Evaluate a checkpoint, with sampled and with greedy actions, and a random policy."""
 
+from collections.abc import Collection
 from contextlib import closing
 from pathlib import Path
 
@@ -14,8 +15,12 @@ from pufferlib.training.config import MAX_SEED, choose_device
 from pufferlib.training.torch_state import torch_threads
 from pufferlib.vector import VectorEnv
 
+ALL = ("random", "sampled", "greedy")
 
-def compare(run: Run, path: Path | None, episodes: int, seed: int) -> dict[str, Evaluation]:
+
+def compare(
+    run: Run, path: Path | None, episodes: int, seed: int, kinds: Collection[str] = ALL
+) -> dict[str, Evaluation]:
     """Return the evaluations of a random policy and of a checkpoint, on the same seeds.
 
     The checkpoint is checked before any process starts. It plays on `train.device`, or without a
@@ -28,6 +33,7 @@ def compare(run: Run, path: Path | None, episodes: int, seed: int) -> dict[str, 
         episodes: at least so many, each agent's counted, in at least two games. Each environment
             has its own seed.
         seed: of the first episode.
+        kinds: which evaluations.
 
     Returns:
         "random"; and if there is a checkpoint "sampled", with actions sampled as in training, and
@@ -49,10 +55,10 @@ def compare(run: Run, path: Path | None, episodes: int, seed: int) -> dict[str, 
     if path is not None:
         run.check_checkpoint(path)
     with torch_threads(run.config.train.threads), closing(_make_rows(run, episodes)) as vecenv:
-        results = {"random": evaluate(vecenv, None, seed)}
+        results = {"random": evaluate(vecenv, None, seed)} if "random" in kinds else {}
         if path is not None:
             policy = load_policy(run, vecenv, path)
-            for name in ("sampled", "greedy"):
+            for name in (name for name in ("sampled", "greedy") if name in kinds):
                 results[name] = evaluate(vecenv, policy, seed, is_greedy=name == "greedy")
     return results
 

@@ -13,6 +13,7 @@ from pufferlib.global_random import GlobalStreams
 from pufferlib.runs.run import Run
 from pufferlib.training import Evaluation, Trainer, checkpoint, evaluate
 from pufferlib.training.torch_state import RandomStreams, torch_threads
+from pufferlib.training.utilization import cpu_seconds
 from pufferlib.vector import VectorEnv
 
 _EVALUATIONS = 20  # of a training, at most
@@ -43,7 +44,8 @@ class PeriodicEvaluation:
         self._has_printed = False
         # Steps of agents in all evaluations; the timesteps of training at the last one, and for how
         # many steps that played with either kind of actions.
-        self._state = {"steps": 0, "timesteps": 0, "sampled": 0, "greedy": 0}
+        self._state: dict[str, int] = {"steps": 0, "timesteps": 0, "sampled": 0, "greedy": 0}
+        self._cpu_s_before, self._cpu_s_at_start = 0.0, cpu_seconds()
 
     def run(self) -> dict[str, float]:
         """Evaluate; return metrics.
@@ -91,6 +93,14 @@ class PeriodicEvaluation:
         taken = self._trainer.timesteps if self._trainer.is_done else self._total
         return 2 * self._affordable_envs(taken) < self._most_envs
 
+    @property
+    def cpu_s(self) -> float:
+        """CPU seconds of training and evaluations so far, of all processes, up to a resumption.
+
+        What was lost between the last checkpoint and the end of a killed process is not counted.
+        """
+        return self._cpu_s_before + cpu_seconds() - self._cpu_s_at_start
+
     def close(self) -> None:
         """Close the environments."""
         if self._vecenv is not None:
@@ -98,14 +108,15 @@ class PeriodicEvaluation:
             self._vecenv = None
 
     def state_dict(self) -> StateDict:
-        """Return what a checkpoint keeps: the steps taken, when the last was, and its length."""
-        return dict(self._state)
+        """Return what a checkpoint keeps: steps taken, when the last was, its length, CPU time."""
+        return {**self._state, "cpu_s": self.cpu_s}
 
     def resume(self, path: Path) -> None:
         """Continue with the budget that is left at a checkpoint."""
         state = checkpoint.load(path).get("evaluation")  # earlier versions saved none
         if state is not None:
-            self._state = dict(state)
+            self._state |= {key: state[key] for key in self._state if key in state}
+            self._cpu_s_before = state.get("cpu_s", 0.0)
 
     @property
     def _total(self) -> float:
@@ -146,7 +157,7 @@ class PeriodicEvaluation:
         is_whole = not first.num_unfinished and math.isfinite(first.mean)
         self._result = first.mean if is_whole else None
         self._state["timesteps"] = now
-        metrics: dict[str, float] = {}
+        metrics: dict[str, float] = {"cpu_seconds": self.cpu_s}
         for kind, played in (("sampled", first), ("greedy", second)):
             if len(played.returns):
                 metrics[f"eval/{kind}_return"] = played.mean

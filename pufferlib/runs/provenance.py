@@ -6,13 +6,14 @@ import socket
 import subprocess
 import sys
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 
 from pufferlib.annotations import JsonObject
 from pufferlib.cores import usable_cores
+from pufferlib.references import distributions
 from pufferlib.registry import EnvSource
 from pufferlib.runs.folder import read_facts
 from pufferlib.training import checkpoint
@@ -27,11 +28,10 @@ def facts(source: EnvSource) -> JsonObject:
     A commit is None where there is no repository, or no git.
     """
     family = source.family
-    brought_by = packages_distributions()
-    distributions = [
+    names = [
         name
         for package in (family.imports if family else ())
-        for name in brought_by.get(package, ())
+        for name in distributions().get(package, ())
     ]
     gpus = range(torch.cuda.device_count() if torch.cuda.is_available() else 0)
     return {
@@ -42,7 +42,7 @@ def facts(source: EnvSource) -> JsonObject:
         "git": {"directory": commit(Path.cwd()), "pufferlib": _own_commit()},
         "versions": {
             "python": platform.python_version(),
-            **{name: _version(name) for name in (*_LIBRARIES, *distributions)},
+            **{name: _version(name) for name in (*_LIBRARIES, *names)},
         },
         "host": socket.gethostname(),
         "platform": platform.platform(),

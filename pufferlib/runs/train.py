@@ -63,7 +63,7 @@ def train(run: Run, console: Console | None = None, profile: bool = False) -> Pa
     check_log(run.config.log)
     curriculum = run.curriculum()
     device = choose_device(run.config.train.device)
-    with _sigterm_as_interrupt(), distributed_context(device) as context:
+    with sigterm_as_interrupt(), distributed_context(device) as context:
         own = str(run.config.run or new_folder(run.source.label))
         folder = Path(context.broadcast_text(own, device))  # clocks of other processes differ
         path = folder / CHECKPOINT
@@ -244,7 +244,7 @@ def _naming_checkpoint(checkpoint: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
+def sigterm_as_interrupt() -> Iterator[None]:
     """Handle SIGTERM like Ctrl+C: every `finally` runs. In the main thread only."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -23,7 +23,7 @@ class Utilization:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._cores = usable_cores()
-        self._read_s, self._cpu_s = time.monotonic(), _cpu_seconds()
+        self._read_s, self._cpu_s = time.monotonic(), cpu_seconds()
         self._last: dict[str, float] = {}
 
     def read(self) -> dict[str, float]:
@@ -36,7 +36,7 @@ class Utilization:
         now_s = time.monotonic()
         if now_s - self._read_s < _INTERVAL_S:
             return self._last
-        cpu_s = _cpu_seconds()
+        cpu_s = cpu_seconds()
         share = (cpu_s - self._cpu_s) / (now_s - self._read_s) / self._cores
         self._read_s, self._cpu_s = now_s, cpu_s
         found = {"cpu_percent": 100 * max(0.0, share)}
@@ -57,7 +57,7 @@ def _gpu(device: torch.device) -> dict[str, float]:
     return found
 
 
-def _cpu_seconds() -> float:
+def cpu_seconds() -> float:
     """Return the CPU time of this process and its descendants, those that ended counted in."""
     own = proc.read(os.getpid())
     if own is None:  # no /proc

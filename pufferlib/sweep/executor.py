@@ -1,0 +1,223 @@
+"""Start, watch and end the processes of trials on this machine."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pufferlib import proc
+from pufferlib.exceptions import SettingError
+from pufferlib.sweep import trial
+from pufferlib.sweep.trial_folder import LOG
+
+_GRACE_S = 60.0  # to save a checkpoint
+_POLL_S = 0.05
+_OOM_COUNTS = (
+    Path("/sys/fs/cgroup/memory.events"),  # v2
+    Path("/sys/fs/cgroup/memory/memory.oom_control"),  # v1
+)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the process of a trial ended.
+
+    Attributes:
+        code: its exit status; negative: the signal that killed it.
+        cpu_s: CPU seconds that it and its children used.
+        wall_s: seconds from its start to its end.
+        was_out_of_memory: the system has killed a process for memory in that time.
+    """
+
+    code: int
+    cpu_s: float
+    wall_s: float
+    was_out_of_memory: bool
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether the trial is to be resumed: it was asked to end, and saved its state."""
+        return self.code in (trial.INTERRUPTED, -signal.SIGTERM)
+
+    @property
+    def reason(self) -> str:
+        """Why there is no result, in a few words."""
+        if self.code == trial.DISK_FULL:
+            return "disk full"
+        if self.code >= 0:
+            return f"ended without a result, status {self.code}"
+        if -self.code == signal.SIGKILL and self.was_out_of_memory:
+            return "out of memory"
+        return f"killed by signal {-self.code}"
+
+
+class Process(Protocol):
+    """A trial at work."""
+
+    started_s: float
+    """When it was started, in seconds of `time.time()`."""
+
+    def poll(self) -> Ending | None:
+        """Return how it ended; None if it has not. Nothing that it started is left after that."""
+
+    def interrupt(self) -> None:
+        """Ask it to save its state and end."""
+
+    def kill(self) -> None:
+        """End it at once, with everything that it has started; `poll` still has to be called."""
+
+
+class Executor(Protocol):
+    """Where trials run. `LocalExecutor` starts processes here; a cluster would be another one."""
+
+    jobs: int
+    """How many trials run side by side."""
+
+    def start(self, folder: Path) -> Process:
+        """Start the trial in `folder`. At most `jobs` may run at a time."""
+
+    def close(self) -> None:
+        """Interrupt what still runs, wait for it, and kill what does not end."""
+
+
+class LocalExecutor:
+    """Processes on this machine, each with its own part of the usable cores.
+
+    Args:
+        jobs: how many run side by side.
+        environment: variables that they get in addition.
+
+    Raises:
+        SettingError: there are fewer cores.
+    """
+
+    def __init__(self, jobs: int, environment: dict[str, str] | None = None) -> None:
+        self.jobs = jobs
+        self._environment = environment or {}
+        self._free = split_cores(jobs)
+        self._running: list[LocalProcess] = []
+
+    def start(self, folder: Path) -> "LocalProcess":
+        """See `Executor.start`."""
+        cores = self._free.pop(0)
+        process = LocalProcess(self._launch(folder, cores), cores, self._release)
+        self._running.append(process)
+        return process
+
+    def _launch(self, folder: Path, cores: tuple[int, ...]) -> "subprocess.Popen[bytes]":
+        numbers = ",".join(map(str, cores))
+        command = [sys.executable, "-m", trial.__name__, str(folder), str(os.getpid()), numbers]
+        with (folder / LOG).open("ab") as log:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **self._environment},
+                start_new_session=True,  # Ctrl+C is for the sweep, which passes it on
+            )
+
+    def close(self) -> None:
+        """See `Executor.close`."""
+        for process in self._running:
+            process.interrupt()
+        limit_s = time.monotonic() + _GRACE_S
+        while self._running and time.monotonic() < limit_s:
+            for process in list(self._running):
+                process.poll()
+            time.sleep(_POLL_S)
+        while self._running:
+            process = self._running[0]
+            process.kill()
+            while process.poll() is None:
+                time.sleep(_POLL_S)
+
+    def _release(self, process: "LocalProcess") -> None:
+        self._running.remove(process)
+        self._free.insert(0, process.cores)
+
+
+class LocalProcess:
+    """The process of a trial, and its children.
+
+    Args:
+        child: which leads its own session.
+        cores: that it may use.
+        release: called once with this object when it has ended.
+    """
+
+    def __init__(
+        self,
+        child: "subprocess.Popen[bytes]",
+        cores: tuple[int, ...],
+        release: Callable[["LocalProcess"], None],
+    ) -> None:
+        self._child, self.cores, self._release = child, cores, release
+        self.started_s, self._begin_s = time.time(), time.monotonic()
+        self._oom_kills = _oom_kills()
+        self._ending: Ending | None = None
+
+    def poll(self) -> Ending | None:
+        """See `Process.poll`."""
+        if self._ending is not None:
+            return self._ending
+        pid = self._child.pid
+        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            return None
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)  # while its id is still taken
+        _, status, usage = os.wait4(pid, 0)
+        code = self._child.returncode = os.waitstatus_to_exitcode(status)
+        self._ending = Ending(
+            code=code,
+            cpu_s=usage.ru_utime + usage.ru_stime,
+            wall_s=time.monotonic() - self._begin_s,
+            was_out_of_memory=_oom_kills() > self._oom_kills,
+        )
+        self._release(self)
+        return self._ending
+
+    def interrupt(self) -> None:
+        """See `Process.interrupt`."""
+        if self._ending is None:
+            os.kill(self._child.pid, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """See `Process.kill`."""
+        if self._ending is None:
+            descendants = proc.descendants(self._child.pid)  # some may have left the group
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._child.pid, signal.SIGKILL)
+            proc.kill(descendants)
+
+
+def split_cores(jobs: int) -> list[tuple[int, ...]]:
+    """Return the cores of each job: disjoint, of equal number but for one; () where unknown.
+
+    Raises:
+        SettingError: there are fewer cores than jobs.
+    """
+    if not hasattr(os, "sched_getaffinity"):  # macOS
+        return [()] * jobs
+    cores: Sequence[int] = sorted(os.sched_getaffinity(0))
+    if jobs > len(cores):
+        raise SettingError(
+            f"sweep.jobs must be at most the {len(cores)} usable cores, one for each; got {jobs}."
+        )
+    bounds = [round(len(cores) * job / jobs) for job in range(jobs + 1)]
+    return [tuple(cores[bounds[job] : bounds[job + 1]]) for job in range(jobs)]
+
+
+def _oom_kills() -> int:
+    """Return how many processes of this container were killed for memory; 0 if unknown."""
+    for path in _OOM_COUNTS:
+        with contextlib.suppress(OSError, ValueError):
+            counts = dict(line.split()[:2] for line in path.read_text().splitlines())
+            return int(counts.get("oom_kill", 0))
+    return 0

@@ -1,0 +1,169 @@
+"""The folder of a trial: what the sweep's process and the trial's process write for each other."""
+
+import contextlib
+import json
+import statistics
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pufferlib.annotations import JsonObject
+from pufferlib.exceptions import CheckpointError
+from pufferlib.runs.folder import CONFIG
+from pufferlib.runs.seeds import mean_interval
+from pufferlib.training.loggers import METRICS, read_metrics, write_json
+
+LOG = "log.txt"
+SPEC = "trial.json"
+_RESULT = "result.json"
+_STOP = "stop"
+
+
+@dataclass(frozen=True)
+class TrialSpec:
+    """What a trial is to do.
+
+    Attributes:
+        config: the settings of its runs, as JSON; folder and seed are of each run.
+        given: names of the settings that were chosen or given.
+        seeds: to train with, one after another.
+        episodes: of the evaluation that scores it.
+        first_seed: of that evaluation's episodes.
+        kind: "sampled" or "greedy", the actions that are scored.
+    """
+
+    config: JsonObject
+    given: list[str]
+    seeds: list[int]
+    episodes: int
+    first_seed: int
+    kind: str
+
+    def write(self, folder: Path) -> None:
+        """Write it into the folder of the trial."""
+        write_json(folder / SPEC, asdict(self))
+
+    @classmethod
+    def read(cls, folder: Path) -> "TrialSpec":
+        """Return what was written."""
+        return cls(**json.loads((folder / SPEC).read_text()))
+
+    def run_folder(self, folder: Path, seed: int) -> Path:
+        """Return the folder of the run with one of the seeds: the trial's own if there is one."""
+        return folder if len(self.seeds) == 1 else folder / f"seed-{seed}"
+
+
+@dataclass(frozen=True)
+class SeedResult:
+    """What one run of a trial reached.
+
+    Attributes:
+        score: mean return of its evaluation.
+        low: of the 95% interval of that mean; NaN for one game.
+        high: likewise.
+        cpu_s: CPU seconds of training.
+        wall_s: wall seconds of training and of the evaluation.
+        timesteps: steps of agents in training.
+    """
+
+    score: float
+    low: float
+    high: float
+    cpu_s: float
+    wall_s: float
+    timesteps: int
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """How a trial ended.
+
+    Attributes:
+        runs: what each seed reached; [] if the trial failed.
+        reason: why it failed; None if it did not.
+        stopped_early: whether it was stopped because it could hardly win.
+    """
+
+    runs: list[SeedResult]
+    reason: str | None = None
+    stopped_early: bool = False
+
+    @property
+    def score(self) -> float:
+        """The mean over seeds."""
+        return statistics.fmean(run.score for run in self.runs)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95% interval of the score: over episodes for one seed, over seeds for several."""
+        if len(self.runs) == 1:
+            return self.runs[0].low, self.runs[0].high
+        _, low, high = mean_interval([run.score for run in self.runs])
+        return low, high
+
+    @property
+    def cpu_s(self) -> float:
+        """The sum over seeds."""
+        return sum(run.cpu_s for run in self.runs)
+
+    @property
+    def wall_s(self) -> float:
+        """The sum over seeds."""
+        return sum(run.wall_s for run in self.runs)
+
+    @property
+    def timesteps(self) -> int:
+        """The sum over seeds."""
+        return sum(run.timesteps for run in self.runs)
+
+    def write(self, folder: Path) -> None:
+        """Write it into the folder of the trial, whole or not at all."""
+        write_json(folder / _RESULT, asdict(self))
+
+    @classmethod
+    def read(cls, folder: Path) -> "TrialResult | None":
+        """Return what was written; None if the trial has not ended."""
+        try:
+            values = json.loads((folder / _RESULT).read_text())
+        except FileNotFoundError:
+            return None
+        runs = [SeedResult(**run) for run in values.pop("runs")]
+        return cls(runs=runs, **values)
+
+
+def ask_to_stop(folder: Path) -> None:
+    """Let the trial in a folder score what it has reached once it gets SIGTERM."""
+    (folder / _STOP).touch()
+
+
+def is_asked_to_stop(folder: Path) -> bool:
+    """Return whether `ask_to_stop` was called for the trial in a folder."""
+    return (folder / _STOP).exists()
+
+
+def read_curve(run_folder: Path, kind: str) -> list[tuple[float, float]]:
+    """Return (CPU seconds, mean return) at each evaluation during training of a run.
+
+    Args:
+        run_folder: of the run; [] if it has not begun.
+        kind: "sampled" or "greedy".
+    """
+    if not (run_folder / CONFIG).exists():
+        return []
+    with contextlib.suppress(CheckpointError):  # damaged, as by a full disk
+        return [
+            (line["cpu_seconds"], line[f"eval/{kind}_return"])
+            for line in read_metrics(run_folder)
+            if f"eval/{kind}_return" in line and "cpu_seconds" in line
+        ]
+    return []
+
+
+def last_progress(folder: Path, since: float) -> float:
+    """Return when the trial in a folder last made progress, in seconds of `time.time()`.
+
+    Args:
+        folder: of the trial.
+        since: when its process started.
+    """
+    files = [*folder.glob(METRICS), *folder.glob(f"seed-*/{METRICS}")]
+    return max([since, *(file.stat().st_mtime for file in files)])

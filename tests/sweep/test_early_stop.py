@@ -1,0 +1,41 @@
+import pytest
+
+from pufferlib.sweep.early_stop import EarlyStop
+
+# Five trials whose scores at 10 CPU seconds are 1, 2, 3, 4, 5: the lower quartile is 2.
+CURVES = [[(5.0, 0.0), (10.0, score), (20.0, 10 * score)] for score in (1.0, 2.0, 3.0, 4.0, 5.0)]
+
+
+def early_stop(curves=CURVES, quantile=0.25):
+    made = EarlyStop(quantile)
+    for curve in curves:
+        made.add(curve, stopped_early=False)
+    return made
+
+
+@pytest.mark.parametrize(("score", "stops"), [(1.9, True), (2.1, False)])
+def test_a_trial_below_the_quantile_at_equal_cost_is_stopped(score, stops):
+    assert early_stop().can_hardly_win([(4.0, 0.0), (10.0, score)]) == stops
+
+
+def test_it_is_compared_at_its_own_cost():
+    assert not early_stop().can_hardly_win([(9.0, 0.5)])  # the others had 0 by then
+    assert early_stop().can_hardly_win([(19.0, 1.5)])
+    assert early_stop().can_hardly_win([(500.0, 19.0)])  # they had ended, with 20 at the quantile
+
+
+def test_its_best_evaluation_counts():
+    assert not early_stop().can_hardly_win([(4.0, 3.0), (10.0, 0.0)])
+
+
+def test_few_trials_stop_nothing():
+    assert not early_stop(CURVES[:4]).can_hardly_win([(10.0, -100.0)])
+    assert not early_stop(quantile=None).can_hardly_win([(10.0, -100.0)])
+    assert not early_stop().can_hardly_win([])
+
+
+def test_a_stopped_trial_counts_up_to_its_end_only():
+    made = early_stop(CURVES[:4])
+    made.add([(10.0, 1.0)], stopped_early=True)
+    assert made.can_hardly_win([(10.0, 0.5)])  # five at 10 CPU seconds
+    assert not made.can_hardly_win([(11.0, 0.5)])  # four after that

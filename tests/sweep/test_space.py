@@ -1,0 +1,172 @@
+import math
+
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from pufferlib.config import PRESETS, load, load_sweep
+from pufferlib.exceptions import ArgumentError, SettingError
+from pufferlib.sweep.default_space import default_space
+from pufferlib.sweep.space import Space, setting_of
+from pufferlib.sweep.sweep import Sweep
+
+CONFIG = load(("bandit",))  # horizon 16, learning rate 3e-3, gamma 0.95, memory none
+
+
+def one(name, line):
+    (dimension,) = Space.parse({name: line}, CONFIG, "here")
+    return dimension
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "parameter", "distribution"),
+    [
+        ("train.value_coefficient", "uniform 0 1", None, FloatDistribution(0, 1)),
+        ("train.learning_rate", "log 1e-4 1e-2", None, FloatDistribution(1e-4, 1e-2, log=True)),
+        ("train.update_epochs", "integer 1 8", None, IntDistribution(1, 8)),
+        ("train.total_timesteps", "log 1000 90000", None, IntDistribution(1000, 90000, log=True)),
+        ("train.horizon", "power2 8 100", "log2(train.horizon)", IntDistribution(3, 6)),
+        (
+            "train.gamma",
+            "logit 0.9 0.99",
+            "1 - train.gamma",
+            FloatDistribution(1 - 0.99, 1 - 0.9, log=True),
+        ),
+        ("policy.memory", "choices none lstm", None, CategoricalDistribution(("none", "lstm"))),
+        ("policy.memory", ["none", "gru"], None, CategoricalDistribution(("none", "gru"))),
+        ("train.target_kl", "choices None 0.02", None, CategoricalDistribution((None, 0.02))),
+        ("env.kwargs.num_agents", "power2 16 64", "log2(env.kwargs.num_agents)",
+         IntDistribution(4, 6)),
+        ("vec.backend", "choices Serial Multiprocessing", None,
+         CategoricalDistribution(("Serial", "Multiprocessing"))),
+    ],
+)  # fmt: skip
+def test_a_line_gives_the_distribution_of_its_scale(name, line, parameter, distribution):
+    dimension = one(name, line)
+    assert dimension.parameter == (parameter or name)
+    assert dimension.distribution() == distribution
+    assert setting_of(dimension.parameter) == name
+
+
+def test_values_come_back_on_the_scale_of_the_setting():
+    assert one("train.horizon", "power2 8 128").to_value(5) == 32
+    assert one("train.gamma", "logit 0.9 0.999").to_value(0.0123456) == 0.98765  # four digits
+    assert one("train.learning_rate", "log 1e-4 1e-2").to_value(0.00123456) == 0.001235
+    assert one("train.update_epochs", "integer 1 8").to_value(4) == 4
+    # Never out of the range by rounding.
+    assert one("train.learning_rate", "log 1.00004e-4 1e-2").to_value(1.00004e-4) == 1.00004e-4
+
+
+@pytest.mark.parametrize(("value", "exponent"), [(8, 3), (48, 6), (40, 5), (128, 7)])
+def test_a_preset_off_the_grid_has_the_nearest_parameter(value, exponent):
+    assert one("train.horizon", "power2 8 128").to_parameter(value) == exponent
+
+
+@pytest.mark.parametrize(
+    ("lines", "match"),
+    [
+        ({"train.horizont": "power2 8 32"}, "Did you mean 'train.horizon'"),
+        ({"train.horizon": "power 8 32"}, "Did you mean 'power2'"),
+        ({"train.horizon": "power2 8"}, "must be power2 LOW HIGH"),
+        ({"train.horizon": "power2 33 63"}, "two powers of two"),
+        ({"train.horizon": "integer 1.5 32"}, "whole numbers"),
+        ({"train.learning_rate": "integer 0 1"}, "uniform or log"),
+        ({"train.learning_rate": "log 0 1"}, "above 0"),
+        ({"train.learning_rate": "log 1e-2 1e-4"}, "LOW < HIGH"),
+        ({"train.learning_rate": "log 1e-5 1e-4"}, "preset's value 0.003 lies outside"),
+        ({"train.gamma": "logit 0.9 1"}, "LOW < HIGH < 1"),
+        ({"train.minibatches": "logit 0.1 0.9"}, "whole numbers"),
+        ({"policy.memory": "choices none rnn"}, "policy.memory must be 'none' or 'lstm'"),
+        ({"policy.memory": "choices none"}, "two or more"),
+        ({"policy.memory": "log 1 2"}, "choices VALUE"),
+        ({"train.seed": "integer 1 9"}, "their own seeds"),
+        ({"log.wandb": "choices a b"}, "neither score nor cost"),
+        ({"train.horizon": "fixed"}, "no setting is searched"),
+        ({"train.horizon": 8}, "text or a list"),
+        ({"train.horizon": "power2 8 32 if policy.memory = lstm"}, "no trial has"),
+        ({"train.horizon": "power2 8 32 if policy.memory"}, "if SETTING = VALUE"),
+    ],
+)
+def test_a_wrong_space_is_refused(lines, match):
+    with pytest.raises(SettingError, match=match):
+        Space.parse(lines, CONFIG, "here")
+
+
+def test_a_condition_leaves_a_setting_out_where_it_does_not_hold():
+    lines = {
+        "train.horizon": "power2 32 128 if policy.memory = lstm gru",
+        "policy.memory": "choices none lstm gru",
+    }
+    space = Space.parse(lines, CONFIG, "here")  # the preset's horizon 16 is not in question
+    assert [d.setting for d in space] == ["policy.memory", "train.horizon"]
+    assert [d.setting for d in space.active({"policy.memory": "none"})] == ["policy.memory"]
+    assert len(list(space.active({"policy.memory": "gru"}))) == 2
+
+
+def test_conditions_in_a_circle_are_refused():
+    lines = {
+        "policy.memory": "choices none lstm if vec.backend = Serial",
+        "vec.backend": "choices Serial Multiprocessing if policy.memory = none",
+    }
+    with pytest.raises(SettingError, match="depend on each other"):
+        Space.parse(lines, CONFIG, "here")
+
+
+def test_the_default_space_holds_every_preset():
+    tasks = {path.stem.split(".")[0] for path in PRESETS.glob("*.toml")}
+    for task in sorted(tasks):
+        lines, config = default_space(load((task,)), rows=64, is_recurrent=False)
+        space = Space.parse(lines, config, task)
+        assert len(space.dimensions) >= 8
+        for dimension in space:
+            low, high = dimension.samples()
+            assert math.isfinite(low)
+            assert low < high
+
+
+def test_sweep_tables_of_presets_are_read(tmp_path):
+    (tmp_path / "bandit.toml").write_text(
+        '[sweep]\ntrials = 7\n[sweep.space]\ntrain.gamma = "logit 0.9 0.99"\n'
+        'policy.memory = ["none", "lstm"]\n[train]\nhorizon = 32\n'
+    )
+    (source, table), = load_sweep(("bandit",), (PRESETS, tmp_path))  # fmt: skip
+    assert source == str(tmp_path / "bandit.toml")
+    assert table["trials"] == 7
+    assert load(("bandit",), (PRESETS, tmp_path)).train.horizon == 32
+    assert load_sweep(("bandit",), (PRESETS, tmp_path), "vtrace") == []  # of another algorithm
+
+
+@pytest.mark.parametrize(
+    ("overrides", "match"),
+    [
+        ({"sweep.trails": 3}, "Did you mean 'sweep.trials'"),
+        ({"sweep.trials": 0}, "at least 1"),
+        ({"sweep.jobs": 10_000}, "usable cores"),
+        ({"sweep.sampler": "bayes"}, "'tpe' or 'random' or 'pareto'"),
+        ({"sweep.hours": -1}, "above 0"),
+        ({"sweep.early_stop": 1.0}, "between 0 and 1"),
+        ({"train.gamma": 0.7, "sweep.space.train.gamma": "logit 0.8 0.99"}, "value 0.7 lies out"),
+        ({"sweep.space.vec.timeout_s": "uniform 1 300"}, "no effect with vec.backend"),
+        ({"sweep.space.vec.caller_steps": "choices True False"}, "no effect with vec.backend"),
+        ({"sweep.space.policy.kwargs.width": "choices 1 2"}, "preset's value None lies outside"),
+        ({"policy.kwargs.width": 1}, "not an argument"),
+    ],
+)
+def test_a_sweep_is_checked_before_anything_starts(overrides, match, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ArgumentError, match=match):
+        Sweep.configure("bandit", overrides)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_setting_that_is_given_is_not_searched():
+    settings = {d.setting for d in Sweep.configure("bandit").space}
+    assert {"train.gamma", "train.learning_rate", "vec.num_envs"} <= settings
+    given = {d.setting for d in Sweep.configure("bandit", {"train.gamma": 0.9}).space}
+    assert given == settings - {"train.gamma"}
+    fixed = Sweep.configure("bandit", {"sweep.space.train.gamma": "fixed"}).space
+    assert {d.setting for d in fixed} == settings - {"train.gamma"}
+    only = Sweep.configure("bandit", {"sweep.space.train.gamma": "logit 0.9 0.99"}).space
+    assert [d.setting for d in only] == ["train.gamma"]
+    both = {"train.gamma": 0.92, "sweep.space.train.gamma": "logit 0.9 0.99"}
+    sweep = Sweep.configure("bandit", both)
+    assert sweep.space.values(sweep.preset.config) == {"train.gamma": 0.92}
