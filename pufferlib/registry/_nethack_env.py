@@ -1,9 +1,9 @@
 """A wrapper for NLE and MiniHack environments: seeds, time limits, statistics."""
 
 import functools
+import os
 import warnings
 import weakref
-from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -27,7 +27,7 @@ from pufferlib.exceptions import ArgumentError, suggestion
 
 # Positions in blstats, from nle.nethack: NLE_BL_SCORE, NLE_BL_DEPTH, NLE_BL_XP, NLE_BL_TIME.
 _SCORE, _DEPTH, _EXPERIENCE_LEVEL, _TURNS = 9, 12, 18, 20
-_LARGEST_SEED = 2**31 - 1
+LARGEST_SEED = 2**31 - 1
 # Of roles, races, genders and alignments, whose beginnings NetHack knows too (its role.c).
 _CHARACTERS = (
     *("archeologist", "barbarian", "caveman", "cavewoman", "healer", "knight", "monk", "priest"),
@@ -35,6 +35,7 @@ _CHARACTERS = (
     *("human", "elf", "dwarf", "gnome", "orc", "male", "female", "lawful", "neutral", "chaotic"),
     *("@", "*", "random"),
 )
+_RECORDS = ("record", "logfile", "xlogfile")
 _LONGEST_CHARACTER = 25  # PL_NSIZ less "Agent-" and the end of the text
 
 
@@ -61,6 +62,13 @@ def check_character(character: str) -> None:
         )
 
 
+def empty_records(directory: str) -> None:
+    """Empty the files in which the games of one instance are recorded."""
+    for path in (os.path.join(directory, name) for name in _RECORDS):
+        if os.path.exists(path):  # NLE keeps the xlogfile with its recordings, if it makes any
+            os.truncate(path, 0)
+
+
 class NetHackEpisode(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs):
     """Seed NetHack's generators, report time limits as truncations, and add statistics.
 
@@ -69,7 +77,8 @@ class NetHackEpisode(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs):
     NetHack seeds itself.
 
     The last screen of a game ranks it among the earlier games of the same instance. The list is
-    emptied before each game, so an observation depends on the seed alone.
+    emptied before each game, so an observation depends on the seed alone. The logs, to which every
+    game adds, are emptied too, and do not grow.
 
     NLE reports its time limit as terminated, with `end_status` ABORTED; here it is a truncation.
     Gymnasium's limit reports a death on the very last step as both; here it is a death.
@@ -123,10 +132,10 @@ class NetHackEpisode(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs):
         game = self._game
         if self._is_running:
             _quit(game, game.last_observation, False)
-        Path(game.nethack._vardir, "record").write_bytes(b"")
+        empty_records(game.nethack._vardir)
         game._frozen_steps = 0  # the counter of a time penalty, which NLE does not reset
         if self._generator is not None:
-            self._seed_game(*self._generator.integers(_LARGEST_SEED, size=3).tolist())
+            self._seed_game(*self._generator.integers(LARGEST_SEED, size=3).tolist())
         if options is not None:  # nle 1.3.0 raises a KeyError for options without this one
             options = {"wizkit_items": None, **options}
         observation, info = self.env.reset(seed=seed, options=options)

@@ -1,0 +1,253 @@
+"""Many games of NetHack as one native environment, over NLE's own binding to its C code."""
+
+import os
+import warnings
+import weakref
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+import numpy as np
+from nle import nethack
+from nle.env import tasks
+from nle.env.base import NLE_SPACE_ITEMS
+
+from pufferlib.annotations import Array
+from pufferlib.emulation.actions import ActionLayout
+from pufferlib.emulation.layout import Layout
+from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
+from pufferlib.exceptions import ArgumentError, suggestion
+from pufferlib.registry import _nethack_batch_plain as plain
+from pufferlib.registry._nethack_env import LARGEST_SEED, empty_records
+from pufferlib.registry._nethack_sharing import share_segments
+
+if TYPE_CHECKING or os.environ.get("PUFFERLIB_NO_EXTENSIONS", "") not in ("", "0"):
+    from pufferlib.registry._nethack_batch_plain import Batch
+else:
+    try:
+        from pufferlib.registry._nethack_batch import Batch
+    except ModuleNotFoundError:  # installed without a compiler
+        from pufferlib.registry._nethack_batch_plain import Batch
+
+_REWARDS_AND_GOALS = {
+    "NetHackEat-v0": ("eat", "none"),
+    "NetHackGold-v0": ("gold", "none"),
+    "NetHackOracle-v0": ("goal", "oracle"),
+    "NetHackScore-v0": ("score", "none"),
+    "NetHackScout-v0": ("scout", "none"),
+    "NetHackStaircase-v0": ("goal", "stairs"),
+    "NetHackStaircasePet-v0": ("goal", "stairs beside pet"),
+}
+_KEYS = np.array([int(action) for action in tasks.TASK_ACTIONS])
+_NLE_LIMIT = 5000
+_MOST_SCREENS = 1000  # before a game that can be played
+_IN_MOVELOOP = 3  # in program_state
+_NEEDED = ("blstats", "glyphs", "message", "internal", "program_state")
+
+
+class NetHackGames(PufferEnv):
+    """Games of one task, each a row, that NetHack writes its observations into.
+
+    Does what NLE does in Python, and `NetHackEpisode`: see there for seeds, limits and last
+    screens.
+
+    Args: as of `pufferlib.registry.nethack.make_env`.
+        name: the task.
+        num_envs: how many games.
+        observation_keys: which observations a row has.
+        max_episode_steps: a limit; None: NLE's.
+        share_library: share the read-only memory of the library, where that is possible.
+        character: of all games.
+        buffers: rows to write into; allocated here if None.
+
+    Attributes:
+        observation_layout: how an observation lies in its row; `unflatten` gives it back.
+        action_layout: the same for actions.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        num_envs: int,
+        observation_keys: Sequence[str],
+        max_episode_steps: int | None,
+        share_library: bool,
+        character: str = "mon-hum-neu-mal",
+        buffers: Buffers | None = None,
+    ) -> None:
+        self.observation_layout = Layout.of(_observation_space(observation_keys))
+        self.action_layout = ActionLayout.of(gymnasium.spaces.Discrete(len(_KEYS)))
+        self.single_observation_space = self.observation_layout.space
+        self.single_action_space = self.action_layout.space
+        self.num_agents = self.num_seeds = num_envs
+        self._rules = _rules(name, max_episode_steps)
+        self._status: Any = getattr(tasks, name.removesuffix("-v0")).StepStatus
+        self._character, self._options = character, _options(name)
+        self._shares = share_library
+        self._games: list[Any] = []
+        self._is_running = [False] * num_envs
+        self._generators: list[np.random.Generator | None] = [None] * num_envs
+        # Frees them, where this is dropped without `close`.
+        self._close = weakref.finalize(self, _close_all, self._games)
+        super().__init__(buffers)
+
+    def bind(self, buffers: Buffers) -> None:
+        """Write into these rows from now on."""
+        super().bind(buffers)
+        if any(self._is_running):  # games that have started keep their arrays
+            _close_all(self._games)
+            self._is_running = [False] * self.num_agents
+        if not self._games:
+            self._games.extend(self._make_game() for _ in range(self.num_agents))
+        needed = [self._connect(row, game) for row, game in enumerate(self._games)]
+        self._program_states = [arrays.pop("program_state") for arrays in needed]
+        self._batch = Batch(
+            [game._pynethack for game in self._games],
+            [plain.Arrays(**arrays) for arrays in needed],
+            self._rules,
+            self.rewards,
+            self.terminals,
+            self.truncations,
+        )
+
+    def reset(self, seed: int | None = None) -> tuple[Array, list[Info]]:
+        """Start a new episode in every game; return (observations, []).
+
+        Args:
+            seed: of the first game, from which the others count; of this episode and those after.
+        """
+        for index in range(self.num_agents):
+            if seed is not None:
+                self._generators[index] = np.random.default_rng(seed + index)
+            self._begin(index)
+        self.rewards[:], self.terminals[:], self.truncations[:] = 0, False, False
+        self.masks[:] = True
+        return self.observations, []
+
+    def step(self, actions: Array) -> StepResult:
+        """Step all games; return (observations, rewards, terminals, truncations, infos)."""
+        ended = self._batch.step(_KEYS[actions].tolist())
+        infos = [self._end(index) for index in ended]
+        return self.observations, self.rewards, self.terminals, self.truncations, infos
+
+    def close(self) -> None:
+        """Free the games: their memory, their copies of the library, their folders."""
+        self._close()
+
+    def _make_game(self) -> Any:
+        return nethack.Nethack(
+            observation_keys=(),
+            options=self._options,
+            playername="Agent-" + self._character,
+            ttyrec=None,
+        )
+
+    def _connect(self, row: int, game: Any) -> dict[str, Array]:
+        """Let a game write into a row; return the arrays that are needed here, by name."""
+        layout, arrays = self.observation_layout, {}
+        for field, view in zip(layout.fields, layout.views(self.observations[row]), strict=True):
+            key = str(field.leaf.path[0])
+            # NLE compares dtypes by identity, and those of views may be copies.
+            arrays[key] = view.view(np.dtype(nethack.OBSERVATION_DESC[key]["dtype"]))
+        for key in _NEEDED:
+            if key not in arrays and (key != "glyphs" or _sees_glyphs(self._rules)):
+                arrays[key] = np.zeros(**nethack.OBSERVATION_DESC[key])
+        game._pynethack.set_buffers(**arrays)
+        arrays.setdefault("glyphs", np.zeros(**nethack.OBSERVATION_DESC["glyphs"]))
+        return {key: arrays[key] for key in _NEEDED}
+
+    def _begin(self, index: int) -> None:
+        """Quit a game that is running, and start the next one."""
+        game = self._games[index]
+        if self._is_running[index]:
+            self._batch.quit(index)
+        self._is_running[index] = True
+        empty_records(game._vardir)
+        generator = self._generators[index]
+        if generator is not None:
+            core, display, level = generator.integers(LARGEST_SEED, size=3).tolist()
+            game._pynethack.set_initial_seeds(core, display, False, level)
+        while not self._reaches_play(index):
+            warnings.warn(f"Not in moveloop after {_MOST_SCREENS} tries, aborting.", stacklevel=2)
+        if self._shares:
+            self._shares = share_segments(game.dlpath)
+        self._batch.begin(index)
+
+    def _reaches_play(self, index: int) -> bool:
+        """Start a game, and pass the screens before it."""
+        game = self._games[index]._pynethack
+        game.reset()
+        for _ in range(_MOST_SCREENS):
+            if self._program_states[index][_IN_MOVELOOP]:
+                return True
+            game.step(plain.SPACE)
+        return False
+
+    def _end(self, index: int) -> Info:
+        """Write the last observation of an episode, start the next one; return its info."""
+        self.final_observations[index] = self.observations[index]
+        episode = self._batch.episode(index)
+        game = self._games[index]
+        info = {
+            "end_status": self._status(episode.status),
+            "is_ascended": game.how_done() == nethack.ASCENDED,
+            "depth": episode.depth,
+            "experience_level": episode.experience_level,
+            "turns": episode.turns,
+            "score": episode.score,
+        }
+        if self._rules.goal != "none":
+            info["success"] = episode.status == plain.SUCCESSFUL
+        info["episode_return"] = episode.episode_return
+        info["episode_length"] = episode.episode_length
+        self._begin(index)
+        return info
+
+
+def _close_all(games: list[Any]) -> None:
+    while games:
+        games.pop().close()
+
+
+def _observation_space(keys: Sequence[str]) -> gymnasium.spaces.Dict:
+    known = dict(NLE_SPACE_ITEMS)
+    for key in keys:
+        if key not in known:
+            raise ArgumentError(
+                f"NetHack has no observation {key!r}.{suggestion(key, tuple(known))} Give "
+                f"observation_keys of {', '.join(known)}."
+            )
+    return gymnasium.spaces.Dict({key: known[key] for key in keys})
+
+
+def _sees_glyphs(rules: plain.Rules) -> bool:
+    return rules.reward == "scout" or rules.goal in ("stairs beside pet", "oracle")
+
+
+def _rules(name: str, max_episode_steps: int | None) -> plain.Rules:
+    reward, goal = _REWARDS_AND_GOALS[name]
+    return plain.Rules(
+        reward=reward,
+        goal=goal,
+        max_steps=_NLE_LIMIT if max_episode_steps is None else max_episode_steps,
+        aborts=max_episode_steps is None,
+        blank=nethack.GLYPH_CMAP_OFF,
+        pets=(nethack.GLYPH_PET_OFF, nethack.GLYPH_INVIS_OFF),
+        oracle=_oracle_glyph(),
+    )
+
+
+def _oracle_glyph() -> int:
+    glyphs = range(nethack.GLYPH_MON_OFF, nethack.GLYPH_PET_OFF)
+    names = (nethack.permonst(nethack.glyph_to_mon(glyph)).mname for glyph in glyphs)
+    return next(glyph for glyph, name in zip(glyphs, names, strict=True) if name == "Oracle")
+
+
+def _options(name: str) -> list[str]:
+    """Return NLE's options for a task: in NetHackGold, gold alone is picked up."""
+    if name != "NetHackGold-v0":
+        return list(nethack.NETHACKOPTIONS)
+    return [
+        "pickup_types:$" if option.startswith("pickup_types") else option
+        for option in nethack.NETHACKOPTIONS
+    ]

@@ -1,0 +1,2 @@
+def share_segments(path: str) -> bool:
+    return False
