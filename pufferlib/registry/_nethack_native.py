@@ -84,6 +84,7 @@ class NetHackGames(PufferEnv):
         self._status: Any = getattr(tasks, name.removesuffix("-v0")).StepStatus
         self._character, self._options = character, _options(name)
         self._shares = share_library
+        self._checked: set[int] = set()  # games whose copies of the library are known to be equal
         self._games: list[Any] = []
         self._is_running = [False] * num_envs
         self._generators: list[np.random.Generator | None] = [None] * num_envs
@@ -97,6 +98,7 @@ class NetHackGames(PufferEnv):
         if any(self._is_running):  # games that have started keep their arrays
             _close_all(self._games)
             self._is_running = [False] * self.num_agents
+            self._checked.clear()
         if not self._games:
             self._games.extend(self._make_game() for _ in range(self.num_agents))
         needed = [self._connect(row, game) for row, game in enumerate(self._games)]
@@ -170,7 +172,8 @@ class NetHackGames(PufferEnv):
         while not self._reaches_play(index):
             warnings.warn(f"Not in moveloop after {_MOST_SCREENS} tries, aborting.", stacklevel=2)
         if self._shares:
-            self._shares = share_segments(game.dlpath)
+            self._shares = share_segments(game.dlpath, is_checked=index in self._checked)
+            self._checked.add(index)
         self._batch.begin(index)
 
     def _reaches_play(self, index: int) -> bool:
