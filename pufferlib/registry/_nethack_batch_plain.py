@@ -25,7 +25,7 @@ FROZEN_PENALTY = -0.01  # penalty_step, for a step in which no time passes
 LEFT_TO_AGENT = (b"eat", b"attack", b"direction?", b"pray")
 
 REWARDS = ("score", "gold", "eat", "scout", "goal")
-GOALS = ("none", "stairs", "stairs beside pet", "oracle")
+GOALS = ("none", "stairs", "stairs with pet", "oracle")
 
 
 class Rules(NamedTuple):

@@ -36,7 +36,7 @@ _REWARDS_AND_GOALS = {
     "NetHackScore-v0": ("score", "none"),
     "NetHackScout-v0": ("scout", "none"),
     "NetHackStaircase-v0": ("goal", "stairs"),
-    "NetHackStaircasePet-v0": ("goal", "stairs beside pet"),
+    "NetHackStaircasePet-v0": ("goal", "stairs with pet"),
 }
 _KEYS = np.array([int(action) for action in tasks.TASK_ACTIONS])
 _NLE_LIMIT = 5000
@@ -83,7 +83,7 @@ class NetHackGames(PufferEnv):
         self._rules = _rules(name, max_episode_steps)
         self._status: Any = getattr(tasks, name.removesuffix("-v0")).StepStatus
         self._character, self._options = character, _options(name)
-        self._shares = share_library
+        self._shares = share_library and num_envs > 1  # one game alone gains nothing
         self._checked: set[int] = set()  # games whose copies of the library are known to be equal
         self._games: list[Any] = []
         self._is_running = [False] * num_envs
@@ -224,7 +224,7 @@ def _observation_space(keys: Sequence[str]) -> gymnasium.spaces.Dict:
 
 
 def _sees_glyphs(rules: plain.Rules) -> bool:
-    return rules.reward == "scout" or rules.goal in ("stairs beside pet", "oracle")
+    return rules.reward == "scout" or rules.goal in ("stairs with pet", "oracle")
 
 
 def _rules(name: str, max_episode_steps: int | None) -> plain.Rules:

@@ -255,14 +255,14 @@ is_shareable = pytest.mark.skipif(
 
 
 def shared_segments():
-    """Return how often the processes's memory has a segment of NLE's own file."""
+    """Return how many maps of this process are of the library itself, not of a copy."""
     lines = Path("/proc/self/maps").read_text().splitlines()
     return sum(line.endswith(_nethack_sharing.DLPATH) for line in lines)
 
 
 @is_shareable
 @pytest.mark.parametrize("is_shared", [True, False])
-def test_games_share_the_library_unless_told_not_to(is_shared):
+def test_games_share_the_library_unless_asked_not_to(is_shared):
     before = shared_segments()
     env = nethack.make_env(num_envs=2, share_library=is_shared, max_episode_steps=2)
     env.reset(seed=0)
