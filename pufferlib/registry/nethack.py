@@ -40,6 +40,7 @@ FAMILY = Family(
         "NetHackStaircasePet-v0",
     ),
     unseeded_tasks=("NetHackChallenge-v0",),
+    single_tasks=("NetHackChallenge-v0",),
     stale_pins=("nle",),  # nle 1.3.0 asks for gymnasium == 1.2.0; it runs on 1.4.0
     render_modes=("ansi", "human"),
 )
@@ -157,8 +158,8 @@ def _make_one(
 
 
 def _check_native(name: str, render_mode: str | None, kwargs: dict[str, Any]) -> None:
-    advice = "Leave out num_envs: environments of one game, which a vectorizer steps, can do that."
-    if name in FAMILY.unseeded_tasks:
+    advice = "Use num_envs=None: environments of one game, many of which a vectorizer steps."
+    if name in FAMILY.single_tasks:
         raise ArgumentError(f"{name} has no native form, which num_envs asks for. {advice}")
     if render_mode is not None:
         raise ArgumentError(
