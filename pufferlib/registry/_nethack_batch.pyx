@@ -64,6 +64,7 @@ cdef class Batch:
     cdef Game* games
     cdef Py_ssize_t count
     cdef list press, is_over, is_normal, messages, explored
+    cdef tuple leaves
     cdef object arrays, rows  # keep alive what the pointers point to
     cdef float* rewards
     cdef char* terminals
@@ -92,6 +93,7 @@ cdef class Batch:
         self.terminals = <char*>_data(terminals, "bool", self.count)
         self.truncations = <char*>_data(truncations, "bool", self.count)
         self.reward, self.goal = REWARDS.index(rules.reward), GOALS.index(rules.goal)
+        self.leaves = (b"",) if rules.leaves_all else LEFT_TO_AGENT
         self.max_steps, self.aborts = rules.max_steps, rules.aborts
         self.blank, self.oracle = rules.blank, rules.oracle
         self.first_pet, self.after_pets = rules.pets
@@ -111,10 +113,10 @@ cdef class Batch:
     def quit(self, Py_ssize_t index):
         """See the plain twin."""
         self.at(index)
-        if not self.answer(index, False):
+        if not self.answer(index, ()):
             self.press[index](QUIT)
             self.press[index](YES)
-            self.answer(index, False)
+            self.answer(index, ())
 
     def step(self, list keys):
         """See the plain twin."""
@@ -128,7 +130,7 @@ cdef class Batch:
         for i in range(self.count):
             game = &self.games[i]
             self.press[i](keys[i])
-            status = self.end(i, self.answer(i, True))
+            status = self.end(i, self.answer(i, self.leaves))
             game.status = RUNNING if status == ABORTED and not self.aborts else status
             reward = self.gain(i)
             _remember(game)
@@ -157,7 +159,7 @@ cdef class Batch:
             raise IndexError(f"there are {self.count} games; got {index}")
         return &self.games[index]
 
-    cdef int answer(self, Py_ssize_t i, bint leaves_some) except -1:
+    cdef int answer(self, Py_ssize_t i, tuple leaves) except -1:
         cdef int32_t* internal = self.games[i].internal
         cdef object is_over = self.is_over[i]
         cdef bytes message
@@ -168,7 +170,7 @@ cdef class Batch:
                 self.press[i](ESCAPE)
             elif internal[IN_YN]:
                 message = self.messages[i].tobytes()
-                if leaves_some and any([text in message for text in LEFT_TO_AGENT]):
+                if any([text in message for text in leaves]):
                     return False
                 self.press[i](ESCAPE)
                 return bool(is_over())

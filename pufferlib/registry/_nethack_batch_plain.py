@@ -36,6 +36,7 @@ class Rules(NamedTuple):
         goal: one of `GOALS`; reaching it ends the episode.
         max_steps: the episode ends after so many.
         aborts: the limit is NLE's, which reports ABORTED and overrules the goal; else Gymnasium's.
+        leaves_all: all prompts for one key are left to the agent, not only `LEFT_TO_AGENT`.
         blank: the glyph of a place that was not seen.
         pets: the first glyph of a pet, and the first after those.
         oracle: the glyph of the Oracle.
@@ -45,6 +46,7 @@ class Rules(NamedTuple):
     goal: str
     max_steps: int
     aborts: bool
+    leaves_all: bool
     blank: int
     pets: tuple[int, int]
     oracle: int
@@ -99,8 +101,8 @@ class Game:
             self.experience_level = int(blstats[EXPERIENCE_LEVEL])
             self.turns, self.last_score = int(blstats[TURNS]), self.score
 
-    def answer(self, leaves_some: bool) -> bool:
-        """Decline prompts, but those for the agent if `leaves_some`; return if the game is over."""
+    def answer(self, leaves: tuple[bytes, ...]) -> bool:
+        """Decline prompts, but those that contain one of `leaves`; return if the game is over."""
         internal = self.arrays.internal
         while not self.is_over():
             if internal[WAITS_FOR_SPACE]:
@@ -109,7 +111,7 @@ class Game:
                 self.press(ESCAPE)
             elif internal[IN_YN]:
                 message = self.arrays.message.tobytes()
-                if leaves_some and any(text in message for text in LEFT_TO_AGENT):
+                if any(text in message for text in leaves):
                     return False
                 self.press(ESCAPE)  # what comes next is left to the agent, too
                 return bool(self.is_over())
@@ -182,6 +184,7 @@ class Batch:
     ) -> None:
         self._games = [Game(*each) for each in zip(games, arrays, strict=True)]
         self._rules = rules
+        self._leaves = (b"",) if rules.leaves_all else LEFT_TO_AGENT
         self._rows: tuple[Array, ...] = (rewards, terminals, truncations)
 
     def begin(self, index: int) -> None:
@@ -191,10 +194,10 @@ class Batch:
     def quit(self, index: int) -> None:
         """Quit a game, so that it frees its memory; it may be over already."""
         game = self._games[index]
-        if not game.answer(leaves_some=False):
+        if not game.answer(leaves=()):
             game.press(QUIT)
             game.press(YES)
-            game.answer(leaves_some=False)
+            game.answer(leaves=())
 
     def step(self, keys: Sequence[int]) -> list[int]:
         """Press a key in each game; return the games whose episodes have ended.
@@ -204,7 +207,7 @@ class Batch:
         ended = []
         for index, (game, key) in enumerate(zip(self._games, keys, strict=True)):
             game.press(key)
-            status = self._status(game, is_over=game.answer(leaves_some=True))
+            status = self._status(game, is_over=game.answer(self._leaves))
             is_cut = status == ABORTED
             game.status = RUNNING if is_cut and not self._rules.aborts else status
             reward = game.gain(self._rules)

@@ -4,6 +4,7 @@ import functools
 import os
 import warnings
 import weakref
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium
@@ -27,6 +28,7 @@ from pufferlib.exceptions import ArgumentError, suggestion
 
 # Positions in blstats, from nle.nethack: NLE_BL_SCORE, NLE_BL_DEPTH, NLE_BL_XP, NLE_BL_TIME.
 _SCORE, _DEPTH, _EXPERIENCE_LEVEL, _TURNS = 9, 12, 18, 20
+SINGLE = "Use num_envs=None: environments of one game, many of which a vectorizer steps."
 LARGEST_SEED = 2**31 - 1
 # Of roles, races, genders and alignments, whose beginnings NetHack knows too (its role.c).
 _CHARACTERS = (
@@ -59,6 +61,26 @@ def check_character(character: str) -> None:
         raise ArgumentError(
             f"NetHack reads the first {_LONGEST_CHARACTER} characters of character={character!r}; "
             f"got {len(character)}. {how}"
+        )
+
+
+def check_native_arguments(
+    render_mode: str | None, kwargs: Mapping[str, object], known: Sequence[str]
+) -> None:
+    """Refuse arguments of `make_env` that a native environment does not take.
+
+    Raises:
+        ArgumentError: says which, and what is taken.
+    """
+    if render_mode is not None:
+        raise ArgumentError(
+            f"render_mode must be None with num_envs; got render_mode={render_mode!r}. {SINGLE}"
+        )
+    unknown = [name for name in kwargs if name not in known]
+    if unknown:
+        raise ArgumentError(
+            f"With num_envs, these arguments are taken: observation_keys, share_library, "
+            f"{', '.join(known)}; got {unknown[0]}={kwargs[unknown[0]]!r}. {SINGLE}"
         )
 
 

@@ -4,7 +4,8 @@ import os
 import warnings
 import weakref
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -38,26 +39,48 @@ _REWARDS_AND_GOALS = {
     "NetHackStaircase-v0": ("goal", "stairs"),
     "NetHackStaircasePet-v0": ("goal", "stairs with pet"),
 }
-_KEYS = np.array([int(action) for action in tasks.TASK_ACTIONS])
 _NLE_LIMIT = 5000
 _MOST_SCREENS = 1000  # before a game that can be played
 _IN_MOVELOOP = 3  # in program_state
 _NEEDED = ("blstats", "glyphs", "message", "internal", "program_state")
 
 
+class Kind(NamedTuple):
+    """What the games of a native environment have in common.
+
+    Attributes:
+        rules: of the task.
+        status: its `StepStatus`.
+        observations: what a row has, leaves of NLE.
+        actions: the key that each action presses.
+        options: of NetHack.
+        character: who plays.
+        spawns_monsters: NetHack makes monsters at random.
+        written: observations that NetHack writes, whether a row has them or not.
+        dungeon: NetHack's data file with the levels; NLE's own if None.
+    """
+
+    rules: plain.Rules
+    status: Any
+    observations: gymnasium.spaces.Dict
+    actions: tuple[int, ...]
+    options: tuple[str, ...]
+    character: str
+    spawns_monsters: bool = True
+    written: tuple[str, ...] = ()
+    dungeon: bytes | None = None
+
+
 class NetHackGames(PufferEnv):
-    """Games of one task, each a row, that NetHack writes its observations into.
+    """Games of one kind, each a row, that NetHack writes its observations into.
 
     Does what NLE does in Python, and `NetHackEpisode`: see there for seeds, limits and last
     screens.
 
-    Args: as of `pufferlib.registry.nethack.make_env`.
-        name: the task.
-        num_envs: how many games.
-        observation_keys: which observations a row has.
-        max_episode_steps: a limit; None: NLE's.
+    Args:
+        kind: of the games.
+        num_envs: how many.
         share_library: share the read-only memory of the library, where that is possible.
-        character: of all games.
         buffers: rows to write into; allocated here if None.
 
     Attributes:
@@ -66,23 +89,14 @@ class NetHackGames(PufferEnv):
     """
 
     def __init__(
-        self,
-        name: str,
-        num_envs: int,
-        observation_keys: Sequence[str],
-        max_episode_steps: int | None,
-        share_library: bool,
-        character: str = "mon-hum-neu-mal",
-        buffers: Buffers | None = None,
+        self, kind: Kind, num_envs: int, share_library: bool, buffers: Buffers | None = None
     ) -> None:
-        self.observation_layout = Layout.of(_observation_space(observation_keys))
-        self.action_layout = ActionLayout.of(gymnasium.spaces.Discrete(len(_KEYS)))
+        self.observation_layout = Layout.of(kind.observations)
+        self.action_layout = ActionLayout.of(gymnasium.spaces.Discrete(len(kind.actions)))
         self.single_observation_space = self.observation_layout.space
         self.single_action_space = self.action_layout.space
         self.num_agents = self.num_seeds = num_envs
-        self._rules = _rules(name, max_episode_steps)
-        self._status: Any = getattr(tasks, name.removesuffix("-v0")).StepStatus
-        self._character, self._options = character, _options(name)
+        self._kind, self._keys = kind, np.array(kind.actions)
         self._shares = share_library and num_envs > 1  # one game alone gains nothing
         self._checked: set[int] = set()  # games whose copies of the library are known to be equal
         self._games: list[Any] = []
@@ -100,13 +114,14 @@ class NetHackGames(PufferEnv):
             self._is_running = [False] * self.num_agents
             self._checked.clear()
         if not self._games:
-            self._games.extend(self._make_game() for _ in range(self.num_agents))
+            for _ in range(self.num_agents):
+                self._games.append(self._make_game())
         needed = [self._connect(row, game) for row, game in enumerate(self._games)]
         self._program_states = [arrays.pop("program_state") for arrays in needed]
         self._batch = Batch(
             [game._pynethack for game in self._games],
             [plain.Arrays(**arrays) for arrays in needed],
-            self._rules,
+            self._kind.rules,
             self.rewards,
             self.terminals,
             self.truncations,
@@ -128,7 +143,7 @@ class NetHackGames(PufferEnv):
 
     def step(self, actions: Array) -> StepResult:
         """Step all games; return (observations, rewards, terminals, truncations, infos)."""
-        ended = self._batch.step(_KEYS[actions].tolist())
+        ended = self._batch.step(self._keys[actions].tolist())
         infos = [self._end(index) for index in ended]
         return self.observations, self.rewards, self.terminals, self.truncations, infos
 
@@ -137,12 +152,22 @@ class NetHackGames(PufferEnv):
         self._close()
 
     def _make_game(self) -> Any:
-        return nethack.Nethack(
+        kind = self._kind
+        game = nethack.Nethack(
             observation_keys=(),
-            options=self._options,
-            playername="Agent-" + self._character,
+            options=kind.options,
+            playername="Agent-" + kind.character,
             ttyrec=None,
+            spawn_monsters=kind.spawns_monsters,
         )
+        if kind.dungeon is not None:
+            data = Path(game._vardir, "nhdat")
+            data.unlink()  # a link to NLE's own
+            if self._games:
+                data.hardlink_to(Path(self._games[0]._vardir, "nhdat"))
+            else:
+                data.write_bytes(kind.dungeon)
+        return game
 
     def _connect(self, row: int, game: Any) -> dict[str, Array]:
         """Let a game write into a row; return the arrays that are needed here, by name."""
@@ -151,8 +176,8 @@ class NetHackGames(PufferEnv):
             key = str(field.leaf.path[0])
             # NLE compares dtypes by identity, and those of views may be copies.
             arrays[key] = view.view(np.dtype(nethack.OBSERVATION_DESC[key]["dtype"]))
-        for key in _NEEDED:
-            if key not in arrays and (key != "glyphs" or _sees_glyphs(self._rules)):
+        for key in (*_NEEDED, *self._kind.written):
+            if key not in arrays and (key != "glyphs" or _sees_glyphs(self._kind.rules)):
                 arrays[key] = np.zeros(**nethack.OBSERVATION_DESC[key])
         game._pynethack.set_buffers(**arrays)
         arrays.setdefault("glyphs", np.zeros(**nethack.OBSERVATION_DESC["glyphs"]))
@@ -192,14 +217,14 @@ class NetHackGames(PufferEnv):
         episode = self._batch.episode(index)
         game = self._games[index]
         info = {
-            "end_status": self._status(episode.status),
+            "end_status": self._kind.status(episode.status),
             "is_ascended": game.how_done() == nethack.ASCENDED,
             "depth": episode.depth,
             "experience_level": episode.experience_level,
             "turns": episode.turns,
             "score": episode.score,
         }
-        if self._rules.goal != "none":
+        if self._kind.rules.goal != "none":
             info["success"] = episode.status == plain.SUCCESSFUL
         info["episode_return"] = episode.episode_return
         info["episode_length"] = episode.episode_length
@@ -210,6 +235,53 @@ class NetHackGames(PufferEnv):
 def _close_all(games: list[Any]) -> None:
     while games:
         games.pop().close()
+
+
+def nethack_games(
+    name: str,
+    num_envs: int,
+    observation_keys: Sequence[str],
+    max_episode_steps: int | None,
+    share_library: bool,
+    character: str = "mon-hum-neu-mal",
+) -> NetHackGames:
+    """Return games of a task of NLE; arguments as of `pufferlib.registry.nethack.make_env`.
+
+    Raises:
+        ArgumentError: an unknown observation.
+    """
+    reward, goal = _REWARDS_AND_GOALS[name]
+    kind = Kind(
+        rules=make_rules(
+            reward=reward,
+            goal=goal,
+            max_steps=_NLE_LIMIT if max_episode_steps is None else max_episode_steps,
+            aborts=max_episode_steps is None,
+            leaves_all=False,
+        ),
+        status=getattr(tasks, name.removesuffix("-v0")).StepStatus,
+        observations=_observation_space(observation_keys),
+        actions=tuple(int(action) for action in tasks.TASK_ACTIONS),
+        options=_options(name),
+        character=character,
+    )
+    return NetHackGames(kind, num_envs, share_library)
+
+
+def make_rules(
+    reward: str, goal: str, max_steps: int, aborts: bool, leaves_all: bool
+) -> plain.Rules:
+    """Return rules with the glyphs of NetHack; see `plain.Rules`."""
+    return plain.Rules(
+        reward=reward,
+        goal=goal,
+        max_steps=max_steps,
+        aborts=aborts,
+        leaves_all=leaves_all,
+        blank=nethack.GLYPH_CMAP_OFF,
+        pets=(nethack.GLYPH_PET_OFF, nethack.GLYPH_INVIS_OFF),
+        oracle=_oracle_glyph(),
+    )
 
 
 def _observation_space(keys: Sequence[str]) -> gymnasium.spaces.Dict:
@@ -227,30 +299,15 @@ def _sees_glyphs(rules: plain.Rules) -> bool:
     return rules.reward == "scout" or rules.goal in ("stairs with pet", "oracle")
 
 
-def _rules(name: str, max_episode_steps: int | None) -> plain.Rules:
-    reward, goal = _REWARDS_AND_GOALS[name]
-    return plain.Rules(
-        reward=reward,
-        goal=goal,
-        max_steps=_NLE_LIMIT if max_episode_steps is None else max_episode_steps,
-        aborts=max_episode_steps is None,
-        blank=nethack.GLYPH_CMAP_OFF,
-        pets=(nethack.GLYPH_PET_OFF, nethack.GLYPH_INVIS_OFF),
-        oracle=_oracle_glyph(),
-    )
-
-
 def _oracle_glyph() -> int:
     glyphs = range(nethack.GLYPH_MON_OFF, nethack.GLYPH_PET_OFF)
     names = (nethack.permonst(nethack.glyph_to_mon(glyph)).mname for glyph in glyphs)
     return next(glyph for glyph, name in zip(glyphs, names, strict=True) if name == "Oracle")
 
 
-def _options(name: str) -> list[str]:
+def _options(name: str) -> tuple[str, ...]:
     """Return NLE's options for a task: in NetHackGold, gold alone is picked up."""
+    options = tuple(nethack.NETHACKOPTIONS)
     if name != "NetHackGold-v0":
-        return list(nethack.NETHACKOPTIONS)
-    return [
-        "pickup_types:$" if option.startswith("pickup_types") else option
-        for option in nethack.NETHACKOPTIONS
-    ]
+        return options
+    return tuple("pickup_types:$" if o.startswith("pickup_types") else o for o in options)

@@ -108,15 +108,17 @@ def make_env(
     FAMILY.check(name, render_mode)
     if max_episode_steps is not None:
         max_episode_steps = whole_number("max_episode_steps", max_episode_steps)
-    from pufferlib.registry._nethack_env import check_character
+    from pufferlib.registry._nethack_env import SINGLE, check_character, check_native_arguments
 
     check_character(kwargs.get("character", "@"))
     if num_envs is not None:
         num_envs = whole_number("num_envs", num_envs)
-        _check_native(name, render_mode, kwargs)
-        from pufferlib.registry._nethack_native import NetHackGames
+        if name in FAMILY.single_tasks:
+            raise ArgumentError(f"{name} has no native form, which num_envs asks for. {SINGLE}")
+        check_native_arguments(render_mode, kwargs, ("max_episode_steps", "character"))
+        from pufferlib.registry._nethack_native import nethack_games
 
-        return NetHackGames(
+        return nethack_games(
             name, num_envs, observation_keys, max_episode_steps, share_library, **kwargs
         )
     return _make_one(name, tuple(observation_keys), render_mode, max_episode_steps, kwargs)
@@ -155,22 +157,6 @@ def _make_one(
         observation_keys=None if keys == observed else observed,
     )
     return GymnasiumPufferEnv(EpisodeStats(env))
-
-
-def _check_native(name: str, render_mode: str | None, kwargs: dict[str, Any]) -> None:
-    advice = "Use num_envs=None: environments of one game, many of which a vectorizer steps."
-    if name in FAMILY.single_tasks:
-        raise ArgumentError(f"{name} has no native form, which num_envs asks for. {advice}")
-    if render_mode is not None:
-        raise ArgumentError(
-            f"render_mode must be None with num_envs; got render_mode={render_mode!r}. {advice}"
-        )
-    unknown = [option for option in kwargs if option != "character"]
-    if unknown:
-        raise ArgumentError(
-            f"With num_envs, NetHack takes observation_keys, max_episode_steps, share_library and "
-            f"character; got {unknown[0]}={kwargs[unknown[0]]!r}. {advice}"
-        )
 
 
 env_creator = creator_of(FAMILY, make_env)

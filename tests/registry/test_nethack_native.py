@@ -77,7 +77,8 @@ def play_task(name, num_envs, actions, resets, own_limit=None, **kwargs):
     many = nethack.make_env(name, num_envs=num_envs, **kwargs)
     if own_limit is not None:
         ones.set_attr("_max_episode_steps", [own_limit] * num_envs)
-        many._rules = many._rules._replace(max_steps=own_limit)
+        rules = many._kind.rules._replace(max_steps=own_limit, aborts=True)
+        many._kind = many._kind._replace(rules=rules)
         many.bind(_buffers(many))
     try:
         return play_both(ones, many, actions, resets)
