@@ -28,7 +28,10 @@ TASKS = (
     "MicroRTS-16x16-workerRushAI",
     "NetHackScore-v0",
 )
-OTHER_FORMS = {"NetHackScore-v0": {"native, library not shared": {"share_library": False}}}
+OTHER_FORMS = {
+    task: {"native, library not shared": {"share_library": False}}
+    for task in ("MiniHack-Room-5x5-v0", "NetHackScore-v0")
+}
 ACTIONS = 64  # sampled in advance
 
 

@@ -23,13 +23,19 @@ _DEFAULTS = {
     "_level_seeds": None,
     "remove_alignment_blstats": False,
 }
-# MiniHack's environments have the descriptions of the screen written always. While the hero
-# hallucinates, NetHack draws random numbers to write them.
-_WRITTEN = ("screen_descriptions",)
 
 
-def minihack_games(env: Any, num_envs: int, share_library: bool) -> NetHackGames:
+def minihack_games(env: Any, num_envs: int, share_library: bool, is_bare: bool) -> NetHackGames:
     """Return games like the one of `env`, an ordinary environment of MiniHack.
+
+    Args:
+        env: made by Gymnasium; used as a pattern, and not played.
+        num_envs: how many games.
+        share_library: see `NetHackGames`.
+        is_bare: the level has neither objects nor monsters, and the hero can only move. MiniHack
+            always has the screen described, for which NetHack draws random numbers: while the hero
+            hallucinates, and for remembered objects. In a bare level it draws none, and they are
+            left out: a third of a step.
 
     Raises:
         ArgumentError: it does something that the native form cannot; says what.
@@ -52,7 +58,7 @@ def minihack_games(env: Any, num_envs: int, share_library: bool) -> NetHackGames
         options=tuple(options[: options.index(name)]),  # NLE adds what comes after it
         character=game.character,
         spawns_monsters=False,
-        written=_WRITTEN,
+        written=() if is_bare else ("screen_descriptions",),
         dungeon=Path(game.nethack._vardir, "nhdat").read_bytes(),
     )
     return NetHackGames(kind, num_envs, share_library)

@@ -19,7 +19,7 @@ from pufferlib.emulation.layout import Layout
 from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
 from pufferlib.exceptions import ArgumentError, suggestion
 from pufferlib.registry import _nethack_batch_plain as plain
-from pufferlib.registry._nethack_env import LARGEST_SEED, empty_records
+from pufferlib.registry._nethack_env import LARGEST_SEED, discard_records
 from pufferlib.registry._nethack_sharing import share_segments
 
 if TYPE_CHECKING or os.environ.get("PUFFERLIB_NO_EXTENSIONS", "") not in ("", "0"):
@@ -160,6 +160,7 @@ class NetHackGames(PufferEnv):
             ttyrec=None,
             spawn_monsters=kind.spawns_monsters,
         )
+        discard_records(game._vardir)
         if kind.dungeon is not None:
             data = Path(game._vardir, "nhdat")
             data.unlink()  # a link to NLE's own
@@ -189,7 +190,6 @@ class NetHackGames(PufferEnv):
         if self._is_running[index]:
             self._batch.quit(index)
         self._is_running[index] = True
-        empty_records(game._vardir)
         generator = self._generators[index]
         if generator is not None:
             core, display, level = generator.integers(LARGEST_SEED, size=3).tolist()

@@ -207,6 +207,14 @@ _NATIVE = (
     "MiniHack-WoD-Medium",
     "MiniHack-WoD-Pro",
 )
+_BARE_ROOMS = (  # without monsters, objects and traps
+    "MiniHack-Room-15x15-v0",
+    "MiniHack-Room-5x5-v0",
+    "MiniHack-Room-Dark-15x15-v0",
+    "MiniHack-Room-Dark-5x5-v0",
+    "MiniHack-Room-Random-15x15-v0",
+    "MiniHack-Room-Random-5x5-v0",
+)
 _NATIVE_ARGUMENTS = ("max_episode_steps", "character", "des_file", "autopickup", "pet")
 
 FAMILY = Family(
@@ -283,7 +291,8 @@ def make_env(
         from pufferlib.registry._minihack_native import minihack_games
 
         with closing(env):
-            return minihack_games(env, num_envs, share_library)
+            is_bare = name in _BARE_ROOMS and not kwargs.get("pet")
+            return minihack_games(env, num_envs, share_library, is_bare)
     from pufferlib.emulation import GymnasiumPufferEnv
     from pufferlib.registry._nethack_env import NetHackEpisode
     from pufferlib.wrappers import EpisodeStats
