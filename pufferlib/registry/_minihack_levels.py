@@ -1,7 +1,9 @@
 """Levels of MiniHack: those that are given as text or file, and those of MiniGrid."""
 
+import os
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,31 @@ def checked_level(des_file: str) -> str:
         f"des_file is not what NetHack's level compiler takes: {reason}. Give the text of a level "
         f"in NetHack's description language, or the path of a .des file."
     )
+
+
+def compile_levels_alone(directory: str) -> Callable[[str], None]:
+    """Return a substitute for `MiniHack._patch_nhdat`, for levels that change at every reset.
+
+    MiniHack's shell script packs a level with other data of NetHack each time. Here those are
+    packed once; NetHack finds the level as a file of its own. A reset takes a third of the time.
+
+    Args:
+        directory: of the game, in which the script has been run.
+    """
+    from minihack.base import HACKDIR
+
+    library, compiler = Path(directory, "lib"), str(Path(HACKDIR, "lev_comp"))
+    if (library / "mylevel.lev").exists():
+        os.replace(library / "mylevel.lev", Path(directory, "mylevel.lev"))
+    names = sorted(path.name for path in library.iterdir())
+    subprocess.run([str(Path(HACKDIR, "dlb")), "cf", "nhdat", *names], cwd=library, check=True)
+    os.replace(library / "nhdat", Path(directory, "nhdat"))
+
+    def compile_level(des_file: str) -> None:
+        Path(directory, "mylevel.des").write_text(des_file)
+        subprocess.run([compiler, "mylevel.des"], cwd=directory, check=False)
+
+    return compile_level
 
 
 def crossing(name: str) -> str:

@@ -309,15 +309,19 @@ def _make_game(name: str, render_mode: str | None, kwargs: dict[str, Any]) -> "G
         warnings.filterwarnings("ignore", ".*MiniGrid-MultiRoom-N4-S5-v0 is out of date")
         import minihack  # noqa: F401  (registers the tasks)
 
-        from pufferlib.registry._minihack_levels import checked_level, crossing
+        from pufferlib.registry import _minihack_levels as levels
 
         if "Crossing" in name:
-            kwargs = {"env_name": crossing(name)} | kwargs
+            kwargs = {"env_name": levels.crossing(name)} | kwargs
         if "des_file" in kwargs:
-            kwargs["des_file"] = checked_level(os.fspath(kwargs["des_file"]))
+            kwargs["des_file"] = levels.checked_level(os.fspath(kwargs["des_file"]))
         spec = copy.deepcopy(gymnasium.spec(name))
         spec.kwargs |= kwargs  # not as arguments of make, which keeps max_episode_steps to itself
-        return gymnasium.make(spec, render_mode=render_mode, disable_env_checker=True)
+        env = gymnasium.make(spec, render_mode=render_mode, disable_env_checker=True)
+        game: Any = env.unwrapped
+        if hasattr(game, "minigrid_env"):
+            game._patch_nhdat = levels.compile_levels_alone(game.nethack._vardir)
+        return env
 
 
 env_creator = creator_of(FAMILY, make_env)
