@@ -40,6 +40,7 @@ _REWARDS_AND_GOALS = {
     "NetHackStaircasePet-v0": ("goal", "stairs with pet"),
 }
 _NLE_LIMIT = 5000
+_SHORT = 50  # steps: after so short an episode, sharing the library costs more than it saves
 _MOST_SCREENS = 1000  # before a game that can be played
 _IN_MOVELOOP = 3  # in program_state
 _NEEDED = ("blstats", "glyphs", "message", "internal", "program_state")
@@ -184,7 +185,7 @@ class NetHackGames(PufferEnv):
         arrays.setdefault("glyphs", np.zeros(**nethack.OBSERVATION_DESC["glyphs"]))
         return {key: arrays[key] for key in _NEEDED}
 
-    def _begin(self, index: int) -> None:
+    def _begin(self, index: int, may_share: bool = True) -> None:
         """Quit a game that is running, and start the next one."""
         game = self._games[index]
         if self._is_running[index]:
@@ -196,7 +197,7 @@ class NetHackGames(PufferEnv):
             game._pynethack.set_initial_seeds(core, display, False, level)
         while not self._reaches_play(index):
             warnings.warn(f"Not in moveloop after {_MOST_SCREENS} tries, aborting.", stacklevel=2)
-        if self._shares:
+        if self._shares and may_share:
             self._shares = share_segments(game.dlpath, is_checked=index in self._checked)
             self._checked.add(index)
         self._batch.begin(index)
@@ -228,7 +229,7 @@ class NetHackGames(PufferEnv):
             info["success"] = episode.status == plain.SUCCESSFUL
         info["episode_return"] = episode.episode_return
         info["episode_length"] = episode.episode_length
-        self._begin(index)
+        self._begin(index, may_share=episode.episode_length >= _SHORT)
         return info
 
 

@@ -226,7 +226,8 @@ def shared_segments():
 
 @is_shareable
 @pytest.mark.parametrize("is_shared", [True, False])
-def test_games_share_the_library_unless_asked_not_to(is_shared):
+def test_games_share_the_library_unless_asked_not_to(is_shared, monkeypatch):
+    monkeypatch.setattr(_nethack_native, "_SHORT", 2)
     before = shared_segments()
     env = nethack.make_env(num_envs=2, share_library=is_shared, max_episode_steps=2)
     env.reset(seed=0)
@@ -235,6 +236,17 @@ def test_games_share_the_library_unless_asked_not_to(is_shared):
         assert shared_segments() - before == (2 * 3 if is_shared else 0)
     env.close()
     assert shared_segments() == before
+
+
+@is_shareable
+def test_a_game_after_a_short_one_does_not_share_the_library():
+    before = shared_segments()
+    env = nethack.make_env(num_envs=2, max_episode_steps=2)
+    env.reset(seed=0)
+    for is_shared in (True, False, False):
+        env.step(np.array([1, 2]))
+        assert shared_segments() - before == (2 * 3 if is_shared else 0)
+    env.close()
 
 
 @is_shareable
