@@ -43,7 +43,7 @@ def compile_levels_alone(directory: str) -> Callable[[str], None]:
     """Return a substitute for `MiniHack._patch_nhdat`, for levels that change at every reset.
 
     MiniHack's shell script packs a level with other data of NetHack each time. Here those are
-    packed once; NetHack finds the level as a file of its own. A reset takes a third of the time.
+    packed once; NetHack finds the level in another file. A reset takes a third of the time.
 
     Args:
         directory: of the game, in which the script has been run.
