@@ -166,7 +166,7 @@ class NetHackGames(PufferEnv):
             data = Path(game._vardir, "nhdat")
             data.unlink()  # a link to NLE's own
             if self._games:
-                data.hardlink_to(Path(self._games[0]._vardir, "nhdat"))
+                data.symlink_to(Path(self._games[0]._vardir, "nhdat"))  # closed last
             else:
                 data.write_bytes(kind.dungeon)
         return game
