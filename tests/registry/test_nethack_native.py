@@ -6,6 +6,7 @@ import gc
 import os
 import shutil
 import warnings
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -104,17 +105,17 @@ def test_any_observations_can_be_chosen(keys):
 
 
 def test_games_of_several_native_environments_are_those_of_as_many_ordinary_ones():
-    ones = vector.make(nethack.make_env, num_envs=4, backend="Serial")
     native = functools.partial(nethack.make_env, num_envs=2)
-    many = vector.make(native, num_envs=2, backend="Multiprocessing", num_workers=2)
-    np.testing.assert_array_equal(many.reset(seed=9)[0], ones.reset(seed=9)[0])
-    actions = walks(4, 20)
-    for row in actions:
-        expected, found = ones.step(row), many.step(row)
-        np.testing.assert_array_equal(found[0], expected[0])
-        np.testing.assert_array_equal(found[1], expected[1])
-    ones.close()
-    many.close()
+    workers = {"backend": "Multiprocessing", "num_workers": 2}
+    with (
+        closing(vector.make(nethack.make_env, num_envs=4, backend="Serial")) as ones,
+        closing(vector.make(native, num_envs=2, **workers)) as many,
+    ):
+        np.testing.assert_array_equal(many.reset(seed=9)[0], ones.reset(seed=9)[0])
+        for row in walks(4, 20):
+            expected, found = ones.step(row), many.step(row)
+            np.testing.assert_array_equal(found[0], expected[0])
+            np.testing.assert_array_equal(found[1], expected[1])
 
 
 def test_many_games_keep_the_contract():
