@@ -18,7 +18,7 @@ def extensions() -> list[Extension]:
         from Cython.Build import cythonize
     except ImportError:
         return []
-    modules = ["pufferlib.emulation._compiled"]
+    modules = ["pufferlib.emulation._compiled", "pufferlib.registry._nethack_batch"]
     if sys.platform == "linux":  # it waits by futex
         modules.append("pufferlib.vector.processes._gate")
     compiled = [

@@ -2,13 +2,15 @@
 
     python benchmarks/native.py --rounds 21 --num-envs 32 [TASK...]
 
-`Serial` steps all of them in this process; ALE's native games also use ALE's threads. Columns,
-medians over the rounds: environment steps per second; its ratio to the first row's, per round; CPU
-time of this process and its threads per environment step, as a ratio too.
+`Serial` steps all of them in this process, with the same seeds and actions; ALE's native games also
+use ALE's threads. Columns, medians over the rounds: environment steps per second; its ratio to the
+first row's, per round; CPU time of this process and its threads per environment step, as a ratio
+too, and in microseconds.
 """
 
 import argparse
 import functools
+import json
 import statistics
 import time
 from collections.abc import Callable
@@ -24,7 +26,12 @@ TASKS = (
     "procgen-bigfish-v0",
     "MicroRTS-8x8-workerRushAI",
     "MicroRTS-16x16-workerRushAI",
+    "NetHackScore-v0",
 )
+OTHER_FORMS = {
+    task: {"native, library not shared": {"share_library": False}}
+    for task in ("MiniHack-Room-5x5-v0", "NetHackScore-v0")
+}
 ACTIONS = 64  # sampled in advance
 
 
@@ -43,26 +50,31 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=21)
     parser.add_argument("--num-envs", type=int, default=32)
     parser.add_argument("--steps", type=int, default=32, help="steps of all environments per turn")
+    parser.add_argument(
+        "--kwargs", type=json.loads, default={}, help="of the environments, as JSON"
+    )
     arguments = parser.parse_args()
     for task in arguments.tasks:
-        print_table(task, arguments.num_envs, arguments.steps, arguments.rounds)
+        print_table(task, arguments.kwargs, arguments.num_envs, arguments.steps, arguments.rounds)
 
 
-def print_table(task: str, num_envs: int, steps: int, rounds: int) -> None:
-    make_env = registry.resolve(task).creator()
-    one_by_one = vector.make(make_env, num_envs=num_envs)
-    native = vector.make(functools.partial(make_env, num_envs=num_envs))
-    vecenvs = {"one by one": one_by_one, "native": native}
+def print_table(task: str, kwargs: Any, num_envs: int, steps: int, rounds: int) -> None:
+    make_env = functools.partial(registry.resolve(task).creator(), **kwargs)
+    vecenvs = {"one by one": vector.make(make_env, num_envs=num_envs)}
+    for name, options in {"native": {}, **OTHER_FORMS.get(task, {})}.items():
+        native = functools.partial(make_env, num_envs=num_envs, **options)
+        vecenvs[name] = vector.make(native)
     turns = {name: turn_of(vecenv, steps) for name, vecenv in vecenvs.items()}
     results = take_turns(turns, rounds)
     print(f"**{task}, {num_envs} games**\n")
-    print("| | steps/s | ratio | CPU time, ratio |\n|---|---|---|---|")
+    print("| | steps/s | ratio | CPU time, ratio | CPU us a step |\n|---|---|---|---|---|")
     base = results["one by one"]
     for name, own in results.items():
         rate = num_envs * steps / statistics.median(turn.wall_s for turn in own)
         speed = median_ratio([turn.wall_s for turn in base], [turn.wall_s for turn in own])
         cpu = median_ratio([turn.cpu_s for turn in own], [turn.cpu_s for turn in base])
-        print(f"| {name} | {rate:,.0f} | {speed:.2f} | {cpu:.2f} |")
+        cpu_us = statistics.median(turn.cpu_s for turn in own) / num_envs / steps * 1e6
+        print(f"| {name} | {rate:,.0f} | {speed:.2f} | {cpu:.2f} | {cpu_us:.1f} |")
     print()
     for vecenv in vecenvs.values():
         vecenv.close()

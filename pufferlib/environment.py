@@ -122,6 +122,8 @@ class PufferEnv:
     Attributes:
         render_mode: what `render` returns; see Gymnasium.
         metadata: `render_modes` and `render_fps`, as Gymnasium declares them.
+        num_seeds: how many seeds `reset(seed)` uses: `seed`, `seed + 1` and so on. A vectorizer
+            gives the next environment the seed after these.
         is_one_game: its agents play one game together, so their returns are correlated; False if
             each agent plays a separate game. Confidence intervals of evaluation count games. The
             episodes of all agents that act then end together, which autoreset modes other than
@@ -137,6 +139,7 @@ class PufferEnv:
     num_agents: int
     render_mode: str | None = None
     metadata: dict[str, Any] = {}  # noqa: RUF012  (as Gymnasium declares it)
+    num_seeds: int = 1
     is_one_game: bool = False
     emulated: Any = False  # this and `done`: published names, see docs/published-names.md
     done: bool = False

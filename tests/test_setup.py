@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-TWINS = {"emulation/_compiled", "vector/processes/_gate"}
+TWINS = {"emulation/_compiled", "registry/_nethack_batch", "vector/processes/_gate"}
 
 
 @pytest.mark.parametrize(

@@ -95,8 +95,10 @@ class FamilyTask:
     @property
     def parameters(self) -> Mapping[str, inspect.Parameter]:
         """What the family's `make_env` takes, the task left out."""
-        signature = inspect.signature(self._load().make_env)
-        return dict(list(signature.parameters.items())[1:])
+        module = self._load()
+        taken = list(inspect.signature(module.make_env).parameters.items())[1:]
+        is_single = self.task in module.FAMILY.single_tasks
+        return {name: each for name, each in taken if not (is_single and name == "num_envs")}
 
     def policy(self) -> "Callable[..., nn.Module]":
         """Return the family's `Policy`; one by what is observed where it brings none."""

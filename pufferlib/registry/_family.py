@@ -30,6 +30,7 @@ class Family:
             are installed without their requirements.
         needs: further packages that `make_env` imports and that pufferlib does not depend on.
         unseeded_tasks: tasks that are not deterministic under a seed.
+        single_tasks: tasks without a native form, where `make_env` takes `num_envs` for others.
         is_one_per_process: the package allows one environment per process.
         render_modes: what `make_env` accepts as `render_mode` besides None; some tasks accept
             fewer. Empty if it has no `render_mode`.
@@ -47,6 +48,7 @@ class Family:
     stale_pins: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     unseeded_tasks: tuple[str, ...] = ()
+    single_tasks: tuple[str, ...] = ()
     is_one_per_process: bool = False
     render_modes: tuple[str, ...] = ()
     install: str = ""

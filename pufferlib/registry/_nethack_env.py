@@ -1,8 +1,10 @@
 """A wrapper for NLE and MiniHack environments: seeds, time limits, statistics."""
 
 import functools
+import os
 import warnings
 import weakref
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,8 @@ from pufferlib.exceptions import ArgumentError, suggestion
 
 # Positions in blstats, from nle.nethack: NLE_BL_SCORE, NLE_BL_DEPTH, NLE_BL_XP, NLE_BL_TIME.
 _SCORE, _DEPTH, _EXPERIENCE_LEVEL, _TURNS = 9, 12, 18, 20
-_LARGEST_SEED = 2**31 - 1
+SINGLE = "Use num_envs=None: environments of one game, many of which a vectorizer steps."
+LARGEST_SEED = 2**31 - 1
 # Of roles, races, genders and alignments, whose beginnings NetHack knows too (its role.c).
 _CHARACTERS = (
     *("archeologist", "barbarian", "caveman", "cavewoman", "healer", "knight", "monk", "priest"),
@@ -35,6 +38,7 @@ _CHARACTERS = (
     *("human", "elf", "dwarf", "gnome", "orc", "male", "female", "lawful", "neutral", "chaotic"),
     *("@", "*", "random"),
 )
+_RECORDS = ("record", "logfile", "xlogfile")
 _LONGEST_CHARACTER = 25  # PL_NSIZ less "Agent-" and the end of the text
 
 
@@ -61,6 +65,37 @@ def check_character(character: str) -> None:
         )
 
 
+def check_native_arguments(
+    render_mode: str | None, kwargs: Mapping[str, object], known: Sequence[str]
+) -> None:
+    """Refuse arguments of `make_env` that a native environment does not take.
+
+    Raises:
+        ArgumentError: says which, and what is taken.
+    """
+    if render_mode is not None:
+        raise ArgumentError(
+            f"render_mode must be None with num_envs; got render_mode={render_mode!r}. {SINGLE}"
+        )
+    unknown = [name for name in kwargs if name not in known]
+    if unknown:
+        raise ArgumentError(
+            f"With num_envs, these arguments are taken: observation_keys, share_library, "
+            f"{', '.join(known)}; got {unknown[0]}={kwargs[unknown[0]]!r}. {SINGLE}"
+        )
+
+
+def discard_records(directory: str) -> None:
+    """Let what the games of one instance record go nowhere; called once, before the first.
+
+    To empty the files before each game takes milliseconds on some disks.
+    """
+    for path in (Path(directory, name) for name in _RECORDS):
+        if path.exists():  # NLE keeps the xlogfile with its recordings, if it makes any
+            path.unlink()
+            path.symlink_to(os.devnull)
+
+
 class NetHackEpisode(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs):
     """Seed NetHack's generators, report time limits as truncations, and add statistics.
 
@@ -68,8 +103,8 @@ class NetHackEpisode(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs):
     level); here one generator, seeded once, draws their seeds for every episode. Without a seed
     NetHack seeds itself.
 
-    The last screen of a game ranks it among the earlier games of the same instance. The list is
-    emptied before each game, so an observation depends on the seed alone.
+    The last screen of a game ranks it among the earlier games of the same instance. No list is
+    kept, so an observation depends on the seed alone; nor are the logs, to which each game adds.
 
     NLE reports its time limit as terminated, with `end_status` ABORTED; here it is a truncation.
     Gymnasium's limit reports a death on the very last step as both; here it is a death.
@@ -103,6 +138,7 @@ class NetHackEpisode(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs):
         self._is_seedable = is_seedable
         game: Any = env.unwrapped
         self._game = game
+        discard_records(game.nethack._vardir)
         game._quit_game = functools.partial(_quit_and_show_what_was, weakref.ref(game))
         self._running, self._aborted = game.StepStatus.RUNNING, game.StepStatus.ABORTED
         self._successful = getattr(game.StepStatus, "TASK_SUCCESSFUL", None)
@@ -123,10 +159,9 @@ class NetHackEpisode(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs):
         game = self._game
         if self._is_running:
             _quit(game, game.last_observation, False)
-        Path(game.nethack._vardir, "record").write_bytes(b"")
         game._frozen_steps = 0  # the counter of a time penalty, which NLE does not reset
         if self._generator is not None:
-            self._seed_game(*self._generator.integers(_LARGEST_SEED, size=3).tolist())
+            self._seed_game(*self._generator.integers(LARGEST_SEED, size=3).tolist())
         if options is not None:  # nle 1.3.0 raises a KeyError for options without this one
             options = {"wizkit_items": None, **options}
         observation, info = self.env.reset(seed=seed, options=options)

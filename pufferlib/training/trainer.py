@@ -86,7 +86,7 @@ class Trainer:
         self.is_updating = False
         self._context.broadcast_weights(policy)
         self._vecenv = vecenv
-        self._seed = config.seed + self._context.rank * vecenv.num_envs
+        self._seed = config.seed + self._context.rank * vecenv.num_seeds
         self._generator = torch.Generator().manual_seed(self._seed)
         self._random = RandomStreams(self._seed, self.device)
         self._global_random = GlobalStreams(self._seed)  # of environments in this process
@@ -192,7 +192,7 @@ class Trainer:
         self._check_progress(int(taken))
         self._shared_seconds = seconds / self._context.world_size
         self.updates += 1
-        self._seeds_used += self._vecenv.num_envs * self._context.world_size
+        self._seeds_used += self._vecenv.num_seeds * self._context.world_size
         self._throughput.add(self.timesteps)
         metrics = self.metrics()
         self._advance_curriculum(metrics)
@@ -307,7 +307,7 @@ class Trainer:
         self.timesteps = state["timesteps"]
         self.updates = state["updates"]
         self._seconds_before = self._shared_seconds = state["seconds"]
-        used = self.updates * self._vecenv.num_envs * self._context.world_size  # of older versions
+        used = self.updates * self._vecenv.num_seeds * self._context.world_size  # of older versions
         self._seeds_used = state.get("seeds_used", used)
         self._scale.load_state_dict(state["reward_scale"])
         self.episodes.load_state_dict(state["episodes"])

@@ -209,11 +209,15 @@ def one_value_each(name: str, values: object, num_envs: int) -> list[Any]:
     return list(values)
 
 
-def seed_each(seed: Any, num_envs: int) -> list[int | None]:
+def seed_each(seed: Any, num_envs: int, num_seeds: int | None = None) -> list[int | None]:
     """Return the seed of each environment: `seed + i`, or the entries of a list.
+
+    Where environments use several seeds each, `num_seeds` in all, their first ones.
 
     >>> seed_each(7, num_envs=3)
     [7, 8, 9]
+    >>> seed_each(7, num_envs=3, num_seeds=12)
+    [7, 11, 15]
     >>> seed_each([4, None, 4], num_envs=3)
     [4, None, 4]
 
@@ -223,7 +227,8 @@ def seed_each(seed: Any, num_envs: int) -> list[int | None]:
     is_array = isinstance(seed, np.ndarray) and seed.ndim > 0
     if not is_array and not isinstance(seed, list | tuple | range):
         first = _whole_seed(seed, seed)
-        return [None if first is None else first + i for i in range(num_envs)]
+        step = 1 if num_seeds is None else num_seeds // num_envs
+        return [None if first is None else first + i * step for i in range(num_envs)]
     if len(seed) != num_envs:
         raise ArgumentError(
             f"seed has {len(seed)} values for num_envs={num_envs}. Give one per environment, each "

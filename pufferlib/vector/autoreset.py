@@ -83,7 +83,12 @@ def refusal(env: PufferEnv, autoreset: Autoreset) -> str | None:
 
 
 def reset_arguments(
-    seed: Seed, options: Options | None, num_envs: int, takes_options: bool, is_first: bool
+    seed: Seed,
+    options: Options | None,
+    num_envs: int,
+    num_seeds: int,
+    takes_options: bool,
+    is_first: bool,
 ) -> tuple[list[int | None], Options | None, NDArray[np.bool_] | None]:
     """Return the seed of each environment, the options to pass, and which to reset; None: all.
 
@@ -91,6 +96,7 @@ def reset_arguments(
         seed: as the caller gave it.
         options: likewise.
         num_envs: how many environments.
+        num_seeds: how many seeds they use together.
         takes_options: the environments' `reset` takes options.
         is_first: there was no reset before. A mask that selects all is then one of all; later it
             is a masked reset, whatever it selects.
@@ -104,7 +110,8 @@ def reset_arguments(
         mask = reset_mask_of(options.pop("reset_mask"), num_envs)
         if isinstance(seed, DefaultSeed):
             seed = None
-    seeds, options = seed_each(seed, num_envs), check_options(options, takes_options)
+    seeds = seed_each(seed, num_envs, num_seeds)
+    options = check_options(options, takes_options)
     is_of_all = mask is None or (is_first and bool(mask.all()))
     return seeds, options, None if is_of_all else mask
 

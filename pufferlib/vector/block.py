@@ -54,6 +54,7 @@ class Description:
         render_mode: of the environment.
         metadata: of the environment, without values that are neither numbers, texts nor lists.
         takes_options: its `reset` takes options; of the common description, that of each does.
+        num_seeds: seeds that its `reset` uses; of the common description, the most.
         same_as: index of the earlier environment that is the same object, itself or inside its
             wrappers; None if there is none.
         refusal: why it cannot be stepped in the vectorizer's autoreset mode; None if it can.
@@ -66,6 +67,7 @@ class Description:
     render_mode: str | None
     metadata: Kwargs
     takes_options: bool = True
+    num_seeds: int = 1
     same_as: int | None = None
     refusal: str | None = None
 
@@ -81,6 +83,7 @@ class Description:
             env.render_mode,
             _plain(env.metadata),
             "options" in inspect.signature(env.reset).parameters,
+            env.num_seeds,
         )
 
 
@@ -112,7 +115,11 @@ def common_description(descriptions: Sequence[Description]) -> Description:
             (one, keys), (other, other_keys) = _own(first, kind), _own(description, kind)
             if one != other or keys != other_keys:
                 raise _unequal(f"the {kind} space", one, other, index)
-    return replace(first, takes_options=all(each.takes_options for each in descriptions))
+    return replace(
+        first,
+        takes_options=all(each.takes_options for each in descriptions),
+        num_seeds=max(each.num_seeds for each in descriptions),
+    )
 
 
 def _own(description: Description, kind: str) -> tuple[Space, list[Path]]:

@@ -154,7 +154,7 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         self._reset_async("reset_async", seed, options)
 
     def _reset_async(self, call: str, seed: Seed, options: Options | None) -> None:
-        seeds = seed_each(seed, self.vecenv.num_envs)
+        seeds = seed_each(seed, self.vecenv.num_envs, self.vecenv.num_seeds)
         options = check_options(options, takes_options=True)  # the vectorizer knows if it does
         resets = np.ones(self.vecenv.num_envs, np.bool_)
         if options is not None and "reset_mask" in options:

@@ -30,6 +30,8 @@ class VectorEnv(Protocol):
         num_envs: environments.
         num_agents: rows of all environments together.
         agents_per_env: rows of each environment.
+        num_seeds: seeds that a reset of all with one seed uses: `num_envs`, or more where an
+            environment plays several games with a seed each.
         num_workers: how many workers step them.
         envs_per_worker: environments of each worker.
         batch_size: environments in a batch.
@@ -54,6 +56,7 @@ class VectorEnv(Protocol):
     num_envs: int
     num_agents: int
     agents_per_env: list[int]
+    num_seeds: int
     num_workers: int
     envs_per_worker: int
     batch_size: int

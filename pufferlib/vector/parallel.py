@@ -85,6 +85,7 @@ class Parallel(VectorNames):
         self.render_mode = description.render_mode
         self.metadata = metadata_of(description, self.autoreset)
         self._takes_options = description.takes_options
+        self.num_seeds = self.num_envs * description.num_seeds
         self.agents_per_env = num_agents
         self.num_agents = sum(num_agents)
         per_worker = np.sum(np.reshape(num_agents, (self.num_workers, -1)), axis=1)
@@ -138,7 +139,8 @@ class Parallel(VectorNames):
     def async_reset(self, seed: Seed = DEFAULT_SEED, options: Options | None = None) -> None:
         """Begin to reset environments: all, including those that are still stepping, or some."""
         seeds, options, mask = reset_arguments(
-            seed, options, self.num_envs, self._takes_options, self._order.is_new
+            *(seed, options, self.num_envs, self.num_seeds),
+            *(self._takes_options, self._order.is_new),
         )
         pickled("The options of reset", options)  # an error, if they cannot be sent to a worker
         n = self.envs_per_worker

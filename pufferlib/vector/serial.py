@@ -110,6 +110,7 @@ class Serial(VectorNames):
         self.render_mode = description.render_mode
         self.metadata = metadata_of(description, self.autoreset)
         self._takes_options = description.takes_options
+        self.num_seeds = self.num_envs * description.num_seeds
         self._check_actions = ActionCheck(self.single_action_space, self.agents_per_batch)
         self._buffers = Buffers.allocate(self.single_observation_space, self.num_agents)
         self._rows = self._buffers  # of a batch
@@ -146,7 +147,8 @@ class Serial(VectorNames):
     def async_reset(self, seed: Seed = DEFAULT_SEED, options: Options | None = None) -> None:
         """Reset all, or some; `recv` returns the first observations."""
         seeds, options, mask = reset_arguments(
-            seed, options, self.num_envs, self._takes_options, self._order.is_new
+            *(seed, options, self.num_envs, self.num_seeds),
+            *(self._takes_options, self._order.is_new),
         )
         if mask is None:
             self._order.advance("reset")

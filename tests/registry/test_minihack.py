@@ -1,11 +1,14 @@
 """MiniHack: every task is listed, seeds reach the rooms, success is reported."""
 
+import subprocess
+from pathlib import Path
+
 import gymnasium
 import numpy as np
 import pytest
 
 from pufferlib.exceptions import ArgumentError
-from pufferlib.registry import minihack
+from pufferlib.registry import _minihack_levels, minihack
 from pufferlib.testing import check_env
 
 # A level of one row: the hero at the left end, the stairs down three steps to the east.
@@ -81,6 +84,38 @@ def test_a_crossing_has_the_size_in_its_name():
     rows = [line.strip() for line in env.render().splitlines() if line.strip()]
     assert [len(row) for row in rows] == [9] * 9  # of MiniGrid's 9 x 9, walls and all
     assert sum(row.count("}") for row in rows) == 6  # one wall of lava with a gap
+
+
+def by_script(directory):
+    """Return what compiles a level as MiniHack does."""
+
+    from minihack import base
+
+    def compile_level(des_file):
+        path = Path(directory, "mylevel.des")
+        path.write_text(des_file)
+        script = [base.PATCH_SCRIPT, directory, base.HACKDIR, base.LIB_DIR, str(path)]
+        subprocess.run(script, check=True)
+
+    return compile_level
+
+
+@pytest.mark.parametrize("task", ["MiniHack-MultiRoom-N4-v0", "MiniHack-LavaCrossingS9N1-v0"])
+def test_rooms_of_minigrid_are_those_of_minihacks_script(task, monkeypatch):
+    def played(env):
+        seen = [env.reset(seed=5)[0]]
+        for step in range(60):
+            observation, _, terminated, truncated, _ = env.step(step % 8)
+            if terminated or truncated or step % 10 == 9:
+                observation, _ = env.reset()
+            seen.append(observation)
+        env.close()
+        return np.stack(seen)
+
+    found = played(minihack.make_env(task))
+    monkeypatch.setattr(_minihack_levels, "compile_levels_alone", by_script)
+    np.testing.assert_array_equal(found, played(minihack.make_env(task)))
+    assert len(np.unique(found[::10], axis=0)) > 4  # the levels differ
 
 
 def test_other_observations_can_be_chosen_and_statistics_need_none_of_them():

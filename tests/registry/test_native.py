@@ -60,6 +60,8 @@ def test_native_games_of_atari_run_a_thread_for_each_core_unless_limited(limit, 
     [
         ("atari", "ALE/Pong-v5"),
         pytest.param("procgen", "procgen-bigfish-v0", marks=pytest.mark.long),
+        pytest.param("nethack", "NetHackScore-v0", marks=pytest.mark.long),
+        pytest.param("minihack", "MiniHack-River-v0", marks=pytest.mark.long),
         pytest.param("microrts", "MicroRTS-8x8-workerRushAI", marks=pytest.mark.long),
     ],
 )

@@ -3,10 +3,12 @@
 import functools
 import gc
 import weakref
+from pathlib import Path
 
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.wrappers import TimeLimit
 
 from pufferlib.exceptions import ArgumentError
 from pufferlib.registry import minihack, nethack
@@ -226,3 +228,32 @@ def test_a_game_that_is_dropped_is_freed_at_once():
         assert game() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("family", [nethack, minihack], ids=["nethack", "minihack"])
+def test_the_files_that_games_are_recorded_in_do_not_grow(family):
+    env = family.make_env()
+    folder = Path(env.unwrapped.nethack._vardir)
+    sizes = []
+    for seed in range(4):
+        env.reset(seed=seed)
+        env.step(0)
+        sizes.append({path.name: path.stat().st_size for path in folder.iterdir()})
+    assert sizes[1] == sizes[3]
+    assert {sizes[3][name] for name in ("logfile", "xlogfile", "record")} == {0}
+    env.close()
+
+
+def test_a_limit_above_nles_own_reaches_it():
+    env = nethack.make_env(max_episode_steps=5002)
+    env.reset(seed=0)
+    limited = next(each for each in wrapped(env) if isinstance(each, TimeLimit))
+    limited._elapsed_steps = env.unwrapped._steps = 4998  # as if it had taken so many
+    ends = [env.step(0)[3] for _ in range(4)]
+    assert ends == [False, False, False, True]
+    env.close()
+
+
+def wrapped(env):
+    """Return `env` and the environments inside it, the outermost first."""
+    return [env] + (wrapped(env.env) if isinstance(env, gymnasium.Wrapper) else [])

@@ -96,6 +96,15 @@ def test_a_rollout_stores_each_action_with_its_observation_and_results():
     assert rollout.valid.all()
 
 
+@pytest.mark.parametrize(("num_seeds", "used"), [(1, 4), (3, 12)])
+def test_seeds_that_environments_use_count_as_used(num_seeds, used, monkeypatch):
+    monkeypatch.setattr(Clock, "num_seeds", num_seeds)
+    trainer = trainer_of(CountingPolicy)  # 2 environments
+    for _ in range(2):
+        trainer.step()
+    assert trainer.state_dict()["seeds_used"] == used
+
+
 def test_a_pause_counts_as_a_part_of_the_profile_and_not_as_training(monkeypatch):
     clock = [0.0]
     monkeypatch.setattr("pufferlib.training.profile.time.perf_counter", lambda: clock[0])

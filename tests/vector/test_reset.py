@@ -62,7 +62,32 @@ class Leveled(PufferEnv):
         return self.observations, []
 
 
+class Seeded(PufferEnv):
+    """Three games, each of which observes its seed."""
+
+    single_observation_space, single_action_space = Box(0, 99, (1,)), Discrete(2)
+    num_agents = num_seeds = 3
+
+    def reset(self, seed=None):
+        self.observations[:, 0] = np.arange(3) + seed
+        self.masks[:] = True
+        return self.observations, []
+
+    def step(self, actions):
+        self.rewards[:], self.terminals[:], self.truncations[:] = 0, False, False
+        return self.observations, self.rewards, self.terminals, self.truncations, []
+
+
 LISTS = [[7, 3, 7, 0], (7, 3, 7, 0), np.array([7, 3, 7, 0]), [np.uint8(7), 3, 7, 0]]
+
+
+def test_games_of_several_environments_with_a_seed_each_share_none(make):
+    envs = make(Seeded, num_envs=4)
+    assert envs.num_seeds == 12
+    assert envs.reset(seed=7)[0].ravel().tolist() == list(range(7, 19))
+    assert envs.reset(seed=[7, 3, 50, 0])[0].ravel()[::3].tolist() == [7, 3, 50, 0]
+    rows = to_gymnasium(envs)
+    assert rows.reset(seed=20)[0].ravel().tolist() == list(range(20, 32))
 
 
 @pytest.mark.parametrize("seeds", LISTS, ids=["list", "tuple", "array", "numpy integers"])

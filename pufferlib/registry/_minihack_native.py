@@ -1,0 +1,84 @@
+"""Many games of a MiniHack task as one native environment."""
+
+from pathlib import Path
+from typing import Any
+
+from minihack.base import MiniHack
+from nle.env.base import NLE_SPACE_ITEMS
+
+from pufferlib.exceptions import ArgumentError
+from pufferlib.registry._nethack_env import SINGLE
+from pufferlib.registry._nethack_native import Kind, NetHackGames, make_rules
+
+# What a task may define that the native form does not do.
+_METHODS = ("reset", "step", "_is_episode_end", "_reward_fn", "_get_observation")
+_DEFAULTS = {
+    "reward_manager": None,
+    "penalty_mode": "constant",
+    "penalty_step": -0.01,
+    "penalty_time": 0.0,
+    "reward_win": 1,
+    "reward_lose": 0,
+    "_allow_all_modes": False,
+    "_level_seeds": None,
+    "remove_alignment_blstats": False,
+}
+
+
+def minihack_games(env: Any, num_envs: int, share_library: bool, is_bare: bool) -> NetHackGames:
+    """Return games like the one of `env`, an ordinary environment of MiniHack.
+
+    Args:
+        env: made by Gymnasium; used as a pattern, and not played.
+        num_envs: how many games.
+        share_library: see `NetHackGames`.
+        is_bare: the level has neither objects nor monsters, and the hero can only move. MiniHack
+            always has the screen described, for which NetHack draws random numbers: while the hero
+            hallucinates, and for remembered objects. In a bare level it draws none, and they are
+            left out: a third of a step.
+
+    Raises:
+        ArgumentError: it does something that the native form cannot; says what.
+    """
+    game = env.unwrapped
+    _check(game, env.spec.id)
+    name = f"name:Agent-{game.character}"
+    options = game.nethack.options
+    kind = Kind(
+        rules=make_rules(
+            reward="goal",
+            goal="stairs",
+            max_steps=game._max_episode_steps,
+            aborts=True,
+            leaves_all=game._allow_all_yn_questions,
+        ),
+        status=game.StepStatus,
+        observations=game.observation_space,
+        actions=tuple(int(action) for action in game.actions),
+        options=tuple(options[: options.index(name)]),  # NLE adds what comes after it
+        character=game.character,
+        spawns_monsters=False,
+        written=() if is_bare else ("screen_descriptions",),
+        dungeon=Path(game.nethack._vardir, "nhdat").read_bytes(),
+    )
+    return NetHackGames(kind, num_envs, share_library)
+
+
+def _check(game: Any, name: str) -> None:
+    own = [method for method in _METHODS if getattr(type(game), method) is not _of_minihack(method)]
+    other = [option for option, value in _DEFAULTS.items() if getattr(game, option) != value]
+    known = dict(NLE_SPACE_ITEMS)
+    keys = [key for key in game.observation_space if key not in known]
+    reason = (
+        (own and f"has its own {own[0].strip('_')}()")
+        or (other and f"has another {other[0].strip('_')}")
+        or (keys and f"observes {keys[0]!r}, which MiniHack makes in Python")
+    )
+    if reason:
+        raise ArgumentError(
+            f"{name} has no native form, which num_envs asks for: it {reason}. {SINGLE}"
+        )
+
+
+def _of_minihack(method: str) -> Any:
+    return getattr(MiniHack, method)

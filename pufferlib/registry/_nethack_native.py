@@ -1,0 +1,314 @@
+"""Many games of NetHack as one native environment, over NLE's own binding to its C code."""
+
+import os
+import warnings
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import gymnasium
+import numpy as np
+from nle import nethack
+from nle.env import tasks
+from nle.env.base import NLE_SPACE_ITEMS
+
+from pufferlib.annotations import Array
+from pufferlib.emulation.actions import ActionLayout
+from pufferlib.emulation.layout import Layout
+from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
+from pufferlib.exceptions import ArgumentError, suggestion
+from pufferlib.registry import _nethack_batch_plain as plain
+from pufferlib.registry._nethack_env import LARGEST_SEED, discard_records
+from pufferlib.registry._nethack_sharing import share_segments
+
+if TYPE_CHECKING or os.environ.get("PUFFERLIB_NO_EXTENSIONS", "") not in ("", "0"):
+    from pufferlib.registry._nethack_batch_plain import Batch
+else:
+    try:
+        from pufferlib.registry._nethack_batch import Batch
+    except ModuleNotFoundError:  # installed without a compiler
+        from pufferlib.registry._nethack_batch_plain import Batch
+
+_REWARDS_AND_GOALS = {
+    "NetHackEat-v0": ("eat", "none"),
+    "NetHackGold-v0": ("gold", "none"),
+    "NetHackOracle-v0": ("goal", "oracle"),
+    "NetHackScore-v0": ("score", "none"),
+    "NetHackScout-v0": ("scout", "none"),
+    "NetHackStaircase-v0": ("goal", "stairs"),
+    "NetHackStaircasePet-v0": ("goal", "stairs with pet"),
+}
+_NLE_LIMIT = 5000
+_SHORT = 50  # steps: after so short an episode, sharing the library costs more than it saves
+_MOST_SCREENS = 1000  # before a game that can be played
+_IN_MOVELOOP = 3  # in program_state
+_NEEDED = ("blstats", "glyphs", "message", "internal", "program_state")
+
+
+class Kind(NamedTuple):
+    """What the games of a native environment have in common.
+
+    Attributes:
+        rules: of the task.
+        status: its `StepStatus`.
+        observations: what a row has, leaves of NLE.
+        actions: the key that each action presses.
+        options: of NetHack.
+        character: who plays.
+        spawns_monsters: NetHack makes monsters at random.
+        written: observations that NetHack writes, whether a row has them or not.
+        dungeon: NetHack's data file with the levels; NLE's own if None.
+    """
+
+    rules: plain.Rules
+    status: Any
+    observations: gymnasium.spaces.Dict
+    actions: tuple[int, ...]
+    options: tuple[str, ...]
+    character: str
+    spawns_monsters: bool = True
+    written: tuple[str, ...] = ()
+    dungeon: bytes | None = None
+
+
+class NetHackGames(PufferEnv):
+    """Games of one kind, each a row, that NetHack writes its observations into.
+
+    Does what NLE does in Python, and `NetHackEpisode`: see there for seeds, limits and last
+    screens.
+
+    Args:
+        kind: of the games.
+        num_envs: how many.
+        share_library: share the read-only memory of the library, where that is possible.
+        buffers: rows to write into; allocated here if None.
+
+    Attributes:
+        observation_layout: how an observation lies in its row; `unflatten` gives it back.
+        action_layout: the same for actions.
+    """
+
+    def __init__(
+        self, kind: Kind, num_envs: int, share_library: bool, buffers: Buffers | None = None
+    ) -> None:
+        self.observation_layout = Layout.of(kind.observations)
+        self.action_layout = ActionLayout.of(gymnasium.spaces.Discrete(len(kind.actions)))
+        self.single_observation_space = self.observation_layout.space
+        self.single_action_space = self.action_layout.space
+        self.num_agents = self.num_seeds = num_envs
+        self._kind, self._keys = kind, np.array(kind.actions)
+        self._shares = share_library and num_envs > 1  # one game alone gains nothing
+        self._checked: set[int] = set()  # games whose copies of the library are known to be equal
+        self._games: list[Any] = []
+        self._is_running = [False] * num_envs
+        self._generators: list[np.random.Generator | None] = [None] * num_envs
+        # Frees them, where this is dropped without `close`.
+        self._close = weakref.finalize(self, _close_all, self._games)
+        super().__init__(buffers)
+
+    def bind(self, buffers: Buffers) -> None:
+        """Write into these rows from now on."""
+        super().bind(buffers)
+        if any(self._is_running):  # games that have started keep their arrays
+            _close_all(self._games)
+            self._is_running = [False] * self.num_agents
+            self._checked.clear()
+        if not self._games:
+            for _ in range(self.num_agents):
+                self._games.append(self._make_game())
+        needed = [self._connect(row, game) for row, game in enumerate(self._games)]
+        self._program_states = [arrays.pop("program_state") for arrays in needed]
+        self._batch = Batch(
+            [game._pynethack for game in self._games],
+            [plain.Arrays(**arrays) for arrays in needed],
+            self._kind.rules,
+            self.rewards,
+            self.terminals,
+            self.truncations,
+        )
+
+    def reset(self, seed: int | None = None) -> tuple[Array, list[Info]]:
+        """Start a new episode in every game; return (observations, []).
+
+        Args:
+            seed: of the first game, from which the others count; of this episode and those after.
+        """
+        for index in range(self.num_agents):
+            if seed is not None:
+                self._generators[index] = np.random.default_rng(seed + index)
+            self._begin(index)
+        self.rewards[:], self.terminals[:], self.truncations[:] = 0, False, False
+        self.masks[:] = True
+        return self.observations, []
+
+    def step(self, actions: Array) -> StepResult:
+        """Step all games; return (observations, rewards, terminals, truncations, infos)."""
+        ended = self._batch.step(self._keys[actions].tolist())
+        infos = [self._end(index) for index in ended]
+        return self.observations, self.rewards, self.terminals, self.truncations, infos
+
+    def close(self) -> None:
+        """Free the games: their memory, their copies of the library, their folders."""
+        self._close()
+
+    def _make_game(self) -> Any:
+        kind = self._kind
+        game = nethack.Nethack(
+            observation_keys=(),
+            options=kind.options,
+            playername="Agent-" + kind.character,
+            ttyrec=None,
+            spawn_monsters=kind.spawns_monsters,
+        )
+        discard_records(game._vardir)
+        if kind.dungeon is not None:
+            data = Path(game._vardir, "nhdat")
+            data.unlink()  # a link to NLE's own
+            if self._games:
+                data.symlink_to(Path(self._games[0]._vardir, "nhdat"))  # closed last
+            else:
+                data.write_bytes(kind.dungeon)
+        return game
+
+    def _connect(self, row: int, game: Any) -> dict[str, Array]:
+        """Let a game write into a row; return the arrays that are needed here, by name."""
+        layout, arrays = self.observation_layout, {}
+        for field, view in zip(layout.fields, layout.views(self.observations[row]), strict=True):
+            key = str(field.leaf.path[0])
+            # NLE compares dtypes by identity, and those of views may be copies.
+            arrays[key] = view.view(np.dtype(nethack.OBSERVATION_DESC[key]["dtype"]))
+        for key in (*_NEEDED, *self._kind.written):
+            if key not in arrays and (key != "glyphs" or _sees_glyphs(self._kind.rules)):
+                arrays[key] = np.zeros(**nethack.OBSERVATION_DESC[key])
+        game._pynethack.set_buffers(**arrays)
+        arrays.setdefault("glyphs", np.zeros(**nethack.OBSERVATION_DESC["glyphs"]))
+        return {key: arrays[key] for key in _NEEDED}
+
+    def _begin(self, index: int, may_share: bool = True) -> None:
+        """Quit a game that is running, and start the next one."""
+        game = self._games[index]
+        if self._is_running[index]:
+            self._batch.quit(index)
+        self._is_running[index] = True
+        generator = self._generators[index]
+        if generator is not None:
+            core, display, level = generator.integers(LARGEST_SEED, size=3).tolist()
+            game._pynethack.set_initial_seeds(core, display, False, level)
+        while not self._reaches_play(index):
+            warnings.warn(f"Not in moveloop after {_MOST_SCREENS} tries, aborting.", stacklevel=2)
+        if self._shares and may_share:
+            self._shares = share_segments(game.dlpath, is_checked=index in self._checked)
+            self._checked.add(index)
+        self._batch.begin(index)
+
+    def _reaches_play(self, index: int) -> bool:
+        """Start a game, and pass the screens before it."""
+        game = self._games[index]._pynethack
+        game.reset()
+        for _ in range(_MOST_SCREENS):
+            if self._program_states[index][_IN_MOVELOOP]:
+                return True
+            game.step(plain.SPACE)
+        return False
+
+    def _end(self, index: int) -> Info:
+        """Write the last observation of an episode, start the next one; return its info."""
+        self.final_observations[index] = self.observations[index]
+        episode = self._batch.episode(index)
+        game = self._games[index]
+        info = {
+            "end_status": self._kind.status(episode.status),
+            "is_ascended": game.how_done() == nethack.ASCENDED,
+            "depth": episode.depth,
+            "experience_level": episode.experience_level,
+            "turns": episode.turns,
+            "score": episode.score,
+        }
+        if self._kind.rules.goal != "none":
+            info["success"] = episode.status == plain.SUCCESSFUL
+        info["episode_return"] = episode.episode_return
+        info["episode_length"] = episode.episode_length
+        self._begin(index, may_share=episode.episode_length >= _SHORT)
+        return info
+
+
+def _close_all(games: list[Any]) -> None:
+    while games:
+        games.pop().close()
+
+
+def nethack_games(
+    name: str,
+    num_envs: int,
+    observation_keys: Sequence[str],
+    max_episode_steps: int | None,
+    share_library: bool,
+    character: str = "mon-hum-neu-mal",
+) -> NetHackGames:
+    """Return games of a task of NLE; arguments as of `pufferlib.registry.nethack.make_env`.
+
+    Raises:
+        ArgumentError: an unknown observation.
+    """
+    reward, goal = _REWARDS_AND_GOALS[name]
+    kind = Kind(
+        rules=make_rules(
+            reward=reward,
+            goal=goal,
+            max_steps=_NLE_LIMIT if max_episode_steps is None else max_episode_steps,
+            aborts=max_episode_steps is None,
+            leaves_all=False,
+        ),
+        status=getattr(tasks, name.removesuffix("-v0")).StepStatus,
+        observations=_observation_space(observation_keys),
+        actions=tuple(int(action) for action in tasks.TASK_ACTIONS),
+        options=_options(name),
+        character=character,
+    )
+    return NetHackGames(kind, num_envs, share_library)
+
+
+def make_rules(
+    reward: str, goal: str, max_steps: int, aborts: bool, leaves_all: bool
+) -> plain.Rules:
+    """Return rules with the glyphs of NetHack; see `plain.Rules`."""
+    return plain.Rules(
+        reward=reward,
+        goal=goal,
+        max_steps=max_steps,
+        aborts=aborts,
+        leaves_all=leaves_all,
+        blank=nethack.GLYPH_CMAP_OFF,
+        pets=(nethack.GLYPH_PET_OFF, nethack.GLYPH_INVIS_OFF),
+        oracle=_oracle_glyph(),
+    )
+
+
+def _observation_space(keys: Sequence[str]) -> gymnasium.spaces.Dict:
+    known = dict(NLE_SPACE_ITEMS)
+    for key in keys:
+        if key not in known:
+            raise ArgumentError(
+                f"NetHack has no observation {key!r}.{suggestion(key, tuple(known))} Give "
+                f"observation_keys of {', '.join(known)}."
+            )
+    return gymnasium.spaces.Dict({key: known[key] for key in keys})
+
+
+def _sees_glyphs(rules: plain.Rules) -> bool:
+    return rules.reward == "scout" or rules.goal in ("stairs with pet", "oracle")
+
+
+def _oracle_glyph() -> int:
+    glyphs = range(nethack.GLYPH_MON_OFF, nethack.GLYPH_PET_OFF)
+    names = (nethack.permonst(nethack.glyph_to_mon(glyph)).mname for glyph in glyphs)
+    return next(glyph for glyph, name in zip(glyphs, names, strict=True) if name == "Oracle")
+
+
+def _options(name: str) -> tuple[str, ...]:
+    """Return NLE's options for a task: in NetHackGold, gold alone is picked up."""
+    options = tuple(nethack.NETHACKOPTIONS)
+    if name != "NetHackGold-v0":
+        return options
+    return tuple("pickup_types:$" if o.startswith("pickup_types") else o for o in options)
