@@ -152,5 +152,5 @@ def test_floats_and_tables_within_tables_are_written():
         assert written == {"curriculum": "a:b", "kwargs": kept}
     added = editing.edited("[env]\n", "env.kwargs", {"size": 3}, "here.toml")
     assert tomllib.loads(added) == {"env": {"kwargs": {"size": 3}}}
-    with pytest.raises(SettingError, match="'env.kwargs' in a form that is not edited"):
+    with pytest.raises(SettingError, match=r"'env\.kwargs' in a form that is not edited"):
         editing.edited("[env]\nkwargs = {size = 5}\n", "env.kwargs", {"size": 3}, "here.toml")
