@@ -13,8 +13,7 @@ from torch import nn
 from pufferlib.annotations import Array
 from pufferlib.exceptions import ArgumentError
 from pufferlib.global_random import GlobalStreams
-from pufferlib.pytorch import action_converter
-from pufferlib.training.policy_runner import PolicyRunner
+from pufferlib.training.policy_actor import PolicyActor
 from pufferlib.training.torch_state import RandomStreams
 from pufferlib.vector import VectorEnv, check_autoreset
 
@@ -137,16 +136,14 @@ def acting(
         yield lambda observations, starts: vecenv.action_space.sample()
         return
     device = next(policy.parameters()).device
-    runner, random = PolicyRunner(policy, vecenv.num_agents, device), RandomStreams(seed, device)
-    convert = action_converter(vecenv, policy)
+    actor = PolicyActor(vecenv, policy, vecenv.num_agents, device)
+    random = RandomStreams(seed, device)
 
-    @torch.no_grad()
     def act(observations: Array, starts: NDArray[np.bool_]) -> Array:
         rows = torch.as_tensor(observations, device=device)
         with random.active():
             flags = torch.as_tensor(starts, device=device)
-            decision = runner.act(rows, flags, is_greedy=is_greedy)
-        return convert(decision.actions, decision.heads)
+            return actor.act(rows, flags, is_greedy=is_greedy)
 
     modes = {module: module.training for module in policy.modules()}
     policy.eval()
