@@ -23,6 +23,7 @@ LAYERS = [
     {"vector"},
     {"testing", "distributions", "action_conversion", "pytorch"},
     {"policy"},
+    {"agent_policies"},
     {"action_heads", "normalization", "recurrent", "models"},
     {"policies", "frameworks", "registry"},
     {"training", "benchmark"},

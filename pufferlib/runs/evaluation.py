@@ -8,6 +8,7 @@ from torch import nn
 
 from pufferlib.arguments import whole_number
 from pufferlib.exceptions import ArgumentError, SettingError
+from pufferlib.runs.agents import agents_of, policy_of_agents
 from pufferlib.runs.run import Run
 from pufferlib.training import Evaluation, evaluate
 from pufferlib.training.config import MAX_SEED, choose_device
@@ -55,6 +56,14 @@ def compare(run: Run, path: Path | None, episodes: int, seed: int) -> dict[str, 
             for name in ("sampled", "greedy"):
                 results[name] = evaluate(vecenv, policy, seed, is_greedy=name == "greedy")
     return results
+
+
+def policies_by_agent(run: Run) -> list[str]:
+    """Return the name of the policy of each agent; an empty list if one acts for all."""
+    if run.config.policy.agents == "shared":
+        return []
+    with closing(run.in_this_process().make_vecenv()) as one:
+        return policy_of_agents(run.config.policy.agents, agents_of(one))
 
 
 def load_policy(run: Run, vecenv: VectorEnv, path: Path) -> nn.Module:

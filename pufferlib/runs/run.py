@@ -227,11 +227,17 @@ class Run:
     def check_policy(self) -> None:
         """Refuse settings of the policy that cannot work, before any process starts.
 
+        With a policy for some agents each, one environment is made to know their names.
+
         Raises:
-            UnknownNameError, SettingError: see `pufferlib.runs.policy.check_policy`.
+            UnknownNameError, SettingError: see `pufferlib.runs.policy.check_policy`, and
+                `make_policy` for `policy.agents`.
         """
         try:
             check_policy(self.config.policy, self.source.default_policy(), self.given)
+            if self.config.policy.agents != "shared":
+                with closing(self.in_this_process().make_vecenv()) as one:
+                    self.make_policy(one)
         except PufferError as error:
             if not self.resumes or self.config.policy.name is None:
                 raise

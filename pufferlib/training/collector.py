@@ -78,7 +78,7 @@ class Collector:
         self._free = list(range(2 * self._group_count - 1))  # segments of the storage
         self._learned_from: list[int] = []
         for recorder in self._recorders:
-            recorder.runner.reset()
+            recorder.restart()
         self._starts = torch.ones(rows, dtype=torch.bool, device=self._device)
         self._acting = torch.zeros(rows, dtype=torch.bool, device=self._device)
         self._vecenv.async_reset(seed)
@@ -171,7 +171,14 @@ class Collector:
         self._acting[rows] = self._masks
         self.timesteps += int((was_acting & self._learns).sum())
         self.episodes.add(batch.infos)
+        self._count_returns(batch, taken, group)
         self.counts.step(batch, taken, ends, rows)
+
+    def _count_returns(self, batch: Batch, taken: NDArray[np.bool_], group: Group) -> None:
+        """Add the returns of each of several policies, of which infos do not say whose they are."""
+        for recorder in self._recorders if len(self._recorders) > 1 else ():
+            name = f"{recorder.part.name}/episode_return"
+            self.episodes.add({name: value} for value in recorder.returns(batch, taken, group))
 
 
 def _copier(device: torch.device) -> Callable[[NDArray[np.generic]], Tensor]:

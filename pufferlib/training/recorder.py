@@ -77,6 +77,12 @@ class Recorder:
         self._places = own if isinstance(own, slice) else own.numpy()
         self._convert = action_converter(vecenv, part.policy)
         self._storage: Rollout | None = None
+        self._sums = np.zeros(part.count(vecenv.num_agents))  # of rewards, in unfinished episodes
+
+    def restart(self) -> None:
+        """Begin new episodes in all rows."""
+        self.runner.reset()
+        self._sums[:] = 0
 
     def act(self, observations: Tensor, starts: Tensor, group: Group) -> Array:
         """Choose and store actions for a batch; return those of the policy's rows, as sent.
@@ -148,6 +154,22 @@ class Recorder:
         lost = batch.lost[places]
         if lost.any():
             self._leave_out(step, columns, lost)
+
+    def returns(self, batch: Batch, taken: NDArray[np.bool_], group: Group) -> list[float]:
+        """Count the rewards of a step; return the sums of the episodes that ended.
+
+        Args:
+            batch: the results of the group's last actions.
+            taken: bool (B,), an agent acted in the row.
+            group: of the batch.
+        """
+        places, sums = self._places, self._sums[self._rows_of(group)]  # a view
+        taken = taken[places]
+        sums[taken] += batch.rewards[places][taken]
+        ends = (batch.terminals | batch.truncations)[places]
+        found: list[float] = sums[ends & taken].tolist()
+        sums[ends] = 0
+        return found
 
     def rollout(self, segments: list[int]) -> Rollout:
         """Return the storage, with these segments as the rollout."""
