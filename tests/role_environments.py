@@ -17,6 +17,7 @@ class Roles(pettingzoo.ParallelEnv):
         steps: of an episode.
         cut: the taker leaves the game before this step; None: it stays.
         wage: what a right action of the taker is worth.
+        is_shown: observe the agent's place and the step in place of ones.
     """
 
     metadata: ClassVar = {"name": "roles"}
@@ -24,9 +25,9 @@ class Roles(pettingzoo.ParallelEnv):
     right: ClassVar = {"giver_0": 0, "taker_0": 1, "giver_1": 0}
     render_mode = None
 
-    def __init__(self, steps=4, cut=None, wage=1.0):
-        self.steps, self.cut, self.wage = steps, cut, wage
-        space, actions = Box(-1, 1, (2,), np.float32), Discrete(2)
+    def __init__(self, steps=4, cut=None, wage=1.0, is_shown=False):
+        self.steps, self.cut, self.wage, self.is_shown = steps, cut, wage, is_shown
+        space, actions = Box(-9, 9, (2,), np.float32), Discrete(2)
         self.observation_spaces = dict.fromkeys(self.possible_agents, space)
         self.action_spaces = dict.fromkeys(self.possible_agents, actions)
 
@@ -53,4 +54,7 @@ class Roles(pettingzoo.ParallelEnv):
         return seen, rewards, ends, cuts, infos
 
     def _look(self):
-        return {agent: np.ones(2, np.float32) for agent in self.agents}
+        if not self.is_shown:
+            return {agent: np.ones(2, np.float32) for agent in self.agents}
+        places = {agent: self.possible_agents.index(agent) for agent in self.agents}
+        return {agent: np.array([places[agent], self.now], np.float32) for agent in self.agents}

@@ -19,7 +19,7 @@ FIXED = {
     "policy.uint8": _WEIGHTS,
     "policy.rescale_actions": "its policy has learned actions in that scale",
     "policy.agents": _WEIGHTS,
-    "policy.frozen": "a policy that did not learn has no optimizer to continue with",
+    "policy.frozen": "its frozen policies have no optimizer to continue with",
     "train.normalize_returns": "its values are in that scale",
 }
 

@@ -293,7 +293,9 @@ class Run:
                 f"on {task}. It needs the same network and the same spaces of observations and "
                 f"actions. {error}"
             ) from error
-        is_normalized = "normalizer" in checkpoint.load(self.init)["algorithm"]
+        algorithm = checkpoint.load(self.init)["algorithm"]
+        states = algorithm.get("policies", {"": algorithm}).values()
+        is_normalized = any("normalizer" in state for state in states)
         if is_normalized != getattr(self.config.train, "normalize_returns", False):
             raise SettingError(
                 f"train.normalize_returns must be {'on' if is_normalized else 'off'} to start from "

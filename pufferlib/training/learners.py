@@ -156,4 +156,4 @@ def _own(value: Any, name: str) -> Any:
 def _of_algorithm(state: StateDict, name: str) -> StateDict | None:
     """Return the state of a policy's algorithm in a checkpoint; None if it was frozen."""
     found: StateDict | None = state["algorithm"]
-    return state["algorithm"]["policies"].get(name) if name else found
+    return state["algorithm"].get("policies", {}).get(name) if name else found
