@@ -18,6 +18,7 @@ _SUBMODULES = (
     "arguments",
     "benchmark",
     "bounded_spaces",
+    "central_critic",
     "config",
     "cores",
     "distributions",

@@ -17,6 +17,7 @@ class Roles(pettingzoo.ParallelEnv):
         steps: of an episode.
         cut: the taker leaves the game before this step; None: it stays.
         wage: what a right action of the taker is worth.
+        is_truncated: episodes end by truncation, except that of a taker that leaves.
         is_shown: observe the agent's place and the step in place of ones.
     """
 
@@ -25,8 +26,9 @@ class Roles(pettingzoo.ParallelEnv):
     right: ClassVar = {"giver_0": 0, "taker_0": 1, "giver_1": 0}
     render_mode = None
 
-    def __init__(self, steps=4, cut=None, wage=1.0, is_shown=False):
-        self.steps, self.cut, self.wage, self.is_shown = steps, cut, wage, is_shown
+    def __init__(self, steps=4, cut=None, wage=1.0, is_truncated=False, is_shown=False):
+        self.steps, self.cut, self.wage = steps, cut, wage
+        self.is_truncated, self.is_shown = is_truncated, is_shown
         space, actions = Box(-9, 9, (2,), np.float32), Discrete(2)
         self.observation_spaces = dict.fromkeys(self.possible_agents, space)
         self.action_spaces = dict.fromkeys(self.possible_agents, actions)
@@ -47,10 +49,11 @@ class Roles(pettingzoo.ParallelEnv):
         if "taker_0" in rewards:
             rewards["taker_0"] *= self.wage
         is_end = self.now == self.steps
-        ends = {a: is_end or (a == "taker_0" and self.now == self.cut) for a in self.agents}
+        leaves = {a: a == "taker_0" and self.now == self.cut for a in self.agents}
+        ends = {a: leaves[a] or (is_end and not self.is_truncated) for a in self.agents}
+        cuts = {a: is_end and not ends[a] for a in self.agents}
         seen, infos = self._look(), {agent: {} for agent in self.agents}
-        cuts = dict.fromkeys(self.agents, False)
-        self.agents = [agent for agent in self.agents if not ends[agent]]
+        self.agents = [agent for agent in self.agents if not ends[agent] and not cuts[agent]]
         return seen, rewards, ends, cuts, infos
 
     def _look(self):
@@ -58,3 +61,24 @@ class Roles(pettingzoo.ParallelEnv):
             return {agent: np.ones(2, np.float32) for agent in self.agents}
         places = {agent: self.possible_agents.index(agent) for agent in self.agents}
         return {agent: np.array([places[agent], self.now], np.float32) for agent in self.agents}
+
+
+class Blind(Roles):
+    """A giver sees the reward of all, 1 or -1 at random; the taker does not. Actions do nothing."""
+
+    possible_agents: ClassVar = ["giver_0", "taker_0"]
+
+    def reset(self, seed=None, options=None):
+        if seed is not None:
+            self.random = np.random.default_rng(seed)
+        return super().reset(seed, options)
+
+    def step(self, actions):
+        signs = dict.fromkeys(self.agents, self.sign)
+        seen, _, *rest = super().step(actions)
+        return seen, signs, *rest
+
+    def _look(self):
+        self.sign = float(self.random.choice([-1, 1]))
+        signs = {"giver_0": self.sign, "taker_0": 0}
+        return {agent: np.array([1, signs[agent]], np.float32) for agent in self.agents}

@@ -25,6 +25,7 @@ LAYERS = [
     {"policy"},
     {"agent_policies"},
     {"action_heads", "normalization", "recurrent", "models"},
+    {"central_critic"},
     {"policies", "frameworks", "registry"},
     {"training", "benchmark"},
     {"ppo", "vtrace", "selfplay"},

@@ -82,10 +82,12 @@ class PolicyConfig:
     hidden_size: int = 128
     """Width of the hidden state, and of the memory."""
 
-    critic: Literal["separate", "shared"] = "separate"
+    critic: Literal["separate", "shared", "central"] = "separate"
     """Whether the value has separate hidden layers, as in CleanRL's ppo.py and Stable-Baselines3's
     MlpPolicy, or shares those of the actions, for policies that take this argument: default, auto
-    and masked. With a memory they are shared: the value needs the memory, too."""
+    and masked. With a memory they are shared: the value needs the memory, too. central: the value
+    has a network that sees the observations of all agents of the game (MAPPO, Yu et al. 2021,
+    arXiv:2103.01955), for any policy; see docs/multi-agent-policies.md."""
 
     normalize_observations: bool | None = None
     """Shift and scale the floats of observations to running mean 0 and deviation 1, clipped to 10

@@ -11,25 +11,27 @@ from pufferlib.exceptions import SettingError
 from pufferlib.selfplay.sides import kind_of
 
 
-def agents_of(env: HasSpaces) -> list[str]:
+def agents_of(env: HasSpaces, setting: str = "policy.agents") -> list[str]:
     """Return the names of the agents of one environment, in the order of its rows.
 
     Agents of a `PufferEnv` without `possible_agents` are agent_0, agent_1 and so on.
 
     Args:
         env: a flat environment, or a vectorizer.
+        setting: that needs them, for the error.
 
     Raises:
         SettingError: its agents do not play one game, or environments differ in their numbers.
     """
     counts, is_one_game, names = _facts(env)
     if len(counts) > 1 or counts == {1} or not is_one_game:
-        number = "one" if counts == {1} else " or ".join(map(str, sorted(counts)))
+        number = " or ".join(map(str, sorted(counts)))
+        found = "one agent" if counts == {1} else f"{number} agents"
+        if not is_one_game and counts != {1}:
+            found += ", each with a game of its own"
         raise SettingError(
-            f"policy.agents gives agents of one game policies of their own. Here an environment "
-            f"has {number} agent{'' if counts == {1} else 's'}"
-            f"{'' if is_one_game or counts == {1} else ', each with a game of its own'}. Leave it "
-            f"out, or name an environment in which several agents play together."
+            f"{setting} is for several agents that play one game. Here an environment has {found}. "
+            f"Leave it out, or name an environment in which several agents play together."
         )
     count = counts.pop()
     return names if len(names) == count else [f"agent_{number}" for number in range(count)]
@@ -67,8 +69,8 @@ def policy_of_agents(agents: str | Mapping[str, Any], names: Sequence[str]) -> l
             raise SettingError(
                 f"policy.agents 'by-name' has no effect: the names of all agents here are alike "
                 f"but for a number, {', '.join(names[:3])}{' ...' if len(names) > 3 else ''}. "
-                f"Leave it out, or name the agents of each policy: "
-                f"""--policy.agents '{{"first": "{names[0]}", "rest": {list(names[1:2])}}}'."""
+                f"Leave it out, or name the agents of each policy, as in "
+                f"""--policy.agents '{{"one": "{names[0]}", "other": ["{names[1]}"]}}'."""
             )
         return kinds
     found: dict[str, list[str]] = {name: [] for name in names}

@@ -8,6 +8,7 @@ from torch import nn
 
 from pufferlib.agent_policies import AgentPolicies
 from pufferlib.annotations import Kwargs
+from pufferlib.central_critic import CentralCritic
 from pufferlib.config import PolicyConfig
 from pufferlib.emulation.description import HasSpaces
 from pufferlib.exceptions import ArgumentError, SettingError, UnknownNameError, suggestion
@@ -115,7 +116,11 @@ def _make_one(
         )
     _set_gaussian(policy, settings, given)
     _set_uint8(policy, settings, given)
+    is_normalized = _is_normalized(policy, settings, env)
     policy = _wrapped(policy, settings, env, given)
+    if settings.critic == "central":
+        agents = len(agents_of(env, "policy.critic 'central'"))
+        policy = CentralCritic(env, policy, agents, settings.hidden_size, is_normalized)
     if not settings.rescale_actions:
         policy.rescale_actions = False  # type: ignore[assignment]
     return policy
@@ -252,6 +257,8 @@ def _arguments(
 
 def _critic(settings: PolicyConfig, given: Collection[str]) -> Critic:
     """Return the argument `critic` of a policy."""
+    if settings.critic == "central":
+        return "shared"
     if settings.memory == "none":
         return settings.critic
     if settings.critic == "separate" and "policy.critic" in given:

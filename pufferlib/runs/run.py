@@ -227,7 +227,8 @@ class Run:
     def check_policy(self) -> None:
         """Refuse settings of the policy that cannot work, before any process starts.
 
-        With a policy for some agents each, one environment is made to know their names.
+        Where agents have policies of their own, or a central critic, an environment is made to
+        know them.
 
         Raises:
             UnknownNameError, SettingError: see `pufferlib.runs.policy.check_policy`, and
@@ -235,7 +236,7 @@ class Run:
         """
         try:
             check_policy(self.config.policy, self.source.default_policy(), self.given)
-            if self.config.policy.agents != "shared":
+            if self.config.policy.agents != "shared" or self.config.policy.critic == "central":
                 with closing(self.in_this_process().make_vecenv()) as one:
                     self.make_policy(one)
         except PufferError as error:

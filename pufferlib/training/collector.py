@@ -11,9 +11,10 @@ from pufferlib.annotations import Array
 from pufferlib.exceptions import ArgumentError
 from pufferlib.training.episodes import EpisodeCounts
 from pufferlib.training.finite import FiniteCheck
+from pufferlib.training.joint import JointObservations
 from pufferlib.training.policy_actor import joined
 from pufferlib.training.profile import Profile
-from pufferlib.training.recorder import Group, Recorder
+from pufferlib.training.recorder import Group, Recorder, segments_of
 from pufferlib.training.rollout import Rollout
 from pufferlib.training.statistics import EpisodeStatistics
 from pufferlib.vector import Batch, VectorEnv
@@ -34,6 +35,7 @@ class Collector:
         recorders: act for all rows of `vecenv` together, and record their results.
         horizon: steps of a segment, as of the recorders.
         profile: times "environment", "copy" and "forward".
+        joint: gets what all agents observe, for central critics; None: there are none.
 
     Attributes:
         timesteps: steps of agents since the start, without those of frozen policies.
@@ -50,6 +52,7 @@ class Collector:
         recorders: Sequence[Recorder],
         horizon: int,
         profile: Profile,
+        joint: JointObservations | None = None,
     ) -> None:
         if vecenv.batch_size < vecenv.num_envs and not vecenv.zero_copy:
             raise ArgumentError(
@@ -58,6 +61,7 @@ class Collector:
             )
         self._vecenv, self._recorders, self._horizon = vecenv, recorders, horizon
         self._device, self._profile = recorders[0].runner.device, profile
+        self._joint = joint
         self.timesteps = 0
         self.episodes = EpisodeStatistics()
         self.counts = EpisodeCounts(vecenv)
@@ -75,7 +79,7 @@ class Collector:
             Group(number, slice(number * size, (number + 1) * size))
             for number in range(self._group_count)
         ]
-        self._free = list(range(2 * self._group_count - 1))  # segments of the storage
+        self._free = list(range(segments_of(self._vecenv)))  # segments of the storage
         self._learned_from: list[int] = []
         for recorder in self._recorders:
             recorder.restart()
@@ -116,6 +120,8 @@ class Collector:
         with self._profile.part("forward"):
             if group.segment is None:
                 group.segment, group.step = self._free.pop(0), 0
+            if self._joint is not None:
+                self._joint.write(self._observations, group.segment, group.step)
             starts = self._starts[group.rows]
             actions = [each.act(self._observations, starts, group) for each in self._recorders]
             group.ended = None

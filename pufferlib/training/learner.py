@@ -1,8 +1,10 @@
 """Learn with one policy from its rollouts, and measure them."""
 
 import torch
+from torch import Tensor
 
 from pufferlib.agent_policies import PolicyRows
+from pufferlib.central_critic import CentralCritic
 from pufferlib.policy import is_recurrent
 from pufferlib.training.config import LoopConfig
 from pufferlib.training.distributed import DistributedContext
@@ -74,7 +76,16 @@ class Learner:
         if observe is not None:
             seen = rollout.part(rollout.observations), rollout.part(rollout.valid)
             observe(*seen, self._context.all_reduce_sum)
+        if rollout.joint is not None:
+            self._observe_all(rollout, rollout.joint)
         return {_named(key, self.name): value for key, value in metrics.items()}
+
+    def _observe_all(self, rollout: Rollout, joint: Tensor) -> None:
+        """Let a central critic update the statistics of what all agents observe."""
+        policy = self.runner.policy
+        if isinstance(policy, CentralCritic) and rollout.peers is not None:
+            columns = rollout.peers[rollout.columns].unique()
+            policy.observe_all(joint[:, columns], self._context.all_reduce_sum)
 
     def _has_samples(self, rollout: Rollout) -> bool:
         """Return whether an agent of the policy acted, in any process.

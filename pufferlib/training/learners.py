@@ -8,13 +8,16 @@ from torch import nn
 
 from pufferlib.agent_policies import PolicyRows, policies_of
 from pufferlib.annotations import StateDict
+from pufferlib.central_critic import CentralCritic
 from pufferlib.exceptions import ArgumentError
+from pufferlib.training.collector import Collector
 from pufferlib.training.config import LoopConfig
 from pufferlib.training.distributed import DistributedContext
+from pufferlib.training.joint import JointObservations
 from pufferlib.training.learner import Learner
 from pufferlib.training.policy_runner import PolicyRunner
 from pufferlib.training.profile import Profile
-from pufferlib.training.recorder import Recorder
+from pufferlib.training.recorder import Recorder, segments_of
 from pufferlib.training.rollout import Rollout, storage_device
 from pufferlib.vector import VectorEnv
 
@@ -54,11 +57,13 @@ class Learners:
     ) -> None:
         self._config, self._vecenv, self._device, self._context = config, vecenv, device, context
         self._parts = policies_of(policy)
-        agents, found = self._parts[0].num_agents, set(vecenv.agents_per_env)
-        if self._parts[0].agents is not None and found != {agents}:
+        critics = [p.policy.num_agents for p in self._parts if isinstance(p.policy, CentralCritic)]
+        agents = critics[0] if critics else self._parts[0].num_agents
+        found = set(vecenv.agents_per_env)
+        if (critics or self._parts[0].agents is not None) and found != {agents}:
             raise ArgumentError(
                 f"The policies are for environments of {agents} agents; the environments here have "
-                f"{sorted(found)}. Give AgentPolicies the name of a policy for each agent."
+                f"{sorted(found)}. Make them for as many agents."
             )
         self._learners = {
             part.name: Learner(config, vecenv, part, device, context, seed)
@@ -67,11 +72,19 @@ class Learners:
         }
         self.algorithms = {name: each.algorithm for name, each in self._learners.items()}
 
-    def recorders(self, profile: Profile) -> list[Recorder]:
-        """Return what acts with each policy, and records the rollouts of those that learn."""
-        return [self._recorder(part, profile) for part in self._parts]
+    def collector(self, profile: Profile) -> Collector:
+        """Return what steps the environments with the policies, and collects their rollouts."""
+        config, vecenv = self._config, self._vecenv
+        joint = None
+        if any(isinstance(part.policy, CentralCritic) for part in self._parts):
+            device = storage_device(config, vecenv, self._device)
+            joint = JointObservations(vecenv, config.horizon, segments_of(vecenv), device)
+        recorders = [self._recorder(part, profile, joint) for part in self._parts]
+        return Collector(vecenv, recorders, config.horizon, profile, joint)
 
-    def _recorder(self, part: PolicyRows, profile: Profile) -> Recorder:
+    def _recorder(
+        self, part: PolicyRows, profile: Profile, joint: JointObservations | None
+    ) -> Recorder:
         config, vecenv, device = self._config, self._vecenv, self._device
         learner = self._learners.get(part.name)
         if learner is None:
@@ -82,7 +95,7 @@ class Learners:
             runner = learner.runner
         scale = learner.scale if learner is not None and config.normalize_rewards else None
         storage = storage_device(config, vecenv, device)
-        return Recorder(vecenv, part, runner, config.horizon, storage, scale, profile)
+        return Recorder(vecenv, part, runner, config.horizon, storage, scale, profile, joint)
 
     def rollouts(self, collected: list[Rollout]) -> Rollouts:
         """Return the rollouts that the recorders have collected, in their order."""

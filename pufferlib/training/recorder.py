@@ -11,6 +11,7 @@ from pufferlib.agent_policies import PolicyRows
 from pufferlib.annotations import Array
 from pufferlib.policy import map_state
 from pufferlib.pytorch import action_converter
+from pufferlib.training.joint import JointObservations, last_observations, peers_of
 from pufferlib.training.policy_runner import PolicyRunner
 from pufferlib.training.profile import Profile
 from pufferlib.training.rollout import Rollout
@@ -48,6 +49,7 @@ class Recorder:
         storage_device: where rollouts are kept.
         scale: divides rewards; None leaves them unchanged.
         profile: times "forward" where last observations are valued.
+        joint: what all agents observe, for a central critic; None: no policy has one.
 
     Attributes:
         part: as given. Of a frozen policy nothing is recorded.
@@ -64,17 +66,20 @@ class Recorder:
         storage_device: torch.device,
         scale: RewardScale | None,
         profile: Profile,
+        joint: JointObservations | None = None,
     ) -> None:
         self.part, self.runner = part, runner
         self._horizon, self._device = horizon, runner.device
         self._storage_device, self._scale = storage_device, scale
         self._profile = profile
-        groups = vecenv.num_envs // vecenv.batch_size
-        self._segments = 2 * groups - 1  # each group writes one while another is learned from
+        self._segments = segments_of(vecenv)
         self._count = part.count(vecenv.agents_per_batch)
         own = part.among(vecenv.agents_per_batch)
         self.rows = own if isinstance(own, slice) else own.to(self._device)
         self._places = own if isinstance(own, slice) else own.numpy()
+        peers = None if part.is_frozen else peers_of(part, vecenv.agents_per_batch)
+        self._peers = None if peers is None else peers.to(self._device)
+        self._joint = joint
         self._convert = action_converter(vecenv, part.policy)
         self._storage: Rollout | None = None
         self._sums = np.zeros(part.count(vecenv.num_agents))  # of rewards, in unfinished episodes
@@ -92,12 +97,15 @@ class Recorder:
             starts: bool (B,), the observation is the first of an episode.
             group: of the batch.
         """
+        joint = self._seen_by_critic(observations)
         observations, starts = observations[self.rows], starts[self.rows]
         rows, is_first = self._rows_of(group), group.step == 0
         state = None if self.part.is_frozen or not is_first else self.runner.state(rows)
         if state is not None:  # act() writes into it
             state = map_state(torch.clone, state)
-        actions, log_probabilities, values, heads = self.runner.act(observations, starts, rows)
+        actions, log_probabilities, values, heads = self.runner.act(
+            observations, starts, rows, joint=joint
+        )
         if not self.part.is_frozen:
             assert log_probabilities is not None  # the actions are sampled
             if self._storage is None:
@@ -120,7 +128,10 @@ class Recorder:
         if self.part.is_frozen:
             return
         values = self.runner.values(
-            observations[self.rows], starts[self.rows], self._rows_of(group)
+            observations[self.rows],
+            starts[self.rows],
+            self._rows_of(group),
+            self._seen_by_critic(observations),
         )
         self.storage.values[-1, self._columns(group.ended)] = values.to(self._storage_device)
 
@@ -136,7 +147,7 @@ class Recorder:
             return
         storage, device, places = self.storage, self._storage_device, self._places
         step, columns = group.step, self._columns(group.segment)
-        was_acting = was_acting[self.rows]
+        acted, was_acting = was_acting.cpu().numpy(), was_acting[self.rows]
         terminals, truncations = batch.terminals[places], batch.truncations[places]
         rewards = batch.rewards[places]
         if self._scale is not None:
@@ -147,9 +158,8 @@ class Recorder:
         storage.terminals[step, columns] = torch.tensor(terminals, device=device)
         storage.truncations[step, columns] = torch.tensor(truncations, device=device)
         if truncations.any():
-            final = batch.final_observations[places]
             with self._profile.part("forward"):
-                values = self._final_values(self._rows_of(group), truncations, final)
+                values = self._final_values(self._rows_of(group), batch, acted)
                 storage.final_values[step, columns] = values.to(device)
         lost = batch.lost[places]
         if lost.any():
@@ -205,21 +215,44 @@ class Recorder:
         ):
             tensor[step, columns] = torch.where(lost, value, tensor[step, columns])
 
-    def _final_values(self, rows: slice, truncations: NDArray[np.bool_], final: Array) -> Tensor:
-        """Return the value of the last observation of each row, 0 where not truncated."""
+    def _seen_by_critic(self, observations: Tensor) -> Tensor | None:
+        """Return the observations of all agents for each row; None without a central critic."""
+        return None if self._peers is None else observations[self._peers]
+
+    def _final_values(self, rows: slice, batch: Batch, acted: NDArray[np.bool_]) -> Tensor:
+        """Return the value of the last observation of each row, 0 where not truncated.
+
+        Args:
+            rows: of the policy, which are in the batch.
+            batch: the results.
+            acted: bool (B,), an agent acted in the row.
+        """
+        truncations = batch.truncations[self._places]
         seen = np.ones_like(truncations) if self.runner.is_compiled else truncations
         chosen = torch.from_numpy(seen.nonzero()[0]).to(self._device)
         values = torch.zeros(len(truncations), device=self._device)
-        observations = torch.tensor(final[seen], device=self._device)
-        values[chosen] = self.runner.values(observations, None, rows.start + chosen)
+        final = torch.tensor(batch.final_observations[self._places][seen], device=self._device)
+        joint = None
+        if self._peers is not None:
+            every = torch.tensor(last_observations(batch, acted), device=self._device)
+            joint = every[self._peers[chosen]]
+        values[chosen] = self.runner.values(final, None, rows.start + chosen, joint)
         values[torch.from_numpy(~truncations).to(self._device)] = 0
         return values
 
     def _allocate(self, observations: Tensor, actions: Tensor) -> Rollout:
-        return Rollout(
+        storage = Rollout(
             self._horizon,
             observations.to(self._storage_device),
             actions.to(self._storage_device),
             self._segments * self._count,
             self.runner.state_batch_dim,
         )
+        if self._joint is not None and self._peers is not None:
+            self._joint.attach(storage, self._peers)
+        return storage
+
+
+def segments_of(vecenv: VectorEnv) -> int:
+    """Return how many segments are stored: each group writes one while its last is learned from."""
+    return 2 * (vecenv.num_envs // vecenv.batch_size) - 1

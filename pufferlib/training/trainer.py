@@ -14,7 +14,6 @@ from pufferlib.exceptions import ContractError, NotFiniteError, SettingError
 from pufferlib.global_random import GlobalStreams
 from pufferlib.training import checkpoint
 from pufferlib.training.algorithm import Algorithm
-from pufferlib.training.collector import Collector
 from pufferlib.training.config import LoopConfig, choose_device
 from pufferlib.training.curriculum import Choose, Curriculum
 from pufferlib.training.distributed import DistributedContext
@@ -94,8 +93,7 @@ class Trainer:
         self._seeds_used = 0  # of environments, of all processes
         self._learners = Learners(config, vecenv, policy, self.device, self._context, self._seed)
         self.profile = Profile()  # from here on: an optimizer's first use loads seconds of torch
-        recorders = self._learners.recorders(self.profile)
-        self._collector = Collector(vecenv, recorders, config.horizon, self.profile)
+        self._collector = self._learners.collector(self.profile)
         self._curriculum: Curriculum | None = None
         if curriculum is not None:
             self._curriculum = Curriculum(curriculum, vecenv, self._context, self.device)

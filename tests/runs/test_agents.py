@@ -161,6 +161,32 @@ def test_a_new_run_begins_with_the_policies_and_may_freeze_one(trained, tmp_path
         Run.open(tmp_path / "run", {"policy.frozen": []})
 
 
+@pytest.mark.parametrize("memory", ["none", "lstm"])
+def test_a_run_with_a_central_critic_is_resumed_loaded_and_exported(memory, tmp_path):
+    own = {
+        "policy.critic": "central",
+        "policy.memory": memory,
+        "policy.normalize_observations": True,
+    }
+    settings = {**SMALL, **own, "policy.agents": "shared", "run": tmp_path / "run"}
+    Run.configure(ROLES, settings).train(QUIET)
+    path = Run.open(tmp_path / "run", {"train.total_timesteps": 500}).train(QUIET)
+    assert checkpoint.load(path)["timesteps"] >= 500
+    observations = {name: np.ones(2, np.float32) for name in NAMES}
+    assert set(pufferlib.load(path)(observations)) == set(NAMES)
+    export(tmp_path / "run", tmp_path / "out.pt")
+    with pytest.raises(SettingError, match=r"policy\.critic cannot change within a run"):
+        Run.open(tmp_path / "run", {"policy.critic": "separate"})
+
+
+def test_a_central_critic_needs_several_agents(tmp_path):
+    settings = {**SMALL, "policy.agents": "shared", "policy.critic": "central"}
+    for task in ("CartPole-v1", "squared"):
+        with pytest.raises(SettingError, match=r"policy\.critic 'central' is for several agents"):
+            Run.configure(task, {**settings, "run": tmp_path / "run"}).train(QUIET)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_of_one_policy_cannot_start_from_one_of_several(trained, tmp_path):
     settings = {**SMALL, "policy.agents": "shared", "run": tmp_path / "run"}
     with pytest.raises(CheckpointError, match="another architecture"):

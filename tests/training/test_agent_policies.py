@@ -148,8 +148,13 @@ def test_rewards_are_scaled_for_each_policy():
     assert 0.1 < largest["taker"] / largest["giver"] < 10  # of one scale it would be 100
 
 
-@pytest.mark.parametrize("kinds", [("plain", "plain"), ("memory", "normalized")])
-@pytest.mark.parametrize("config", [TrainConfig, VTraceConfig])
+@pytest.mark.parametrize(
+    ("kinds", "config"),
+    [
+        (("memory", "normalized"), TrainConfig),
+        pytest.param(("plain", "plain"), VTraceConfig, marks=pytest.mark.long),
+    ],
+)
 def test_a_resumed_run_has_the_weights_of_one_that_was_not_stopped(tmp_path, kinds, config):
     settings = {"config": config, "exact_resume": True, "checkpoint_interval": 2}
     whole = trainer_of(vecenv_of(), kinds, **settings)
