@@ -18,7 +18,7 @@ class Roles(pettingzoo.ParallelEnv):
         cut: the taker leaves the game before this step; None: it stays.
         wage: what a right action of the taker is worth.
         is_truncated: episodes end by truncation, except that of a taker that leaves.
-        is_shown: observe the agent's place and the step in place of ones.
+        is_shown: observe the agent's place, and the step counted from 1, in place of ones.
     """
 
     metadata: ClassVar = {"name": "roles"}
@@ -60,7 +60,7 @@ class Roles(pettingzoo.ParallelEnv):
         if not self.is_shown:
             return {agent: np.ones(2, np.float32) for agent in self.agents}
         places = {agent: self.possible_agents.index(agent) for agent in self.agents}
-        return {agent: np.array([places[agent], self.now], np.float32) for agent in self.agents}
+        return {agent: np.array([places[agent], self.now + 1], np.float32) for agent in self.agents}
 
 
 class Blind(Roles):

@@ -59,8 +59,8 @@ def test_rows_are_recorded_by_the_policy_of_their_agent():
     rollouts = trainer_of(vecenv_of(cut=2, is_shown=True)).collect()
     giver, taker = rollouts["giver"], rollouts["taker"]
     assert giver.observations[:, :, 0].tolist() == [[0, 2, 0, 2]] * 8
-    assert giver.observations[:, 0, 1].tolist() == [0, 1, 2, 3] * 2
-    assert taker.observations[:, :, 1].tolist() == [[0, 0], [1, 1], [0, 0], [0, 0]] * 2
+    assert giver.observations[:, 0, 1].tolist() == [1, 2, 3, 4] * 2
+    assert taker.observations[:, :, 1].tolist() == [[1, 1], [2, 2], [0, 0], [0, 0]] * 2
     assert giver.valid.all()
     assert taker.valid[:, 0].tolist() == [True, True, False, False] * 2
     assert taker.terminals[:, 0].tolist() == [False, True, False, False] * 2

@@ -50,9 +50,9 @@ def grouped(vecenv, **kwargs):
     return AgentPolicies(policies, ["giver", "taker", "giver"])
 
 
-# Of an agent at steps 0 to 3: all three are there at first; the taker leaves before step 2.
-FIRST = [0, 111, 202, 303]  # the giver in the first row: itself, the taker, the other giver
-LAST = [0, 111, 22, 33]  # the giver in the last row: itself, the first giver, the taker
+# Of an agent at steps 1 to 4: all three are there at first; the taker leaves before step 3.
+FIRST = [111, 222, 303, 404]  # the giver in the first row: itself, the taker, the other giver
+LAST = [111, 222, 33, 44]  # the giver in the last row: itself, the first giver, the taker
 
 
 @pytest.mark.parametrize("memory", [False, True])
@@ -71,11 +71,11 @@ def test_values_are_of_what_all_agents_of_the_game_see(is_grouped, memory):
         columns = [env * (2 if is_grouped else 3) + place for place in (first, last)]
         assert rollout.values[:8, columns[0]].tolist() == FIRST * 2
         assert rollout.values[:8, columns[1]].tolist() == LAST * 2
-        # Both are cut off at step 4, when the taker is gone.
+        # Both are cut off at step 5, when the taker is gone.
         final = rollout.final_values[[3, 7]]
-        assert final[:, columns].tolist() == [[404, 44]] * 2
+        assert final[:, columns].tolist() == [[505, 55]] * 2
     if taker is not None:
-        assert taker.values[:2, 0].tolist() == [0, 111]
+        assert taker.values[:2, 0].tolist() == [111, 222]
     # What is learned from shows the critic the same.
     [sequences] = [rollout.sequences(torch.arange(len(rollout.columns)))]
     assert sequences.joint.shape == (len(rollout.columns), 8, 3, 2)
@@ -154,9 +154,8 @@ def test_statistics_are_of_all_agents_that_are_there():
     policy = grouped(vecenv, is_normalized=True)
     trainer = Trainer(TrainConfig(**SMALL), vecenv, policy)
     trainer.step()
-    # Two games of four steps, twice: places 0 and 2 in all, 1 in the first two. But place 0 sees
-    # zeros at step 0, as if it was absent.
-    places = [0, 0, 0, 1, 1, 2, 2, 2, 2]
+    # In games of four steps: places 0 and 2 in all of them, 1 in the first two.
+    places = [0] * 4 + [1] * 2 + [2] * 4
     mean = policy.policies["taker"].normalizer.mean[0].item()
     assert mean == pytest.approx(sum(places) / len(places), rel=1e-3)
 
