@@ -28,7 +28,7 @@ def agents_of(env: HasSpaces, setting: str = "policy.agents") -> list[str]:
         number = " or ".join(map(str, sorted(counts)))
         found = "one agent" if counts == {1} else f"{number} agents"
         if not is_one_game and counts != {1}:
-            found += ", each with a game of its own"
+            found += ", each in a separate game"
         raise SettingError(
             f"{setting} is for several agents that play one game. Here an environment has {found}. "
             f"Leave it out, or name an environment in which several agents play together."

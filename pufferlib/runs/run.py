@@ -227,8 +227,7 @@ class Run:
     def check_policy(self) -> None:
         """Refuse settings of the policy that cannot work, before any process starts.
 
-        Where agents have policies of their own, or a central critic, an environment is made to
-        know them.
+        With several policies, or a central critic, an environment is made to know its agents.
 
         Raises:
             UnknownNameError, SettingError: see `pufferlib.runs.policy.check_policy`, and

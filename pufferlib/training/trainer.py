@@ -37,8 +37,8 @@ class Trainer:
         vecenv: synchronous, or a pool with `zero_copy`; with autoreset="same_step". The caller
             closes it.
         policy: a `Policy` or a `RecurrentPolicy`, whose state is kept across rollouts; or
-            `AgentPolicies`, each of which learns from the rows of its agents, by an algorithm of
-            its own with the same settings. Left on `device`, in training mode unless frozen.
+            `AgentPolicies`, each of which learns from the rows of its agents, by an instance of
+            the algorithm. Left on `device`, in training mode unless frozen.
         context: the processes that learn together; this one alone if None.
         curriculum: chooses attributes of the environments; see `Curriculum`.
 

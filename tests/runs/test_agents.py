@@ -1,4 +1,4 @@
-"""Agents with policies of their own, from the settings of a run to its evaluation."""
+"""Several policies, from the settings of a run to its evaluation."""
 
 import json
 from contextlib import closing
@@ -79,7 +79,7 @@ def test_an_agent_without_a_policy_or_with_two_is_refused(agents, match):
     ("task", "settings", "match"),
     [
         ("CartPole-v1", {}, "an environment has one agent"),
-        ("squared", {}, "each with a game of its own"),
+        ("squared", {}, "each in a separate game"),
         ("multiagent", {}, "'by-name' has no effect"),
         (ROLES, {"policy.agents": "by-number"}, "must be 'shared' or 'by-name' or dict"),
         (ROLES, {"policy.agents": {"a": 3}}, "must give the policy 'a' the name of an agent"),

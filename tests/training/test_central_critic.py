@@ -71,7 +71,7 @@ def test_values_are_of_what_all_agents_of_the_game_see(is_grouped, memory):
         columns = [env * (2 if is_grouped else 3) + place for place in (first, last)]
         assert rollout.values[:8, columns[0]].tolist() == FIRST * 2
         assert rollout.values[:8, columns[1]].tolist() == LAST * 2
-        # Both are cut off at step 5, when the taker is gone.
+        # Both are cut off at step 5, when the taker has left.
         final = rollout.final_values[[3, 7]]
         assert final[:, columns].tolist() == [[505, 55]] * 2
     if taker is not None:
@@ -115,7 +115,7 @@ def test_what_another_agent_sees_explains_the_rewards_of_a_blind_one(kind):
         name = "loss/explained_variance" if kind == "one" else "loss/taker/explained_variance"
         explained[is_central] = metrics[name]
     assert explained[True] > 0.9
-    # A policy for all is told by the sign what the giver will get, half of the variance.
+    # A policy for all sees the sign in the giver's rows, half of the variance.
     assert explained[False] < (0.7 if kind == "one" else 0.2)
 
 
