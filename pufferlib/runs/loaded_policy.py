@@ -56,7 +56,8 @@ class LoadedPolicy:
 
     Attributes:
         run: as given.
-        network: the `nn.Module`, in eval mode. It takes the flat rows of vectorized environments.
+        network: the `nn.Module`, in eval mode. It takes the flat rows of vectorized environments;
+            of several policies it is `AgentPolicies`, whose `policies` do.
         device: where it is.
         observation_space: of one agent of the plain environment.
         action_space: the same for actions.

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from pufferlib.agent_policies import PolicyRows
 from pufferlib.annotations import Array
-from pufferlib.policy import map_state
+from pufferlib.policy import State, map_state
 from pufferlib.pytorch import action_converter
 from pufferlib.training.joint import JointObservations, last_observations, peers_of
-from pufferlib.training.policy_runner import PolicyRunner
+from pufferlib.training.policy_runner import Decision, PolicyRunner
 from pufferlib.training.profile import Profile
 from pufferlib.training.rollout import Rollout
 from pufferlib.training.statistics import RewardScale
@@ -99,29 +99,39 @@ class Recorder:
         """
         joint = self._seen_by_critic(observations)
         observations, starts = observations[self.rows], starts[self.rows]
-        rows, is_first = self._rows_of(group), group.step == 0
-        state = None if self.part.is_frozen or not is_first else self.runner.state(rows)
+        rows = self._rows_of(group)
+        state = self.runner.state(rows) if group.step == 0 else None
         if state is not None:  # act() writes into it
             state = map_state(torch.clone, state)
-        actions, log_probabilities, values, heads = self.runner.act(
-            observations, starts, rows, joint=joint
-        )
+        decision = self.runner.act(observations, starts, rows, joint=joint)
         if not self.part.is_frozen:
-            assert log_probabilities is not None  # the actions are sampled
-            if self._storage is None:
-                self._storage = self._allocate(observations, actions)
-            storage, device = self._storage, self._storage_device
-            if group.ended is not None:
-                storage.values[-1, self._columns(group.ended)] = values.to(device)
-            step, columns = group.step, self._columns(group.segment)
-            if is_first:
-                storage.set_initial_state(columns, state)
-            storage.observations[step, columns] = observations.to(device)
-            storage.actions[step, columns] = actions.to(device)
-            storage.log_probabilities[step, columns] = log_probabilities.to(device)
-            storage.values[step, columns] = values.to(device)
-            storage.starts[step, columns] = starts.to(device)
-        return self._convert(actions, heads)
+            self._store(observations, starts, decision, state, group)
+        return self._convert(decision.actions, decision.heads)
+
+    def _store(
+        self,
+        observations: Tensor,
+        starts: Tensor,
+        decision: Decision,
+        state: State | None,
+        group: Group,
+    ) -> None:
+        """Store what the policy saw and chose; `state` is that before the first step."""
+        actions, log_probabilities, values, _ = decision
+        assert log_probabilities is not None  # the actions are sampled
+        if self._storage is None:
+            self._storage = self._allocate(observations, actions)
+        storage, device = self._storage, self._storage_device
+        if group.ended is not None:
+            storage.values[-1, self._columns(group.ended)] = values.to(device)
+        step, columns = group.step, self._columns(group.segment)
+        if step == 0:
+            storage.set_initial_state(columns, state)
+        storage.observations[step, columns] = observations.to(device)
+        storage.actions[step, columns] = actions.to(device)
+        storage.log_probabilities[step, columns] = log_probabilities.to(device)
+        storage.values[step, columns] = values.to(device)
+        storage.starts[step, columns] = starts.to(device)
 
     def bootstrap(self, observations: Tensor, starts: Tensor, group: Group) -> None:
         """Store the value of the observation that follows the last finished segment."""
