@@ -67,9 +67,9 @@ class Collector:
         self.counts = EpisodeCounts(vecenv)
         self._group_count = vecenv.num_envs // vecenv.batch_size
         self._finite = FiniteCheck(vecenv)
-        self._learns = torch.ones(vecenv.agents_per_batch, dtype=torch.bool, device=self._device)
+        self._learns = np.ones(vecenv.agents_per_batch, np.bool_)  # which rows are learned from
         for recorder in recorders:
-            self._learns[recorder.rows] = not recorder.part.is_frozen
+            self._learns[recorder.places] = not recorder.part.is_frozen
         self._copy: Callable[[NDArray[np.generic]], Tensor] = _copier(self._device)
 
     def begin(self, seed: int) -> None:
@@ -170,12 +170,12 @@ class Collector:
         if batch.truncations.any():
             self._finite.final_observations(batch, self.timesteps)
         for recorder in self._recorders:
-            recorder.note(batch, was_acting, group)
+            recorder.note(batch, was_acting, taken, group)
         ends = batch.terminals | batch.truncations
         ended = torch.tensor(ends, device=self._device)
         self._starts[rows] = ended | (self._masks & ~was_acting)
         self._acting[rows] = self._masks
-        self.timesteps += int((was_acting & self._learns).sum())
+        self.timesteps += int(taken[self._learns].sum())
         self.episodes.add(batch.infos)
         self._count_returns(batch, taken, group)
         self.counts.step(batch, taken, ends, rows)

@@ -54,7 +54,8 @@ class Recorder:
     Attributes:
         part: as given. Of a frozen policy nothing is recorded.
         runner: as given.
-        rows: which rows of a batch it acts for.
+        rows: which rows of a batch it acts for: int64 on the device, or all of them, a slice.
+        places: the same for arrays.
     """
 
     def __init__(
@@ -76,7 +77,8 @@ class Recorder:
         self._count = part.count(vecenv.agents_per_batch)
         own = part.among(vecenv.agents_per_batch)
         self.rows = own if isinstance(own, slice) else own.to(self._device)
-        self._places = own if isinstance(own, slice) else own.numpy()
+        self.places = own if isinstance(own, slice) else own.numpy()
+        self._has_all = isinstance(own, slice)
         peers = None if part.is_frozen else peers_of(part, vecenv.agents_per_batch)
         self._peers = None if peers is None else peers.to(self._device)
         self._joint = joint
@@ -98,7 +100,8 @@ class Recorder:
             group: of the batch.
         """
         joint = self._seen_by_critic(observations)
-        observations, starts = observations[self.rows], starts[self.rows]
+        if not self._has_all:
+            observations, starts = observations[self.rows], starts[self.rows]
         rows = self._rows_of(group)
         state = self.runner.state(rows) if group.step == 0 else None
         if state is not None:  # act() writes into it
@@ -145,31 +148,34 @@ class Recorder:
         )
         self.storage.values[-1, self._columns(group.ended)] = values.to(self._storage_device)
 
-    def note(self, batch: Batch, was_acting: Tensor, group: Group) -> None:
+    def note(
+        self, batch: Batch, was_acting: Tensor, taken: NDArray[np.bool_], group: Group
+    ) -> None:
         """Store the results of the group's last actions.
 
         Args:
             batch: the results.
             was_acting: bool (B,), an agent acted in the row, and the result is its.
+            taken: the same on the CPU.
             group: of the batch.
         """
         if self.part.is_frozen:
             return
-        storage, device, places = self.storage, self._storage_device, self._places
+        storage, device, places = self.storage, self._storage_device, self.places
         step, columns = group.step, self._columns(group.segment)
-        acted, was_acting = was_acting.cpu().numpy(), was_acting[self.rows]
         terminals, truncations = batch.terminals[places], batch.truncations[places]
         rewards = batch.rewards[places]
         if self._scale is not None:
-            ends, taken = terminals | truncations, was_acting.cpu().numpy()
-            rewards = self._scale(rewards, ends, taken, self._rows_of(group))
-        storage.valid[step, columns] = was_acting.to(device)
+            ends = terminals | truncations
+            rewards = self._scale(rewards, ends, taken[places], self._rows_of(group))
+        valid = was_acting if self._has_all else was_acting[self.rows]
+        storage.valid[step, columns] = valid.to(device)
         storage.rewards[step, columns] = torch.tensor(rewards, device=device)
         storage.terminals[step, columns] = torch.tensor(terminals, device=device)
         storage.truncations[step, columns] = torch.tensor(truncations, device=device)
         if truncations.any():
             with self._profile.part("forward"):
-                values = self._final_values(self._rows_of(group), batch, acted)
+                values = self._final_values(self._rows_of(group), batch, taken)
                 storage.final_values[step, columns] = values.to(device)
         lost = batch.lost[places]
         if lost.any():
@@ -183,7 +189,7 @@ class Recorder:
             taken: bool (B,), an agent acted in the row.
             group: of the batch.
         """
-        places, sums = self._places, self._sums[self._rows_of(group)]  # a view
+        places, sums = self.places, self._sums[self._rows_of(group)]  # a view
         taken = taken[places]
         sums[taken] += batch.rewards[places][taken]
         ends = (batch.terminals | batch.truncations)[places]
@@ -229,22 +235,22 @@ class Recorder:
         """Return the observations of all agents for each row; None without a central critic."""
         return None if self._peers is None else observations[self._peers]
 
-    def _final_values(self, rows: slice, batch: Batch, acted: NDArray[np.bool_]) -> Tensor:
+    def _final_values(self, rows: slice, batch: Batch, taken: NDArray[np.bool_]) -> Tensor:
         """Return the value of the last observation of each row, 0 where not truncated.
 
         Args:
             rows: of the policy, which are in the batch.
             batch: the results.
-            acted: bool (B,), an agent acted in the row.
+            taken: bool (B,), an agent acted in the row.
         """
-        truncations = batch.truncations[self._places]
+        truncations = batch.truncations[self.places]
         seen = np.ones_like(truncations) if self.runner.is_compiled else truncations
         chosen = torch.from_numpy(seen.nonzero()[0]).to(self._device)
         values = torch.zeros(len(truncations), device=self._device)
-        final = torch.tensor(batch.final_observations[self._places][seen], device=self._device)
+        final = torch.tensor(batch.final_observations[self.places][seen], device=self._device)
         joint = None
         if self._peers is not None:
-            every = torch.tensor(last_observations(batch, acted), device=self._device)
+            every = torch.tensor(last_observations(batch, taken), device=self._device)
             joint = every[self._peers[chosen]]
         values[chosen] = self.runner.values(final, None, rows.start + chosen, joint)
         values[torch.from_numpy(~truncations).to(self._device)] = 0
