@@ -181,10 +181,11 @@ class Collector:
         self.counts.step(batch, taken, ends, rows)
 
     def _count_returns(self, batch: Batch, taken: NDArray[np.bool_], group: Group) -> None:
-        """Add the returns of each of several policies, of which infos do not say whose they are."""
-        for recorder in self._recorders if len(self._recorders) > 1 else ():
-            name = f"{recorder.part.name}/episode_return"
-            self.episodes.add({name: value} for value in recorder.returns(batch, taken, group))
+        """Add the returns of each of several policies: infos do not say whose they are."""
+        for recorder in self._recorders:
+            if recorder.part.name:
+                name = f"{recorder.part.name}/episode_return"
+                self.episodes.add({name: value} for value in recorder.returns(batch, taken, group))
 
 
 def _copier(device: torch.device) -> Callable[[NDArray[np.generic]], Tensor]:

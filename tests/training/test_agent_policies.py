@@ -90,6 +90,21 @@ def test_policies_with_and_without_memory_act_together(kinds):
             torch.testing.assert_close(rollout.values[t], values.flatten())
 
 
+def test_one_of_one_policy_learns_as_the_policy_alone():
+    after = []
+    for is_alone in (True, False):
+        vecenv = vecenv_of(cut=2, is_shown=True, is_truncated=True)
+        torch.manual_seed(3)
+        policy = network(vecenv, "memory")
+        group = policy if is_alone else AgentPolicies({"all": policy}, ["all"] * 3)
+        trainer = Trainer(TrainConfig(**{**SMALL, "normalize_rewards": True}), vecenv, group)
+        for _ in range(3):
+            metrics = trainer.step()
+        after.append(weights_of(policy))
+    assert are_equal(*after)
+    assert "episode/all/episode_return" in metrics
+
+
 @pytest.mark.parametrize("config", [TrainConfig, VTraceConfig])
 def test_the_rows_of_one_policy_do_not_change_the_others_weights(config):
     after = []
