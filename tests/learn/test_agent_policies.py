@@ -1,4 +1,4 @@
-"""Two policies learn what one cannot, and those of MPE's speaker and listener to work together.
+"""Two policies learn what one cannot, and those of MPE's speaker and listener improve.
 
 LEARN_SEEDS=1,2,3 tries more seeds than the first; `pytest -rP` shows the returns.
 """
@@ -40,11 +40,12 @@ def test_two_policies_learn_what_one_cannot(seed, algorithm, tmp_path, capsys):
 
 @pytest.mark.parametrize("critic", ["shared", "central"])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_speaker_and_a_listener_learn_to_work_together(seed, critic, tmp_path, capsys):
+def test_a_speaker_and_a_listener_are_better_than_random(seed, critic, tmp_path, capsys):
     settings = {"train.seed": seed, "policy.agents": "by-name", "policy.critic": critic}
     settings |= {"train.total_timesteps": 200_000}
     metrics = last_metrics("simple_speaker_listener_v4", settings, tmp_path / "run", capsys)
     returned = metrics["episode/listener/episode_return"]
     print(f"{critic} {seed}: {returned:.1f}")
-    # Random policies get -43, of 100 games with a 95% interval from -50 to -36.
+    # Random policies get -43, of 100 games with a 95% interval from -50 to -36. A listener that
+    # learns with a random speaker gets -18, so this is no test of what the speaker says.
     assert returned > -28
