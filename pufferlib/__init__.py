@@ -13,10 +13,12 @@ __version__ = "0.1.0"
 _SUBMODULES = (
     "action_conversion",
     "action_heads",
+    "agent_policies",
     "annotations",
     "arguments",
     "benchmark",
     "bounded_spaces",
+    "central_critic",
     "config",
     "cores",
     "distributions",

@@ -8,7 +8,12 @@ import pettingzoo
 import torch
 from gymnasium.spaces import Dict, Discrete
 
+from pufferlib.agent_policies import PolicyRows
 from pufferlib.environment import PufferEnv
+from pufferlib.training.collector import Collector
+from pufferlib.training.policy_runner import PolicyRunner
+from pufferlib.training.profile import Profile
+from pufferlib.training.recorder import Recorder
 
 EPISODE_STEPS = 5
 
@@ -118,6 +123,15 @@ class OneValue(torch.nn.Module):
     def forward(self, observations):
         rows = len(observations)
         return self.logits.expand(rows, 2), self.value.expand(rows, 1)
+
+
+def collector_of(vecenv, policy, horizon, scale=None, profile=None):
+    """Return a collector that steps `vecenv` with one policy, on the CPU."""
+    cpu, profile = torch.device("cpu"), profile or Profile()
+    runner = PolicyRunner(policy, vecenv.num_agents, cpu)
+    part = PolicyRows("", policy)
+    recorder = Recorder(vecenv, part, runner, horizon, cpu, scale, profile)
+    return Collector(vecenv, [recorder], horizon, profile)
 
 
 def weights_of(trainer):

@@ -12,6 +12,7 @@ from pufferlib.cli.parser import ENV_OR_ALL_HELP, Parser, add_settings
 from pufferlib.config import Config
 from pufferlib.exceptions import ArgumentError
 from pufferlib.runs import Run
+from pufferlib.runs.evaluation import policies_by_agent
 from pufferlib.runs.film import film
 from pufferlib.runs.folder import CHECKPOINT, CONFIG, latest_checkpoint, refuse_group
 from pufferlib.runs.terminal import print_change, print_comparison, replay, unfinished
@@ -103,7 +104,7 @@ def _evaluate(env: str, console: Console, arguments: argparse.Namespace) -> dict
         check_video(arguments.video)
     with console.status("Playing full episodes"):
         results = run.evaluate(path, arguments.episodes, seed)
-    print_comparison(console, run.config.env.task, results, seed)
+    print_comparison(console, run.config.env.task, results, seed, policies_by_agent(run))
     if arguments.render:
         replay(console, run, path, seed, is_greedy=is_greedy)
     if arguments.video is not None:

@@ -24,12 +24,13 @@ def add_arguments(parser: Parser, words: Sequence[str]) -> None:
         metavar="NAME",
         help="in the folder: default %(default)s",
     )
+    parser.add_argument("--policy", metavar="NAME", help="which of several (policy.agents)")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the model, and print its inputs and outputs; return the exit status."""
     console = Console()
-    made = export(arguments.run, arguments.out, arguments.checkpoint)
+    made = export(arguments.run, arguments.out, arguments.checkpoint, arguments.policy)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("", "name", "type", "shape"):
         table.add_column(heading)

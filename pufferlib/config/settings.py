@@ -82,10 +82,12 @@ class PolicyConfig:
     hidden_size: int = 128
     """Width of the hidden state, and of the memory."""
 
-    critic: Literal["separate", "shared"] = "separate"
+    critic: Literal["separate", "shared", "central"] = "separate"
     """Whether the value has separate hidden layers, as in CleanRL's ppo.py and Stable-Baselines3's
     MlpPolicy, or shares those of the actions, for policies that take this argument: default, auto
-    and masked. With a memory they are shared: the value needs the memory, too."""
+    and masked. With a memory they are shared: the value needs the memory, too. central: the value
+    has a network that sees the observations of all agents of the game (MAPPO, Yu et al. 2021,
+    arXiv:2103.01955), for any policy; see docs/multi-agent-policies.md."""
 
     normalize_observations: bool | None = None
     """Shift and scale the floats of observations to running mean 0 and deviation 1, clipped to 10
@@ -109,6 +111,15 @@ class PolicyConfig:
     squashed: that, and tanh of the sample, as in SAC (Haarnoja et al. 2018, arXiv:1801.01290,
     appendix C). None: as the policy is written; those here are independent."""
 
+    agents: Literal["shared", "by-name"] | dict[str, Any] = "shared"
+    """Which policy acts for which agent of a game. shared: one policy for all. by-name: one for the
+    agents whose names differ only in the number at their end. Or from the name of each policy to
+    its agents, by names or patterns: '{"tiger": "tiger_*", "prey": ["deer_0", "deer_1"]}'. Each
+    learns by itself, with the same settings; see docs/multi-agent-policies.md."""
+
+    frozen: list[str] = field(default_factory=list)
+    """Names of policies that act and do not learn, with --init for example: '["adversary"]'."""
+
     def check(self) -> None:
         """Refuse impossible settings.
 
@@ -118,6 +129,21 @@ class PolicyConfig:
         if self.hidden_size < 1:
             raise SettingError(f"policy.hidden_size must be at least 1; got {self.hidden_size}.")
         check_json("policy.kwargs", self.kwargs)
+        for name, agents in self.agents.items() if isinstance(self.agents, dict) else ():
+            if not _are_texts([agents] if isinstance(agents, str) else agents):
+                raise SettingError(
+                    f"policy.agents must give the policy {name!r} the name of an agent, a pattern, "
+                    f"or a list of these; got {agents!r}."
+                )
+        if not self.frozen:
+            return
+        if self.agents == "shared":
+            raise SettingError(
+                "policy.frozen has no effect with policy.agents 'shared', where one policy acts "
+                "for all agents. Leave it out, or add --policy.agents by-name."
+            )
+        if not _are_texts(self.frozen):
+            raise SettingError(f"policy.frozen must be a list of names; got {self.frozen!r}.")
 
 
 @dataclass(frozen=True)
@@ -222,6 +248,11 @@ class Config:
                 f"play episodes that training does not; got eval.seed {self.eval.seed} and "
                 f"train.seed {self.train.seed}. Change one of them."
             )
+
+
+def _are_texts(values: Any) -> bool:
+    """Return whether `values` is a list of strings, and not empty."""
+    return isinstance(values, list) and bool(values) and all(isinstance(v, str) for v in values)
 
 
 def algorithm_config(name: str) -> type[LoopConfig]:

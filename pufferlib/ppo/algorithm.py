@@ -125,7 +125,7 @@ class PPO:
         """Take one gradient step; return the losses by name."""
         config, context, policy = self._config, self._context, self._runner.policy
         heads, values, _ = self._runner.forward(
-            minibatch.observations, minibatch.state, minibatch.starts
+            minibatch.observations, minibatch.state, minibatch.starts, minibatch.joint
         )
         _, log_probabilities, entropies = sample_actions(heads, minibatch.actions)
         estimates, returns, old_values = minibatch.advantages, minibatch.returns, minibatch.values

@@ -9,6 +9,7 @@ from torch import nn
 
 from pufferlib.arguments import whole_number
 from pufferlib.exceptions import ArgumentError, SettingError
+from pufferlib.runs.agents import agents_of, policy_of_agents
 from pufferlib.runs.run import Run
 from pufferlib.training import Evaluation, evaluate
 from pufferlib.training.config import MAX_SEED, choose_device
@@ -61,6 +62,14 @@ def compare(
             for name in (name for name in ("sampled", "greedy") if name in kinds):
                 results[name] = evaluate(vecenv, policy, seed, is_greedy=name == "greedy")
     return results
+
+
+def policies_by_agent(run: Run) -> list[str]:
+    """Return the name of the policy of each agent; an empty list if one acts for all."""
+    if run.config.policy.agents == "shared":
+        return []
+    with closing(run.in_this_process().make_vecenv()) as one:
+        return policy_of_agents(run.config.policy.agents, agents_of(one))
 
 
 def load_policy(run: Run, vecenv: VectorEnv, path: Path) -> nn.Module:

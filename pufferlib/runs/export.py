@@ -16,6 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from pufferlib.agent_policies import AgentPolicies
 from pufferlib.emulation import Layout
 from pufferlib.exceptions import ArgumentError, NotInstalledError
 from pufferlib.runs.exported_model import ExportedModel, Value
@@ -39,7 +40,9 @@ class Exported(NamedTuple):
     outputs: list[Value]
 
 
-def export(run: Path | str, out: Path | str, checkpoint: str = CHECKPOINT) -> Exported:
+def export(
+    run: Path | str, out: Path | str, checkpoint: str = CHECKPOINT, policy: str | None = None
+) -> Exported:
     """Write the policy of a run to a file; return the inputs and outputs of the model.
 
     Before the file takes its place, the model's outputs on random observations are compared with
@@ -49,10 +52,11 @@ def export(run: Path | str, out: Path | str, checkpoint: str = CHECKPOINT) -> Ex
         run: folder of the run, or a checkpoint file.
         out: FILE.pt for TorchScript, FILE.onnx for ONNX.
         checkpoint: in the folder.
+        policy: the name of one of several (`policy.agents`); None for a run with one.
 
     Raises:
-        ArgumentError: the format is unknown, the policy cannot be exported to it, or the file
-            cannot be written.
+        ArgumentError: the format is unknown, the run has no such policy, the policy cannot be
+            exported to it, or the file cannot be written.
         NotInstalledError: the packages of ONNX are missing.
         CheckpointError, UnknownNameError: see `pufferlib.load`.
     """
@@ -65,8 +69,27 @@ def export(run: Path | str, out: Path | str, checkpoint: str = CHECKPOINT) -> Ex
             f"{missing[0]} is not installed. Run: puffer install export   (or: pip install "
             f'"pufferlib[export]")'
         )
-    policy = load(run, checkpoint)
-    return export_network(policy.network, policy.observation_layout, out)
+    loaded = load(run, checkpoint)
+    return export_network(_chosen(loaded.network, policy), loaded.observation_layout, out)
+
+
+def _chosen(network: nn.Module, name: str | None) -> nn.Module:
+    """Return the network to export: that of the policy `name`, if there are several."""
+    names = list(network.policies) if isinstance(network, AgentPolicies) else []
+    if name is None and not names:
+        return network
+    if not isinstance(network, AgentPolicies):
+        raise ArgumentError(
+            f"The run has one policy, which acts for all agents; got the name {name!r}. Leave out "
+            f"--policy."
+        )
+    if name is None or name not in names:
+        got = "none was named" if name is None else f"got {name!r}"
+        raise ArgumentError(
+            f"The run has the policies {', '.join(names)}, and one can be exported to a file; "
+            f"{got}. Name one of them with --policy."
+        )
+    return network.policies[name]
 
 
 def export_network(network: nn.Module, layout: Layout, out: Path) -> Exported:

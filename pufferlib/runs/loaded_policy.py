@@ -2,7 +2,6 @@
 
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,13 +11,11 @@ from pufferlib.annotations import Action, Agent, Array, Kwargs, Observation, Use
 from pufferlib.emulation import ActionLayout, GymnasiumPufferEnv, Layout, PettingZooPufferEnv
 from pufferlib.emulation.description import describe
 from pufferlib.exceptions import ArgumentError, ObservationError
-from pufferlib.policy import State
-from pufferlib.pytorch import action_converter, greedy_actions, sample_actions
 from pufferlib.runs.folder import CHECKPOINT, locate
 from pufferlib.runs.run import Run
 from pufferlib.spaces import name_of, value_at
 from pufferlib.training.config import choose_device
-from pufferlib.training.policy_runner import PolicyRunner
+from pufferlib.training.policy_actor import PolicyActor
 
 
 def load(
@@ -59,7 +56,8 @@ class LoadedPolicy:
 
     Attributes:
         run: as given.
-        network: the `nn.Module`, in eval mode. It takes the flat rows of vectorized environments.
+        network: the `nn.Module`, in eval mode. It takes the flat rows of vectorized environments;
+            of several policies it is `AgentPolicies`, whose `policies` do.
         device: where it is.
         observation_space: of one agent of the plain environment.
         action_space: the same for actions.
@@ -71,9 +69,8 @@ class LoadedPolicy:
         self.run, self.device = run, choose_device(device, "device")
         with closing(self._make_flat({})) as env:
             self.network = run.load_policy(env, path).to(self.device).eval()
-            self._convert = action_converter(env, self.network)
             self._open(env)
-        self._runner = PolicyRunner(self.network, 1, self.device)
+            self._actor = PolicyActor(env, self.network, len(self._rows), self.device)
         self._is_checked = False
         self.reset()
 
@@ -124,7 +121,7 @@ class LoadedPolicy:
 
     def reset(self) -> None:
         """Begin a new episode: forget what a policy with memory has seen."""
-        self._state: State | None = None
+        self._is_new = True
         self._present = np.zeros(len(self._rows), np.bool_)
 
     def __call__(self, observation: Observation, deterministic: bool = False) -> Action:
@@ -213,7 +210,6 @@ class LoadedPolicy:
         chosen = self._rebuild(self.act(np.stack(rows), starts, deterministic))
         return chosen if isinstance(chosen[0], dict | tuple) else np.stack(chosen)
 
-    @torch.no_grad()
     def act(
         self, observations: Array, starts: NDArray[np.bool_], deterministic: bool = False
     ) -> Array:
@@ -221,22 +217,21 @@ class LoadedPolicy:
 
         Args:
             observations: (B, *single_observation_space.shape). The same B until `reset`, if the
-                policy has memory.
+                policy has memory. Of several policies all rows of some environments.
             starts: bool (B,), the observation is the first of an episode.
             deterministic: as in `__call__`.
 
         Raises:
             ObservationError: a row holds a NaN or an infinity.
+            ArgumentError: of several policies, the rows are not those of whole environments.
         """
         self._check_finite(observations)
         rows = torch.as_tensor(observations, device=self.device)
-        if self._state is None and self._runner.is_recurrent:
-            network: Any = self.network
-            self._state = network.initial_state(len(rows), self.device)
+        if self._is_new or not self._actor.has_memory:
+            self._actor.reset(len(rows))
+            self._is_new = False
         flags = torch.as_tensor(starts, device=self.device)
-        heads, _, self._state = self._runner.forward(rows, self._state, flags)
-        actions = greedy_actions(heads) if deterministic else sample_actions(heads)[0]
-        return self._convert(actions, heads)
+        return self._actor.act(rows, flags, is_greedy=deterministic)
 
     def _write(self, observations: list[Observation]) -> NDArray[np.bool_]:
         """Write each observation that is not None into its row; return which there are."""

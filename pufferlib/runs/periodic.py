@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from pufferlib.agent_policies import AgentPolicies
 from pufferlib.annotations import StateDict
 from pufferlib.config import VecConfig
 from pufferlib.exceptions import WorkerError
@@ -158,10 +159,15 @@ class PeriodicEvaluation:
         self._result = first.mean if is_whole else None
         self._state["timesteps"] = now
         metrics: dict[str, float] = {"cpu_seconds": self.cpu_s}
+        policy = self._trainer.policy
+        policy_of = policy.policy_of if isinstance(policy, AgentPolicies) else ()
         for kind, played in (("sampled", first), ("greedy", second)):
             if len(played.returns):
                 metrics[f"eval/{kind}_return"] = played.mean
                 metrics[f"eval/{kind}_length"] = float(played.lengths.mean())
+            for name, own in played.by_policy(policy_of).items():
+                if len(own.returns):
+                    metrics[f"eval/{name}/{kind}_return"] = own.mean
         unfinished = first.num_unfinished + second.num_unfinished
         if unfinished:
             metrics["eval/unfinished"] = unfinished

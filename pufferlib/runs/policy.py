@@ -6,10 +6,12 @@ from typing import get_args
 
 from torch import nn
 
+from pufferlib.agent_policies import AgentPolicies
 from pufferlib.annotations import Kwargs
+from pufferlib.central_critic import CentralCritic
 from pufferlib.config import PolicyConfig
 from pufferlib.emulation.description import HasSpaces
-from pufferlib.exceptions import SettingError, UnknownNameError, suggestion
+from pufferlib.exceptions import ArgumentError, SettingError, UnknownNameError, suggestion
 from pufferlib.models import (
     ActionHeads,
     Critic,
@@ -23,6 +25,7 @@ from pufferlib.normalization import gains_from_normalization
 from pufferlib.policies import POLICIES
 from pufferlib.policy import is_recurrent
 from pufferlib.references import is_reference, load_attribute
+from pufferlib.runs.agents import agents_of, policy_of_agents
 from pufferlib.training.torch_state import RandomStreams
 
 _MEMORIES = {"lstm": LSTMWrapper, "gru": GRUWrapper}
@@ -72,22 +75,52 @@ def make_policy(
         given: dotted names of the settings that the user gave. Of these, a setting without effect
             on the policy is an error; others, from a preset for example, are ignored there.
 
+    Returns:
+        The policy; `AgentPolicies` unless `policy.agents` is "shared".
+
     Raises:
         UnknownNameError, SettingError: see `check_policy`; or the policy is not a module, or it has
-            its own memory and another one, or normalization around it, was given.
+            its own memory and another one, or normalization around it, was given; or
+            `policy.agents` does not give each agent one policy.
         ArgumentError: the policy cannot act in such an environment, or cannot get a memory.
     """
     make, arguments = check_policy(settings, default, given)
+
+    def one() -> nn.Module:
+        return _make_one(make, arguments, settings, env, given)
+
     with RandomStreams(seed).active():
-        policy = make(env, **arguments)
-        if not isinstance(policy, nn.Module):
-            raise SettingError(
-                f"policy.name must make a torch.nn.Module; {_name(make, settings)} returned an "
-                f"instance of {type(policy).__name__}."
-            )
-        _set_gaussian(policy, settings, given)
-        _set_uint8(policy, settings, given)
-        policy = _wrapped(policy, settings, env, given)
+        if settings.agents == "shared":
+            return one()
+        policy_of = policy_of_agents(settings.agents, agents_of(env))
+        policies = {name: one() for name in dict.fromkeys(policy_of)}
+        try:
+            return AgentPolicies(policies, policy_of, settings.frozen)
+        except ArgumentError as error:
+            raise SettingError(f"policy.agents or policy.frozen: {error}") from error
+
+
+def _make_one(
+    make: Callable[..., nn.Module],
+    arguments: Kwargs,
+    settings: PolicyConfig,
+    env: HasSpaces,
+    given: Collection[str],
+) -> nn.Module:
+    """Return a policy as the settings say; for arguments and errors see `make_policy`."""
+    policy = make(env, **arguments)
+    if not isinstance(policy, nn.Module):
+        raise SettingError(
+            f"policy.name must make a torch.nn.Module; {_name(make, settings)} returned an "
+            f"instance of {type(policy).__name__}."
+        )
+    _set_gaussian(policy, settings, given)
+    _set_uint8(policy, settings, given)
+    is_normalized = _is_normalized(policy, settings, env)
+    policy = _wrapped(policy, settings, env, given)
+    if settings.critic == "central":
+        agents = len(agents_of(env, "policy.critic 'central'"))
+        policy = CentralCritic(env, policy, agents, settings.hidden_size, is_normalized)
     if not settings.rescale_actions:
         policy.rescale_actions = False  # type: ignore[assignment]
     return policy
@@ -224,6 +257,8 @@ def _arguments(
 
 def _critic(settings: PolicyConfig, given: Collection[str]) -> Critic:
     """Return the argument `critic` of a policy."""
+    if settings.critic == "central":
+        return "shared"
     if settings.memory == "none":
         return settings.critic
     if settings.critic == "separate" and "policy.critic" in given:

@@ -18,6 +18,8 @@ FIXED = {
     "policy.gaussian": _WEIGHTS,
     "policy.uint8": _WEIGHTS,
     "policy.rescale_actions": "its policy has learned actions in that scale",
+    "policy.agents": _WEIGHTS,
+    "policy.frozen": "its frozen policies have no optimizer to continue with",
     "train.normalize_returns": "its values are in that scale",
 }
 

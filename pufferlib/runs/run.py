@@ -227,11 +227,17 @@ class Run:
     def check_policy(self) -> None:
         """Refuse settings of the policy that cannot work, before any process starts.
 
+        With several policies, or a central critic, an environment is made to know its agents.
+
         Raises:
-            UnknownNameError, SettingError: see `pufferlib.runs.policy.check_policy`.
+            UnknownNameError, SettingError: see `pufferlib.runs.policy.check_policy`, and
+                `make_policy` for `policy.agents`.
         """
         try:
             check_policy(self.config.policy, self.source.default_policy(), self.given)
+            if self.config.policy.agents != "shared" or self.config.policy.critic == "central":
+                with closing(self.in_this_process().make_vecenv()) as one:
+                    self.make_policy(one)
         except PufferError as error:
             if not self.resumes or self.config.policy.name is None:
                 raise
@@ -287,7 +293,9 @@ class Run:
                 f"on {task}. It needs the same network and the same spaces of observations and "
                 f"actions. {error}"
             ) from error
-        is_normalized = "normalizer" in checkpoint.load(self.init)["algorithm"]
+        algorithm = checkpoint.load(self.init)["algorithm"]
+        states = algorithm.get("policies", {"": algorithm}).values()
+        is_normalized = any("normalizer" in state for state in states)
         if is_normalized != getattr(self.config.train, "normalize_returns", False):
             raise SettingError(
                 f"train.normalize_returns must be {'on' if is_normalized else 'off'} to start from "

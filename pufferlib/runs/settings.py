@@ -198,6 +198,8 @@ def _parsed(value: object, annotation: Any) -> Any:
     if annotation is Path:
         return Path(value) if isinstance(value, (str, Path)) else None
     kind = typing.get_origin(annotation) or annotation
+    if kind in (dict, list) and isinstance(value, str):
+        value = _literal(value)
     return value if isinstance(value, kind) else None
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -27,11 +28,23 @@ def print_change(console: Console, run: Run) -> None:
 
 
 def print_comparison(
-    console: Console, task: str, results: dict[str, Evaluation], seed: int
+    console: Console,
+    task: str,
+    results: dict[str, Evaluation],
+    seed: int,
+    policy_of: Sequence[str] = (),
 ) -> None:
     """Print a line for each evaluation: mean return, its 95% interval, length.
 
     Another says so if sampled and greedy actions differ by more than their intervals.
+
+    Args:
+        console: where to print.
+        task: that was played.
+        results: by what played.
+        seed: of the first episode.
+        policy_of: the name of the policy of each agent, for a line for each policy; none: one
+            policy acts for all.
     """
     one = next(iter(results.values()))
     episodes, games = len(one.returns), len(set(one.games.tolist()))
@@ -45,6 +58,8 @@ def print_comparison(
     for name, result in results.items():
         length = f"{result.lengths.mean():.0f} steps per episode"
         console.print(f"  {name:8}  {result}   {length}", highlight=False, markup=False)
+        for policy, own in result.by_policy(policy_of).items():
+            console.print(f"    {policy}  {own}", highlight=False, markup=False)
     if {"sampled", "greedy"} <= results.keys():
         sentence = _difference(results["sampled"], results["greedy"])
         if sentence is not None:

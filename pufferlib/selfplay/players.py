@@ -10,8 +10,7 @@ from torch import nn
 
 from pufferlib.annotations import Array
 from pufferlib.emulation.description import HasSpaces, describe
-from pufferlib.pytorch import action_converter
-from pufferlib.training.policy_runner import PolicyRunner
+from pufferlib.training.policy_actor import PolicyActor
 from pufferlib.training.torch_state import RandomStreams
 
 
@@ -41,7 +40,8 @@ class NetworkPlayer:
 
     Args:
         name: in the record of games.
-        policy: a `Policy` or a `RecurrentPolicy`, on the device it is to run on, in eval mode.
+        policy: a `Policy`, a `RecurrentPolicy` or `AgentPolicies`, on the device it is to run
+            on, in eval mode.
         env: the vectorizer, whose rows it may act for.
         num_rows: of the vectorizer.
         seed: of the sampled actions.
@@ -59,22 +59,19 @@ class NetworkPlayer:
     ) -> None:
         self.name, self.policy = name, policy
         device = next(policy.parameters()).device
-        self._runner = PolicyRunner(policy, num_rows, device)
-        self._convert = action_converter(env, policy)
+        self._actor = PolicyActor(env, policy, num_rows, device)
         self._random, self._device = RandomStreams(seed, device), device
         self._is_greedy = is_greedy
 
-    @torch.no_grad()
     def act(self, observations: Array, starts: NDArray[np.bool_], rows: NDArray[np.int64]) -> Array:
         """Return actions; see `Player`."""
         with self._random.active():
-            decision = self._runner.act(
+            return self._actor.act(
                 torch.as_tensor(observations, device=self._device),
                 torch.as_tensor(starts, device=self._device),
                 torch.as_tensor(rows, device=self._device),
                 self._is_greedy,
             )
-        return self._convert(decision.actions, decision.heads)
 
 
 class RandomPlayer:

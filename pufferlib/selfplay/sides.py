@@ -22,7 +22,7 @@ def sides_of(agents: Sequence[str], rule: SideRule = "auto") -> tuple[int, ...]:
     Raises:
         ArgumentError: fewer than two sides.
     """
-    names = [re.sub(r"_?\d+$", "", agent) for agent in agents]
+    names = [kind_of(agent) for agent in agents]
     teams = list(dict.fromkeys(names))
     if rule == "auto":
         rule = "teams" if 1 < len(teams) < len(agents) else "agents"
@@ -35,6 +35,11 @@ def sides_of(agents: Sequence[str], rule: SideRule = "auto") -> tuple[int, ...]:
             f"{', or let each agent be a side' if len(agents) > 1 else ''}."
         )
     return found
+
+
+def kind_of(agent: str) -> str:
+    """Return the name of an agent without the number at its end."""
+    return re.sub(r"_?\d+$", "", agent)
 
 
 def agent_names(vecenv: VectorEnv) -> list[str]:

@@ -1,40 +1,23 @@
 """Collect rollouts: step the environments with the policy, and store the results."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pufferlib.annotations import Array
 from pufferlib.exceptions import ArgumentError
-from pufferlib.policy import map_state
-from pufferlib.pytorch import action_converter
 from pufferlib.training.episodes import EpisodeCounts
 from pufferlib.training.finite import FiniteCheck
-from pufferlib.training.policy_runner import PolicyRunner
+from pufferlib.training.joint import JointObservations
+from pufferlib.training.policy_actor import joined
 from pufferlib.training.profile import Profile
+from pufferlib.training.recorder import Group, Recorder, segments_of
 from pufferlib.training.rollout import Rollout
-from pufferlib.training.statistics import EpisodeStatistics, RewardScale
+from pufferlib.training.statistics import EpisodeStatistics
 from pufferlib.vector import Batch, VectorEnv
-
-
-@dataclass
-class _Group:
-    """Rows that are always in a batch together.
-
-    Attributes:
-        rows: which of the vectorizer's.
-        columns: of the storage, where the current segment is written; None between two segments.
-        step: of that segment.
-        ended: columns of the last segment, until the value of the observation after it is stored.
-    """
-
-    rows: slice
-    columns: slice | None = None
-    step: int = 0
-    ended: slice | None = None
 
 
 class Collector:
@@ -49,14 +32,13 @@ class Collector:
 
     Args:
         vecenv: synchronous, or a pool with `zero_copy`.
-        runner: acts for all rows of `vecenv`.
-        horizon: steps of a segment.
-        storage_device: where rollouts are kept.
-        scale: divides rewards; None leaves them unchanged.
+        recorders: act for all rows of `vecenv` together, and record their results.
+        horizon: steps of a segment, as of the recorders.
         profile: times "environment", "copy" and "forward".
+        joint: gets what all agents observe, for central critics; None: there are none.
 
     Attributes:
-        timesteps: steps of agents since the start.
+        timesteps: steps of agents since the start, without those of frozen policies.
         episodes: statistics that the environments' infos report.
         counts: of episodes, whatever the infos report.
 
@@ -67,39 +49,40 @@ class Collector:
     def __init__(
         self,
         vecenv: VectorEnv,
-        runner: PolicyRunner,
+        recorders: Sequence[Recorder],
         horizon: int,
-        storage_device: torch.device,
-        scale: RewardScale | None,
         profile: Profile,
+        joint: JointObservations | None = None,
     ) -> None:
         if vecenv.batch_size < vecenv.num_envs and not vecenv.zero_copy:
             raise ArgumentError(
                 "The trainer needs batches of the same neighboring rows each time; got a pool with "
                 "zero_copy=False. Make it with zero_copy=True."
             )
-        self._vecenv, self._runner, self._horizon = vecenv, runner, horizon
-        self._device, self._storage_device = runner.device, storage_device
-        self._scale, self._profile = scale, profile
+        self._vecenv, self._recorders, self._horizon = vecenv, recorders, horizon
+        self._device, self._profile = recorders[0].runner.device, profile
+        self._joint = joint
         self.timesteps = 0
         self.episodes = EpisodeStatistics()
         self.counts = EpisodeCounts(vecenv)
         self._group_count = vecenv.num_envs // vecenv.batch_size
         self._finite = FiniteCheck(vecenv)
-        self._convert = action_converter(vecenv, runner.policy)
-        self._copy: Callable[[NDArray[np.generic]], Tensor] = _copier(runner.device)
-        self._storage: Rollout | None = None
+        self._learns = np.ones(vecenv.agents_per_batch, np.bool_)  # which rows are learned from
+        for recorder in recorders:
+            self._learns[recorder.places] = not recorder.part.is_frozen
+        self._copy: Callable[[NDArray[np.generic]], Tensor] = _copier(self._device)
 
     def begin(self, seed: int) -> None:
         """Reset all environments; environment i gets `seed + i`."""
         rows, size = self._vecenv.num_agents, self._vecenv.agents_per_batch
-        self._groups = [_Group(slice(start, start + size)) for start in range(0, rows, size)]
-        self._free = [
-            slice(start, start + size)
-            for start in range(0, (2 * self._group_count - 1) * size, size)
+        self._groups = [
+            Group(number, slice(number * size, (number + 1) * size))
+            for number in range(self._group_count)
         ]
-        self._learned_from: list[slice] = []
-        self._runner.reset()
+        self._free = list(range(segments_of(self._vecenv)))  # segments of the storage
+        self._learned_from: list[int] = []
+        for recorder in self._recorders:
+            recorder.restart()
         self._starts = torch.ones(rows, dtype=torch.bool, device=self._device)
         self._acting = torch.zeros(rows, dtype=torch.bool, device=self._device)
         self._vecenv.async_reset(seed)
@@ -109,74 +92,63 @@ class Collector:
         self.counts.begin(batch, batch.masks, self._held.rows)
 
     @torch.no_grad()
-    def collect(self) -> Rollout:
-        """Return a rollout, valid until the next call."""
+    def collect(self) -> list[Rollout]:
+        """Return the rollouts of the policies that learn, valid until the next call."""
         self._free += self._learned_from
-        finished: list[slice] = []
+        finished: list[int] = []
         while len(finished) < self._group_count:
             chosen = self._act(self._held)
             with self._profile.part("environment"):
                 self._vecenv.send(chosen)
                 batch = self._vecenv.recv()
             group = self._hold(batch)
-            if group.columns is None:  # the first batch of a group: nothing came before
+            if group.segment is None:  # the first batch of a group: nothing came before
                 self.counts.begin(batch, batch.masks, group.rows)
                 continue
             with self._profile.part("copy"):
                 self._note(group, batch)
             group.step += 1
             if group.step == self._horizon:
-                finished.append(group.columns)
-                group.columns, group.ended = None, group.columns
+                finished.append(group.segment)
+                group.segment, group.ended = None, group.segment
         self._bootstrap(self._held)
         self._learned_from = finished
-        assert self._storage is not None
-        self._storage.columns = torch.cat(
-            [torch.arange(part.start, part.stop) for part in finished]
-        ).to(self._storage_device)
-        return self._storage
+        return [each.rollout(finished) for each in self._recorders if not each.part.is_frozen]
 
-    def _act(self, group: _Group) -> NDArray[np.generic]:
+    def _act(self, group: Group) -> NDArray[np.generic]:
         """Choose and store actions for the held batch; return them for the environments."""
         with self._profile.part("forward"):
-            rows = group.rows
-            starts = self._starts[rows]
-            state = self._runner.state(rows) if group.columns is None else None
-            if state is not None:  # act() writes into it
-                state = map_state(torch.clone, state)
-            actions, log_probabilities, values, heads = self._runner.act(
-                self._observations, starts, rows
-            )
-            assert log_probabilities is not None  # the actions are sampled
-            if self._storage is None:
-                self._storage = self._allocate(actions)
-            storage = self._storage
-            if group.ended is not None:
-                storage.values[-1, group.ended] = values.to(self._storage_device)
-                group.ended = None
-            if group.columns is None:
-                group.columns, group.step = self._free.pop(0), 0
-                storage.set_initial_state(group.columns, state)
-            step, columns = group.step, group.columns
-            storage.observations[step, columns] = self._observations.to(self._storage_device)
-            storage.actions[step, columns] = actions.to(self._storage_device)
-            storage.log_probabilities[step, columns] = log_probabilities.to(self._storage_device)
-            storage.values[step, columns] = values.to(self._storage_device)
-            storage.starts[step, columns] = starts.to(self._storage_device)
-            return self._convert(actions, heads)
+            if group.segment is None:
+                group.segment, group.step = self._free.pop(0), 0
+            if self._joint is not None:
+                self._joint.write(self._observations, group.segment, group.step)
+            starts = self._starts[group.rows]
+            actions = [each.act(self._observations, starts, group) for each in self._recorders]
+            group.ended = None
+            return self._joined(actions)
 
-    def _bootstrap(self, group: _Group) -> None:
-        """Store the value of the observation that follows the last finished segment."""
+    def _joined(self, actions: list[Array]) -> Array:
+        """Return the actions of all policies in the order of the batch."""
+        if len(actions) == 1:
+            return actions[0]
+        parts = [
+            (each.rows, own)
+            for each, own in zip(self._recorders, actions, strict=True)
+            if isinstance(each.rows, Tensor)
+        ]
+        return joined(parts, self._vecenv.agents_per_batch)
+
+    def _bootstrap(self, group: Group) -> None:
+        """Store the values of the observations that follow the last finished segment."""
         if group.ended is None:
             return
-        assert self._storage is not None
         with self._profile.part("forward"):
             starts = self._starts[group.rows]
-            values = self._runner.values(self._observations, starts, group.rows)
-            self._storage.values[-1, group.ended] = values.to(self._storage_device)
+            for recorder in self._recorders:
+                recorder.bootstrap(self._observations, starts, group)
             group.ended = None
 
-    def _hold(self, batch: Batch) -> _Group:
+    def _hold(self, batch: Batch) -> Group:
         """Keep the batch that the policy acts on next; return its group."""
         with self._profile.part("copy"):
             first, size = int(batch.env_ids[0]), len(batch.env_ids)
@@ -185,77 +157,35 @@ class Collector:
             self._held = group
             self._observations = self._copy(batch.observations)
             self._masks = torch.tensor(batch.masks, device=self._device)
-            if group.columns is None:
+            if group.segment is None:
                 self._acting[group.rows] = self._masks
         return group
 
-    def _note(self, group: _Group, batch: Batch) -> None:
+    def _note(self, group: Group, batch: Batch) -> None:
         """Store the results of the group's last actions."""
-        rows, step, columns = group.rows, group.step, group.columns
-        storage = self._storage
-        assert storage is not None
-        assert columns is not None
+        rows = group.rows
         was_acting = self._acting[rows] & ~torch.tensor(batch.lost, device=self._device)
         taken = was_acting.cpu().numpy()
         self._finite.rewards(batch, taken, self.timesteps)
-        ends = batch.terminals | batch.truncations
-        rewards = batch.rewards
-        if self._scale is not None:
-            rewards = self._scale(rewards, ends, taken, rows)
-        storage.valid[step, columns] = was_acting.to(self._storage_device)
-        storage.rewards[step, columns] = torch.tensor(rewards, device=self._storage_device)
-        storage.terminals[step, columns] = torch.tensor(
-            batch.terminals, device=self._storage_device
-        )
-        storage.truncations[step, columns] = torch.tensor(
-            batch.truncations, device=self._storage_device
-        )
         if batch.truncations.any():
             self._finite.final_observations(batch, self.timesteps)
-            with self._profile.part("forward"):
-                values = self._final_values(rows, batch)
-                storage.final_values[step, columns] = values.to(self._storage_device)
-        if batch.lost.any():
-            self._leave_out(step, columns, batch.lost)
+        for recorder in self._recorders:
+            recorder.note(batch, was_acting, taken, group)
+        ends = batch.terminals | batch.truncations
         ended = torch.tensor(ends, device=self._device)
         self._starts[rows] = ended | (self._masks & ~was_acting)
         self._acting[rows] = self._masks
-        self.timesteps += int(taken.sum())
+        self.timesteps += int(taken[self._learns].sum())
         self.episodes.add(batch.infos)
+        self._count_returns(batch, taken, group)
         self.counts.step(batch, taken, ends, rows)
 
-    def _leave_out(self, step: int, columns: slice, rows: NDArray[np.bool_]) -> None:
-        """Give steps lost with a worker an advantage of 0, and bootstrap nothing across them."""
-        storage = self._storage
-        assert storage is not None
-        lost = torch.tensor(rows, device=self._storage_device)
-        for tensor, value in (
-            (storage.rewards, storage.values[step, columns]),
-            (storage.terminals, torch.ones_like(lost)),
-            (storage.truncations, torch.zeros_like(lost)),
-        ):
-            tensor[step, columns] = torch.where(lost, value, tensor[step, columns])
-
-    def _final_values(self, rows: slice, batch: Batch) -> Tensor:
-        """Return the value of the last observation of each row, 0 where not truncated."""
-        truncations = batch.truncations
-        seen = np.ones_like(truncations) if self._runner.is_compiled else truncations
-        final = torch.tensor(batch.final_observations[seen], device=self._device)
-        chosen = torch.from_numpy(seen.nonzero()[0]).to(self._device)
-        values = torch.zeros(len(truncations), device=self._device)
-        values[chosen] = self._runner.values(final, None, rows.start + chosen)
-        values[torch.from_numpy(~truncations).to(self._device)] = 0
-        return values
-
-    def _allocate(self, actions: Tensor) -> Rollout:
-        columns = (2 * self._group_count - 1) * self._vecenv.agents_per_batch
-        return Rollout(
-            self._horizon,
-            self._observations.to(self._storage_device),
-            actions.to(self._storage_device),
-            columns,
-            self._runner.state_batch_dim,
-        )
+    def _count_returns(self, batch: Batch, taken: NDArray[np.bool_], group: Group) -> None:
+        """Add the returns of each of several policies: infos do not say whose they are."""
+        for recorder in self._recorders:
+            if recorder.part.name:
+                name = f"{recorder.part.name}/episode_return"
+                self.episodes.add({name: value} for value in recorder.returns(batch, taken, group))
 
 
 def _copier(device: torch.device) -> Callable[[NDArray[np.generic]], Tensor]:

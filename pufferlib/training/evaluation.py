@@ -2,8 +2,8 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -13,8 +13,7 @@ from torch import nn
 from pufferlib.annotations import Array
 from pufferlib.exceptions import ArgumentError
 from pufferlib.global_random import GlobalStreams
-from pufferlib.pytorch import action_converter
-from pufferlib.training.policy_runner import PolicyRunner
+from pufferlib.training.policy_actor import PolicyActor
 from pufferlib.training.torch_state import RandomStreams
 from pufferlib.vector import VectorEnv, check_autoreset
 
@@ -35,6 +34,7 @@ class Evaluation:
         games: int64 (episodes,), which game each is from: the returns of one game are correlated.
         num_unfinished: episodes that were cut, and are left out.
         num_steps: for how many steps all rows were played.
+        agents: int64 (episodes,), the place of each one's agent among those of its environment.
     """
 
     returns: NDArray[np.float64]
@@ -42,6 +42,7 @@ class Evaluation:
     games: NDArray[np.int64]
     num_unfinished: int = 0
     num_steps: int = 0
+    agents: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @property
     def mean(self) -> float:
@@ -66,6 +67,22 @@ class Evaluation:
         means = sums[picks].sum(1) / episodes[picks].sum(1)
         low, high = np.percentile(means, [2.5, 97.5])
         return float(low), float(high)
+
+    def by_policy(self, policy_of: Sequence[str]) -> dict[str, "Evaluation"]:
+        """Return the episodes of each of several policies, by its name.
+
+        Args:
+            policy_of: the name of the policy of each agent of an environment.
+        """
+        found = {}
+        for name in dict.fromkeys(policy_of):
+            own = np.isin(self.agents, [a for a, each in enumerate(policy_of) if each == name])
+            found[name] = Evaluation(
+                *(self.returns[own], self.lengths[own], self.games[own]),
+                num_steps=self.num_steps,
+                agents=self.agents[own],
+            )
+        return found
 
     def is_above(self, other: "Evaluation") -> bool:
         """Return whether the interval is above that of `other`, without an overlap."""
@@ -137,16 +154,14 @@ def acting(
         yield lambda observations, starts: vecenv.action_space.sample()
         return
     device = next(policy.parameters()).device
-    runner, random = PolicyRunner(policy, vecenv.num_agents, device), RandomStreams(seed, device)
-    convert = action_converter(vecenv, policy)
+    actor = PolicyActor(vecenv, policy, vecenv.num_agents, device)
+    random = RandomStreams(seed, device)
 
-    @torch.no_grad()
     def act(observations: Array, starts: NDArray[np.bool_]) -> Array:
         rows = torch.as_tensor(observations, device=device)
         with random.active():
             flags = torch.as_tensor(starts, device=device)
-            decision = runner.act(rows, flags, is_greedy=is_greedy)
-        return convert(decision.actions, decision.heads)
+            return actor.act(rows, flags, is_greedy=is_greedy)
 
     modes = {module: module.training for module in policy.modules()}
     policy.eval()
@@ -180,7 +195,8 @@ def _play(vecenv: VectorEnv, act: Actor, seed: int, max_steps: int | None) -> Ev
         steps += 1
     took_part = lengths > 0
     whole, cut = took_part & ~playing, int((took_part & playing).sum())
-    return Evaluation(returns[whole], lengths[whole], _games(vecenv)[whole], cut, steps)
+    agents = np.concatenate([np.arange(count) for count in vecenv.agents_per_env])[whole]
+    return Evaluation(returns[whole], lengths[whole], _games(vecenv)[whole], cut, steps, agents)
 
 
 def _games(vecenv: VectorEnv) -> NDArray[np.int64]:

@@ -96,6 +96,7 @@ class PolicyRunner:
         starts: Tensor,
         rows: Rows = ALL_ROWS,
         is_greedy: bool = False,
+        joint: Tensor | None = None,
     ) -> Decision:
         """Choose actions for `rows`, and update their state.
 
@@ -104,8 +105,9 @@ class PolicyRunner:
             starts: bool (B,), the observation is the first of an episode.
             rows: which of the `num_rows` rows these are.
             is_greedy: take the most probable actions; otherwise they are sampled.
+            joint: see `forward`.
         """
-        heads, values, state = self.forward(observations, self.state(rows), starts)
+        heads, values, state = self.forward(observations, self.state(rows), starts, joint)
         log_probabilities = None
         if is_greedy:
             actions = greedy_actions(heads)
@@ -119,12 +121,22 @@ class PolicyRunner:
                 write_state_rows(self._state, rows, self.state_batch_dim, state)
         return Decision(actions, log_probabilities, self.denormalize(values), heads)
 
-    def values(self, observations: Tensor, starts: Tensor | None, rows: Rows = ALL_ROWS) -> Tensor:
+    def values(
+        self,
+        observations: Tensor,
+        starts: Tensor | None,
+        rows: Rows = ALL_ROWS,
+        joint: Tensor | None = None,
+    ) -> Tensor:
         """Return the values (B,) of `rows`, whose state stays as it is. Arguments as `act`."""
-        return self.denormalize(self.forward(observations, self.state(rows), starts)[1])
+        return self.denormalize(self.forward(observations, self.state(rows), starts, joint)[1])
 
     def forward(
-        self, observations: Tensor, state: State | None = None, starts: Tensor | None = None
+        self,
+        observations: Tensor,
+        state: State | None = None,
+        starts: Tensor | None = None,
+        joint: Tensor | None = None,
     ) -> tuple[Heads, Tensor, State | None]:
         """Return (heads, values (B,), state), the first two float32 in any precision.
 
@@ -132,13 +144,16 @@ class PolicyRunner:
             observations: (B, ...), or with memory (B, T, ...) too.
             state: before the first of them; ignored without memory.
             starts: bool (B,) or (B, T), an episode begins here; None: nowhere.
+            joint: observations (B, agents, ...) or (B, T, agents, ...) of all agents of the rows'
+                games, for a policy with a `CentralCritic`; None for any other.
         """
+        more = {} if joint is None else {"joint_observations": joint}
         half = torch.autocast(self.device.type, torch.bfloat16)
         with half if self._is_half else contextlib.nullcontext():
             if self.is_recurrent:
-                heads, values, state = self._call(observations, state, starts)
+                heads, values, state = self._call(observations, state, starts, **more)
             else:
-                heads, values = self._call(observations)
+                heads, values = self._call(observations, **more)
         return _as_float32(heads), values.squeeze(-1).float(), state
 
 

@@ -33,6 +33,8 @@ class Minibatch:
         advantages: float32 (N,).
         returns: float32 (N,).
         valid: bool (N,).
+        joint: observations (N, agents, ...) or (B, T, agents, ...) of all agents of the game, the
+            row's own first; None unless a central critic sees them.
     """
 
     observations: Tensor
@@ -44,6 +46,7 @@ class Minibatch:
     advantages: Tensor
     returns: Tensor
     valid: Tensor
+    joint: Tensor | None = None
 
     def to(self, device: torch.device) -> "Minibatch":
         """Return it on `device`: itself, if it is there."""
@@ -66,6 +69,8 @@ class Sequences:
         truncations: bool (B, T), the episode was cut off after step t.
         final_values: float32 (B, T), the value of the true last observation, where truncated.
         valid: bool (B, T), an agent acted at t.
+        joint: observations (B, T, agents, ...) of all agents of the game, the row's own first; None
+            unless a central critic sees them.
     """
 
     observations: Tensor
@@ -79,6 +84,7 @@ class Sequences:
     truncations: Tensor
     final_values: Tensor
     valid: Tensor
+    joint: Tensor | None = None
 
     def to(self, device: torch.device) -> "Sequences":
         """Return it on `device`: itself, if it is there."""
@@ -120,6 +126,8 @@ class Rollout:
         initial_state: of a recurrent policy before step 0, with B rows; None without memory.
         columns: int64, those that form the rollout, in the order they were finished; others are
             still being written.
+        joint: observations (T, rows, ...) of all agents, for a central critic; None without one.
+        peers: int64 (B, agents), which rows of `joint` the critic sees for each column.
     """
 
     def __init__(
@@ -150,6 +158,8 @@ class Rollout:
         self.valid = empty(horizon, rows, dtype=flag)
         self.initial_state: State | None = None
         self.columns = torch.arange(rows, device=device)
+        self.joint: Tensor | None = None
+        self.peers: Tensor | None = None
 
     def set_initial_state(self, columns: slice, state: State | None) -> None:
         """Store the state that the segments of `columns` begin with; None if there is none."""
@@ -232,7 +242,14 @@ class Rollout:
             truncations=sequence(self.truncations),
             final_values=sequence(self.final_values),
             valid=sequence(self.valid),
+            joint=self._joint_sequence(rows),
         )
+
+    def _joint_sequence(self, rows: Tensor) -> Tensor | None:
+        """Return what the agents of the games of some columns observed: (B, T, agents, ...)."""
+        if self.joint is None or self.peers is None:
+            return None
+        return self.joint[:, self.peers[rows]].transpose(0, 1)
 
     def _rows(self, chosen: Tensor, advantages: Tensor, returns: Tensor) -> Minibatch:
         columns = self.sequences(chosen)
@@ -246,11 +263,16 @@ class Rollout:
             advantages=advantages[:, chosen].T.flatten(),
             returns=returns[:, chosen].T.flatten(),
             valid=columns.valid.flatten(),
+            joint=columns.joint,
         )
 
     def _samples(self, chosen: Tensor, advantages: Tensor, returns: Tensor) -> Minibatch:
         width = len(self.columns)
-        samples = chosen // width * self.rows + self.columns[chosen % width]
+        steps, columns = chosen // width, self.columns[chosen % width]
+        samples = steps * self.rows + columns
+        joint = None
+        if self.joint is not None and self.peers is not None:
+            joint = self.joint[steps[:, None], self.peers[columns]]  # (N, agents, ...)
         return Minibatch(
             observations=self.observations.flatten(0, 1)[samples],
             state=None,
@@ -261,6 +283,7 @@ class Rollout:
             advantages=advantages.flatten()[chosen],
             returns=returns.flatten()[chosen],
             valid=self.valid.flatten()[samples],
+            joint=joint,
         )
 
 

@@ -12,18 +12,15 @@ from torch import nn
 from pufferlib.annotations import StateDict
 from pufferlib.exceptions import ContractError, NotFiniteError, SettingError
 from pufferlib.global_random import GlobalStreams
-from pufferlib.policy import is_recurrent
 from pufferlib.training import checkpoint
-from pufferlib.training.collector import Collector
+from pufferlib.training.algorithm import Algorithm
 from pufferlib.training.config import LoopConfig, choose_device
 from pufferlib.training.curriculum import Choose, Curriculum
 from pufferlib.training.distributed import DistributedContext
 from pufferlib.training.episodes import EpisodeCounts
-from pufferlib.training.measurements import Measurements
-from pufferlib.training.policy_runner import PolicyRunner
+from pufferlib.training.learners import Learners, Rollouts
 from pufferlib.training.profile import Profile, Throughput
-from pufferlib.training.rollout import Rollout, storage_device
-from pufferlib.training.statistics import EpisodeStatistics, RewardScale
+from pufferlib.training.statistics import EpisodeStatistics
 from pufferlib.training.torch_state import RandomStreams, torch_threads
 from pufferlib.vector import VectorEnv, check_autoreset
 
@@ -39,14 +36,14 @@ class Trainer:
         config: the settings, which also say which algorithm learns.
         vecenv: synchronous, or a pool with `zero_copy`; with autoreset="same_step". The caller
             closes it.
-        policy: a `Policy` or a `RecurrentPolicy`, whose state is kept across rollouts. Left on
-            `device`, in training mode.
+        policy: a `Policy` or a `RecurrentPolicy`, whose state is kept across rollouts; or
+            `AgentPolicies`, each of which learns from the rows of its agents, by an instance of
+            the algorithm. Left on `device`, in training mode unless frozen.
         context: the processes that learn together; this one alone if None.
         curriculum: chooses attributes of the environments; see `Curriculum`.
 
     Attributes:
-        algorithm: learns from rollouts.
-        timesteps: steps of agents so far, of all processes.
+        timesteps: steps of agents so far, of all processes, without those of frozen policies.
         updates: rollouts learned from so far.
         is_updating: an update has begun and not ended; one that raised never ends. The weights are
             then neither those before it nor those after it.
@@ -71,8 +68,6 @@ class Trainer:
     ) -> None:
         config.check()
         check_autoreset(vecenv, "same_step", "Trainer")
-        is_pool = vecenv.batch_size != vecenv.num_envs
-        config.check_rows(vecenv.num_agents, is_recurrent(policy), is_pool)
         self._context = context or DistributedContext()
         if config.exact_resume and self._context.world_size > 1:
             raise SettingError(
@@ -87,10 +82,8 @@ class Trainer:
         self._context.broadcast_weights(policy)
         self._vecenv = vecenv
         self._seed = config.seed + self._context.rank * vecenv.num_seeds
-        self._generator = torch.Generator().manual_seed(self._seed)
         self._random = RandomStreams(self._seed, self.device)
         self._global_random = GlobalStreams(self._seed)  # of environments in this process
-        self._scale = RewardScale(vecenv.num_agents, config.gamma)
         self._metrics: dict[str, float] = {}
         self._seconds_before = 0.0  # of the runs that this one resumes
         self._timesteps_at_rollout = 0  # of this process, when the latest was begun
@@ -98,20 +91,9 @@ class Trainer:
         self._shared_seconds = 0.0
         self._idle_updates = 0  # in a row, in which no agent acted
         self._seeds_used = 0  # of environments, of all processes
-        runner = PolicyRunner(
-            *(policy, vecenv.num_agents, self.device, config.precision, config.compile)
-        )
-        self.algorithm = config.make_algorithm(runner, self._context, self._generator)
-        self._measurements = Measurements(vecenv, runner, config.gamma)
+        self._learners = Learners(config, vecenv, policy, self.device, self._context, self._seed)
         self.profile = Profile()  # from here on: an optimizer's first use loads seconds of torch
-        self._collector = Collector(
-            vecenv,
-            runner,
-            config.horizon,
-            storage_device(config, vecenv, self.device),
-            self._scale if config.normalize_rewards else None,
-            self.profile,
-        )
+        self._collector = self._learners.collector(self.profile)
         self._curriculum: Curriculum | None = None
         if curriculum is not None:
             self._curriculum = Curriculum(curriculum, vecenv, self._context, self.device)
@@ -119,6 +101,11 @@ class Trainer:
         with self._torch_settings():
             self._collector.begin(self._seed)
         self._throughput = Throughput()
+
+    @property
+    def algorithm(self) -> Algorithm:
+        """The algorithm; of several policies that of the first."""
+        return next(iter(self._learners.algorithms.values()))
 
     @property
     def is_done(self) -> bool:
@@ -164,14 +151,14 @@ class Trainer:
         """
         return self.update(self.collect())
 
-    def collect(self) -> Rollout:
+    def collect(self) -> Rollouts:
         """Step the environments for a rollout; return it, valid until the next call."""
         self._timesteps_at_rollout = self._collector.timesteps
         self._progress_at_rollout = self.progress
         with self._torch_settings():
-            return self._collector.collect()
+            return self._learners.rollouts(self._collector.collect())
 
-    def update(self, rollout: Rollout) -> dict[str, float]:
+    def update(self, rollout: Rollouts) -> dict[str, float]:
         """Learn from the rollout just collected, and count it; return the metrics so far.
 
         Raises:
@@ -180,11 +167,8 @@ class Trainer:
         """
         self.is_updating = True
         with self.profile.part("train"), self._torch_settings(), self._locating_not_finite():
-            self._metrics = self.algorithm.update(rollout, self._progress_at_rollout)
-            entropy = self._metrics.get("loss/entropy")
-            self._metrics |= self._measurements.of_rollout(rollout, entropy)
-            self._metrics |= self._measurements.of_network(rollout, self.updates)
-            self._observe(rollout)
+            progress = self._progress_at_rollout
+            self._metrics = self._learners.update(rollout, progress, self.updates)
         counts = [float(self._collector.timesteps - self._timesteps_at_rollout), self.seconds]
         sums = self._context.all_reduce_sum(torch.tensor(counts, device=self.device))
         taken, seconds = sums.tolist()
@@ -241,15 +225,6 @@ class Trainer:
                 f"pufferlib.testing.check_env."
             )
 
-    def _observe(self, rollout: Rollout) -> None:
-        """Update the running statistics of observations and rewards."""
-        observe = getattr(self.policy, "observe", None)
-        if observe is not None:
-            seen = rollout.part(rollout.observations), rollout.part(rollout.valid)
-            observe(*seen, self._context.all_reduce_sum)
-        if self.config.normalize_rewards:
-            self._scale.merge_processes(self._context.all_reduce_sum, self.device)
-
     @contextlib.contextmanager
     def _torch_settings(self) -> Iterator[None]:
         """Use this trainer's threads and random streams, and restore the previous ones."""
@@ -276,16 +251,14 @@ class Trainer:
         """Return what a checkpoint keeps: all that later updates and their metrics depend on."""
         return {
             "policy": self.policy.state_dict(),
-            "algorithm": {"name": self.config.algorithm, **self.algorithm.state_dict()},
             "timesteps": self.timesteps,
             "updates": self.updates,
             "seconds": self.seconds,
             "seeds_used": self._seeds_used,
-            "reward_scale": self._scale.state_dict(),
             "episodes": self.episodes.state_dict(),
             "episode_counts": self.counts.state_dict(),
-            "generator": self._generator.get_state(),
             "curriculum": self.attributes,
+            **self._learners.state_dict(),
             **self._random.state_dict(),
         }
 
@@ -303,13 +276,12 @@ class Trainer:
         state = checkpoint.load(path)
         checkpoint.load_policy(self.policy, state, path)
         checkpoint.check_algorithm(self.config.algorithm, state, path)
-        self.algorithm.load_state_dict(state["algorithm"])
+        self._learners.load_state_dict(state)
         self.timesteps = state["timesteps"]
         self.updates = state["updates"]
         self._seconds_before = self._shared_seconds = state["seconds"]
         used = self.updates * self._vecenv.num_seeds * self._context.world_size  # of older versions
         self._seeds_used = state.get("seeds_used", used)
-        self._scale.load_state_dict(state["reward_scale"])
         self.episodes.load_state_dict(state["episodes"])
         if "episode_counts" in state:  # not of earlier versions
             self.counts.load_state_dict(state["episode_counts"])
@@ -318,10 +290,9 @@ class Trainer:
             self._curriculum.set(state.get("curriculum", {}))
         self._throughput = Throughput(self.timesteps)
         if self._context.is_main:
-            self._generator.set_state(state["generator"])
             self._random.load_state_dict(state)
         else:  # the other processes draw other numbers
-            self._generator.manual_seed(self._next_seed)
+            self._learners.seed(self._next_seed)
             self._random.seed(self._next_seed)
         self._begin_episodes()
 
@@ -331,9 +302,7 @@ class Trainer:
         Raises:
             CheckpointError: it cannot be read.
         """
-        start_from = getattr(self.algorithm, "start_from", None)
-        if start_from is not None:
-            start_from(checkpoint.load(Path(path))["algorithm"])
+        self._learners.start_from(checkpoint.load(Path(path)))
 
     @property
     def _next_seed(self) -> int:
@@ -342,7 +311,7 @@ class Trainer:
 
     def _begin_episodes(self) -> None:
         """Reset the environments, with seeds that no earlier episode of the run has used."""
-        self._scale.restart()
+        self._learners.restart()
         self._global_random.seed(self._next_seed)
         with self._torch_settings():
             self._collector.begin(self._next_seed)

@@ -114,7 +114,9 @@ class VTrace:
         observations, shape = minibatch.observations, minibatch.valid.shape
         if not self._runner.is_recurrent:
             observations = observations.flatten(0, 1)  # (B * T, ...)
-        heads, values, _ = self._runner.forward(observations, minibatch.state, minibatch.starts)
+        heads, values, _ = self._runner.forward(
+            observations, minibatch.state, minibatch.starts, minibatch.joint
+        )
         _, log_probabilities, entropies = sample_actions(heads, minibatch.actions.flatten(0, 1))
         return log_probabilities.view(shape), entropies.view(shape), values.view(shape)
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,10 +14,10 @@ SMALL += ["--eval.share", "0.2"]  # an evaluation is 16 agents, 3 steps, with tw
 SMALL += ["--policy.memory", "lstm", "--policy.normalize-observations", "--train.normalize-rewards"]
 
 
-def torchrun(folder, *flags):
+def torchrun(folder, *flags, env=("squared", *SMALL)):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
     return subprocess.run(
-        [*command, "2", "-m", "--", "pufferlib.cli", "train", "squared", *SMALL, *flags],
+        [*command, "2", "-m", "--", "pufferlib.cli", "train", *env, *flags],
         capture_output=True,
         text=True,
         timeout=240,
@@ -72,3 +73,21 @@ def test_two_processes_make_one_run_and_resume_it(tmp_path):
         assert sum(result is not None for result in results) == total * 0.2 // 96
     assert len(list(run.glob("events*"))) == 2
     assert {path.name for path in run.glob("*.pt")} == {"checkpoint.pt", "best.pt"}
+
+
+ROLES = f"{Path(__file__).parent.parent / 'role_environments.py'}:Roles"
+SEVERAL = ["--vec.backend", "Serial", "--vec.num-envs", "2", "--train.horizon", "8"]
+SEVERAL += ["--train.device", "cpu", "--policy.agents", "by-name", "--policy.critic", "central"]
+SEVERAL += ["--policy.normalize-observations", "--train.checkpoint-interval", "1"]
+
+
+@pytest.mark.long
+def test_several_policies_learn_in_two_processes(tmp_path):
+    for total, flags in ((96, ["--run", "mine"]), (192, ["--resume", "mine"])):
+        flags += ["--train.total-timesteps", str(total)]
+        result = torchrun(tmp_path, *flags, env=(ROLES, *SEVERAL))
+        assert result.returncode == 0, result.stderr[-3000:]
+    lines = (tmp_path / "mine" / "metrics.jsonl").read_text().splitlines()
+    # Each of two processes has two environments of three agents, and 8 steps an update.
+    assert [json.loads(line)["timesteps"] for line in lines] == [96, 192]
+    assert {"loss/giver/value", "loss/taker/value"} <= json.loads(lines[-1]).keys()

@@ -140,6 +140,8 @@ OTHER = dict.fromkeys(FIXED, 4) | {
     "policy.gaussian": "squashed",
     "policy.uint8": "scaled",
     "policy.rescale_actions": False,
+    "policy.agents": "by-name",
+    "policy.frozen": ["one"],
     "train.normalize_returns": True,
 }
 REFUSED = {"algorithm": "vtrace", "run": "elsewhere"}  # where settings are combined

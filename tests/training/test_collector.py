@@ -3,13 +3,11 @@
 import numpy as np
 import pytest
 import torch
+import training_environments
 from training_environments import EPISODE_STEPS, Constant, OneValue, Roster
 
 from pufferlib import vector
 from pufferlib.exceptions import ArgumentError, NotFiniteError
-from pufferlib.training.collector import Collector
-from pufferlib.training.policy_runner import PolicyRunner
-from pufferlib.training.profile import Profile
 from pufferlib.training.statistics import RewardScale
 from pufferlib.wrappers import EpisodeStats
 
@@ -26,8 +24,7 @@ class Count(OneValue):
 
 
 def collector_of(vecenv, scale=None, policy=None):
-    runner = PolicyRunner(policy or Count(), vecenv.num_agents, CPU)
-    return Collector(vecenv, runner, HORIZON, CPU, scale, Profile())
+    return training_environments.collector_of(vecenv, policy or Count(), HORIZON, scale)
 
 
 def collected(collector, seed=1, rollouts=1):
@@ -36,7 +33,8 @@ def collected(collector, seed=1, rollouts=1):
     collector.begin(seed)
     found = []
     for _ in range(rollouts):
-        rollout = vars(collector.collect())
+        [storage] = collector.collect()
+        rollout = vars(storage)
         found.append({k: v.clone() for k, v in rollout.items() if isinstance(v, torch.Tensor)})
     names = [name for name in found[0] if name not in ("values", "columns")]
     joined = {name: torch.cat([part[name] for part in found]) for name in names}

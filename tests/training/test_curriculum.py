@@ -52,10 +52,11 @@ def one_more(progress, metrics, attributes):
 @pytest.mark.parametrize("backend", ["Serial", "Multiprocessing"])
 def test_an_environment_takes_up_a_level_at_its_next_reset(backend):
     trainer = trainer_of(one_more, backend)
-    levels = [trainer.collect().observations[:, 0, 0].tolist()]
-    for _ in range(2):
-        trainer.update(trainer._collector._storage)
-        levels.append(trainer.collect().observations[:, 0, 0].tolist())
+    levels = []
+    for _ in range(3):
+        rollout = trainer.collect()
+        levels.append(rollout.observations[:, 0, 0].tolist())
+        trainer.update(rollout)
     # Of eight steps each; episodes begin at steps 0, 5, 10, 15, 20.
     assert levels == [[0] * 8, [0, 0] + [1] * 6, [1, 1, 1, 1, 2, 2, 2, 2]]
     trainer._vecenv.close()

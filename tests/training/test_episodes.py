@@ -8,13 +8,10 @@ from contextlib import closing
 import pytest
 import torch
 from faults import SeededSpaces, emulated
-from training_environments import Constant, OneValue, Roster
+from training_environments import Constant, OneValue, Roster, collector_of
 
 from pufferlib import vector
-from pufferlib.training.collector import Collector
 from pufferlib.training.episodes import EpisodeCounts
-from pufferlib.training.policy_runner import PolicyRunner
-from pufferlib.training.profile import Profile
 
 CPU = torch.device("cpu")
 
@@ -30,8 +27,7 @@ class ThreeLogits(OneValue):
 def counted(creator, steps, num_envs=2, policy=OneValue, resumed=None):
     """Collect; return the metrics, and the state."""
     with closing(vector.make(creator, backend="Serial", num_envs=num_envs)) as vecenv:
-        runner = PolicyRunner(policy(), vecenv.num_agents, CPU)
-        collector = Collector(vecenv, runner, steps, CPU, None, Profile())
+        collector = collector_of(vecenv, policy(), steps)
         if resumed is not None:
             collector.counts.load_state_dict(resumed)
         collector.begin(1)

@@ -5,12 +5,10 @@ import time
 import gymnasium
 import numpy as np
 import pytest
-import torch
+from training_environments import collector_of
 
 from pufferlib import vector
 from pufferlib.models import Default
-from pufferlib.training.collector import Collector
-from pufferlib.training.policy_runner import PolicyRunner
 from pufferlib.training.profile import Profile, Throughput
 from pufferlib.training.statistics import RewardScale
 
@@ -96,10 +94,9 @@ class SleepyPolicy(Default):
 
 def test_the_time_of_a_rollout_is_that_of_its_parts():
     vecenv = vector.make(Sleepy)
-    cpu, profile = torch.device("cpu"), Profile()
-    runner = PolicyRunner(SleepyPolicy(vecenv), 1, cpu)
-    scale = SleepyScale(1, 0.99)
-    collector = Collector(vecenv, runner, HORIZON, cpu, scale, profile)
+    profile = Profile()
+    policy, scale = SleepyPolicy(vecenv), SleepyScale(1, 0.99)
+    collector = collector_of(vecenv, policy, HORIZON, scale, profile)
     collector.begin(1)
     collector.collect()
     # A forward for each step, one for the last bootstrap, and one for each truncation.

@@ -30,12 +30,51 @@ class Diagnosis(NamedTuple):
 
 
 def diagnose(records: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> Diagnosis:
-    """Return the faults of a run.
+    """Return the faults of a run; of several policies, each with the name of the policy.
 
     Args:
         records: its metrics by name, one for each update.
         config: its settings, as in config.json.
     """
+    policies = _policies_in(records)
+    if not policies:
+        return _diagnose_one(records, config)
+    found = {
+        name: _diagnose_one([_of_policy(record, name) for record in records], config)
+        for name in policies
+    }
+    findings: list[Finding] = []
+    for name, diagnosis in found.items():
+        for finding in diagnosis.findings:
+            is_common = all(finding in other.findings for other in found.values())
+            named = finding if is_common else finding._replace(name=f"{finding.name} ({name})")
+            findings += [] if named in findings else [named]
+    order = [each.fault for each in RULES]
+    findings.sort(key=lambda finding: order.index(finding.name.partition(" (")[0]))
+    unjudged = {k: v for diagnosis in found.values() for k, v in diagnosis.unjudged.items()}
+    return Diagnosis(findings, unjudged)
+
+
+def _policies_in(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the names of the policies that have learned in a run; none of a single policy."""
+    keys = {key for record in records for key in record}
+    parts = [key.split("/") for key in sorted(keys)]
+    return [part[1] for part in parts if len(part) == 3 and part[::2] == ["rollout", "absent"]]
+
+
+def _of_policy(record: Mapping[str, Any], policy: str) -> dict[str, Any]:
+    """Return metrics with those of one policy under the names that a single one has."""
+    common = {key: value for key, value in record.items() if key.count("/") < 2}
+    own = {
+        key.replace(f"/{policy}", "", 1): value
+        for key, value in record.items()
+        if key.split("/")[1:2] == [policy]
+    }
+    return {**common, **own}
+
+
+def _diagnose_one(records: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> Diagnosis:
+    """Return the faults of a run of a single policy."""
     history = History(records, config)
     findings, unjudged = [], {}
     for one in RULES:
