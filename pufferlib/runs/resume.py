@@ -19,6 +19,8 @@ FIXED = {
     "policy.uint8": _WEIGHTS,
     "policy.rescale_actions": "its policy has learned actions in that scale",
     "train.normalize_returns": "its values are in that scale",
+    "selfplay.sides": "its games are recorded by those sides",
+    "selfplay.first": "its pool has begun",
 }
 
 

@@ -285,6 +285,14 @@ def _check_effects(config: Config, overrides: Overrides) -> None:
             "train.anneal_learning_rate has no effect with train.kl_adaptive, which sets the "
             "learning rate after each update. Leave out one of them."
         )
+    if not config.selfplay.is_on:
+        for name in overrides:
+            if name.startswith("selfplay.") and name != "selfplay.opponents":
+                raise SettingError(
+                    f"{name} has no effect with selfplay.opponents none, with which the policy "
+                    f"plays all sides. Leave it out, or name opponents, as --selfplay.opponents "
+                    f"uniform."
+                )
     if config.eval.share == 0:
         for key in ("eval.episodes", "eval.seed"):
             if key in overrides:

@@ -8,11 +8,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError
 from pufferlib.policy import map_state
 from pufferlib.pytorch import action_converter
 from pufferlib.training.episodes import EpisodeCounts
 from pufferlib.training.finite import FiniteCheck
+from pufferlib.training.opponents import Opponents
 from pufferlib.training.policy_runner import PolicyRunner
 from pufferlib.training.profile import Profile
 from pufferlib.training.rollout import Rollout
@@ -53,7 +55,8 @@ class Collector:
         horizon: steps of a segment.
         storage_device: where rollouts are kept.
         scale: divides rewards; None leaves them unchanged.
-        profile: times "environment", "copy" and "forward".
+        profile: times "environment", "copy", "forward" and "opponents".
+        opponents: play some of the rows; None: `runner` plays all.
 
     Attributes:
         timesteps: steps of agents since the start.
@@ -72,6 +75,7 @@ class Collector:
         storage_device: torch.device,
         scale: RewardScale | None,
         profile: Profile,
+        opponents: Opponents | None = None,
     ) -> None:
         if vecenv.batch_size < vecenv.num_envs and not vecenv.zero_copy:
             raise ArgumentError(
@@ -80,7 +84,7 @@ class Collector:
             )
         self._vecenv, self._runner, self._horizon = vecenv, runner, horizon
         self._device, self._storage_device = runner.device, storage_device
-        self._scale, self._profile = scale, profile
+        self._scale, self._profile, self._opponents = scale, profile, opponents
         self.timesteps = 0
         self.episodes = EpisodeStatistics()
         self.counts = EpisodeCounts(vecenv)
@@ -100,6 +104,8 @@ class Collector:
         ]
         self._learned_from: list[slice] = []
         self._runner.reset()
+        if self._opponents is not None:
+            self._opponents.begin(seed)
         self._starts = torch.ones(rows, dtype=torch.bool, device=self._device)
         self._acting = torch.zeros(rows, dtype=torch.bool, device=self._device)
         self._vecenv.async_reset(seed)
@@ -163,7 +169,12 @@ class Collector:
             storage.log_probabilities[step, columns] = log_probabilities.to(self._storage_device)
             storage.values[step, columns] = values.to(self._storage_device)
             storage.starts[step, columns] = starts.to(self._storage_device)
-            return self._convert(actions, heads)
+            chosen = self._convert(actions, heads)
+        if self._opponents is None:
+            return chosen
+        with self._profile.part("opponents"):
+            seen = self._batch.observations
+            return self._opponents.act(seen, starts.cpu().numpy(), rows, chosen)
 
     def _bootstrap(self, group: _Group) -> None:
         """Store the value of the observation that follows the last finished segment."""
@@ -182,7 +193,7 @@ class Collector:
             first, size = int(batch.env_ids[0]), len(batch.env_ids)
             group = self._groups[first // size]
             self._finite.observations(batch, self.timesteps)
-            self._held = group
+            self._held, self._batch = group, batch
             self._observations = self._copy(batch.observations)
             self._masks = torch.tensor(batch.masks, device=self._device)
             if group.columns is None:
@@ -196,13 +207,15 @@ class Collector:
         assert storage is not None
         assert columns is not None
         was_acting = self._acting[rows] & ~torch.tensor(batch.lost, device=self._device)
-        taken = was_acting.cpu().numpy()
-        self._finite.rewards(batch, taken, self.timesteps)
+        acted = taken = was_acting.cpu().numpy()
+        self._finite.rewards(batch, acted, self.timesteps)
+        if self._opponents is not None:
+            taken = acted & self._opponents.learns[rows]
         ends = batch.terminals | batch.truncations
         rewards = batch.rewards
         if self._scale is not None:
             rewards = self._scale(rewards, ends, taken, rows)
-        storage.valid[step, columns] = was_acting.to(self._storage_device)
+        storage.valid[step, columns] = torch.tensor(taken, device=self._storage_device)
         storage.rewards[step, columns] = torch.tensor(rewards, device=self._storage_device)
         storage.terminals[step, columns] = torch.tensor(
             batch.terminals, device=self._storage_device
@@ -221,8 +234,11 @@ class Collector:
         self._starts[rows] = ended | (self._masks & ~was_acting)
         self._acting[rows] = self._masks
         self.timesteps += int(taken.sum())
-        self.episodes.add(batch.infos)
         self.counts.step(batch, taken, ends, rows)
+        infos: list[Info] = batch.infos
+        if self._opponents is not None:
+            infos = self._opponents.step(batch, acted, rows)
+        self.episodes.add(infos)
 
     def _leave_out(self, step: int, columns: slice, rows: NDArray[np.bool_]) -> None:
         """Give steps lost with a worker an advantage of 0, and bootstrap nothing across them."""

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from pufferlib.annotations import StateDict
-from pufferlib.exceptions import ContractError, NotFiniteError, SettingError
+from pufferlib.exceptions import ContractError, SettingError
 from pufferlib.global_random import GlobalStreams
 from pufferlib.policy import is_recurrent
 from pufferlib.training import checkpoint
@@ -19,7 +19,9 @@ from pufferlib.training.config import LoopConfig, choose_device
 from pufferlib.training.curriculum import Choose, Curriculum
 from pufferlib.training.distributed import DistributedContext
 from pufferlib.training.episodes import EpisodeCounts
+from pufferlib.training.finite import locating_update
 from pufferlib.training.measurements import Measurements
+from pufferlib.training.opponents import Opponents
 from pufferlib.training.policy_runner import PolicyRunner
 from pufferlib.training.profile import Profile, Throughput
 from pufferlib.training.rollout import Rollout, storage_device
@@ -43,6 +45,7 @@ class Trainer:
             `device`, in training mode.
         context: the processes that learn together; this one alone if None.
         curriculum: chooses attributes of the environments; see `Curriculum`.
+        opponents: play some of the rows; None: the policy plays all of them.
 
     Attributes:
         algorithm: learns from rollouts.
@@ -51,6 +54,7 @@ class Trainer:
         is_updating: an update has begun and not ended; one that raised never ends. The weights are
             then neither those before it nor those after it.
         profile: seconds by part: environment, copy, forward, train.
+        opponents: as given.
         device: of the policy.
 
     Raises:
@@ -68,6 +72,7 @@ class Trainer:
         policy: nn.Module,
         context: DistributedContext | None = None,
         curriculum: Choose | None = None,
+        opponents: Opponents | None = None,
     ) -> None:
         config.check()
         check_autoreset(vecenv, "same_step", "Trainer")
@@ -111,7 +116,10 @@ class Trainer:
             storage_device(config, vecenv, self.device),
             self._scale if config.normalize_rewards else None,
             self.profile,
+            opponents,
         )
+        self.opponents = opponents
+        self._advance_opponents()
         self._curriculum: Curriculum | None = None
         if curriculum is not None:
             self._curriculum = Curriculum(curriculum, vecenv, self._context, self.device)
@@ -179,7 +187,8 @@ class Trainer:
             ContractError: no agent has acted in the last twenty rollouts.
         """
         self.is_updating = True
-        with self.profile.part("train"), self._torch_settings(), self._locating_not_finite():
+        located = locating_update(self.updates + 1, self.timesteps)
+        with self.profile.part("train"), self._torch_settings(), located:
             self._metrics = self.algorithm.update(rollout, self._progress_at_rollout)
             entropy = self._metrics.get("loss/entropy")
             self._metrics |= self._measurements.of_rollout(rollout, entropy)
@@ -194,6 +203,7 @@ class Trainer:
         self.updates += 1
         self._seeds_used += self._vecenv.num_envs * self._context.world_size
         self._throughput.add(self.timesteps)
+        self._advance_opponents()
         metrics = self.metrics()
         self._advance_curriculum(metrics)
         if self.config.exact_resume and self.updates % self.config.checkpoint_interval == 0:
@@ -222,7 +232,12 @@ class Trainer:
             **self.counts.metrics(),
             **{f"episode/{name}": value for name, value in self.episodes.means().items()},
             **({} if self._curriculum is None else self._curriculum.metrics()),
+            **({} if self.opponents is None else self.opponents.metrics()),
         }
+
+    def _advance_opponents(self) -> None:
+        if self.opponents is not None:
+            self.opponents.advance(self.updates, self.timesteps)
 
     def _advance_curriculum(self, metrics: dict[str, float]) -> None:
         """Let the curriculum change the environments; if it did, begin new means of episodes."""
@@ -260,18 +275,6 @@ class Trainer:
         ):
             yield
 
-    @contextlib.contextmanager
-    def _locating_not_finite(self) -> Iterator[None]:
-        """Add to an error of a NaN or infinity in which update it was, and what to try."""
-        try:
-            yield
-        except NotFiniteError as error:
-            raise NotFiniteError(
-                f"{error} in update {self.updates + 1}, after {self.timesteps:,} timesteps; the "
-                f"weights are those before it. Lower train.learning_rate or "
-                f"train.max_gradient_norm, or normalize large observations and rewards."
-            ) from error
-
     def state_dict(self) -> StateDict:
         """Return what a checkpoint keeps: all that later updates and their metrics depend on."""
         return {
@@ -286,6 +289,7 @@ class Trainer:
             "episode_counts": self.counts.state_dict(),
             "generator": self._generator.get_state(),
             "curriculum": self.attributes,
+            **({} if self.opponents is None else {"selfplay": self.opponents.state_dict()}),
             **self._random.state_dict(),
         }
 
@@ -316,6 +320,8 @@ class Trainer:
         self.is_updating = False
         if self._curriculum is not None:
             self._curriculum.set(state.get("curriculum", {}))
+        if self.opponents is not None:
+            self.opponents.load_state_dict(state.get("selfplay"), self.timesteps)
         self._throughput = Throughput(self.timesteps)
         if self._context.is_main:
             self._generator.set_state(state["generator"])
