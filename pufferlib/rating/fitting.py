@@ -73,14 +73,8 @@ def fit(games: Iterable[Game], anchor: str | None = ANCHOR) -> Ratings:
     unexplained = misfit(names, sums, sums.variance * ties, len(names) - len(groups))
     return Ratings(
         players=tuple(
-            PlayerRating(
-                names[i],
-                *ratings[i],
-                games=int(played[i]),
-                score=float(share[i]),
-                group=group_of[i],
-            )
-            for i in order.tolist()
+            PlayerRating(names[i], rating, low, high, int(played[i]), float(share[i]), group_of[i])
+            for i, (rating, low, high) in ((i, ratings[i]) for i in order.tolist())
         ),
         anchor=anchor,
         groups=tuple(tuple(names[i] for i in order.tolist() if i in group) for group in groups),

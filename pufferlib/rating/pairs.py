@@ -29,7 +29,9 @@ class Pairs(NamedTuple):
     ties: Floats
 
 
-_PRIOR_GAMES = 10
+# Added to the variance of a score, so that one upset of a sure game is no proof of a misfit.
+_ONE_UPSET = 0.25
+_PRIOR_GAMES, _LEAST = 10, 0.05
 
 
 def pairs(tables: Sequence[Table], players: Floats, seats: Sequence[Floats]) -> Pairs:
@@ -74,15 +76,13 @@ def tie_factors(sums: Pairs) -> Floats:
     """Return what ties leave of the variance of each pair's score, (K, K) in (0, 1].
 
     A game that is won with probability w, tied with t and so has the mean score p = w + t / 2 has
-    the variance p (1 - p) - t / 4: without ties p (1 - p). The estimate of a pair is drawn to that
-    of all games, and that to 1, by the weight of a few games.
+    the variance p (1 - p) - t / 4: without ties p (1 - p). A pair's estimate is drawn to that of
+    all games, and that to 1, as if some more games had been played.
     """
-    taken, games, variance = sums.ties / 4, sums.games, sums.variance
-    everywhere = taken.sum() / variance.sum() * games.sum() / (games.sum() + _PRIOR_GAMES)
-    with np.errstate(invalid="ignore"):
-        of_pair = np.where(games > 0, taken / variance, 0)
-    mean = (games * of_pair + _PRIOR_GAMES * everywhere) / (games + _PRIOR_GAMES)
-    return 1 - np.clip(mean, 0, 1 - 1 / (games + _PRIOR_GAMES))
+    taken, variance = sums.ties / 4, sums.variance
+    prior = _PRIOR_GAMES * variance.sum() / sums.games.sum()
+    everywhere = taken.sum() / (variance.sum() + prior)
+    return np.maximum(1 - (taken + prior * everywhere) / (variance + prior), _LEAST)
 
 
 def row_factors(table: Table, players: Floats, seats: Floats, factors: Floats) -> Floats:
@@ -129,7 +129,7 @@ def misfit(names: Sequence[str], sums: Pairs, variance: Floats, parameters: int)
     swap = ahead[one, two] < 0
     one, two = np.where(swap, two, one), np.where(swap, one, two)
     gap, games = ahead[one, two], sums.games[one, two]
-    z = gap / np.sqrt(variance[one, two])
+    z = gap / np.sqrt(variance[one, two] + _ONE_UPSET)
     residuals = [
         Residual(
             names[a], names[b], int(sums.games[a, b]), *_shares(sums, a, b), float(standardized)
