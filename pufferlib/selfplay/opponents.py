@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import os
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, cast
@@ -14,7 +15,7 @@ from torch import nn
 
 from pufferlib.annotations import Array, StateDict
 from pufferlib.environment import Info
-from pufferlib.rating import Game, append_games
+from pufferlib.rating import Game, append_games, fit, read_games
 from pufferlib.rating.games import GAMES
 from pufferlib.selfplay.config import RANDOM, SelfPlayConfig, load_players
 from pufferlib.selfplay.matchmaking import MATCHMAKERS, Candidate
@@ -26,6 +27,7 @@ from pufferlib.selfplay.sides import agent_names, sides_of
 from pufferlib.training.distributed import DistributedContext
 from pufferlib.vector import Batch, VectorEnv
 
+_RATED = 10_000  # latest games
 _PER_AGENT = ("episode_return", "episode_length")
 
 
@@ -74,6 +76,8 @@ class PoolOpponents:
         self._active: list[str] = []
         self._ended: list[Game] = []  # of this process, since the last update
         self._unsaved: list[Game] = []  # of all processes
+        self._rated: deque[Game] = deque(maxlen=_RATED)
+        self._ratings: dict[str, float] = {}  # of the members, and of the learner
         self._num_saved = self._num_games = self._snapshot_timesteps = 0
         self._generator, self._seed = np.random.default_rng(0), 0
 
@@ -127,7 +131,9 @@ class PoolOpponents:
         for game in self._gathered():
             self._scores.add(game, LEARNER)
             self._unsaved.append(self._named(game))
+            self._rated.append(self._unsaved[-1])
         if updates % self._config.snapshot_interval == 0:
+            self._rate()
             self._take_snapshot(timesteps)
         self._choose_active()
 
@@ -143,7 +149,27 @@ class PoolOpponents:
             "selfplay/pool": len(self._pool.members),
             "selfplay/seat_imbalance": int(seats.max() - seats.min()),
             **{name: score for name, score in scores.items() if score is not None},
+            **self._rating_metrics(),
         }
+
+    def _rating_metrics(self) -> dict[str, float]:
+        """Return the ratings at the last snapshot, in Elo above random play."""
+        pool = [self._ratings[name] for name in self._pool.members if name in self._ratings]
+        if not pool or LEARNER not in self._ratings or RANDOM not in self._ratings:
+            return {}
+        return {
+            "selfplay/rating": self._ratings[LEARNER],
+            "selfplay/pool_rating": sum(pool) / len(pool),
+            "selfplay/best_pool_rating": max(pool),
+        }
+
+    def _rate(self) -> None:
+        """Fit ratings to the latest games; the learner's is that since its last snapshot."""
+        if not self._rated:
+            return
+        present = self._present_name
+        found = {player.name: player.rating for player in fit(self._rated).players}
+        self._ratings = {LEARNER if name == present else name: r for name, r in found.items()}
 
     def save_files(self) -> None:
         """Write new members and games; see `Opponents`."""
@@ -165,6 +191,7 @@ class PoolOpponents:
             "games": self._num_games,
             "saved_games": self._num_saved,
             "snapshot_timesteps": self._snapshot_timesteps,
+            "ratings": self._ratings,
         }
 
     def load_state_dict(self, state: StateDict | None, timesteps: int) -> None:
@@ -183,8 +210,11 @@ class PoolOpponents:
         self._seats.load_state_dict(state["seats"])
         self._num_games, self._num_saved = state["games"], state["saved_games"]
         self._snapshot_timesteps = state["snapshot_timesteps"]
+        self._ratings = state["ratings"]
         if self._context.is_main:
             _keep_lines(self._games_path, self._num_saved)
+        played = read_games(self._games_path) if self._num_saved else []
+        self._rated.extend(played[: self._num_saved])  # another process may not have cut the file
 
     def _is_alone(self, env: int) -> bool:
         return all(name == LEARNER for name in self._seats.lineups[env])
@@ -213,10 +243,10 @@ class PoolOpponents:
         if kind not in MATCHMAKERS:
             return kind
         candidates = [
-            Candidate(each.timesteps, self._scores.win_rate(each.name))
-            for each in self._pool.members.values()
+            Candidate(m.timesteps, self._scores.win_rate(m.name), self._ratings.get(m.name))
+            for m in self._pool.members.values()
         ]
-        weights = MATCHMAKERS[kind](candidates, None)
+        weights = MATCHMAKERS[kind](candidates, self._ratings.get(LEARNER))
         index = self._generator.choice(len(weights), p=weights / weights.sum())
         return list(self._pool.members)[index]
 
@@ -242,9 +272,14 @@ class PoolOpponents:
         self._pool.add(f"{LEARNER}@{timesteps}", timesteps, self._policy)
         self._scores.keep([*self._pool.members, RANDOM, *self._creators])
 
+    @property
+    def _present_name(self) -> str:
+        """The learner's name in the record of games: that of its last snapshot, and a plus."""
+        return f"{LEARNER}@{self._snapshot_timesteps}+"
+
     def _named(self, game: Game) -> Game:
-        """Return the game with the learner's name: that of its last snapshot, and a plus."""
-        name = f"{LEARNER}@{self._snapshot_timesteps}+"
+        """Return the game with the learner's name in the record."""
+        name = self._present_name
         players = tuple(name if player == LEARNER else player for player in game.players)
         return dataclasses.replace(game, players=players)
 

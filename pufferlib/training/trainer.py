@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from pufferlib.annotations import StateDict
-from pufferlib.exceptions import ContractError, SettingError
+from pufferlib.exceptions import SettingError
 from pufferlib.global_random import GlobalStreams
 from pufferlib.policy import is_recurrent
 from pufferlib.training import checkpoint
@@ -18,7 +18,7 @@ from pufferlib.training.collector import Collector
 from pufferlib.training.config import LoopConfig, choose_device
 from pufferlib.training.curriculum import Choose, Curriculum
 from pufferlib.training.distributed import DistributedContext
-from pufferlib.training.episodes import EpisodeCounts
+from pufferlib.training.episodes import EpisodeCounts, IdleCheck
 from pufferlib.training.finite import locating_update
 from pufferlib.training.measurements import Measurements
 from pufferlib.training.opponents import Opponents
@@ -63,8 +63,6 @@ class Trainer:
         NotFiniteError: an observation is NaN or infinite.
     """
 
-    _MAX_IDLE_UPDATES = 20
-
     def __init__(
         self,
         config: LoopConfig,
@@ -101,7 +99,7 @@ class Trainer:
         self._timesteps_at_rollout = 0  # of this process, when the latest was begun
         self._progress_at_rollout = 0.0
         self._shared_seconds = 0.0
-        self._idle_updates = 0  # in a row, in which no agent acted
+        self._idle_check = IdleCheck(config.horizon)
         self._seeds_used = 0  # of environments, of all processes
         runner = PolicyRunner(
             *(policy, vecenv.num_agents, self.device, config.precision, config.compile)
@@ -198,7 +196,7 @@ class Trainer:
         sums = self._context.all_reduce_sum(torch.tensor(counts, device=self.device))
         taken, seconds = sums.tolist()
         self.timesteps += int(taken)
-        self._check_progress(int(taken))
+        self._idle_check(int(taken), self.timesteps)
         self._shared_seconds = seconds / self._context.world_size
         self.updates += 1
         self._seeds_used += self._vecenv.num_envs * self._context.world_size
@@ -243,18 +241,6 @@ class Trainer:
         """Let the curriculum change the environments; if it did, begin new means of episodes."""
         if self._curriculum is not None and self._curriculum.advance(self.progress, metrics):
             self.episodes.load_state_dict({})
-
-    def _check_progress(self, taken: int) -> None:
-        """Refuse environments in which no agent acts any more: training would never end."""
-        self._idle_updates = 0 if taken else self._idle_updates + 1
-        if self._idle_updates >= self._MAX_IDLE_UPDATES:
-            steps = self._idle_updates * self.config.horizon
-            raise ContractError(
-                f"No agent has acted in the last {steps:,} steps of any environment, after "
-                f"{self.timesteps:,} timesteps: every row is masked as absent. An environment must "
-                f"begin a new episode once its last agent has ended. Find the cause with "
-                f"pufferlib.testing.check_env."
-            )
 
     def _observe(self, rollout: Rollout) -> None:
         """Update the running statistics of observations and rewards."""
