@@ -79,14 +79,14 @@ def train(run: Run, console: Console | None = None, profile: bool = False) -> Pa
                     f"another folder with --run."
                 )
             run.check_init()
-            first = opponents.first_members(run)
+            plan = opponents.plan_opponents(run)
             about = facts(run.source)
             if run.init is not None:
                 about["init"] = origin(run.init)
             with closing(run.make_vecenv()) as vecenv, _naming_checkpoint(path):
                 policy = run.make_first_policy(vecenv)
                 run = run.settled(policy)
-                others = opponents.make_opponents(run, vecenv, policy, context, first)
+                others = opponents.make_opponents(run, vecenv, policy, context, plan)
                 trainer = Trainer(run.config.train, vecenv, policy, context, curriculum, others)
                 if run.init is not None:
                     trainer.start_from(run.init)

@@ -5,7 +5,7 @@ import dataclasses
 import os
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +15,7 @@ from torch import nn
 
 from pufferlib.annotations import Array, StateDict
 from pufferlib.environment import Info
+from pufferlib.exceptions import ArgumentError
 from pufferlib.rating import Game, append_games, fit, read_games
 from pufferlib.rating.games import GAMES
 from pufferlib.selfplay.config import RANDOM, SelfPlayConfig, load_players
@@ -23,7 +24,6 @@ from pufferlib.selfplay.players import NetworkPlayer, Player, RandomPlayer
 from pufferlib.selfplay.pool import Member, Pool
 from pufferlib.selfplay.scores import Scores
 from pufferlib.selfplay.seats import LEARNER, Seats
-from pufferlib.selfplay.sides import agent_names, sides_of
 from pufferlib.training.distributed import DistributedContext
 from pufferlib.vector import Batch, VectorEnv
 
@@ -40,6 +40,7 @@ class PoolOpponents:
     Args:
         config: the settings.
         vecenv: whose rows are played.
+        sides: of each agent of an environment, the number of its side: `sides_of`.
         policy: the learner, whose snapshots fill the pool.
         folder: of the run: it has the pool and the record of games.
         task: in the record of games.
@@ -48,13 +49,14 @@ class PoolOpponents:
         about: what the files of the pool contain besides the weights.
 
     Raises:
-        ArgumentError: the environment has one side only.
+        ArgumentError: an environment has another number of agents.
     """
 
     def __init__(
         self,
         config: SelfPlayConfig,
         vecenv: VectorEnv,
+        sides: Sequence[int],
         policy: nn.Module,
         folder: Path,
         task: str,
@@ -67,7 +69,13 @@ class PoolOpponents:
         self._context = context or DistributedContext()
         self._mixture = config.mixture()
         self._creators = load_players(self._mixture)
-        self._seats = Seats(sides_of(agent_names(vecenv), config.sides), vecenv.num_envs)
+        if set(vecenv.agents_per_env) != {len(sides)}:
+            raise ArgumentError(
+                f"Self-play needs environments with the same agents; got {len(sides)} sides' "
+                f"numbers for environments of {sorted(set(vecenv.agents_per_env))} agents. Make "
+                f"them with the same arguments."
+            )
+        self._seats = Seats(sides, vecenv.num_envs)
         self._pool = Pool(folder, config.pool_size, about)
         self._pool.members = {member.name: member for member in first}
         self._template = copy.deepcopy(policy).eval().requires_grad_(False)
@@ -202,6 +210,8 @@ class PoolOpponents:
         """
         self._ended, self._unsaved = [], []
         if state is None:
+            if self._games_path.exists():
+                self._num_saved = len(read_games(self._games_path))
             self._pool.members = {n: m for n, m in self._pool.members.items() if m.is_kept}
             self._take_snapshot(timesteps)
             return
@@ -214,6 +224,7 @@ class PoolOpponents:
         if self._context.is_main:
             _keep_lines(self._games_path, self._num_saved)
         played = read_games(self._games_path) if self._num_saved else []
+        self._rated.clear()
         self._rated.extend(played[: self._num_saved])  # another process may not have cut the file
 
     def _is_alone(self, env: int) -> bool:
