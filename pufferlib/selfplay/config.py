@@ -1,7 +1,8 @@
 """The settings of self-play."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pufferlib.exceptions import SettingError, suggestion
 from pufferlib.references import is_reference, load_attribute
@@ -93,7 +94,7 @@ class SelfPlayConfig:
         return _scaled(weights)
 
 
-def load_players(mixture: Mapping[str, float]) -> dict[str, object]:
+def load_players(mixture: Mapping[str, float]) -> dict[str, Callable[..., Any]]:
     """Return what the references among the kinds of opponents refer to, by reference.
 
     Raises:

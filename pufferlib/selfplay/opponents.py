@@ -5,9 +5,9 @@ import dataclasses
 import os
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from pufferlib.rating import Game, append_games, fit, read_games
 from pufferlib.rating.games import GAMES
 from pufferlib.selfplay.config import RANDOM, SelfPlayConfig, load_players
 from pufferlib.selfplay.matchmaking import MATCHMAKERS, Candidate
-from pufferlib.selfplay.players import NetworkPlayer, Player, RandomPlayer
+from pufferlib.selfplay.players import CheckedPlayer, NetworkPlayer, Player, RandomPlayer
 from pufferlib.selfplay.pool import Member, Pool
 from pufferlib.selfplay.scores import Scores
 from pufferlib.selfplay.seats import LEARNER, Seats
@@ -271,8 +271,7 @@ class PoolOpponents:
         if name == RANDOM:
             return RandomPlayer(self._vecenv, seed)
         if name in self._creators:
-            create = cast(Callable[[VectorEnv, int], Player], self._creators[name])
-            return create(self._vecenv, seed)
+            return CheckedPlayer(name, self._creators[name], self._vecenv, seed)
         policy = copy.deepcopy(self._template)
         policy.load_state_dict(self._pool.members[name].weights)
         device = next(self._policy.parameters()).device

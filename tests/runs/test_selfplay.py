@@ -182,6 +182,28 @@ def test_members_that_do_not_fit_are_refused_before_anything_starts(trained, tmp
     assert not (tmp_path / "new").exists()
 
 
+def test_a_resume_takes_up_each_setting(trained, tmp_path):
+    def resumed(**settings):
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        shutil.copytree(trained, folder)
+        given = {f"selfplay.{name}": value for name, value in settings.items()}
+        Run.open(folder, {**given, "train.total_timesteps": 480}).train(QUIET)
+        state = checkpoint.load(folder / "checkpoint.pt")
+        return state["selfplay"], torch.cat([part.flatten() for part in state["policy"].values()])
+
+    same, learned = resumed()
+    for changed in ({"opponents": "latest,random:0"}, {"self_share": 0.0}, {"active": 1}):
+        assert not torch.equal(resumed(**changed)[1], learned)
+    assert len(same["pool"]["members"]) == 3
+    assert len(resumed(pool_size=2)[0]["pool"]["members"]) == 2
+    assert resumed(snapshot_interval=1000)[0]["pool"] == _state_of(trained)["pool"] != same["pool"]
+    assert max(map(len, resumed(window=2)[0]["scores"].values())) == 2
+
+
+def _state_of(folder):
+    return checkpoint.load(folder / "checkpoint.pt")["selfplay"]
+
+
 @pytest.mark.parametrize(("name", "value"), [("sides", "agents"), ("first", "elsewhere")])
 def test_what_a_pool_depends_on_is_fixed(name, value, trained):
     with pytest.raises(SettingError, match=f"selfplay.{name} cannot change within a run"):
