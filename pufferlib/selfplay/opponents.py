@@ -99,8 +99,7 @@ class PoolOpponents:
         self._generator, self._seed = np.random.default_rng(seed), seed
         self._players = {}
         self._choose_active()
-        for env in range(self._vecenv.num_envs):
-            self._begin_game(env)
+        self._begin_games(range(self._vecenv.num_envs))
 
     def act(
         self, observations: Array, starts: NDArray[np.bool_], rows: slice, actions: Array
@@ -130,8 +129,8 @@ class PoolOpponents:
             game = self._seats.game(env, self._task)
             if not is_alone:
                 self._ended.append(game)
-        for env in (*over, *lost):
-            self._begin_game(env)
+        if over or lost:
+            self._begin_games([*over, *lost])
         return infos
 
     def advance(self, updates: int, timesteps: int) -> None:
@@ -230,16 +229,17 @@ class PoolOpponents:
     def _is_alone(self, env: int) -> bool:
         return all(name == LEARNER for name in self._seats.lineups[env])
 
-    def _begin_game(self, env: int) -> None:
-        """Draw the players of a new game."""
-        seat = self._seats.next_seat(env)
-        lineup = [LEARNER] * self._seats.num_sides
-        if self._generator.random() >= self._config.self_share:
-            picks = self._generator.integers(len(self._active), size=len(lineup))
-            lineup = [LEARNER if i == seat else self._active[p] for i, p in enumerate(picks)]
-        self._seats.assign(env, tuple(lineup))
-        for name in lineup:
-            self._keep_player(name)
+    def _begin_games(self, envs: Sequence[int]) -> None:
+        """Draw the players of new games."""
+        sides = self._seats.num_sides
+        is_alone = self._generator.random(len(envs)) < self._config.self_share
+        picks = self._generator.integers(len(self._active), size=(len(envs), sides))
+        for env, alone, drawn in zip(envs, is_alone.tolist(), picks.tolist(), strict=True):
+            lineup = [LEARNER if alone else self._active[pick] for pick in drawn]
+            lineup[self._seats.next_seat(env)] = LEARNER
+            self._seats.assign(env, tuple(lineup))
+            for name in lineup:
+                self._keep_player(name)
 
     def _choose_active(self) -> None:
         """Draw the opponents of the games that begin until the next update."""

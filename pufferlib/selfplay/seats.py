@@ -30,9 +30,12 @@ class Seats:
     def __init__(self, sides: Sequence[int], num_envs: int) -> None:
         self._sides = np.array(sides)
         self.num_sides = max(sides) + 1
+        self._members = np.eye(self.num_sides)[self._sides]  # (agents, sides), 1 for its side
         self.lineups: list[tuple[str, ...]] = [(LEARNER,) * self.num_sides] * num_envs
         shape = num_envs, len(sides)
         self.learns = np.ones(num_envs * len(sides), np.bool_)
+        self._numbers = {LEARNER: 0}  # of players, by name
+        self._players = np.zeros(shape, np.int64)  # by number
         self.counts = np.zeros((num_envs, self.num_sides), np.int64)
         self._returns = np.zeros(shape)
         self._lengths = np.zeros(shape, np.int64)
@@ -49,21 +52,19 @@ class Seats:
     def assign(self, env: int, lineup: tuple[str, ...]) -> None:
         """Begin a game between these players, by side."""
         self.lineups[env] = lineup
-        is_learner = np.array([name == LEARNER for name in lineup])
+        numbers = [self._numbers.setdefault(name, len(self._numbers)) for name in lineup]
+        self._players[env] = np.array(numbers)[self._sides]
         agents = len(self._sides)
-        self.learns[env * agents : (env + 1) * agents] = is_learner[self._sides]
+        self.learns[env * agents : (env + 1) * agents] = self._players[env] == 0
         self._returns[env] = self._lengths[env] = self._steps[env] = 0
 
     def rows_of(self, rows: slice) -> dict[str, NDArray[np.int64]]:
         """Return where each opponent's rows are among `rows`, counted from their first, by name."""
-        agents = len(self._sides)
-        found: dict[str, list[NDArray[np.int64]]] = {}
-        for env in range(rows.start // agents, rows.stop // agents):
-            for side, name in enumerate(self.lineups[env]):
-                if name != LEARNER:
-                    own = np.flatnonzero(self._sides == side) + env * agents - rows.start
-                    found.setdefault(name, []).append(own)
-        return {name: np.sort(np.concatenate(parts)) for name, parts in found.items()}
+        if self.learns[rows].all():
+            return {}
+        numbers = self._players.reshape(-1)[rows]
+        names = list(self._numbers)
+        return {names[n]: np.flatnonzero(numbers == n) for n in np.unique(numbers).tolist() if n}
 
     def step(
         self, batch: Batch, acted: NDArray[np.bool_], rows: slice
@@ -90,10 +91,8 @@ class Seats:
         lineup = self.lineups[env]
         if lineup.count(LEARNER) < len(lineup):
             self.counts[env, lineup.index(LEARNER)] += 1
-        took_part = self._lengths[env] > 0
-        counts = np.bincount(self._sides, took_part, self.num_sides)
-        sums = np.bincount(self._sides, self._returns[env], self.num_sides)
-        returns = (sums / np.maximum(counts, 1)).tolist()
+        counts = (self._lengths[env] > 0) @ self._members  # of agents that took part
+        returns = (self._returns[env] @ self._members / np.maximum(counts, 1)).tolist()
         return Game(task, lineup, tuple(returns), ranks_of(returns), int(self._steps[env]))
 
     def episodes(self, env: int) -> list[dict[str, float]]:
