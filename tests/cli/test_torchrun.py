@@ -4,8 +4,11 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from pufferlib.rating import read_games
 
 SMALL = ["--vec.backend", "Serial", "--vec.num-envs", "1", "--env.kwargs.num-agents", "16"]
 SMALL += ["--train.horizon", "8", "--train.device", "cpu", "--train.checkpoint-interval", "1"]
@@ -13,10 +16,10 @@ SMALL += ["--eval.share", "0.2"]  # an evaluation is 16 agents, 3 steps, with tw
 SMALL += ["--policy.memory", "lstm", "--policy.normalize-observations", "--train.normalize-rewards"]
 
 
-def torchrun(folder, *flags):
+def torchrun(folder, *flags, words=("train", "squared", *SMALL)):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
     return subprocess.run(
-        [*command, "2", "-m", "--", "pufferlib.cli", "train", "squared", *SMALL, *flags],
+        [*command, "2", "-m", "--", "pufferlib.cli", *words, *flags],
         capture_output=True,
         text=True,
         timeout=240,
@@ -72,3 +75,24 @@ def test_two_processes_make_one_run_and_resume_it(tmp_path):
         assert sum(result is not None for result in results) == total * 0.2 // 96
     assert len(list(run.glob("events*"))) == 2
     assert {path.name for path in run.glob("*.pt")} == {"checkpoint.pt", "best.pt"}
+
+
+@pytest.mark.long
+def test_two_processes_have_one_pool_and_one_record_of_games(tmp_path):
+    task = f"{Path(__file__).parents[1] / 'selfplay_games.py'}:Ledger"
+    flags = ["--vec.backend", "Serial", "--vec.num-envs", "4", "--train.horizon", "8"]
+    flags += ["--train.device", "cpu", "--train.checkpoint-interval", "2", "--eval.share", "0"]
+    flags += ["--selfplay.opponents", "pfsp-hard:0.5,random:0.5", "--selfplay.self-share", "0"]
+    flags += ["--selfplay.snapshot-interval", "1", "--selfplay.pool-size", "3"]
+    for total, run in ((400, ["--run", "mine"]), (800, ["--resume", "mine"])):
+        total_flags = ["--train.total-timesteps", str(total)]
+        result = torchrun(tmp_path, *flags, *total_flags, *run, words=("train", task))
+        assert result.returncode == 0, result.stderr[-3000:]
+        lines = (tmp_path / "mine" / "metrics.jsonl").read_text().splitlines()
+        last = json.loads(lines[-1])
+        games = read_games(tmp_path / "mine" / "games.jsonl")
+        # The main process counts its own games, of two that play as many.
+        assert len(games) > 1.5 * last["selfplay/games"] * (total / 800)
+        assert len(list((tmp_path / "mine" / "pool").iterdir())) == last["selfplay/pool"] == 3
+    names = {name for game in games for name in game.players}
+    assert {"random", "learner@0", "learner@0+"} < names
