@@ -14,7 +14,7 @@ MIXED = 50  # the return of an agent whose actions differed within a game
 
 
 class Ledger(pettingzoo.ParallelEnv):
-    """Three agents that leave at different steps; the return of each tells which actions it played.
+    """Three agents that leave at different steps; the return of each shows which actions it played.
 
     An agent observes (the step of the game, its number, its last action, -1 at first). It receives
     0.125 a step and, with the last one, its action if it played that one only, else `MIXED`, plus

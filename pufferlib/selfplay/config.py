@@ -40,7 +40,7 @@ class SelfPlayConfig:
 
     active: int = 4
     """Opponents that new games choose from, drawn again after each update: each acts in a forward
-    of its own. PufferLib 4 has up to 8."""
+    pass for all its rows. PufferLib 4 has up to 8."""
 
     window: int = 100
     """Latest games against each opponent that its win rate is taken over. Older ones were played by

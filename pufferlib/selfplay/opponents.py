@@ -34,7 +34,7 @@ _PER_AGENT = ("episode_return", "episode_length")
 class PoolOpponents:
     """Lets the learner play some games against itself, and others against a pool.
 
-    Each environment plays games of its own, with a new lineup for each. Snapshots enter the pool
+    Each game has a new lineup. Snapshots enter the pool
     after every so many updates, in all processes alike; the games of all processes count.
 
     Args:
