@@ -1,10 +1,7 @@
 """Opponents from a pool: the policy's past, and others, in the seats that it does not play."""
 
 import copy
-import dataclasses
-import os
 import zlib
-from collections import deque
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,18 +13,16 @@ from torch import nn
 from pufferlib.annotations import Array, StateDict
 from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError
-from pufferlib.rating import Game, append_games, fit, read_games
-from pufferlib.rating.games import GAMES
+from pufferlib.rating import Game
 from pufferlib.selfplay.config import RANDOM, SelfPlayConfig, load_players
-from pufferlib.selfplay.matchmaking import MATCHMAKERS, Candidate
+from pufferlib.selfplay.matchmaking import MATCHMAKERS
 from pufferlib.selfplay.players import CheckedPlayer, NetworkPlayer, Player, RandomPlayer
 from pufferlib.selfplay.pool import Member, Pool
-from pufferlib.selfplay.scores import Scores
+from pufferlib.selfplay.record import GameRecord
 from pufferlib.selfplay.seats import LEARNER, Seats
 from pufferlib.training.distributed import DistributedContext
 from pufferlib.vector import Batch, VectorEnv
 
-_RATED = 10_000  # latest games
 _PER_AGENT = ("episode_return", "episode_length")
 
 
@@ -65,7 +60,7 @@ class PoolOpponents:
         about: dict[str, Any] | None = None,
     ) -> None:
         self._config, self._vecenv, self._policy = config, vecenv, policy
-        self._games_path, self._task = folder / GAMES, task
+        self._task = task
         self._context = context or DistributedContext()
         self._mixture = config.mixture()
         self._creators = load_players(self._mixture)
@@ -79,14 +74,11 @@ class PoolOpponents:
         self._pool = Pool(folder, config.pool_size, about)
         self._pool.members = {member.name: member for member in first}
         self._template = copy.deepcopy(policy).eval().requires_grad_(False)
-        self._scores = Scores(config.window)
+        self._record = GameRecord(folder, config.window)
         self._players: dict[str, Player] = {}
         self._active: list[str] = []
         self._ended: list[Game] = []  # of this process, since the last update
-        self._unsaved: list[Game] = []  # of all processes
-        self._rated: deque[Game] = deque(maxlen=_RATED)
-        self._ratings: dict[str, float] = {}  # of the members, and of the learner
-        self._num_saved = self._num_games = self._snapshot_timesteps = 0
+        self._num_games = self._snapshot_timesteps = 0
         self._generator, self._seed = np.random.default_rng(0), 0
 
     @property
@@ -136,54 +128,26 @@ class PoolOpponents:
     def advance(self, updates: int, timesteps: int) -> None:
         """Count the games of all processes, and take a snapshot if it is due; see `Opponents`."""
         for game in self._gathered():
-            self._scores.add(game, LEARNER)
-            self._unsaved.append(self._named(game))
-            self._rated.append(self._unsaved[-1])
+            self._record.add(game, self._present_name)
         if updates % self._config.snapshot_interval == 0:
-            self._rate()
+            self._record.rate(self._present_name)
             self._take_snapshot(timesteps)
         self._choose_active()
 
     def metrics(self) -> dict[str, float]:
-        """Return numbers to log: games, scores, the pool and the balance of seats."""
+        """Return numbers to log: games, the pool, the balance of seats, scores and ratings."""
         seats = self._seats.counts.sum(0)
-        scores = {
-            "selfplay/score": self._scores.mean(self._pool.members),
-            "selfplay/score_random": self._scores.mean([RANDOM]),
-        }
         return {
             "selfplay/games": self._num_games,
             "selfplay/pool": len(self._pool.members),
             "selfplay/seat_imbalance": int(seats.max() - seats.min()),
-            **{name: score for name, score in scores.items() if score is not None},
-            **self._rating_metrics(),
+            **self._record.metrics(self._pool.members),
         }
-
-    def _rating_metrics(self) -> dict[str, float]:
-        """Return the ratings at the last snapshot, in Elo above random play."""
-        pool = [self._ratings[name] for name in self._pool.members if name in self._ratings]
-        if not pool or LEARNER not in self._ratings or RANDOM not in self._ratings:
-            return {}
-        return {
-            "selfplay/rating": self._ratings[LEARNER],
-            "selfplay/pool_rating": sum(pool) / len(pool),
-            "selfplay/best_pool_rating": max(pool),
-        }
-
-    def _rate(self) -> None:
-        """Fit ratings to the latest games; the learner's is that since its last snapshot."""
-        if not self._rated:
-            return
-        present = self._present_name
-        found = {player.name: player.rating for player in fit(self._rated).players}
-        self._ratings = {LEARNER if name == present else name: r for name, r in found.items()}
 
     def save_files(self) -> None:
         """Write new members and games; see `Opponents`."""
         self._pool.save_files()
-        append_games(self._games_path, self._unsaved)
-        self._num_saved += len(self._unsaved)
-        self._unsaved = []
+        self._record.save()
 
     def remove_files(self) -> None:
         """Remove the files of members that were dropped; see `Opponents`."""
@@ -193,12 +157,10 @@ class PoolOpponents:
         """Return what a checkpoint keeps, once `save_files` was called."""
         return {
             "pool": self._pool.state_dict(),
-            "scores": self._scores.state_dict(),
+            "record": self._record.state_dict(),
             "seats": self._seats.state_dict(),
             "games": self._num_games,
-            "saved_games": self._num_saved,
             "snapshot_timesteps": self._snapshot_timesteps,
-            "ratings": self._ratings,
         }
 
     def load_state_dict(self, state: StateDict | None, timesteps: int) -> None:
@@ -207,24 +169,17 @@ class PoolOpponents:
         Raises:
             CheckpointError: a member of the pool is missing, damaged or of another architecture.
         """
-        self._ended, self._unsaved = [], []
+        self._ended = []
+        record = None if state is None else state["record"]
+        self._record.load_state_dict(record, self._context.is_main)
         if state is None:
-            if self._games_path.exists():
-                self._num_saved = len(read_games(self._games_path))
             self._pool.members = {n: m for n, m in self._pool.members.items() if m.is_kept}
             self._take_snapshot(timesteps)
             return
         self._pool.load_state_dict(state["pool"], self._template)
-        self._scores.load_state_dict(state["scores"])
         self._seats.load_state_dict(state["seats"])
-        self._num_games, self._num_saved = state["games"], state["saved_games"]
+        self._num_games = state["games"]
         self._snapshot_timesteps = state["snapshot_timesteps"]
-        self._ratings = state["ratings"]
-        if self._context.is_main:
-            _keep_lines(self._games_path, self._num_saved)
-        played = read_games(self._games_path) if self._num_saved else []
-        self._rated.clear()
-        self._rated.extend(played[: self._num_saved])  # another process may not have cut the file
 
     def _is_alone(self, env: int) -> bool:
         return all(name == LEARNER for name in self._seats.lineups[env])
@@ -253,11 +208,8 @@ class PoolOpponents:
         """Return the name of an opponent of a kind: a matchmaker, or a player by its name."""
         if kind not in MATCHMAKERS:
             return kind
-        candidates = [
-            Candidate(m.timesteps, self._scores.win_rate(m.name), self._ratings.get(m.name))
-            for m in self._pool.members.values()
-        ]
-        weights = MATCHMAKERS[kind](candidates, self._ratings.get(LEARNER))
+        candidates = self._record.candidates(self._pool.members.values())
+        weights = MATCHMAKERS[kind](candidates, self._record.rating)
         index = self._generator.choice(len(weights), p=weights / weights.sum())
         return list(self._pool.members)[index]
 
@@ -280,31 +232,14 @@ class PoolOpponents:
     def _take_snapshot(self, timesteps: int) -> None:
         self._snapshot_timesteps = timesteps
         self._pool.add(f"{LEARNER}@{timesteps}", timesteps, self._policy)
-        self._scores.keep([*self._pool.members, RANDOM, *self._creators])
+        self._record.scores.keep([*self._pool.members, RANDOM, *self._creators])
 
     @property
     def _present_name(self) -> str:
         """The learner's name in the record of games: that of its last snapshot, and a plus."""
         return f"{LEARNER}@{self._snapshot_timesteps}+"
 
-    def _named(self, game: Game) -> Game:
-        """Return the game with the learner's name in the record."""
-        name = self._present_name
-        players = tuple(name if player == LEARNER else player for player in game.players)
-        return dataclasses.replace(game, players=players)
-
     def _gathered(self) -> list[Game]:
         """Return the games that have ended since the last update, of all processes."""
         ended, self._ended = self._ended, []
         return [game for games in self._context.gather(ended) for game in games]
-
-
-def _keep_lines(path: Path, count: int) -> None:
-    """Cut a file after its first `count` lines."""
-    if not path.exists():
-        return
-    end = 0
-    with path.open("rb") as file:
-        for _ in range(count):
-            end += len(file.readline())
-    os.truncate(path, end)

@@ -101,7 +101,7 @@ def test_metrics_show_games_scores_and_ratings(trained):
 
 def test_a_pool_begins_with_other_runs(trained, tmp_path):
     first, second = trained, tmp_path / "new"
-    member = next(iter((first / "pool").iterdir()))
+    member = min((first / "pool").iterdir())
     given = f"{first},{member}"
     Run.configure(GAME, {**SMALL, "run": second, "selfplay.first": given}).train(QUIET)
     latest = checkpoint.load(first / "checkpoint.pt")
@@ -197,7 +197,7 @@ def test_a_resume_takes_up_each_setting(trained, tmp_path):
     assert len(same["pool"]["members"]) == 3
     assert len(resumed(pool_size=2)[0]["pool"]["members"]) == 2
     assert resumed(snapshot_interval=1000)[0]["pool"] == _state_of(trained)["pool"] != same["pool"]
-    assert max(map(len, resumed(window=2)[0]["scores"].values())) == 2
+    assert max(map(len, resumed(window=2)[0]["record"]["scores"].values())) == 2
 
 
 def _state_of(folder):
