@@ -18,6 +18,7 @@ from pufferlib.config.settings import with_lists
 from pufferlib.exceptions import ArgumentError, SettingError, suggestion
 from pufferlib.references import Reference, is_reference
 from pufferlib.registry import EnvSource, same_source
+from pufferlib.selfplay.config import with_names
 from pufferlib.vector.options import WorkerOptions
 
 # By dotted name: {"train.learning_rate": 1e-3, "env.kwargs.size": 5}
@@ -66,6 +67,9 @@ def assemble(
         config = _replace(config, "policy.name", located(config.policy.name))
     if config.env.curriculum is not None:
         config = _replace(config, "env.curriculum", located(config.env.curriculum))
+    if config.selfplay.is_on:
+        opponents = with_names(config.selfplay.opponents, located)
+        config = _replace(config, "selfplay.opponents", opponents)
     _check_effects(config, overrides)
     return config
 

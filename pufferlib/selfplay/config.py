@@ -111,6 +111,20 @@ def load_players(mixture: Mapping[str, float]) -> dict[str, Callable[..., Any]]:
     return found
 
 
+def with_names(opponents: str, change: Callable[[str], str]) -> str:
+    """Return the setting `opponents` with each reference to a player changed.
+
+    Raises:
+        SettingError: an unknown kind of opponent, or an impossible share.
+    """
+    parts = []
+    for part in opponents.split(","):
+        name, _ = _weight(part.strip())
+        weight = part.strip().removeprefix(name)  # with its colon
+        parts.append((change(name) if is_reference(name) else name) + weight)
+    return ",".join(parts)
+
+
 def _weight(part: str) -> tuple[str, float]:
     """Return the name and the weight in "name:weight"; without a weight it is 1."""
     name, _, number = part.rpartition(":")

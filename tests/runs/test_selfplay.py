@@ -153,6 +153,14 @@ def test_impossible_self_play_is_refused_before_anything_starts(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_player_in_a_file_is_found_from_any_folder(tmp_path, monkeypatch):
+    (tmp_path / "own.py").write_text("from selfplay_games import three\n")
+    monkeypatch.chdir(tmp_path)
+    given = {**SMALL, "selfplay.opponents": "own.py:three:0.5, uniform:0.5"}
+    config = Run.configure(GAME, given).config
+    assert config.selfplay.opponents == f"{tmp_path}/own.py:three:0.5,uniform:0.5"
+
+
 def _only_in_this_process(make_vecenv):
     def checked(self, *arguments):
         assert self.config.vec.num_envs == 1
