@@ -43,6 +43,8 @@ def add_arguments(parser: Parser, words: Sequence[str], config: Config | None = 
     )
     first.add_argument(
         "--init",
+        "--policy.from",
+        dest="init",
         type=Path,
         metavar="RUN",
         help="start from the weights of a run, or of a checkpoint, in a new folder; the task may "

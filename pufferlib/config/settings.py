@@ -10,6 +10,7 @@ from pufferlib.annotations import JsonObject, Kwargs
 from pufferlib.exceptions import ArgumentError, SettingError, UnknownNameError, suggestion
 from pufferlib.ppo.config import PPOConfig
 from pufferlib.references import is_reference, load_attribute
+from pufferlib.selfplay.config import SelfPlayConfig
 from pufferlib.training.config import MAX_SEED, LoopConfig
 from pufferlib.vector.options import WorkerOptions
 from pufferlib.vtrace.config import VTraceConfig
@@ -201,6 +202,7 @@ class Config:
     vec: VecConfig = field(default_factory=VecConfig)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     train: LoopConfig = field(default_factory=PPOConfig)
+    selfplay: SelfPlayConfig = field(default_factory=SelfPlayConfig)
     eval: EvalConfig = field(default_factory=EvalConfig)
     log: LogConfig = field(default_factory=LogConfig)
 
@@ -216,6 +218,7 @@ class Config:
         check_json("env.kwargs", self.env.kwargs)
         self.vec.check()
         self.policy.check()
+        self.selfplay.check()
         self.eval.check()
         for folder in () if self.run is None else (self.run, *self.run.parents):
             try:

@@ -88,9 +88,14 @@ class CheckpointManager:
         Raises:
             CheckpointError: it could not be written; earlier ones are complete.
         """
-        state = self._state()
+        opponents = self._trainer.opponents
         with defer_signals():  # torch reports an interrupt during a write as a failed disk
+            if opponents is not None:
+                opponents.save_files()
+            state = self._state()
             checkpoint.save(self.path, state)
+            if opponents is not None:
+                opponents.remove_files()
             if self._is_best():
                 self._save_best(state)
 

@@ -21,6 +21,8 @@ FIXED = {
     "policy.agents": _WEIGHTS,
     "policy.frozen": "its frozen policies have no optimizer to continue with",
     "train.normalize_returns": "its values are in that scale",
+    "selfplay.sides": "its games are recorded by those sides",
+    "selfplay.first": "its pool has begun",
 }
 
 

@@ -18,6 +18,7 @@ from pufferlib.config.settings import with_lists
 from pufferlib.exceptions import ArgumentError, SettingError, suggestion
 from pufferlib.references import Reference, is_reference
 from pufferlib.registry import EnvSource, same_source
+from pufferlib.selfplay.config import with_names
 from pufferlib.vector.options import WorkerOptions
 
 # By dotted name: {"train.learning_rate": 1e-3, "env.kwargs.size": 5}
@@ -66,6 +67,9 @@ def assemble(
         config = _replace(config, "policy.name", located(config.policy.name))
     if config.env.curriculum is not None:
         config = _replace(config, "env.curriculum", located(config.env.curriculum))
+    if config.selfplay.is_on:
+        opponents = with_names(config.selfplay.opponents, located)
+        config = _replace(config, "selfplay.opponents", opponents)
     _check_effects(config, overrides)
     return config
 
@@ -287,6 +291,14 @@ def _check_effects(config: Config, overrides: Overrides) -> None:
             "train.anneal_learning_rate has no effect with train.kl_adaptive, which sets the "
             "learning rate after each update. Leave out one of them."
         )
+    if not config.selfplay.is_on:
+        for name in overrides:
+            if name.startswith("selfplay.") and name != "selfplay.opponents":
+                raise SettingError(
+                    f"{name} has no effect with selfplay.opponents none, with which the policy "
+                    f"plays all sides. Leave it out, or name opponents, as --selfplay.opponents "
+                    f"uniform."
+                )
     if config.eval.share == 0:
         for key in ("eval.episodes", "eval.seed"):
             if key in overrides:

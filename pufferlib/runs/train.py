@@ -16,6 +16,7 @@ from rich.table import Table
 from pufferlib import config as presets
 from pufferlib.config import LogConfig
 from pufferlib.exceptions import ArgumentError, NotFiniteError, NotInstalledError
+from pufferlib.runs import opponents
 from pufferlib.runs.checkpoints import CheckpointManager, task_of
 from pufferlib.runs.diagnosis.watch import Watch
 from pufferlib.runs.folder import (
@@ -78,13 +79,15 @@ def train(run: Run, console: Console | None = None, profile: bool = False) -> Pa
                     f"another folder with --run."
                 )
             run.check_init()
+            plan = opponents.plan_opponents(run)
             about = facts(run.source)
             if run.init is not None:
                 about["init"] = origin(run.init)
             with closing(run.make_vecenv()) as vecenv, _naming_checkpoint(path):
                 policy = run.make_first_policy(vecenv)
                 run = run.settled(policy)
-                trainer = Trainer(run.config.train, vecenv, policy, context, curriculum)
+                others = opponents.make_opponents(run, vecenv, policy, context, plan)
+                trainer = Trainer(run.config.train, vecenv, policy, context, curriculum, others)
                 if run.init is not None:
                     trainer.start_from(run.init)
                 if run.resumes:

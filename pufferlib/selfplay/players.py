@@ -1,6 +1,7 @@
 """Players: whatever chooses actions for some rows of a vectorizer."""
 
 import copy
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -10,8 +11,11 @@ from torch import nn
 
 from pufferlib.annotations import Array
 from pufferlib.emulation.description import HasSpaces, describe
+from pufferlib.exceptions import ActionError, ArgumentError
+from pufferlib.spaces import difference, joint_space
 from pufferlib.training.policy_actor import PolicyActor
 from pufferlib.training.torch_state import RandomStreams
+from pufferlib.vector import VectorEnv
 
 
 class Player(Protocol):
@@ -107,4 +111,57 @@ class RandomPlayer:
         legal[~legal.any(1)] = True  # the zeros of an agent that is absent
         keys = np.where(legal, self._generator.random(legal.shape), -1)
         actions: Array = keys.argmax(1)
+        return actions
+
+
+class CheckedPlayer:
+    """A player of a user's, whose errors and illegal actions are reported with its name.
+
+    Args:
+        name: in the record of games, and in errors.
+        create: called with (env, seed), returns the player.
+        env: the vectorizer.
+        seed: for its random numbers.
+
+    Raises:
+        ArgumentError: `create` raised, or returned something else than a player.
+    """
+
+    def __init__(
+        self, name: str, create: Callable[[VectorEnv, int], Player], env: VectorEnv, seed: int
+    ) -> None:
+        self.name, self._space = name, env.single_action_space
+        try:
+            self._player = create(env, seed)
+        except Exception as error:  # a user's function may raise anything
+            raise ArgumentError(
+                f"The player {name} cannot be made: {type(error).__name__}: {error}. It is called "
+                f"with the vectorizer and a seed."
+            ) from error
+        if not callable(getattr(self._player, "act", None)):
+            raise ArgumentError(
+                f"{name} must return a player, with a method act(observations, starts, rows); got "
+                f"{self._player!r:.80}."
+            )
+
+    def act(self, observations: Array, starts: NDArray[np.bool_], rows: NDArray[np.int64]) -> Array:
+        """Return actions; see `Player`.
+
+        Raises:
+            ActionError: the player raised, or chose what is not in the action space.
+        """
+        try:
+            actions = np.asarray(self._player.act(observations, starts, rows))
+        except Exception as error:
+            raise ActionError(
+                f"The player {self.name} failed: {type(error).__name__}: {error}. Nothing was "
+                f"learned from its game. Fix it, and resume the run."
+            ) from error
+        fault = difference(actions, joint_space(self._space, len(rows)))
+        if fault:
+            raise ActionError(
+                f"The player {self.name} chose actions that do not fit: "
+                f"{fault.replace('value', 'actions', 1)}. Allowed is one of {self._space} for each "
+                f"of the {len(rows)} rows. Fix it, and resume the run."
+            )
         return actions

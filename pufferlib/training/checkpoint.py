@@ -116,6 +116,16 @@ def load_policy(policy: nn.Module, state: StateDict, path: Path) -> None:
     """Load the weights of a checkpoint into `policy`.
 
     Raises:
+        CheckpointError: see `check_architecture`.
+    """
+    check_architecture(policy, state, path)
+    policy.load_state_dict(state["policy"])
+
+
+def check_architecture(policy: nn.Module, state: StateDict, path: Path) -> None:
+    """Refuse a checkpoint whose weights do not fit `policy`.
+
+    Raises:
         CheckpointError: they are those of another architecture; names the first difference.
     """
     own, saved = policy.state_dict(), state["policy"]
@@ -128,7 +138,6 @@ def load_policy(policy: nn.Module, state: StateDict, path: Path) -> None:
                 f"in this policy. Create the policy with the settings in the run's config.json"
                 f"{_version(state, ', and the version that wrote it')}."
             )
-    policy.load_state_dict(saved)
 
 
 def check_algorithm(name: str, state: StateDict, path: Path) -> None:

@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pufferlib.annotations import Array
+from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError
 from pufferlib.training.episodes import EpisodeCounts
 from pufferlib.training.finite import FiniteCheck
 from pufferlib.training.joint import JointObservations
+from pufferlib.training.opponents import Opponents
 from pufferlib.training.policy_actor import joined
 from pufferlib.training.profile import Profile
 from pufferlib.training.recorder import Group, Recorder, segments_of
@@ -34,8 +36,9 @@ class Collector:
         vecenv: synchronous, or a pool with `zero_copy`.
         recorders: act for all rows of `vecenv` together, and record their results.
         horizon: steps of a segment, as of the recorders.
-        profile: times "environment", "copy" and "forward".
+        profile: times "environment", "copy", "forward" and "opponents".
         joint: gets what all agents observe, for central critics; None: there are none.
+        opponents: play some of the rows; None: the recorders' policies play all.
 
     Attributes:
         timesteps: steps of agents since the start, without those of frozen policies.
@@ -53,6 +56,7 @@ class Collector:
         horizon: int,
         profile: Profile,
         joint: JointObservations | None = None,
+        opponents: Opponents | None = None,
     ) -> None:
         if vecenv.batch_size < vecenv.num_envs and not vecenv.zero_copy:
             raise ArgumentError(
@@ -61,7 +65,7 @@ class Collector:
             )
         self._vecenv, self._recorders, self._horizon = vecenv, recorders, horizon
         self._device, self._profile = recorders[0].runner.device, profile
-        self._joint = joint
+        self._joint, self._opponents = joint, opponents
         self.timesteps = 0
         self.episodes = EpisodeStatistics()
         self.counts = EpisodeCounts(vecenv)
@@ -83,6 +87,8 @@ class Collector:
         self._learned_from: list[int] = []
         for recorder in self._recorders:
             recorder.restart()
+        if self._opponents is not None:
+            self._opponents.begin(seed)
         self._starts = torch.ones(rows, dtype=torch.bool, device=self._device)
         self._acting = torch.zeros(rows, dtype=torch.bool, device=self._device)
         self._vecenv.async_reset(seed)
@@ -125,7 +131,12 @@ class Collector:
             starts = self._starts[group.rows]
             actions = [each.act(self._observations, starts, group) for each in self._recorders]
             group.ended = None
-            return self._joined(actions)
+            chosen = self._joined(actions)
+        if self._opponents is None:
+            return chosen
+        with self._profile.part("opponents"):
+            seen = self._batch.observations
+            return self._opponents.act(seen, starts.cpu().numpy(), group.rows, chosen)
 
     def _joined(self, actions: list[Array]) -> Array:
         """Return the actions of all policies in the order of the batch."""
@@ -154,7 +165,7 @@ class Collector:
             first, size = int(batch.env_ids[0]), len(batch.env_ids)
             group = self._groups[first // size]
             self._finite.observations(batch, self.timesteps)
-            self._held = group
+            self._held, self._batch = group, batch
             self._observations = self._copy(batch.observations)
             self._masks = torch.tensor(batch.masks, device=self._device)
             if group.segment is None:
@@ -165,20 +176,25 @@ class Collector:
         """Store the results of the group's last actions."""
         rows = group.rows
         was_acting = self._acting[rows] & ~torch.tensor(batch.lost, device=self._device)
-        taken = was_acting.cpu().numpy()
-        self._finite.rewards(batch, taken, self.timesteps)
+        acted = taken = was_acting.cpu().numpy()
+        self._finite.rewards(batch, acted, self.timesteps)
+        if self._opponents is not None:
+            taken = acted & self._opponents.learns[rows]
         if batch.truncations.any():
             self._finite.final_observations(batch, self.timesteps)
         for recorder in self._recorders:
-            recorder.note(batch, was_acting, taken, group)
+            recorder.note(batch, taken, acted, group)
         ends = batch.terminals | batch.truncations
         ended = torch.tensor(ends, device=self._device)
         self._starts[rows] = ended | (self._masks & ~was_acting)
         self._acting[rows] = self._masks
         self.timesteps += int(taken[self._learns].sum())
-        self.episodes.add(batch.infos)
         self._count_returns(batch, taken, group)
         self.counts.step(batch, taken, ends, rows)
+        infos: list[Info] = batch.infos
+        if self._opponents is not None:
+            infos = self._opponents.step(batch, acted, rows)
+        self.episodes.add(infos)
 
     def _count_returns(self, batch: Batch, taken: NDArray[np.bool_], group: Group) -> None:
         """Add the returns of each of several policies: infos do not say whose they are."""

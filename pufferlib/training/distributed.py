@@ -9,11 +9,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+T = TypeVar("T")
 _PATIENCE = timedelta(hours=6)  # the main process evaluates and saves while the others wait
 
 
@@ -65,6 +67,14 @@ class DistributedContext:
         texts = [text]
         dist.broadcast_object_list(texts, 0, device=device)
         return texts[0]
+
+    def gather(self, value: T) -> list[T]:
+        """Return the `value`, which is pickled, of every process, in the order of their ranks."""
+        if self.world_size == 1:
+            return [value]
+        values = [value] * self.world_size
+        dist.all_gather_object(values, value)
+        return values
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pufferlib.annotations import StateDict
+from pufferlib.exceptions import ContractError
 from pufferlib.vector import Batch, VectorEnv
 
 _WINDOW = 100  # episodes
@@ -123,6 +124,38 @@ class EpisodeCounts:
         if len(state["starts"]) == len(self._starts):
             self._starts = [list(starts) for starts in state["starts"]]
             self._likeness = None
+
+
+class IdleCheck:
+    """Refuses environments in which no agent acts any more: training would never end.
+
+    Args:
+        horizon: steps of each row in a rollout.
+    """
+
+    _MOST_UPDATES = 20
+
+    def __init__(self, horizon: int) -> None:
+        self._horizon, self._updates = horizon, 0
+
+    def __call__(self, taken: int, timesteps: int) -> None:
+        """Note an update.
+
+        Args:
+            taken: steps of agents in its rollouts.
+            timesteps: of the run so far.
+
+        Raises:
+            ContractError: no agent has acted in the last twenty updates.
+        """
+        self._updates = 0 if taken else self._updates + 1
+        if self._updates >= self._MOST_UPDATES:
+            raise ContractError(
+                f"No agent has acted in the last {self._updates * self._horizon:,} steps of any "
+                f"environment, after {timesteps:,} timesteps: every row is masked as absent. An "
+                f"environment must begin a new episode once its last agent has ended. Find the "
+                f"cause with pufferlib.testing.check_env."
+            )
 
 
 def _likeness(starts: list[list[int]]) -> dict[str, float]:

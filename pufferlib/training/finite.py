@@ -1,6 +1,8 @@
 """Detect NaN and infinity in rewards, observations, losses and gradients."""
 
+import contextlib
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,19 @@ def check_finite(what: str, value: float) -> None:
     """
     if not math.isfinite(value):
         raise NotFiniteError(f"The {what} is {value}")
+
+
+@contextlib.contextmanager
+def locating_update(update: int, timesteps: int) -> Iterator[None]:
+    """Add to an error of a NaN or infinity in which update it was, and what to try."""
+    try:
+        yield
+    except NotFiniteError as error:
+        raise NotFiniteError(
+            f"{error} in update {update}, after {timesteps:,} timesteps; the weights are those "
+            f"before it. Lower train.learning_rate or train.max_gradient_norm, or normalize large "
+            f"observations and rewards."
+        ) from error
 
 
 class FiniteCheck:

@@ -15,6 +15,7 @@ from pufferlib.training.config import LoopConfig
 from pufferlib.training.distributed import DistributedContext
 from pufferlib.training.joint import JointObservations
 from pufferlib.training.learner import Learner
+from pufferlib.training.opponents import Opponents
 from pufferlib.training.policy_runner import PolicyRunner
 from pufferlib.training.profile import Profile
 from pufferlib.training.recorder import Recorder, segments_of
@@ -72,7 +73,7 @@ class Learners:
         }
         self.algorithms = {name: each.algorithm for name, each in self._learners.items()}
 
-    def collector(self, profile: Profile) -> Collector:
+    def collector(self, profile: Profile, opponents: Opponents | None = None) -> Collector:
         """Return what steps the environments with the policies, and collects their rollouts."""
         config, vecenv = self._config, self._vecenv
         joint = None
@@ -80,7 +81,7 @@ class Learners:
             device = storage_device(config, vecenv, self._device)
             joint = JointObservations(vecenv, config.horizon, segments_of(vecenv), device)
         recorders = [self._recorder(part, profile, joint) for part in self._parts]
-        return Collector(vecenv, recorders, config.horizon, profile, joint)
+        return Collector(vecenv, recorders, config.horizon, profile, joint, opponents)
 
     def _recorder(
         self, part: PolicyRows, profile: Profile, joint: JointObservations | None

@@ -149,14 +149,14 @@ class Recorder:
         self.storage.values[-1, self._columns(group.ended)] = values.to(self._storage_device)
 
     def note(
-        self, batch: Batch, was_acting: Tensor, taken: NDArray[np.bool_], group: Group
+        self, batch: Batch, taken: NDArray[np.bool_], acted: NDArray[np.bool_], group: Group
     ) -> None:
         """Store the results of the group's last actions.
 
         Args:
             batch: the results.
-            was_acting: bool (B,), an agent acted in the row, and the result is its.
-            taken: the same on the CPU.
+            taken: bool (B,), the policy acted in the row, and the result is that of its action.
+            acted: bool (B,), an agent acted: the policy, or an opponent.
             group: of the batch.
         """
         if self.part.is_frozen:
@@ -168,14 +168,13 @@ class Recorder:
         if self._scale is not None:
             ends = terminals | truncations
             rewards = self._scale(rewards, ends, taken[places], self._rows_of(group))
-        valid = was_acting if self._has_all else was_acting[self.rows]
-        storage.valid[step, columns] = valid.to(device)
+        storage.valid[step, columns] = torch.tensor(taken[places], device=device)
         storage.rewards[step, columns] = torch.tensor(rewards, device=device)
         storage.terminals[step, columns] = torch.tensor(terminals, device=device)
         storage.truncations[step, columns] = torch.tensor(truncations, device=device)
         if truncations.any():
             with self._profile.part("forward"):
-                values = self._final_values(self._rows_of(group), batch, taken)
+                values = self._final_values(self._rows_of(group), batch, acted)
                 storage.final_values[step, columns] = values.to(device)
         lost = batch.lost[places]
         if lost.any():
@@ -235,13 +234,13 @@ class Recorder:
         """Return the observations of all agents for each row; None without a central critic."""
         return None if self._peers is None else observations[self._peers]
 
-    def _final_values(self, rows: slice, batch: Batch, taken: NDArray[np.bool_]) -> Tensor:
+    def _final_values(self, rows: slice, batch: Batch, acted: NDArray[np.bool_]) -> Tensor:
         """Return the value of the last observation of each row, 0 where not truncated.
 
         Args:
             rows: of the policy, which are in the batch.
             batch: the results.
-            taken: bool (B,), an agent acted in the row.
+            acted: bool (B,), an agent acted in the row.
         """
         truncations = batch.truncations[self.places]
         seen = np.ones_like(truncations) if self.runner.is_compiled else truncations
@@ -250,7 +249,7 @@ class Recorder:
         final = torch.tensor(batch.final_observations[self.places][seen], device=self._device)
         joint = None
         if self._peers is not None:
-            every = torch.tensor(last_observations(batch, taken), device=self._device)
+            every = torch.tensor(last_observations(batch, acted), device=self._device)
             joint = every[self._peers[chosen]]
         values[chosen] = self.runner.values(final, None, rows.start + chosen, joint)
         values[torch.from_numpy(~truncations).to(self._device)] = 0

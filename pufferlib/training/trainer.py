@@ -10,15 +10,17 @@ import torch
 from torch import nn
 
 from pufferlib.annotations import StateDict
-from pufferlib.exceptions import ContractError, NotFiniteError, SettingError
+from pufferlib.exceptions import SettingError
 from pufferlib.global_random import GlobalStreams
 from pufferlib.training import checkpoint
 from pufferlib.training.algorithm import Algorithm
 from pufferlib.training.config import LoopConfig, choose_device
 from pufferlib.training.curriculum import Choose, Curriculum
 from pufferlib.training.distributed import DistributedContext
-from pufferlib.training.episodes import EpisodeCounts
+from pufferlib.training.episodes import EpisodeCounts, IdleCheck
+from pufferlib.training.finite import locating_update
 from pufferlib.training.learners import Learners, Rollouts
+from pufferlib.training.opponents import Opponents
 from pufferlib.training.profile import Profile, Throughput
 from pufferlib.training.statistics import EpisodeStatistics
 from pufferlib.training.torch_state import RandomStreams, torch_threads
@@ -41,6 +43,7 @@ class Trainer:
             the algorithm. Left on `device`, in training mode unless frozen.
         context: the processes that learn together; this one alone if None.
         curriculum: chooses attributes of the environments; see `Curriculum`.
+        opponents: play some of the rows; None: the policy plays all of them.
 
     Attributes:
         timesteps: steps of agents so far, of all processes, without those of frozen policies.
@@ -48,6 +51,7 @@ class Trainer:
         is_updating: an update has begun and not ended; one that raised never ends. The weights are
             then neither those before it nor those after it.
         profile: seconds by part: environment, copy, forward, train.
+        opponents: as given.
         device: of the policy.
 
     Raises:
@@ -56,8 +60,6 @@ class Trainer:
         NotFiniteError: an observation is NaN or infinite.
     """
 
-    _MAX_IDLE_UPDATES = 20
-
     def __init__(
         self,
         config: LoopConfig,
@@ -65,6 +67,7 @@ class Trainer:
         policy: nn.Module,
         context: DistributedContext | None = None,
         curriculum: Choose | None = None,
+        opponents: Opponents | None = None,
     ) -> None:
         config.check()
         check_autoreset(vecenv, "same_step", "Trainer")
@@ -89,11 +92,13 @@ class Trainer:
         self._timesteps_at_rollout = 0  # of this process, when the latest was begun
         self._progress_at_rollout = 0.0
         self._shared_seconds = 0.0
-        self._idle_updates = 0  # in a row, in which no agent acted
+        self._idle_check = IdleCheck(config.horizon)
         self._seeds_used = 0  # of environments, of all processes
         self._learners = Learners(config, vecenv, policy, self.device, self._context, self._seed)
         self.profile = Profile()  # from here on: an optimizer's first use loads seconds of torch
-        self._collector = self._learners.collector(self.profile)
+        self._collector = self._learners.collector(self.profile, opponents)
+        self.opponents = opponents
+        self._advance_opponents()
         self._curriculum: Curriculum | None = None
         if curriculum is not None:
             self._curriculum = Curriculum(curriculum, vecenv, self._context, self.device)
@@ -166,18 +171,20 @@ class Trainer:
             ContractError: no agent has acted in the last twenty rollouts.
         """
         self.is_updating = True
-        with self.profile.part("train"), self._torch_settings(), self._locating_not_finite():
+        located = locating_update(self.updates + 1, self.timesteps)
+        with self.profile.part("train"), self._torch_settings(), located:
             progress = self._progress_at_rollout
             self._metrics = self._learners.update(rollout, progress, self.updates)
         counts = [float(self._collector.timesteps - self._timesteps_at_rollout), self.seconds]
         sums = self._context.all_reduce_sum(torch.tensor(counts, device=self.device))
         taken, seconds = sums.tolist()
         self.timesteps += int(taken)
-        self._check_progress(int(taken))
+        self._idle_check(int(taken), self.timesteps)
         self._shared_seconds = seconds / self._context.world_size
         self.updates += 1
         self._seeds_used += self._vecenv.num_seeds * self._context.world_size
         self._throughput.add(self.timesteps)
+        self._advance_opponents()
         metrics = self.metrics()
         self._advance_curriculum(metrics)
         if self.config.exact_resume and self.updates % self.config.checkpoint_interval == 0:
@@ -206,24 +213,17 @@ class Trainer:
             **self.counts.metrics(),
             **{f"episode/{name}": value for name, value in self.episodes.means().items()},
             **({} if self._curriculum is None else self._curriculum.metrics()),
+            **({} if self.opponents is None else self.opponents.metrics()),
         }
+
+    def _advance_opponents(self) -> None:
+        if self.opponents is not None:
+            self.opponents.advance(self.updates, self.timesteps)
 
     def _advance_curriculum(self, metrics: dict[str, float]) -> None:
         """Let the curriculum change the environments; if it did, begin new means of episodes."""
         if self._curriculum is not None and self._curriculum.advance(self.progress, metrics):
             self.episodes.load_state_dict({})
-
-    def _check_progress(self, taken: int) -> None:
-        """Refuse environments in which no agent acts any more: training would never end."""
-        self._idle_updates = 0 if taken else self._idle_updates + 1
-        if self._idle_updates >= self._MAX_IDLE_UPDATES:
-            steps = self._idle_updates * self.config.horizon
-            raise ContractError(
-                f"No agent has acted in the last {steps:,} steps of any environment, after "
-                f"{self.timesteps:,} timesteps: every row is masked as absent. An environment must "
-                f"begin a new episode once its last agent has ended. Find the cause with "
-                f"pufferlib.testing.check_env."
-            )
 
     @contextlib.contextmanager
     def _torch_settings(self) -> Iterator[None]:
@@ -234,18 +234,6 @@ class Trainer:
             self._global_random.active(),
         ):
             yield
-
-    @contextlib.contextmanager
-    def _locating_not_finite(self) -> Iterator[None]:
-        """Add to an error of a NaN or infinity in which update it was, and what to try."""
-        try:
-            yield
-        except NotFiniteError as error:
-            raise NotFiniteError(
-                f"{error} in update {self.updates + 1}, after {self.timesteps:,} timesteps; the "
-                f"weights are those before it. Lower train.learning_rate or "
-                f"train.max_gradient_norm, or normalize large observations and rewards."
-            ) from error
 
     def state_dict(self) -> StateDict:
         """Return what a checkpoint keeps: all that later updates and their metrics depend on."""
@@ -259,6 +247,7 @@ class Trainer:
             "episode_counts": self.counts.state_dict(),
             "curriculum": self.attributes,
             **self._learners.state_dict(),
+            **({} if self.opponents is None else {"selfplay": self.opponents.state_dict()}),
             **self._random.state_dict(),
         }
 
@@ -288,6 +277,8 @@ class Trainer:
         self.is_updating = False
         if self._curriculum is not None:
             self._curriculum.set(state.get("curriculum", {}))
+        if self.opponents is not None:
+            self.opponents.load_state_dict(state.get("selfplay"), self.timesteps)
         self._throughput = Throughput(self.timesteps)
         if self._context.is_main:
             self._random.load_state_dict(state)

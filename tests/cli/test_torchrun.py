@@ -8,16 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from pufferlib.rating import read_games
+
 SMALL = ["--vec.backend", "Serial", "--vec.num-envs", "1", "--env.kwargs.num-agents", "16"]
 SMALL += ["--train.horizon", "8", "--train.device", "cpu", "--train.checkpoint-interval", "1"]
 SMALL += ["--eval.share", "0.2"]  # an evaluation is 16 agents, 3 steps, with two kinds of actions
 SMALL += ["--policy.memory", "lstm", "--policy.normalize-observations", "--train.normalize-rewards"]
 
 
-def torchrun(folder, *flags, env=("squared", *SMALL)):
+def torchrun(folder, *flags, words=("train", "squared", *SMALL)):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
     return subprocess.run(
-        [*command, "2", "-m", "--", "pufferlib.cli", "train", *env, *flags],
+        [*command, "2", "-m", "--", "pufferlib.cli", *words, *flags],
         capture_output=True,
         text=True,
         timeout=240,
@@ -85,9 +87,30 @@ SEVERAL += ["--policy.normalize-observations", "--train.checkpoint-interval", "1
 def test_several_policies_learn_in_two_processes(tmp_path):
     for total, flags in ((96, ["--run", "mine"]), (192, ["--resume", "mine"])):
         flags += ["--train.total-timesteps", str(total)]
-        result = torchrun(tmp_path, *flags, env=(ROLES, *SEVERAL))
+        result = torchrun(tmp_path, *flags, words=("train", ROLES, *SEVERAL))
         assert result.returncode == 0, result.stderr[-3000:]
     lines = (tmp_path / "mine" / "metrics.jsonl").read_text().splitlines()
     # Each of two processes has two environments of three agents, and 8 steps an update.
     assert [json.loads(line)["timesteps"] for line in lines] == [96, 192]
     assert {"loss/giver/value", "loss/taker/value"} <= json.loads(lines[-1]).keys()
+
+
+@pytest.mark.long
+def test_two_processes_have_one_pool_and_one_record_of_games(tmp_path):
+    task = f"{Path(__file__).parents[1] / 'selfplay_games.py'}:Ledger"
+    flags = ["--vec.backend", "Serial", "--vec.num-envs", "4", "--train.horizon", "8"]
+    flags += ["--train.device", "cpu", "--train.checkpoint-interval", "2", "--eval.share", "0"]
+    flags += ["--selfplay.opponents", "pfsp-hard:0.5,random:0.5", "--selfplay.self-share", "0"]
+    flags += ["--selfplay.snapshot-interval", "1", "--selfplay.pool-size", "3"]
+    for total, run in ((400, ["--run", "mine"]), (800, ["--resume", "mine"])):
+        total_flags = ["--train.total-timesteps", str(total)]
+        result = torchrun(tmp_path, *flags, *total_flags, *run, words=("train", task))
+        assert result.returncode == 0, result.stderr[-3000:]
+        lines = (tmp_path / "mine" / "metrics.jsonl").read_text().splitlines()
+        last = json.loads(lines[-1])
+        games = read_games(tmp_path / "mine" / "games.jsonl")
+        # The main process counts its own games, of two that play as many.
+        assert len(games) > 1.5 * last["selfplay/games"] * (total / 800)
+        assert len(list((tmp_path / "mine" / "pool").iterdir())) == last["selfplay/pool"] == 3
+    names = {name for game in games for name in game.players}
+    assert {"random", "learner@0", "learner@0+"} < names

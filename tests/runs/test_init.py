@@ -71,7 +71,13 @@ def test_another_task_and_algorithm_start_from_a_checkpoint_file(trained, tmp_pa
         "    env.unwrapped.gravity = 20\n    return env\n"
     )
     folder = tmp_path / "new"
-    words = ["train", f"{tmp_path}/harder.py:make", "--init", str(trained / "best.pt"), *FLAGS]
+    words = [
+        "train",
+        f"{tmp_path}/harder.py:make",
+        "--policy.from",
+        str(trained / "best.pt"),
+        *FLAGS,
+    ]
     assert main([*words, "--algorithm", "vtrace", "--run", str(folder)]) == 0
     config = read_config(folder)
     assert (config.algorithm, config.policy.hidden_size, config.policy.memory) == (

@@ -143,6 +143,13 @@ OTHER = dict.fromkeys(FIXED, 4) | {
     "policy.agents": "by-name",
     "policy.frozen": ["one"],
     "train.normalize_returns": True,
+    "selfplay.sides": "teams",
+    "selfplay.first": "runs/other",
+}
+# With opponents, in tests/runs/test_selfplay.py.
+SELFPLAY = {
+    f"selfplay.{name}"
+    for name in ("opponents", "self_share", "snapshot_interval", "pool_size", "active", "window")
 }
 REFUSED = {"algorithm": "vtrace", "run": "elsewhere"}  # where settings are combined
 
@@ -196,7 +203,7 @@ def metrics(folder):
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_every_setting_is_known_to_be_taken_up_or_refused(algorithm):
-    known = {*LEARNING, *ELSEWHERE, *VEC, *FIXED, *REFUSED}
+    known = {*LEARNING, *ELSEWHERE, *VEC, *SELFPLAY, *FIXED, *REFUSED}
     unknown = set(settings_of(algorithm)) - known
     assert not unknown, (
         f"What does a resume do with {sorted(unknown)}? Add each to LEARNING (with another value), "
@@ -358,12 +365,13 @@ def test_the_environments_are_made_as_given(resume, monkeypatch):
 
 @pytest.mark.parametrize("name", FIXED)
 def test_a_setting_that_the_checkpoint_fixes_is_refused(runs, name):
+    on = {"selfplay.opponents": "uniform"} if name.startswith("selfplay.") else {}
     with pytest.raises(SettingError, match=rf"{name} cannot change within a run: its .* Got"):
-        Run.open(runs / "ppo", {name: OTHER[name]})
+        Run.open(runs / "ppo", {**on, name: OTHER[name]})
     same = read_config(runs / "ppo")
     for part in name.split("."):
         same = getattr(same, part)
-    assert Run.open(runs / "ppo", {name: same}).config.run == runs / "ppo"
+    assert Run.open(runs / "ppo", {**on, name: same}).config.run == runs / "ppo"
 
 
 @pytest.mark.parametrize(

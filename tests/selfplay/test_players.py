@@ -1,9 +1,15 @@
 """Players."""
 
 import numpy as np
+import pytest
+import selfplay_games
+from selfplay_games import Ledger
 
+from pufferlib import vector
+from pufferlib.exceptions import ActionError, ArgumentError
 from pufferlib.registry import open_spiel
 from pufferlib.selfplay import RandomPlayer
+from pufferlib.selfplay.players import CheckedPlayer
 
 
 def test_a_random_player_draws_each_legal_action_equally_often():
@@ -22,3 +28,28 @@ def test_a_random_player_draws_each_legal_action_equally_often():
     counts = np.bincount(actions, minlength=9)
     assert set(np.flatnonzero(counts)) == {1, 4, 8}
     assert np.all(np.abs(counts[[1, 4, 8]] - 2000) < 5 * np.sqrt(6000 * 2 / 9))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("illegal", r"player illegal chose actions that do not fit.*10.*Discrete\(10\)"),
+        ("fails", "player fails failed: KeyError: 'a position it does not know'"),
+    ],
+)
+def test_a_player_that_raises_or_plays_what_is_not_legal_is_named(name, message):
+    player = CheckedPlayer(name, getattr(selfplay_games, name), vector.make(Ledger), 0)
+    with pytest.raises(ActionError, match=message):
+        player.act(np.ones((2, 3), np.float32), np.zeros(2, np.bool_), np.arange(2))
+
+
+@pytest.mark.parametrize(
+    ("create", "message"),
+    [
+        (lambda env: None, "cannot be made: TypeError"),
+        (lambda env, seed: 3, "must return a player"),
+    ],
+)
+def test_a_player_that_cannot_be_made_is_named(create, message):
+    with pytest.raises(ArgumentError, match=message):
+        CheckedPlayer("own", create, vector.make(Ledger), 0)

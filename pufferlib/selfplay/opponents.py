@@ -1,0 +1,245 @@
+"""Opponents from a pool: the policy's past, and others, in the seats that it does not play."""
+
+import copy
+import zlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from pufferlib.annotations import Array, StateDict
+from pufferlib.environment import Info
+from pufferlib.exceptions import ArgumentError
+from pufferlib.rating import Game
+from pufferlib.selfplay.config import RANDOM, SelfPlayConfig, load_players
+from pufferlib.selfplay.matchmaking import MATCHMAKERS
+from pufferlib.selfplay.players import CheckedPlayer, NetworkPlayer, Player, RandomPlayer
+from pufferlib.selfplay.pool import Member, Pool
+from pufferlib.selfplay.record import GameRecord
+from pufferlib.selfplay.seats import LEARNER, Seats
+from pufferlib.training.distributed import DistributedContext
+from pufferlib.vector import Batch, VectorEnv
+
+_PER_AGENT = ("episode_return", "episode_length")
+
+
+class PoolOpponents:
+    """Lets the learner play some games against itself, and others against a pool.
+
+    Each game has a new lineup. Snapshots enter the pool
+    after every so many updates, in all processes alike; the games of all processes count.
+
+    Args:
+        config: the settings.
+        vecenv: whose rows are played.
+        sides: of each agent of an environment, the number of its side: `sides_of`.
+        policy: the learner, whose snapshots fill the pool.
+        folder: of the run: it has the pool and the record of games.
+        task: in the record of games.
+        context: the processes that learn together; this one alone if None.
+        first: members of other runs that the pool begins with.
+        about: what the files of the pool contain besides the weights.
+
+    Raises:
+        ArgumentError: an environment has another number of agents.
+    """
+
+    def __init__(
+        self,
+        config: SelfPlayConfig,
+        vecenv: VectorEnv,
+        sides: Sequence[int],
+        policy: nn.Module,
+        folder: Path,
+        task: str,
+        context: DistributedContext | None = None,
+        first: Iterable[Member] = (),
+        about: dict[str, Any] | None = None,
+    ) -> None:
+        self._config, self._vecenv, self._policy = config, vecenv, policy
+        self._task = task
+        self._context = context or DistributedContext()
+        self._mixture = config.mixture()
+        self._creators = load_players(self._mixture)
+        if set(vecenv.agents_per_env) != {len(sides)}:
+            raise ArgumentError(
+                f"Self-play needs environments with the same agents; got {len(sides)} sides' "
+                f"numbers for environments of {sorted(set(vecenv.agents_per_env))} agents. Make "
+                f"them with the same arguments."
+            )
+        self._seats = Seats(sides, vecenv.num_envs)
+        self._pool = Pool(folder, config.pool_size, about)
+        self._pool.members = {member.name: member for member in first}
+        self._template = copy.deepcopy(policy).eval().requires_grad_(False)
+        self._record = GameRecord(folder, config.window)
+        self._players: dict[str, Player] = {}
+        self._active: list[str] = []
+        self._ended: list[Game] = []  # of this process, since the last update
+        self._num_games = self._snapshot_timesteps = 0
+        self._generator, self._seed = np.random.default_rng(0), 0
+
+    @property
+    def learns(self) -> NDArray[np.bool_]:
+        """Which rows the learner plays now: bool (rows,)."""
+        return self._seats.learns
+
+    def begin(self, seed: int) -> None:
+        """Begin new games; see `Opponents`."""
+        self._generator, self._seed = np.random.default_rng(seed), seed
+        self._players = {}
+        self._choose_active()
+        self._begin_games(range(self._vecenv.num_envs))
+
+    def act(
+        self, observations: Array, starts: NDArray[np.bool_], rows: slice, actions: Array
+    ) -> Array:
+        """Return actions with those of the opponents, each in one forward; see `Opponents`."""
+        chosen = np.array(actions)
+        for name, own in self._seats.rows_of(rows).items():
+            chosen[own] = self._players[name].act(observations[own], starts[own], own + rows.start)
+        return chosen
+
+    def step(self, batch: Batch, acted: NDArray[np.bool_], rows: slice) -> list[Info]:
+        """Record games that have ended; see `Opponents`.
+
+        Environments' infos count in games in which the learner plays all sides. The return and the
+        length of episodes are those of the learner's agents, in any game.
+        """
+        over, lost = self._seats.step(batch, acted, rows)
+        infos = [
+            {key: value for key, value in info.items() if key not in _PER_AGENT}
+            for env, info in zip(batch.infos.env_indices, batch.infos, strict=True)
+            if self._is_alone(env)
+        ]
+        for env in over:
+            infos += self._seats.episodes(env)
+            self._num_games += 1
+            is_alone = self._is_alone(env)
+            game = self._seats.game(env, self._task)
+            if not is_alone:
+                self._ended.append(game)
+        if over or lost:
+            self._begin_games([*over, *lost])
+        return infos
+
+    def advance(self, updates: int, timesteps: int) -> None:
+        """Count the games of all processes, and take a snapshot if it is due; see `Opponents`."""
+        for game in self._gathered():
+            self._record.add(game, self._present_name)
+        if updates % self._config.snapshot_interval == 0:
+            self._record.rate(self._present_name)
+            self._take_snapshot(timesteps)
+        self._choose_active()
+
+    def metrics(self) -> dict[str, float]:
+        """Return numbers to log: games, the pool, the balance of seats, scores and ratings."""
+        seats = self._seats.counts.sum(0)
+        return {
+            "selfplay/games": self._num_games,
+            "selfplay/pool": len(self._pool.members),
+            "selfplay/seat_imbalance": int(seats.max() - seats.min()),
+            **self._record.metrics(self._pool.members),
+        }
+
+    def save_files(self) -> None:
+        """Write new members and games; see `Opponents`."""
+        self._pool.save_files()
+        self._record.save()
+
+    def remove_files(self) -> None:
+        """Remove the files of members that were dropped; see `Opponents`."""
+        self._pool.remove_files()
+
+    def state_dict(self) -> StateDict:
+        """Return what a checkpoint keeps, once `save_files` was called."""
+        return {
+            "pool": self._pool.state_dict(),
+            "record": self._record.state_dict(),
+            "seats": self._seats.state_dict(),
+            "games": self._num_games,
+            "snapshot_timesteps": self._snapshot_timesteps,
+        }
+
+    def load_state_dict(self, state: StateDict | None, timesteps: int) -> None:
+        """Continue from `state_dict`, with the pool and games it refers to; see `Opponents`.
+
+        Raises:
+            CheckpointError: a member of the pool is missing, damaged or of another architecture.
+        """
+        self._ended = []
+        record = None if state is None else state["record"]
+        self._record.load_state_dict(record, self._context.is_main)
+        if state is None:
+            self._pool.members = {n: m for n, m in self._pool.members.items() if m.is_kept}
+            self._take_snapshot(timesteps)
+            return
+        self._pool.load_state_dict(state["pool"], self._template)
+        self._seats.load_state_dict(state["seats"])
+        self._num_games = state["games"]
+        self._snapshot_timesteps = state["snapshot_timesteps"]
+
+    def _is_alone(self, env: int) -> bool:
+        return all(name == LEARNER for name in self._seats.lineups[env])
+
+    def _begin_games(self, envs: Sequence[int]) -> None:
+        """Draw the players of new games."""
+        sides = self._seats.num_sides
+        is_alone = self._generator.random(len(envs)) < self._config.self_share
+        picks = self._generator.integers(len(self._active), size=(len(envs), sides))
+        for env, alone, drawn in zip(envs, is_alone.tolist(), picks.tolist(), strict=True):
+            lineup = [LEARNER if alone else self._active[pick] for pick in drawn]
+            lineup[self._seats.next_seat(env)] = LEARNER
+            self._seats.assign(env, tuple(lineup))
+            for name in lineup:
+                self._keep_player(name)
+
+    def _choose_active(self) -> None:
+        """Draw the opponents of the games that begin until the next update."""
+        kinds, shares = list(self._mixture), list(self._mixture.values())
+        drawn = self._generator.choice(len(kinds), size=self._config.active, p=shares)
+        self._active = [self._draw(kinds[index]) for index in drawn]
+        used = {*self._active, *(name for lineup in self._seats.lineups for name in lineup)}
+        self._players = {name: each for name, each in self._players.items() if name in used}
+
+    def _draw(self, kind: str) -> str:
+        """Return the name of an opponent of a kind: a matchmaker, or a player by its name."""
+        if kind not in MATCHMAKERS:
+            return kind
+        candidates = self._record.candidates(self._pool.members.values())
+        weights = MATCHMAKERS[kind](candidates, self._record.rating)
+        index = self._generator.choice(len(weights), p=weights / weights.sum())
+        return list(self._pool.members)[index]
+
+    def _keep_player(self, name: str) -> None:
+        """Make a player for its first game; it stays in memory until its last one has ended."""
+        if name != LEARNER and name not in self._players:
+            seed = zlib.crc32(name.encode()) + self._seed
+            self._players[name] = self._make_player(name, seed)
+
+    def _make_player(self, name: str, seed: int) -> Player:
+        if name == RANDOM:
+            return RandomPlayer(self._vecenv, seed)
+        if name in self._creators:
+            return CheckedPlayer(name, self._creators[name], self._vecenv, seed)
+        policy = copy.deepcopy(self._template)
+        policy.load_state_dict(self._pool.members[name].weights)
+        device = next(self._policy.parameters()).device
+        return NetworkPlayer(name, policy.to(device), self._vecenv, self._vecenv.num_agents, seed)
+
+    def _take_snapshot(self, timesteps: int) -> None:
+        self._snapshot_timesteps = timesteps
+        self._pool.add(f"{LEARNER}@{timesteps}", timesteps, self._policy)
+        self._record.scores.keep([*self._pool.members, RANDOM, *self._creators])
+
+    @property
+    def _present_name(self) -> str:
+        """The learner's name in the record of games: that of its last snapshot, and a plus."""
+        return f"{LEARNER}@{self._snapshot_timesteps}+"
+
+    def _gathered(self) -> list[Game]:
+        """Return the games that have ended since the last update, of all processes."""
+        ended, self._ended = self._ended, []
+        return [game for games in self._context.gather(ended) for game in games]

@@ -1,0 +1,162 @@
+"""Every game is recorded for those who played it, and only the learner's rows count."""
+
+from collections import Counter
+from contextlib import closing
+
+import numpy as np
+import pytest
+import torch
+from selfplay_games import LIVES, MIXED, Always, Ledger, expected_returns
+
+from pufferlib import vector
+from pufferlib.rating import read_games
+from pufferlib.selfplay.config import SelfPlayConfig
+from pufferlib.selfplay.opponents import PoolOpponents
+from pufferlib.training.collector import Collector
+from pufferlib.training.policy_runner import PolicyRunner
+from pufferlib.training.profile import Profile
+from pufferlib.training.statistics import RewardScale
+
+CPU = torch.device("cpu")
+CONSTANTS = "selfplay_games:three:0.5,selfplay_games:seven:0.5,random:0"
+ACTIONS = {"learner@0+": 0, "selfplay_games:three": 3, "selfplay_games:seven": 7}
+FORMS = {
+    "serial": {"backend": "Serial", "num_envs": 4},
+    "processes": {"backend": "Multiprocessing", "num_envs": 4, "num_workers": 2},
+    "pool": {"backend": "Multiprocessing", "num_envs": 4, "num_workers": 2, "batch_size": 2},
+    "serial pool": {"backend": "Serial", "num_envs": 4, "batch_size": 2},
+}
+
+
+def made(vecenv, folder, policy=None, scale=None, **settings):
+    """Return a collector with opponents, which have begun."""
+    policy = policy or Always()
+    config = SelfPlayConfig(**{"opponents": CONSTANTS, **settings})
+    opponents = PoolOpponents(config, vecenv, (0, 1, 2), policy, folder, "ledger")
+    opponents.advance(0, 0)
+    runner = PolicyRunner(policy, vecenv.num_agents, CPU)
+    collector = Collector(vecenv, runner, 7, CPU, scale, Profile(), opponents)
+    torch.manual_seed(0)
+    collector.begin(1)
+    return collector, opponents
+
+
+def recorded(collector, opponents, folder, rollouts):
+    for update in range(1, rollouts + 1):
+        collector.collect()
+        opponents.advance(update, 0)
+    opponents.save_files()
+    return read_games(folder / "games.jsonl")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_game_is_recorded_for_those_who_played_it(form, tmp_path):
+    with closing(vector.make(Ledger, **FORMS[form])) as vecenv:
+        collector, opponents = made(vecenv, tmp_path, snapshot_interval=1000)
+        games = recorded(collector, opponents, tmp_path, 24)
+    assert len(games) > 60
+    for game in games:
+        assert list(game.returns) == expected_returns(ACTIONS[name] for name in game.players)
+        assert game.ranks == (3, 2, 1)  # whoever has a later seat wins
+        assert game.steps == max(LIVES)
+        assert game.players.count("learner@0+") == 1
+    assert len({game.players for game in games}) == 3 * 4  # in all orders
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_each_environment_gives_the_learner_each_seat_equally_often(share, tmp_path):
+    with closing(vector.make(Ledger, **FORMS["serial"])) as vecenv:
+        collector, opponents = made(vecenv, tmp_path, self_share=share)
+        games = recorded(collector, opponents, tmp_path, 24)
+        counts = opponents._seats.counts
+    assert (counts.max(1) - counts.min(1)).max() <= 1
+    seats = Counter(game.players.index("learner@0+") for game in games)
+    assert counts.sum(0).tolist() == [seats[seat] for seat in range(3)]
+    assert opponents.metrics()["selfplay/seat_imbalance"] <= 2
+
+
+def test_a_game_that_a_worker_loses_is_not_recorded(tmp_path):
+    creators = [Ledger] * 4
+    kwargs = [{"crash": str(tmp_path / "crashed")}] + [{}] * 3
+    with closing(
+        vector.make(creators, env_kwargs=kwargs, on_failure="restart", **FORMS["processes"])
+    ) as vecenv:
+        collector, opponents = made(vecenv, tmp_path, snapshot_interval=1000, self_share=0.0)
+        games = recorded(collector, opponents, tmp_path, 12)
+        assert vecenv.num_restarts == 1
+        counts = opponents._seats.counts
+    for game in games:
+        assert list(game.returns) == expected_returns(ACTIONS[name] for name in game.players)
+        assert game.steps == max(LIVES)
+    assert counts.sum() == len(games)
+    # 84 steps are 21 games of 4 steps; the worker's two environments lost one, and began again.
+    assert counts.sum(1).tolist()[2:] == [21, 21]
+    assert all(19 <= count <= 20 for count in counts.sum(1)[:2])
+
+
+def test_the_learner_learns_from_its_own_actions_only(tmp_path):
+    with closing(vector.make(Ledger, **FORMS["serial"])) as vecenv:
+        collector, _ = made(vecenv, tmp_path, Always(spread=True))
+        played = Counter()
+        for _ in range(12):
+            rollout = collector.collect()
+            looks, valid = rollout.observations, rollout.valid
+            steps = looks[..., 0]
+            assert torch.equal(rollout.starts[valid], (steps == 0)[valid])
+            ends = (rollout.terminals | rollout.truncations)[:-1]
+            own = valid[:-1] & ~ends
+            assert torch.equal(looks[1:, ..., 2][own].long(), rollout.actions[:-1][own])
+            others = ~valid[:-1] & (steps[1:] > 0)  # absent agents observe zeros
+            played.update(looks[1:, ..., 2][others].tolist())
+    assert set(played) == {3.0, 7.0}
+    assert collector.timesteps > 100
+
+
+def test_statistics_and_the_scale_of_rewards_are_the_learners(tmp_path):
+    with closing(vector.make(Ledger, **FORMS["serial"])) as vecenv:
+        scale = RewardScale(vecenv.num_agents, gamma=0.9)
+        collector, _ = made(vecenv, tmp_path, scale=scale, self_share=0.0)
+        valid = sum(int(collector.collect().valid.sum()) for _ in range(20))
+        assert collector.timesteps == valid
+        assert scale.state_dict()["count"] == pytest.approx(1e-4 + valid)
+        means = collector.episodes.means()
+    # The learner plays 0 in each seat equally often; opponents' 3 and 7 are in no mean.
+    possible = expected_returns([0, 0, 0])
+    assert means["episode_return"] == pytest.approx(np.mean(possible), abs=2)
+    assert means["episode_length"] == pytest.approx(np.mean(LIVES), abs=0.2)
+    assert "share" not in means  # of games with others
+    assert MIXED not in means.values()
+
+
+def test_infos_count_where_the_learner_plays_all_sides(tmp_path):
+    with closing(vector.make(Ledger, **FORMS["serial"])) as vecenv:
+        collector, _ = made(vecenv, tmp_path, self_share=1.0)
+        valid = collector.collect().valid.float().mean()
+        assert collector.episodes.means()["share"] == 1
+    assert valid == pytest.approx(np.mean(LIVES) / max(LIVES), abs=0.1)
+
+
+def test_opponents_of_the_pool_are_the_policy_as_it_was(tmp_path):
+    with closing(vector.make(Ledger, **FORMS["serial"])) as vecenv:
+        policy = Always()
+        collector, opponents = made(
+            vecenv, tmp_path, policy, opponents="latest,random:0", snapshot_interval=1
+        )
+        for update in range(1, 9):
+            with torch.no_grad():  # from here on the learner plays another action
+                policy.logits[:] = torch.nn.functional.one_hot(torch.tensor(update), 10) * 1e6
+            if update > 1:
+                collector.collect()
+                collector.begin(update)  # every game ends with the update
+            opponents.advance(update, 100 * update)
+            collector.begin(update)
+        opponents.save_files()
+    games = read_games(tmp_path / "games.jsonl")
+    assert len({name for game in games for name in game.players}) > 8
+    for game in games:
+        # A name is that of a snapshot, by its timesteps; the learner's has changed once since.
+        times = [int(name.removeprefix("learner@").rstrip("+")) for name in game.players]
+        actions = [
+            time // 100 + name.endswith("+") for time, name in zip(times, game.players, strict=True)
+        ]
+        assert list(game.returns) == expected_returns(actions)
