@@ -130,7 +130,7 @@ def _train_and_score(folder: Path, spec: "TrialSpec", seed: int) -> "tuple[SeedR
         wall_s=state["seconds"] + time.monotonic() - begin_s,
         timesteps=state["timesteps"],
     )
-    return result, is_whole
+    return result, is_whole or result.timesteps >= run.config.train.total_timesteps
 
 
 def _make_run(spec: "TrialSpec", folder: Path, seed: int) -> "Run":

@@ -213,7 +213,7 @@ def test_what_a_killed_process_leaves_in_the_journal_is_cleared(tmp_path):
 def test_a_trial_that_can_hardly_win_is_stopped_and_scored(tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "_WATCH_S", 0.0)
     overrides = {
-        "train.total_timesteps": 5_000,
+        "train.total_timesteps": 12_000,
         "sweep.space.train.horizon": "power2 64 128",
         "env.kwargs.reward": 1.0,
         "sweep.space.env.kwargs.reward": "choices 1.0 0.0",
@@ -226,7 +226,7 @@ def test_a_trial_that_can_hardly_win_is_stopped_and_scored(tmp_path, monkeypatch
     assert stopped
     for trial in stopped:
         timesteps = trial.user_attrs["timesteps"]
-        assert timesteps < 5_000
+        assert timesteps < 12_000
         assert trial.user_attrs["settings"]["train.total_timesteps"] == timesteps
         assert trial.values == [0.0, trial.user_attrs["cpu_s"]]
         assert f"Trial {trial.number}: score 0.00" in printed
