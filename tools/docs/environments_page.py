@@ -1,7 +1,7 @@
 """Write docs/environments.md: what each registry module says of itself, and its picture.
 
 puffer envs --gallery docs/images/environments      # the pictures, of what is installed
-python docs/environments.py                         # the page
+python tools/docs/environments_page.py              # the page
 """
 
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pufferlib import registry
 
-DOCS = Path(__file__).parent
+DOCS = Path(__file__).parent.parent.parent / "docs"
 PAGE = DOCS / "environments.md"
 PICTURES = "images/environments"
 
