@@ -33,17 +33,18 @@ def test_a_snippet_runs(code, tmp_path):
 
 
 def test_every_link_between_the_docs_leads_somewhere():
-    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
         for link in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
             assert (path.parent / link).exists(), f"{path.name}: {link}"
 
 
-def test_the_page_about_your_own_environment_quotes_the_example():
-    page = (ROOT / "docs" / "your_own.md").read_text()
+def test_the_pages_about_your_own_environment_and_policy_quote_the_example():
     example = (ROOT / "examples" / "your_own.py").read_text()
     classes = [node for node in ast.parse(example).body if isinstance(node, ast.ClassDef)]
-    assert [each.name for each in classes] == ["Corridor", "TwoLayers"]
+    pages = {"Corridor": "your-own-environment.md", "TwoLayers": "your-own-policy.md"}
+    assert [each.name for each in classes] == list(pages)
     for each in classes:
+        page = (ROOT / "docs" / pages[each.name]).read_text()
         assert ast.get_source_segment(example, each) in page
 
 
