@@ -30,7 +30,7 @@ class EnvConfig:
 
     curriculum: str | None = None
     """A function that sets attributes of the environments as training advances, as module:name or
-    file.py:name; see docs/training.md. None: they stay as they are."""
+    file.py:name; see docs/curriculum.md. None: they stay as they are."""
 
 
 @dataclass(frozen=True, kw_only=True)

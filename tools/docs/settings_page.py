@@ -18,7 +18,7 @@ PAGE = Path(__file__).parent.parent.parent / "docs" / "reference" / "settings.md
 HEAD = """# Settings
 
 Each setting of a run is a flag of `puffer train`, a key of a
-[preset](../training.md), and a key of `Run.configure(env, overrides)`:
+[preset](../training.md#presets), and a key of `Run.configure(env, overrides)`:
 
     puffer train CartPole-v1 --train.learning-rate 1e-3 --vec.num-envs 16
 
