@@ -45,21 +45,34 @@ napoleon_custom_sections = [("Returned values", "params_style")]
 # Pages outside of docs/ that the site holds, by their path in the repository.
 PAGES = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 
+# Pages below others in the sidebar. GitHub would show the directive as code, so it is added here.
+CHILDREN = {"environments": "families/*", "records": "records/*"}
+
 
 def link_files(app: Any, name: str, source: list[str]) -> None:
-    """Make links to files outside of docs/ lead to pages of the site, or to downloads."""
+    """Make links to files outside of docs/ lead to pages of the site, or to downloads.
+
+    Lists the pages below `environments` and `records`, too.
+    """
+    folder = (ROOT / "docs" / name).parent
 
     def link(match: re.Match[str]) -> str:
         text, path = match.groups()
+        target = (folder / path.partition("#")[0]).resolve()
+        if target.is_relative_to(ROOT / "docs"):
+            return match[0]
+        path = target.relative_to(ROOT).as_posix()
         if path in PAGES:
-            return f"[{text}]({PAGES[path]})"
-        if (ROOT / path).is_file():
-            return f"{{download}}`{text.strip('`')} <../{path}>`"
+            return f"[{text}](/{PAGES[path]})"
+        if target.is_file():
+            return f"{{download}}`{text.strip('`')} </../{path}>`"
         return text
 
     if name == "environments":
         source[0] = re.sub(r"\[`(\w+)`\]\(https?://[^)]*\)", r"[`\1`](families/\1.md)", source[0])
-    source[0] = re.sub(r"\[([^\]]*)\]\(\.\./([^)]*)\)", link, source[0])
+    source[0] = re.sub(r"\[([^\]]*)\]\((\.\./[^)]*)\)", link, source[0])
+    if name in CHILDREN:
+        source[0] += f"\n```{{toctree}}\n:hidden:\n:glob:\n\n{CHILDREN[name]}\n```\n"
 
 
 def from_markdown(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:

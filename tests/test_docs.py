@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from pufferlib.ppo import algorithm as ppo
+from pufferlib.vtrace import algorithm as vtrace
+
 ROOT = Path(__file__).parents[1]
 SNIPPETS = [
     pytest.param(
@@ -46,6 +49,18 @@ def test_the_pages_about_your_own_environment_and_policy_quote_the_example():
     for each in classes:
         page = (ROOT / "docs" / pages[each.name]).read_text()
         assert ast.get_source_segment(example, each) in page
+
+
+def test_the_glossary_has_every_metric():
+    page = (ROOT / "docs" / "monitoring.md").read_text()
+    sources = "".join(path.read_text() for path in (ROOT / "pufferlib").rglob("*.py"))
+    groups = "episode|eval|loss|policy|rollout"
+    metrics = set(re.findall(rf'"((?:{groups})/\w+)"', sources))
+    metrics |= {f"loss/{name}" for loss in (ppo.Loss, vtrace.Loss) for name in loss._fields}
+    assert len(metrics) > 30
+    assert not {
+        name for name in metrics if not re.search(rf"`({name}|{name.split('/')[1]})`", page)
+    }
 
 
 def test_the_page_of_examples_lists_each():
