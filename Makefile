@@ -11,7 +11,7 @@ INSTALL := $(PUFFER) install --constraint constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-long coverage learn soak test-tasks check install test-env bench-env bench train eval autotune sweep envs doctor \
-	format lint types image image-cpu shell docker-test docker-test-env docker-train sbom lists lock notebooks devcontainer clean
+	format lint types image image-cpu shell docker-test docker-test-env docker-train sbom lists lock notebooks docs docs-serve docs-test devcontainer clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -137,9 +137,19 @@ lists: $(VENV)/.base ## write the image's requirements, docker/requirements*.txt
 lock: $(VENV)/.base ## refresh every pinned version but torch's, constraints.txt
 	$(BIN)/python docker/lock.py --pins
 
+# Warnings are errors; nothing is fetched.
+docs: $(VENV)/.docs ## build the site of the documentation, build/site/index.html
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky docs build/site
+
+docs-serve: docs ## show the site at http://localhost:8000
+	$(BIN)/python -m http.server --directory build/site
+
+docs-test: $(VENV)/.docs $(VENV)/.test ## test the site in Chromium, which must be installed
+	$(BIN)/python -m pytest -m browser tests/docs $(ARGS)
+
 devcontainer: # run by .devcontainer on creation
 	pip install --quiet --no-deps --no-build-isolation --editable .
-	touch $(VENV)/.base $(VENV)/.test $(VENV)/.dev $(VENV)/.bench $(VENV)/.nethack $(VENV)/.sweep $(VENV)/.plot
+	touch $(VENV)/.base $(VENV)/.test $(VENV)/.dev $(VENV)/.bench $(VENV)/.docs $(VENV)/.nethack $(VENV)/.sweep $(VENV)/.plot
 
 clean: ## remove the virtual environment and caches; runs/ stays
 	rm -rf .venv build *.egg-info pufferlib/*/*.so pufferlib/*/*/*.so .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -152,7 +162,7 @@ $(VENV)/.base: pyproject.toml constraints.txt setup.py $(wildcard pufferlib/*/*.
 	touch $@
 
 # An environment family or an extra, installed once.
-$(VENV)/.nethack $(VENV)/.bench $(VENV)/.dev $(VENV)/.sweep $(VENV)/.plot: $(VENV)/.%: $(VENV)/.base
+$(VENV)/.nethack $(VENV)/.bench $(VENV)/.dev $(VENV)/.docs $(VENV)/.sweep $(VENV)/.plot: $(VENV)/.%: $(VENV)/.base
 	$(INSTALL) $*
 	touch $@
 

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CONSTRAINTS = ROOT / "constraints.txt"
 # In addition to the environments: extras for training runs, clusters and other libraries.
 RUN_EXTRAS = ("plot", "ray", "rllib", "sb3", "sweep", "torchrl", "video", "wandb")
-DEV_EXTRAS = ("bench", "dev", "test")
+DEV_EXTRAS = ("bench", "dev", "docs", "test")
 # The packages that build the environments' source packages, and pufferlib itself.
 BUILD = ("cython", "numpy", "poetry-core", "pybind11", "setuptools", "wheel")
 

@@ -79,14 +79,14 @@ def test_a_message_names_file_line_word_and_suggestion(tmp_path):
 
 
 def test_only_the_unreleased_part_of_the_changelog_is_checked(tmp_path, monkeypatch):
-    monkeypatch.setattr(check_words, "PENDING", ())
+    monkeypatch.setattr(check_words, "GENERATED", ())
     text = "# Told\n\n## [Unreleased]\n- Mended\n\n## [1.0.0]\n- Told\n"
     (tmp_path / "CHANGELOG.md").write_text(text)
     assert list(check_words.check_files(tmp_path)) == ["CHANGELOG.md:4: mended: fix"]
 
 
-def test_pending_folders_are_left_out_and_no_others(tmp_path, monkeypatch):
-    monkeypatch.setattr(check_words, "PENDING", ("pufferlib/a/",))
+def test_generated_pages_are_left_out_and_no_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(check_words, "GENERATED", ("pufferlib/a/",))
     for folder in ("a", "ab"):
         (tmp_path / "pufferlib" / folder).mkdir(parents=True)
         (tmp_path / "pufferlib" / folder / "b.py").write_text("# mend\n")

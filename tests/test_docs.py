@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from pufferlib.ppo import algorithm as ppo
+from pufferlib.vtrace import algorithm as vtrace
+
 ROOT = Path(__file__).parents[1]
 SNIPPETS = [
     pytest.param(
@@ -33,18 +36,31 @@ def test_a_snippet_runs(code, tmp_path):
 
 
 def test_every_link_between_the_docs_leads_somewhere():
-    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
         for link in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
             assert (path.parent / link).exists(), f"{path.name}: {link}"
 
 
-def test_the_page_about_your_own_environment_quotes_the_example():
-    page = (ROOT / "docs" / "your_own.md").read_text()
+def test_the_pages_about_your_own_environment_and_policy_quote_the_example():
     example = (ROOT / "examples" / "your_own.py").read_text()
     classes = [node for node in ast.parse(example).body if isinstance(node, ast.ClassDef)]
-    assert [each.name for each in classes] == ["Corridor", "TwoLayers"]
+    pages = {"Corridor": "your-own-environment.md", "TwoLayers": "your-own-policy.md"}
+    assert [each.name for each in classes] == list(pages)
     for each in classes:
+        page = (ROOT / "docs" / pages[each.name]).read_text()
         assert ast.get_source_segment(example, each) in page
+
+
+def test_the_glossary_has_every_metric():
+    page = (ROOT / "docs" / "monitoring.md").read_text()
+    sources = "".join(path.read_text() for path in (ROOT / "pufferlib").rglob("*.py"))
+    groups = "episode|eval|loss|policy|rollout"
+    metrics = set(re.findall(rf'"((?:{groups})/\w+)"', sources))
+    metrics |= {f"loss/{name}" for loss in (ppo.Loss, vtrace.Loss) for name in loss._fields}
+    assert len(metrics) > 30
+    assert not {
+        name for name in metrics if not re.search(rf"`({name}|{name.split('/')[1]})`", page)
+    }
 
 
 def test_the_page_of_examples_lists_each():

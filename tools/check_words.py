@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 GAP = r"[\s#]+"  # between two words, also where a comment goes on in the next line
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
-# Files and folders whose text is still to be rewritten. Empty this, and everything is checked.
-PENDING: tuple[str, ...] = ()
+# Written by tools/docs/ from texts that are checked where they stand.
+GENERATED = ("docs/families/", "docs/reference/settings.md")
 
 CHECKED = (
     ".ci/*",
@@ -129,7 +129,7 @@ def check_files(root: Path) -> Iterator[str]:
     used = set()
     for path in sorted({path for pattern in CHECKED for path in root.glob(pattern)}):
         name = path.relative_to(root).as_posix()
-        if path.is_dir() or name.startswith(PENDING):
+        if path.is_dir() or name.startswith(GENERATED):
             continue
         for line, word, suggestion in sorted(find(_checked_part(path))):
             allowed = [each for each in ALLOWED if each.path == name and each.word in ("*", word)]
@@ -137,7 +137,7 @@ def check_files(root: Path) -> Iterator[str]:
             if not allowed:
                 yield f"{name}:{line}: {word}: {suggestion}"
     for each in ALLOWED:
-        if each not in used and (root / each.path).exists() and not each.path.startswith(PENDING):
+        if each not in used and (root / each.path).exists() and not each.path.startswith(GENERATED):
             yield f"{each.path}:1: {each.word}: no longer there; remove it from ALLOWED"
 
 

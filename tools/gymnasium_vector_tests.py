@@ -3,7 +3,7 @@
     python tools/gymnasium_vector_tests.py CHECKOUT [--control] [arguments of pytest]
 
 CHECKOUT is a copy of Gymnasium's repository, for its tests; Gymnasium itself is the installed one.
-docs/vectorization.md lists the tests that fail, and why.
+docs/records/vectorization.md lists the tests that fail, and why.
 
 `SyncVectorEnv` is replaced by a `Serial` vectorizer and `AsyncVectorEnv` by `Multiprocessing`, with
 one worker for each environment, as Gymnasium has it. With --control nothing is replaced.

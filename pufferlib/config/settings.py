@@ -31,7 +31,7 @@ class EnvConfig:
 
     curriculum: str | None = None
     """A function that sets attributes of the environments as training advances, as module:name or
-    file.py:name; see docs/training.md. None: they stay as they are."""
+    file.py:name; see docs/curriculum.md. None: they stay as they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,6 +219,11 @@ class Config:
         self.vec.check()
         self.policy.check()
         self.selfplay.check()
+        if self.selfplay.is_on and self.policy.agents != "shared":
+            raise SettingError(
+                f"selfplay.opponents needs one policy for all agents; got policy.agents "
+                f"{self.policy.agents!r}. Leave out one of the two."
+            )
         self.eval.check()
         for folder in () if self.run is None else (self.run, *self.run.parents):
             try:

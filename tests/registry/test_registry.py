@@ -274,11 +274,13 @@ def test_families_extras_and_constraints_agree():
     others = {
         "bench",
         "dev",
+        "docs",
         "export",
         "plot",
         "ray",
         "rllib",
         "sb3",
+        "sweep",
         "test",
         "torchrl",
         "video",
@@ -315,18 +317,25 @@ def test_pip_complains_of_no_package_but_those_with_stale_pins():
     assert len(missing) + len(differing) == len(others)
 
 
-def test_the_page_of_environments_is_what_the_modules_say():
-    script = "import environments; print(environments.page(), end='')"
+@pytest.mark.parametrize(
+    ("page", "module"),
+    [("environments.md", "environments_page"), ("reference/settings.md", "settings_page")],
+)
+def test_a_generated_page_is_what_the_modules_say(page, module):
+    script = f"import {module}; print({module}.page(), end='')"
     found = subprocess.run(
         [sys.executable, "-c", script],
-        cwd=ROOT / "docs",
+        cwd=ROOT / "tools" / "docs",
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=True,
     )
-    page = (ROOT / "docs" / "environments.md").read_text()
-    assert page == found.stdout, "Run: python docs/environments.py"
+    text = (ROOT / "docs" / page).read_text()
+    assert text == found.stdout, f"Run: python tools/docs/{module}.py"
+
+
+def test_each_family_has_a_picture_and_is_in_the_readme():
     for name in FAMILIES:
         assert (ROOT / "docs" / "images" / "environments" / f"{name}.png").is_file()
         assert f"`{name}`" in (ROOT / "README.md").read_text()

@@ -140,6 +140,7 @@ def test_a_run_takes_up_self_play_when_it_is_resumed_and_stops_it(tmp_path):
         ("squared", {}, r"cannot be used with squared.*two sides or more"),
         ("CartPole-v1", {}, r"cannot be used with CartPole-v1.*two sides or more"),
         (GAME, {"selfplay.opponents": "past"}, r"got 'past'.*Opponents: latest, uniform"),
+        (GAME, {"policy.agents": "by-name"}, r"needs one policy for all agents; got .* 'by-name'"),
         (GAME, {"selfplay.opponents": "none"}, r"no effect with selfplay.opponents none"),
         (GAME, {"selfplay.opponents": "selfplay_games:LIVES"}, "must name a function or class"),
     ],

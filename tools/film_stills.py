@@ -1,7 +1,7 @@
 """Put stills of films side by side, a row for each film; writes docs/images/films.png.
 
     puffer eval TASK --checkpoint RUN/checkpoint.pt --video FILM.mp4
-    python docs/stills.py FILM.mp4... --out docs/images/films.png
+    python tools/film_stills.py FILM.mp4... --out docs/images/films.png
 
 A row begins with the first frame and ends with the last.
 """

@@ -1,6 +1,6 @@
 """Draw the README's picture from a real run: its last dashboard, its evaluation, one game.
 
-python docs/picture.py runs/demo docs/images/demo.svg
+python tools/demo_picture.py runs/demo docs/images/demo.svg
 """
 
 import io

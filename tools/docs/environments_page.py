@@ -1,7 +1,7 @@
 """Write docs/environments.md: what each registry module says of itself, and its picture.
 
 puffer envs --gallery docs/images/environments      # the pictures, of what is installed
-python docs/environments.py                         # the page
+python tools/docs/environments_page.py              # the page
 """
 
 import re
@@ -9,15 +9,23 @@ from pathlib import Path
 
 from pufferlib import registry
 
-DOCS = Path(__file__).parent
+DOCS = Path(__file__).parent.parent.parent / "docs"
 PAGE = DOCS / "environments.md"
 PICTURES = "images/environments"
 
 HEAD = """# Environments
 
-{count} families with {tasks:,} tasks, all installed together in one environment: `make install
-ENV=all`, or one of them with `make install ENV=nethack`. Each has `make_env(name, ...)`,
-`env_creator(name)` and `Policy`:
+{count} families with {tasks:,} tasks are ready to use. Install a family, and train on one of its
+tasks:
+
+    make install ENV=minigrid                # or puffer install minigrid; ENV=all for every family
+    puffer train MiniGrid-DoorKey-5x5-v0
+    puffer envs minigrid                     # its spaces, agents, citation and every task
+
+All of them can be installed together in one Python environment. `make test-env ENV=minigrid` finds
+out whether a family works on your machine, `ENV=all` whether all do.
+
+In Python each family is a module with `make_env(name, ...)`, `env_creator(name)` and `Policy`:
 
 ```python
 import pufferlib.registry.classic_control as classic_control
@@ -26,20 +34,9 @@ env = classic_control.make_env("Acrobot-v1")
 policy = classic_control.Policy(env)
 ```
 
-Anything that makes an environment can be named in place of a family or task, on the command line
-and in `registry.resolve(name)`, whose `creator()` the vectorizers take:
-
-| name | means |
-|---|---|
-| `my_package.envs:make_env` | a class or function of a module, also one in the current directory |
-| `./my_env.py:MyEnv` | a class or function of a file |
-| `gymnasium:CartPole-v1`, `gymnasium:my_package:MyEnv-v0` | what `gymnasium.make` takes |
-| `pettingzoo:sisl.pursuit_v5`, `pettingzoo:mpe2.simple_v3` | a module of such environments |
-
-It may return a plain Gymnasium environment, a PettingZoo parallel or AEC one, one that is emulated
-already, or a `PufferEnv`: emulation and episode statistics are added where they are missing, and
-agents with different spaces get `EqualSpaceTeams`. Its keyword arguments are
-`--env.kwargs.KEY VALUE`.
+`registry.resolve(name)` takes a family, a task, or
+[any other name](your-own-environment.md#name-it) of an environment. Its `creator()` is for the
+vectorizers:
 
 ```python
 from pufferlib import registry, vector
@@ -49,31 +46,33 @@ vecenv = vector.make(source.creator(), num_envs=2, backend="Serial")
 policy = source.default_policy()(vecenv, hidden_size=64)
 ```
 
-Other distributions can register families, which then appear in `puffer envs` like ours; see
-"A family in a separate package" in [CONTRIBUTING.md](../CONTRIBUTING.md).
+Other packages can add families, which then appear in `puffer envs` like these; see "A family in a
+separate package" in [CONTRIBUTING.md](../CONTRIBUTING.md).
 
-`puffer envs FAMILY` prints spaces, agents, citation and every task; `make test-env ENV=FAMILY`
-finds out whether it works here, `ENV=all` whether all do. Pictures are of games played at random.
+## Families
+
+The pictures are of games played at random.
 
 """
 
 TAIL = """
-## Not among them
+## Not included
 
-These cannot be installed from a package index, so no extra can bring them:
+These cannot be installed from a package index. Install them by their own instructions:
 
 - **[DeepMind Lab](https://github.com/google-deepmind/lab)** is built with Bazel from its
-  repository. Build its wheel; it speaks dm_env, which `pufferlib/registry/_dm_env.py` adapts.
+  repository. Build its wheel. Its interface is dm_env, which `pufferlib/registry/_dm_env.py`
+  adapts.
 - **[MineRL](https://github.com/minerllabs/minerl)** builds Minecraft from downloads as it is
-  installed, and asks for Java 8. Install it by its own instructions, and wrap what it makes as a
-  Gymnasium environment. `crafter` is a small world of the kind that is here.
+  installed, and requires Java 8. Wrap its environments as Gymnasium environments. `crafter` is a
+  small world of the same kind, and is included.
 - **[SMAC](https://github.com/oxwhirl/smac)** and **[SMACv2](https://github.com/oxwhirl/smacv2)**
   need Blizzard's StarCraft II, a separate download. Install the game, and wrap `StarCraft2Env` as
   a PettingZoo environment. SMAX, in [JaxMARL](https://github.com/FLAIROx/JaxMARL), plays such
-  battles without the game; its package asks for an older gymnasium than ours, so it needs a
-  separate venv.
+  battles without the game; its package requires an older Gymnasium than ours, so it needs a
+  separate virtual environment.
 
-Once installed, each can be named as `module:function`, or be a family of a package, see above.
+Once installed, each can be [named](your-own-environment.md#name-it) as `module:function`.
 """
 
 

@@ -1,0 +1,106 @@
+"""Pages of the site, one for each family of environments, from the registry."""
+
+import re
+from types import ModuleType
+
+from pufferlib import registry
+from pufferlib.config import PRESETS
+from pufferlib.config.presets import preset_file
+
+_LABELS = ("Source", "License", "Cite", "Install", "Observations", "Actions", "Agents")
+_STARTS = r"\b(Source|License|Cite|Install|Observations|Actions|Agents): "
+# The first words of what a docstring says after its labels.
+_NOTES = r"(?m)^(?=Deterministic|Not deterministic|Left out|$)"
+_SHOWN = 12  # tasks in the table; the others are in a list to open
+
+
+def pages() -> dict[str, str]:
+    """Return the text of each page, by the name of the family."""
+    return {name: page(registry.load(name)) for name in registry.builtin_families()}
+
+
+def page(module: ModuleType) -> str:
+    """Return the text of a family's page."""
+    family = module.FAMILY
+    title, _, rest = (module.__doc__ or "").partition("\n\n")
+    labels, notes = _parsed(rest)
+    what = " ".join(title.split())
+    facts = [f"| {label} | {_cell(labels[label])} |" for label in _LABELS if label in labels]
+    example = family.samples[0]
+    return f"""# {family.name}
+
+{what}
+
+```{{image}} ../images/environments/{family.name}.png
+:alt: {example}
+:width: 320px
+```
+
+|  |  |
+|---|---|
+{chr(10).join(facts)}
+
+{notes}
+
+## Commands
+
+    make install ENV={family.name}
+    puffer test {example}
+    puffer train {example}
+    puffer eval {example}
+    puffer eval {example} --video film.mp4
+
+`test` says whether the environment works here, `train` trains with the preset, and `eval` compares
+the latest run with a random policy. [Commands](../commands.md) builds the command for any task.
+
+```python
+from pufferlib import registry, vector
+
+source = registry.resolve("{example}")
+envs = vector.make(source.creator(), num_envs=8)
+policy = source.default_policy()(envs)
+```
+
+{_presets(module)}
+
+## Tasks
+
+{_tasks(family.tasks, family.unseeded_tasks)}
+"""
+
+
+def _parsed(text: str) -> tuple[dict[str, str], str]:
+    """Return what stands after each label of a docstring, and what follows the labels."""
+    head, *notes = re.split(_NOTES, text, maxsplit=1)
+    parts = re.split(_STARTS, head)[1:]
+    labels = {k: v.strip() for k, v in zip(parts[::2], parts[1::2], strict=True)}
+    return labels, "".join(notes).strip()
+
+
+def _cell(text: str) -> str:
+    linked = re.sub(r"(https?://\S+?)([.,;)]?(?=\s|$))", r"<\1>\2", " ".join(text.split()))
+    return re.sub(r"arXiv:(\d{4}\.\d{5})", r"[arXiv:\1](https://arxiv.org/abs/\1)", linked).replace(
+        "|", "\\|"
+    )
+
+
+def _presets(module: ModuleType) -> str:
+    family = module.FAMILY
+    names = [n for n in (family.name, *family.tasks) if preset_file(n, PRESETS).exists()]
+    names = [preset_file(name, PRESETS).stem for name in names]
+    if not names:
+        return "There is no preset: the defaults apply."
+    files = "\n".join(
+        f":::{{dropdown}} {name}.toml\n```{{literalinclude}} ../../pufferlib/config/{name}.toml\n"
+        f":language: toml\n```\n:::"
+        for name in names
+    )
+    return f"Settings that `puffer train` takes here by default:\n\n{files}"
+
+
+def _tasks(tasks: tuple[str, ...], unseeded: tuple[str, ...]) -> str:
+    marked = [f"- `{task}`" + (" (not seeded)" if task in unseeded else "") for task in tasks]
+    if len(marked) <= _SHOWN:
+        return "\n".join(marked)
+    shown, others = "\n".join(marked[:_SHOWN]), "\n".join(marked[_SHOWN:])
+    return f"{shown}\n\n:::{{dropdown}} {len(marked) - _SHOWN:,} more\n{others}\n:::"
