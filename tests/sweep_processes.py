@@ -27,6 +27,7 @@ class ForkExecutor(LocalExecutor):
         status = 1
         try:
             os.setsid()
+            torch.set_num_threads(1)  # the threads of this process were not forked
             with (folder / LOG).open("ab") as log:
                 os.dup2(log.fileno(), 1)
                 os.dup2(log.fileno(), 2)
