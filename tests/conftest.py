@@ -76,8 +76,8 @@ def pytest_testnodedown(node: Any, error: object) -> None:
 
 
 def _is_whole(config: pytest.Config) -> bool:
-    """Return whether no files or folders were named."""
-    return config.args_source is not pytest.Config.ArgsSource.ARGS
+    """Return whether no files were named: neither as arguments nor by the directory."""
+    return config.args_source is pytest.Config.ArgsSource.TESTPATHS
 
 
 @pytest.hookimpl(wrapper=True)
