@@ -98,7 +98,7 @@ class NetHackGames(PufferEnv):
         self.single_action_space = self.action_layout.space
         self.num_agents = self.num_seeds = num_envs
         self._kind, self._keys = kind, np.array(kind.actions)
-        self._shares = share_library and num_envs > 1  # one game alone gains nothing
+        self._shares = share_library
         self._checked: set[int] = set()  # games whose copies of the library are known to be equal
         self._games: list[Any] = []
         self._is_running = [False] * num_envs
