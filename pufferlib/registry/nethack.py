@@ -117,7 +117,7 @@ def make_env(
         if name in FAMILY.single_tasks:
             raise ArgumentError(f"{name} has no native form, which num_envs asks for. {SINGLE}")
         check_native_arguments(render_mode, kwargs, ("max_episode_steps", "character"))
-        from pufferlib.registry._nethack_native import nethack_games
+        from pufferlib.registry._nethack_tasks import nethack_games
 
         return nethack_games(
             name, num_envs, observation_keys, max_episode_steps, share_library, **kwargs
