@@ -129,7 +129,10 @@ def test_many_games_keep_the_contract():
         ({"num_envs": 2, "max_episode_steps": 0}, r"max_episode_steps must .* at least 1; got 0\."),
         ({"num_envs": 2, "name": "NetHackChallenge-v0"}, "has no native form.* Use num_envs=None"),
         ({"num_envs": 2, "render_mode": "human"}, "got render_mode='human'. Use num_envs=None"),
-        ({"num_envs": 2, "penalty_step": -1}, "got penalty_step=-1. Use num_envs=None"),
+        (
+            {"num_envs": 2, "penalty_step": -1},
+            r"got penalty_step=-1\. .*--env\.kwargs\.num-envs None",
+        ),
         ({"num_envs": 2, "observation_keys": ["glyph"]}, "no observation 'glyph'.*'glyphs'"),
         ({"num_envs": 2, "character": "foo"}, "knows no 'foo'"),
     ],
