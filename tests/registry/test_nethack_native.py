@@ -104,12 +104,13 @@ def test_any_observations_can_be_chosen(keys):
         play_task(name, 2, walks(2, 30), {0: 1}, observation_keys=keys)
 
 
-def test_games_of_several_native_environments_are_those_of_as_many_ordinary_ones():
-    native = functools.partial(nethack.make_env, num_envs=2)
+@pytest.mark.parametrize("games", [1, 2])
+def test_games_of_several_native_environments_are_those_of_as_many_ordinary_ones(games):
+    native = functools.partial(nethack.make_env, num_envs=games)
     workers = {"backend": "Multiprocessing", "num_workers": 2}
     with (
         closing(vector.make(nethack.make_env, num_envs=4, backend="Serial")) as ones,
-        closing(vector.make(native, num_envs=2, **workers)) as many,
+        closing(vector.make(native, num_envs=4 // games, **workers)) as many,
     ):
         np.testing.assert_array_equal(many.reset(seed=9)[0], ones.reset(seed=9)[0])
         for row in walks(4, 20):
