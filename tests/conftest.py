@@ -155,7 +155,7 @@ def no_thread_left(request: pytest.FixtureRequest) -> Iterator[None]:
             thread.join(10)
         assert not any(thread.is_alive() for thread in left), f"The test left {left} running."
         new = _thread_names() - before[0]
-        assert new == set(), "The test left threads running. Mark its file leaves_threads."
+        assert new == set(), "The test left threads running. Mark it leaves_threads."
 
 
 def _thread_names() -> set[str]:

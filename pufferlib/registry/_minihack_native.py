@@ -8,7 +8,8 @@ from nle.env.base import NLE_SPACE_ITEMS
 
 from pufferlib.exceptions import ArgumentError
 from pufferlib.registry._nethack_env import SINGLE
-from pufferlib.registry._nethack_native import Kind, NetHackGames, make_rules
+from pufferlib.registry._nethack_native import Kind, NetHackGames
+from pufferlib.registry._nethack_tasks import make_rules
 
 # What a task may define that the native form does not do.
 _METHODS = ("reset", "step", "_is_episode_end", "_reward_fn", "_get_observation")

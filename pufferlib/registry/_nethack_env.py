@@ -29,7 +29,10 @@ from pufferlib.exceptions import ArgumentError, suggestion
 
 # Positions in blstats, from nle.nethack: NLE_BL_SCORE, NLE_BL_DEPTH, NLE_BL_XP, NLE_BL_TIME.
 _SCORE, _DEPTH, _EXPERIENCE_LEVEL, _TURNS = 9, 12, 18, 20
-SINGLE = "Use num_envs=None: environments of one game, many of which a vectorizer steps."
+SINGLE = (
+    "Use num_envs=None, on the command line --env.kwargs.num-envs None, for environments of one "
+    "game played by NLE; the vectorizer's num_envs, --vec.num-envs, is then the number of games."
+)
 LARGEST_SEED = 2**31 - 1
 # Of roles, races, genders and alignments, whose beginnings NetHack knows too (its role.c).
 _CHARACTERS = (

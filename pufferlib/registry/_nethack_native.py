@@ -1,23 +1,21 @@
 """Many games of NetHack as one native environment, over NLE's own binding to its C code."""
 
+import ctypes
 import os
 import warnings
 import weakref
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gymnasium
 import numpy as np
 from nle import nethack
-from nle.env import tasks
-from nle.env.base import NLE_SPACE_ITEMS
 
 from pufferlib.annotations import Array
 from pufferlib.emulation.actions import ActionLayout
 from pufferlib.emulation.layout import Layout
 from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
-from pufferlib.exceptions import ArgumentError, suggestion
+from pufferlib.exceptions import CallOrderError
 from pufferlib.registry import _nethack_batch_plain as plain
 from pufferlib.registry._nethack_env import LARGEST_SEED, discard_records
 from pufferlib.registry._nethack_sharing import share_segments
@@ -30,16 +28,6 @@ else:
     except ModuleNotFoundError:  # installed without a compiler
         from pufferlib.registry._nethack_batch_plain import Batch
 
-_REWARDS_AND_GOALS = {
-    "NetHackEat-v0": ("eat", "none"),
-    "NetHackGold-v0": ("gold", "none"),
-    "NetHackOracle-v0": ("goal", "oracle"),
-    "NetHackScore-v0": ("score", "none"),
-    "NetHackScout-v0": ("scout", "none"),
-    "NetHackStaircase-v0": ("goal", "stairs"),
-    "NetHackStaircasePet-v0": ("goal", "stairs with pet"),
-}
-_NLE_LIMIT = 5000
 _SHORT = 50  # steps: after so short an episode, sharing the library costs more than it saves
 _MOST_SCREENS = 1000  # before a game that can be played
 _IN_MOVELOOP = 3  # in program_state
@@ -76,7 +64,7 @@ class NetHackGames(PufferEnv):
     """Games of one kind, each a row, that NetHack writes its observations into.
 
     Does what NLE does in Python, and `NetHackEpisode`: see there for seeds, limits and last
-    screens.
+    screens. After a failure inside a call they can only be closed.
 
     Args:
         kind: of the games.
@@ -98,9 +86,11 @@ class NetHackGames(PufferEnv):
         self.single_action_space = self.action_layout.space
         self.num_agents = self.num_seeds = num_envs
         self._kind, self._keys = kind, np.array(kind.actions)
-        self._shares = share_library and num_envs > 1  # one game alone gains nothing
+        self._shares = share_library
         self._checked: set[int] = set()  # games whose copies of the library are known to be equal
         self._games: list[Any] = []
+        self._is_playing = False  # they have been reset
+        self._is_broken = False  # a call failed midway
         self._is_running = [False] * num_envs
         self._generators: list[np.random.Generator | None] = [None] * num_envs
         # Frees them, where this is dropped without `close`.
@@ -108,8 +98,14 @@ class NetHackGames(PufferEnv):
         super().__init__(buffers)
 
     def bind(self, buffers: Buffers) -> None:
-        """Write into these rows from now on."""
+        """Write into these rows from now on.
+
+        Raises:
+            CallOrderError: they are closed, or a call failed midway.
+        """
+        self._check_usable()
         super().bind(buffers)
+        self._is_playing = False
         if any(self._is_running):  # games that have started keep their arrays
             _close_all(self._games)
             self._is_running = [False] * self.num_agents
@@ -133,24 +129,55 @@ class NetHackGames(PufferEnv):
 
         Args:
             seed: of the first game, from which the others count; of this episode and those after.
+
+        Raises:
+            CallOrderError: they are closed, or a call failed midway.
         """
-        for index in range(self.num_agents):
-            if seed is not None:
-                self._generators[index] = np.random.default_rng(seed + index)
-            self._begin(index)
+        self._check_usable()
+        try:
+            for index in range(self.num_agents):
+                if seed is not None:
+                    self._generators[index] = np.random.default_rng(seed + index)
+                self._begin(index)
+        except BaseException:
+            self._is_playing, self._is_broken = False, True
+            raise
+        self._is_playing = True
         self.rewards[:], self.terminals[:], self.truncations[:] = 0, False, False
         self.masks[:] = True
         return self.observations, []
 
     def step(self, actions: Array) -> StepResult:
-        """Step all games; return (observations, rewards, terminals, truncations, infos)."""
-        ended = self._batch.step(self._keys[actions].tolist())
-        infos = [self._end(index) for index in ended]
+        """Step all games; return (observations, rewards, terminals, truncations, infos).
+
+        Raises:
+            CallOrderError: before `reset`; they are closed, or a call failed midway.
+        """
+        if not self._is_playing:
+            self._check_usable()
+            raise CallOrderError("step before reset. Call reset first.")
+        keys = self._keys[actions].tolist()
+        try:
+            ended = self._batch.step(keys)
+            infos = [self._end(index) for index in ended]
+        except BaseException:
+            self._is_playing, self._is_broken = False, True
+            raise
         return self.observations, self.rewards, self.terminals, self.truncations, infos
 
     def close(self) -> None:
         """Free the games: their memory, their copies of the library, their folders."""
+        self._is_playing = False
         self._close()
+
+    def _check_usable(self) -> None:
+        if not self._close.alive:
+            raise CallOrderError("The games are closed. Make a new environment.")
+        if self._is_broken:
+            raise CallOrderError(
+                "An earlier call failed midway, so the games can only be closed. Close this "
+                "environment and make a new one."
+            )
 
     def _make_game(self) -> Any:
         kind = self._kind
@@ -198,7 +225,12 @@ class NetHackGames(PufferEnv):
         while not self._reaches_play(index):
             warnings.warn(f"Not in moveloop after {_MOST_SCREENS} tries, aborting.", stacklevel=2)
         if self._shares and may_share:
-            self._shares = share_segments(game.dlpath, is_checked=index in self._checked)
+            try:
+                self._shares = share_segments(game.dlpath, is_checked=index in self._checked)
+            except MemoryError:  # part of the library may be missing
+                self._games.remove(game)
+                _abandon(game)
+                raise
             self._checked.add(index)
         self._batch.begin(index)
 
@@ -233,82 +265,18 @@ class NetHackGames(PufferEnv):
         return info
 
 
+def _abandon(game: Any) -> None:
+    """Free what a game has besides its library, which is neither called nor unloaded any more."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(game._pynethack))  # freeing it would unload it
+    _, file, folder = game._finalizer.detach()[2]
+    file.close()
+    folder.cleanup()
+
+
 def _close_all(games: list[Any]) -> None:
     while games:
         games.pop().close()
 
 
-def nethack_games(
-    name: str,
-    num_envs: int,
-    observation_keys: Sequence[str],
-    max_episode_steps: int | None,
-    share_library: bool,
-    character: str = "mon-hum-neu-mal",
-) -> NetHackGames:
-    """Return games of a task of NLE; arguments as of `pufferlib.registry.nethack.make_env`.
-
-    Raises:
-        ArgumentError: an unknown observation.
-    """
-    reward, goal = _REWARDS_AND_GOALS[name]
-    kind = Kind(
-        rules=make_rules(
-            reward=reward,
-            goal=goal,
-            max_steps=_NLE_LIMIT if max_episode_steps is None else max_episode_steps,
-            aborts=max_episode_steps is None,
-            leaves_all=False,
-        ),
-        status=getattr(tasks, name.removesuffix("-v0")).StepStatus,
-        observations=_observation_space(observation_keys),
-        actions=tuple(int(action) for action in tasks.TASK_ACTIONS),
-        options=_options(name),
-        character=character,
-    )
-    return NetHackGames(kind, num_envs, share_library)
-
-
-def make_rules(
-    reward: str, goal: str, max_steps: int, aborts: bool, leaves_all: bool
-) -> plain.Rules:
-    """Return rules with the glyphs of NetHack; see `plain.Rules`."""
-    return plain.Rules(
-        reward=reward,
-        goal=goal,
-        max_steps=max_steps,
-        aborts=aborts,
-        leaves_all=leaves_all,
-        blank=nethack.GLYPH_CMAP_OFF,
-        pets=(nethack.GLYPH_PET_OFF, nethack.GLYPH_INVIS_OFF),
-        oracle=_oracle_glyph(),
-    )
-
-
-def _observation_space(keys: Sequence[str]) -> gymnasium.spaces.Dict:
-    known = dict(NLE_SPACE_ITEMS)
-    for key in keys:
-        if key not in known:
-            raise ArgumentError(
-                f"NetHack has no observation {key!r}.{suggestion(key, tuple(known))} Give "
-                f"observation_keys of {', '.join(known)}."
-            )
-    return gymnasium.spaces.Dict({key: known[key] for key in keys})
-
-
 def _sees_glyphs(rules: plain.Rules) -> bool:
     return rules.reward == "scout" or rules.goal in ("stairs with pet", "oracle")
-
-
-def _oracle_glyph() -> int:
-    glyphs = range(nethack.GLYPH_MON_OFF, nethack.GLYPH_PET_OFF)
-    names = (nethack.permonst(nethack.glyph_to_mon(glyph)).mname for glyph in glyphs)
-    return next(glyph for glyph, name in zip(glyphs, names, strict=True) if name == "Oracle")
-
-
-def _options(name: str) -> tuple[str, ...]:
-    """Return NLE's options for a task: in NetHackGold, gold alone is picked up."""
-    options = tuple(nethack.NETHACKOPTIONS)
-    if name != "NetHackGold-v0":
-        return options
-    return tuple("pickup_types:$" if o.startswith("pickup_types") else o for o in options)

@@ -64,7 +64,8 @@ def share_segments(path: str, is_checked: bool = False) -> bool:
         Whether it did. If not, the copy is as it was, and another call would not do it either.
 
     Raises:
-        MemoryError: there was no memory for it; the copy must not be used any more.
+        MemoryError: there was no memory for it. Part of the copy may be missing, so it must
+            neither be called nor unloaded any more.
     """
     shared = _shared()
     base = None if shared is None else _base(shared.libc, path)

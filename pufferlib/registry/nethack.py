@@ -97,8 +97,9 @@ def make_env(
         max_episode_steps: an episode is truncated after so many; None: 5,000, NetHackChallenge
             1,000,000.
         num_envs: games of one native environment; one ordinary environment if None.
-        share_library: with `num_envs`, the games share the read-only memory of NetHack's library,
-            of which each has a copy, on Linux x86-64. False leaves the copies as NLE loads them.
+        share_library: with `num_envs`, the games of all environments share the read-only memory of
+            NetHack's library, of which each has a copy, on Linux x86-64. False leaves the copies as
+            NLE loads them.
         **kwargs: passed to NLE (`character`, as "mon-hum-neu-mal" or "@" for any ...).
 
     Raises:
@@ -116,7 +117,7 @@ def make_env(
         if name in FAMILY.single_tasks:
             raise ArgumentError(f"{name} has no native form, which num_envs asks for. {SINGLE}")
         check_native_arguments(render_mode, kwargs, ("max_episode_steps", "character"))
-        from pufferlib.registry._nethack_native import nethack_games
+        from pufferlib.registry._nethack_tasks import nethack_games
 
         return nethack_games(
             name, num_envs, observation_keys, max_episode_steps, share_library, **kwargs

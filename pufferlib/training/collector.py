@@ -77,7 +77,10 @@ class Collector:
         self._copy: Callable[[NDArray[np.generic]], Tensor] = _copier(self._device)
 
     def begin(self, seed: int) -> None:
-        """Reset all environments; environment i gets `seed + i`."""
+        """Reset all environments; environment i gets `seed + i`.
+
+        Of native environments of several games, each game gets the next one.
+        """
         rows, size = self._vecenv.num_agents, self._vecenv.agents_per_batch
         self._groups = [
             Group(number, slice(number * size, (number + 1) * size))

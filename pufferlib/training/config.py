@@ -33,7 +33,8 @@ class LoopConfig:
     """Stop after this many seconds of wall time, if that comes first."""
 
     seed: int = 1
-    """Seeds the network, the actions and the minibatches; environment i gets seed + i."""
+    """Seeds the network, the actions and the minibatches; environment i gets seed + i, of native
+    environments of several games each game the next one."""
 
     device: str = "auto"
     """cpu, cuda, cuda:1 ... auto takes a GPU if there is one."""

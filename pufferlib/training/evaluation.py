@@ -109,7 +109,7 @@ def evaluate(
 
     Args:
         vecenv: synchronous, with autoreset="same_step"; environment i plays with the seed
-            `seed + i`.
+            `seed + i`; of native environments of several games, each game with the next one.
         policy: on the device it is to run on, in eval mode; None plays uniformly at random. Its
             mode, and the random generators of torch, NumPy and `random`, are restored.
         seed: of the first environment, and of the sampled actions.

@@ -135,8 +135,9 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         """Reset all; return (observations, infos).
 
         Args:
-            seed: environment i gets `seed + i`; None: no seed; or a list with one for each
-                environment of the vectorizer.
+            seed: environment i gets `seed + i`; of native environments of several games, each game
+                the next one. None: no seed; or a list with one for each environment of the
+                vectorizer.
             options: passed to the reset of every environment; that of a native one needs an
                 argument `options`. One is not passed on: "reset_mask", a bool array (num_envs,),
                 says which rows to reset, None all; the rows of an environment's agents only

@@ -94,8 +94,9 @@ class VectorEnv(Protocol):
         """Reset all environments; return (observations, infos).
 
         Args:
-            seed: a whole number: environment i gets `seed + i`; a list with a whole number or None
-                for each environment; None: the environments continue their random streams.
+            seed: a whole number: environment i gets `seed + i`; of native environments of several
+                games, each game the next one (`num_seeds`). A list with a whole number or None for
+                each environment. None: the environments continue their random streams.
             options: passed to the reset of every environment that is reset, a copy to each; that
                 of a native `PufferEnv` needs an argument `options`. Episodes that follow by
                 autoreset get no options.

@@ -86,20 +86,23 @@ class RestartRule:
         finally:
             self._is_suspended = False
 
-    def new_seeds(self, seeds: Sequence[int | None], worker: int) -> list[int | None]:
+    def new_seeds(
+        self, seeds: Sequence[int | None], worker: int, num_seeds: int = 1
+    ) -> list[int | None]:
         """Return the seeds to reset a replacement with, different ones after each restart.
 
         Args:
             seeds: of the worker's environments in the last reset of all.
             worker: the one that was replaced.
+            num_seeds: how many seeds an environment uses, from its own on.
 
         Returns:
-            Consecutive numbers below 2**31; None where `seeds` has None. A function of the
+            Numbers below 2**31, `num_seeds` apart; None where `seeds` has None. A function of the
             arguments and of `num_restarts`.
         """
         entropy = [*(seed for seed in seeds if seed is not None), worker, self.num_restarts]
         first = int(np.random.SeedSequence(entropy).generate_state(1)[0]) % 2**30
-        return [None if seed is None else first + i for i, seed in enumerate(seeds)]
+        return [None if seed is None else first + i * num_seeds for i, seed in enumerate(seeds)]
 
 
 def check_replacement(worker: int, before: Sequence[int], now: Sequence[int]) -> None:

@@ -161,7 +161,7 @@ class WorkerGroup(ABC):
         They are those of a masked reset where its mask selects; other seeds are drawn.
         """
         seeds, options = self._resets[worker]
-        drawn = self._restart_rule.new_seeds(seeds, worker)
+        drawn = self._restart_rule.new_seeds(seeds, worker, self._description.num_seeds)
         if worker not in self._masked:
             return drawn, options
         own_seeds, own_options, mask = self._masked[worker]

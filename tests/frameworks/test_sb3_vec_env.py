@@ -26,6 +26,7 @@ from vector_environments import Echo, Flock, Troubled
 
 from pufferlib import vector
 from pufferlib.emulation import GymnasiumPufferEnv
+from pufferlib.environment import PufferEnv
 from pufferlib.exceptions import ArgumentError, NotInstalledError
 from pufferlib.frameworks.sb3 import PufferVecEnv
 from pufferlib.registry import ocean
@@ -150,6 +151,31 @@ def test_agents_of_an_environment_have_its_seed(make):
     env = make(Flock, num_envs=2)
     assert env.seed(5) == [5, 5, 5, 6, 6, 6]
     assert env.reset().shape == (6, 2)
+
+
+class Games(PufferEnv):
+    """Games that observe their seeds; rows of a game are neighbors."""
+
+    single_observation_space, single_action_space = Box(0, 99, (1,)), Discrete(2)
+    num_seeds = 2
+
+    def __init__(self, num_agents):
+        self.num_agents = num_agents
+        super().__init__()
+
+    def reset(self, seed=None):
+        games = np.repeat(np.arange(self.num_seeds), self.num_agents // self.num_seeds)
+        self.observations[:, 0] = seed + games
+        self.masks[:] = True
+        return self.observations, []
+
+
+@pytest.mark.parametrize("num_agents", [2, 4])
+def test_the_seeds_of_rows_are_those_of_their_games(make, num_agents):
+    env = make(lambda: Games(num_agents), num_envs=2)
+    seeds = env.seed(5)
+    assert seeds == np.repeat([5, 6, 7, 8], num_agents // 2).tolist()
+    assert env.reset()[:, 0].tolist() == seeds
 
 
 def test_an_end_has_the_true_last_observation_and_says_whether_it_was_cut(make):

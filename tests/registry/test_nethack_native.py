@@ -14,7 +14,7 @@ import pytest
 from nethack_parity import play_both, walks
 
 from pufferlib import vector
-from pufferlib.exceptions import ArgumentError
+from pufferlib.exceptions import ArgumentError, CallOrderError
 from pufferlib.registry import _nethack_batch_plain, _nethack_native, _nethack_sharing, nethack
 from pufferlib.testing import check_env
 
@@ -104,12 +104,13 @@ def test_any_observations_can_be_chosen(keys):
         play_task(name, 2, walks(2, 30), {0: 1}, observation_keys=keys)
 
 
-def test_games_of_several_native_environments_are_those_of_as_many_ordinary_ones():
-    native = functools.partial(nethack.make_env, num_envs=2)
+@pytest.mark.parametrize("games", [1, 2])
+def test_games_of_several_native_environments_are_those_of_as_many_ordinary_ones(games):
+    native = functools.partial(nethack.make_env, num_envs=games)
     workers = {"backend": "Multiprocessing", "num_workers": 2}
     with (
         closing(vector.make(nethack.make_env, num_envs=4, backend="Serial")) as ones,
-        closing(vector.make(native, num_envs=2, **workers)) as many,
+        closing(vector.make(native, num_envs=4 // games, **workers)) as many,
     ):
         np.testing.assert_array_equal(many.reset(seed=9)[0], ones.reset(seed=9)[0])
         for row in walks(4, 20):
@@ -129,7 +130,10 @@ def test_many_games_keep_the_contract():
         ({"num_envs": 2, "max_episode_steps": 0}, r"max_episode_steps must .* at least 1; got 0\."),
         ({"num_envs": 2, "name": "NetHackChallenge-v0"}, "has no native form.* Use num_envs=None"),
         ({"num_envs": 2, "render_mode": "human"}, "got render_mode='human'. Use num_envs=None"),
-        ({"num_envs": 2, "penalty_step": -1}, "got penalty_step=-1. Use num_envs=None"),
+        (
+            {"num_envs": 2, "penalty_step": -1},
+            r"got penalty_step=-1\. .*--env\.kwargs\.num-envs None",
+        ),
         ({"num_envs": 2, "observation_keys": ["glyph"]}, "no observation 'glyph'.*'glyphs'"),
         ({"num_envs": 2, "character": "foo"}, "knows no 'foo'"),
     ],
@@ -183,6 +187,42 @@ def test_games_that_have_started_can_be_given_other_rows():
     np.testing.assert_array_equal(env.reset(seed=3)[0], first)
     np.testing.assert_array_equal(buffers.observations, first)
     env.close()
+
+
+def test_games_that_are_closed_or_not_reset_say_so():
+    env = nethack.make_env(num_envs=2)
+    with pytest.raises(CallOrderError, match=r"step before reset\. Call reset first"):
+        env.step(np.array([0, 0]))
+    env.reset(seed=0)
+    env.close()
+    for call in (env.reset, lambda: env.step(np.array([0, 0])), lambda: env.bind(_buffers(env))):
+        with pytest.raises(CallOrderError, match=r"games are closed\. Make a new environment"):
+            call()
+
+
+def broken(env):
+    """Return whether an environment can only be closed."""
+    for call in (env.reset, lambda: env.step(np.array([0, 0])), lambda: env.bind(_buffers(env))):
+        with pytest.raises(CallOrderError, match=r"failed midway.*Close this environment"):
+            call()
+    return True
+
+
+def test_after_a_failure_at_an_end_games_can_only_be_closed():
+    before = traces()
+    env = nethack.make_env(num_envs=2, max_episode_steps=1)
+    env.reset(seed=0)
+    statuses = iter([env._kind.status(-1)])  # of game 0; the end of game 1 fails
+
+    def status(_):
+        return next(statuses)
+
+    env._kind = env._kind._replace(status=status)
+    with pytest.raises(StopIteration):
+        env.step(np.array([0, 0]))
+    assert broken(env)
+    env.close()
+    assert traces() == before
 
 
 def test_the_files_that_native_games_are_recorded_in_do_not_grow():
@@ -266,6 +306,40 @@ def test_a_library_of_other_bytes_is_left_as_it_is(tmp_path):
     assert shared_segments() - before == 3
     assert not _nethack_sharing.share_segments(str(tmp_path / "not loaded.so"))
     assert len(libraries) == 2
+
+
+class Full:
+    """The C library, which maps no more."""
+
+    def __init__(self, libc):
+        self._libc = libc
+
+    def __getattr__(self, name):
+        return getattr(self._libc, name)
+
+    def mmap(self, *arguments):
+        return _nethack_sharing._FAILED
+
+
+@is_shareable
+def test_a_game_whose_library_may_be_in_pieces_is_not_called_any_more(monkeypatch):
+    full = _nethack_sharing._shared()
+    full = full._replace(libc=Full(full.libc))
+    env = nethack.make_env(num_envs=2)
+    before = traces()
+    folders = [Path(game._vardir) for game in env._games]
+    with monkeypatch.context() as patch:
+        patch.setattr(_nethack_sharing, "_shared", lambda: full)
+        with pytest.raises(MemoryError, match="Pass share_library=False"):
+            env.reset(seed=0)
+    assert broken(env)
+    env.close()
+    del env
+    gc.collect()
+    files, maps = traces()
+    assert files == before[0] - 2
+    assert maps > 0  # of the first game; nothing has unloaded it
+    assert not any(folder.exists() for folder in folders)
 
 
 def test_a_library_that_its_loader_may_write_to_is_not_shared():

@@ -365,6 +365,7 @@ def test_the_parts_of_the_profile_add_up_to_the_wall_time(tmp_path, capsys):
     assert sum(shares[:-1]) == pytest.approx(100, abs=0.3)
 
 
+@pytest.mark.leaves_threads  # bsuite imports pandas, and that PyArrow, whose allocator has one
 def test_a_run_of_a_task_with_a_slash_is_found_again(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     flags = ["--vec.backend", "Serial", "--vec.num-envs", "2", "--train.horizon", "8"]

@@ -116,6 +116,13 @@ def play(policy, env, seed, deterministic=False):
     return rewards
 
 
+def memory(policy, rows=slice(None)):
+    """Return the state that a policy keeps of rows, the parts of an LSTM's joined: (1, B, size)."""
+    (runner,) = policy._actor._runners
+    state = runner.state(rows)
+    return torch.cat(state, -1) if isinstance(state, tuple) else state.clone()
+
+
 def test_one_line_plays_the_episodes_of_an_evaluation(cartpole):
     policy = pufferlib.load(cartpole)
     run = Run.open(cartpole)
@@ -136,7 +143,7 @@ def test_the_memory_begins_again_at_a_reset(cartpole):
         """Return what the network sees as the state after the rows."""
         for row in rows:
             policy(row, deterministic=True)
-        return torch.cat([part.flatten() for part in policy._state])
+        return memory(policy)
 
     first, longer = logits(), logits()
     assert not torch.equal(first, longer)
@@ -145,7 +152,7 @@ def test_the_memory_begins_again_at_a_reset(cartpole):
     # The same state as that of torch's own LSTM over the normalized features in one call.
     with torch.no_grad():
         _, _, state = policy.network(torch.tensor(rows)[None], None, None)
-    assert torch.allclose(torch.cat([part.flatten() for part in state]), first, atol=1e-6)
+    assert torch.allclose(torch.cat(state, -1), first, atol=1e-6)
 
 
 def test_a_nested_environment_gets_its_own_observations_and_actions(nested):
@@ -187,10 +194,10 @@ def test_predict_forgets_where_an_episode_starts(cartpole):
     for row in rows:
         policy.predict(row, deterministic=True)
     policy.predict(rows[0], episode_start=True)
-    after = torch.cat([part.flatten() for part in policy._state])
+    after = memory(policy)
     policy.reset()
     policy.predict(rows[0], episode_start=False)
-    assert torch.equal(torch.cat([part.flatten() for part in policy._state]), after)
+    assert torch.equal(memory(policy), after)
 
 
 def test_predict_takes_the_observations_of_several_environments(cartpole, nested):
@@ -205,9 +212,7 @@ def test_predict_takes_the_observations_of_several_environments(cartpole, nested
             if starts[step, env]:
                 alone.reset()
             assert found[step][env] == alone(rows[step, env], deterministic=True)
-        state = torch.cat([part.flatten() for part in alone._state])
-        own = torch.cat([part[:, env].flatten() for part in policy._state])
-        assert torch.allclose(own, state, atol=1e-6)
+        assert torch.allclose(memory(policy, slice(env, env + 1)), memory(alone), atol=1e-6)
     with pytest.raises(ObservationError, match=r"must have 2 rows; got the shape \(4,\)"):
         policy.predict(rows[0, 0], None, starts[0])
     with pytest.raises(ObservationError, match=r"which CartPole-v1 was trained with"):
@@ -285,10 +290,10 @@ def test_agents_act_by_name_and_join_with_a_new_memory(tmp_path):
     for _ in range(3):
         policy({"left": seen})
     policy({"left": seen, "right": seen})
-    joined = policy._state[:, 1].clone()
+    joined = memory(policy, slice(1, 2))
     policy.reset()
     policy({"right": seen})
-    assert torch.allclose(policy._state[:, 1], joined, atol=1e-6)
+    assert torch.allclose(memory(policy, slice(1, 2)), joined, atol=1e-6)
     with pytest.raises(ObservationError, match=r"no agent 'middle'; possible_agents are"):
         policy({"middle": seen})
 

@@ -94,6 +94,7 @@ def test_new_seeds_differ_by_seed_worker_and_restart_and_are_the_same_again():
     # NumPy promises that a SeedSequence always gives the same numbers.
     first = int(np.random.SeedSequence([7, 8, 1, 0]).generate_state(1)[0]) % 2**30
     assert RestartRule("restart").new_seeds([7, None, 8], 1) == [first, None, first + 2]
+    assert RestartRule("restart").new_seeds([7, None, 8], 1, 5) == [first, None, first + 10]
 
 
 def test_without_seeds_the_new_ones_are_none_too():

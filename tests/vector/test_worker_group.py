@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from gymnasium.spaces import Box, Discrete
 from local_workers import LocalWorkers
 from vector_environments import Echo, Flock, Troubled
 
+from pufferlib.environment import PufferEnv
 from pufferlib.exceptions import ArgumentError
 from pufferlib.vector.restart import RestartRule
 from pufferlib.vector.worker_tracker import Lost
@@ -101,6 +103,41 @@ def test_a_replacement_is_reset_with_a_new_seed_when_its_batch_is_requested():
     assert new_seeds == rule.new_seeds([SEED], 1) != [SEED]
     assert options == {"level": 1}
     assert rows.observations.tolist() == [[0, 0, 2, 2], [1, 0, 0, 0]]
+
+
+class Games(PufferEnv):
+    """Two games that observe their seeds, and fail at action 1."""
+
+    single_observation_space, single_action_space = Box(0, 2**31, (1,), np.int64), Discrete(2)
+    num_agents = num_seeds = 2
+
+    def reset(self, seed=None):
+        self.observations[:, 0] = seed + np.arange(2)
+        self.masks[:] = True
+        return self.observations, []
+
+    def step(self, actions):
+        if actions.any():
+            raise ValueError("as ordered")
+        return self.observations, self.rewards, self.terminals, self.truncations, []
+
+
+def test_games_of_a_replacement_share_no_seed():
+    group = LocalWorkers([Games] * 4, None, 2, RestartRule("restart"))
+    group.descriptions()
+    rows, actions = group.allocate_rows(8, [0, 4])
+    group.order_all("reset", [([0, 2], None), ([4, 6], None)])
+    assert group.first_ready(2, None) == [0, 1]
+    actions[:] = [0] * 4 + [1] * 4
+    for _ in range(2):
+        for worker in (0, 1):
+            group.order_step(worker)
+        assert group.first_ready(2, None) == [0, 1]
+        actions[:] = 0
+    seeds = rows.observations[:, 0].tolist()
+    assert seeds[:4] == [0, 1, 2, 3]
+    assert seeds[4:] == list(range(seeds[4], seeds[4] + 4))
+    assert seeds[4] != 4
 
 
 def test_the_rows_of_a_replacement_stay_as_they_are_until_its_batch_is_requested():

@@ -86,11 +86,17 @@ class PufferVecEnv(VecEnv):
         """Set the seeds of the next reset; return those of the rows.
 
         Args:
-            seed: that of environment 0; environment i gets `seed + i`, whatever its agents. None: a
-                random one.
+            seed: that of environment 0; environment i gets `seed + i`, whatever its agents. Of
+                native environments of several games, each game gets the next one. None: a random
+                one.
         """
         first: int = super().seed(seed)[0]
-        seeds = [first + env for env in self._env_of]
+        games = self.vecenv.num_seeds // self.vecenv.num_envs  # of an environment
+        agents = self.vecenv.agents_per_env
+        seeds = [
+            first + env * games + (row - self._first_rows[env]) * games // agents[env]
+            for row, env in enumerate(self._env_of)
+        ]
         self._seeds: list[int | None] = [*seeds]
         return seeds
 
