@@ -36,8 +36,8 @@ class SweepConfig:
 
     sampler: Literal["tpe", "random", "pareto"] = "tpe"
     """What proposes settings. tpe: multivariate TPE for several objectives (Ozaki et al. 2022, JAIR
-    74). random: independent draws. pareto: Gaussian processes of score and cost; see
-    docs/sweeps.md."""
+    74). random: independent draws. pareto, experimental: Gaussian processes of score and cost; see
+    docs/sweeps-samplers.md."""
 
     seed: int = 1
     """Seeds the sampler."""

@@ -42,7 +42,7 @@ class Point:
         interval: 95% interval of the score, over episodes; NaN if unknown.
         confirmed: scores with fresh seeds; empty if there are none.
         holds: whether it is on the front by the means of these; None if there are none.
-        cost: CPU seconds of training.
+        cost: CPU seconds of training and of the evaluations during it.
         timesteps: steps of agents in training.
         changes: settings that `puffer train ENV` does not have by itself, by dotted name.
         command: the command line that trains it.

@@ -36,7 +36,6 @@ def test_lines_of_the_space_are_flags():
     [
         (["bandit", "--sweep.space.train.gamma", "lgo 0.9 1"], "Did you mean 'log' or 'logit'?"),
         (["bandit", "--sweep.jobs", "0"], "sweep.jobs must be at least 1; got 0."),
-        (["my_env.py:make_env"], "my_env.py"),
         (
             [OWN, "--vec.backend", "Serial", "--write"],
             "is outside every family. Leave it out: the report has a command line for each trial",
@@ -67,8 +66,8 @@ def checkout(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("env", "algorithm", "expected"),
     [
-        ("CartPole-v1", "ppo", "CartPole-v1.toml"),
-        ("CartPole-v1", "vtrace", "CartPole-v1.vtrace.toml"),
+        pytest.param("CartPole-v1", "ppo", "CartPole-v1.toml", marks=pytest.mark.long),
+        pytest.param("CartPole-v1", "vtrace", "CartPole-v1.vtrace.toml", marks=pytest.mark.long),
         ("classic_control", "vtrace", "CartPole-v1.vtrace.toml"),
         ("squared", "vtrace", "squared.vtrace.toml"),
     ],
