@@ -14,8 +14,8 @@ def preset_to_write(
 
     Args:
         source: the environment.
-        env: its name on the command line. A family is that of its own preset, unless its default
-            task has one.
+        env: its name on the command line. Of a family, the preset of its default task if there is
+            one, else that of the family.
         instead: what to do where there is none, for the error; `{path}` in it is a name for a file.
         algorithm: which algorithm the settings are of; None: the one that the presets name.
 

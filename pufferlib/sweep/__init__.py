@@ -50,7 +50,7 @@ User attributes of the study (those of a finished trial can no longer change):
     confirmed:7       of trial 7 once it was trained with fresh seeds: {"seeds": [...],
                       "scores": [...], "cpu_s": [...], "reason": None, or why it failed}
 
-Beside the journal stands `sweep.json`, with what the sweep was started with: env, the settings of
+Next to the journal is `sweep.json`, with what the sweep was started with: env, the settings of
 its preset (config), the names of those that were given, space, and its own settings (sweep). The
 same command, and one with fewer flags, continues with these.
 
