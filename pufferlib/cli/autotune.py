@@ -21,6 +21,7 @@ from pufferlib.vector.tuning.autotune import choose
 from pufferlib.vector.tuning.candidates import Candidate
 from pufferlib.vector.tuning.env_profile import EnvProfile
 
+_NAME_A_FILE = "Name a file: --write {path}"
 _BUSY_SHARE = 0.1  # share of the time of a profile that other programs may take
 
 
@@ -65,7 +66,9 @@ def _autotune(env: str, console: Console, limits: argparse.Namespace) -> dict[st
     config, task = run.config, run.source.name
     path = None
     if limits.write is not None:
-        path = Path(limits.write) if limits.write else preset_to_write(run.source, env)
+        path = (
+            Path(limits.write) if limits.write else preset_to_write(run.source, env, _NAME_A_FILE)
+        )
         editing.check(path, "vec", _preset_values(Candidate("Serial", 1)))
 
     def announce(env: EnvProfile, candidates: Sequence[Candidate]) -> None:

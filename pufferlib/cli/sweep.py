@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,12 @@ from rich.console import Console
 from pufferlib.annotations import JsonObject
 from pufferlib.cli.parser import ENV_HELP, Parser, add_free_keys, add_settings, values_of
 from pufferlib.cli.preset import preset_to_write
-from pufferlib.config import ALGORITHMS, algorithm_config, editing
+from pufferlib.config import ALGORITHMS, algorithm_config
 from pufferlib.exceptions import ArgumentError
 from pufferlib.runs.settings import names_of
 from pufferlib.sweep.config import AllSettings
-from pufferlib.sweep.report import Point, changed_settings, points, write_preset
+from pufferlib.sweep.preset import check_preset, values_to_write, write_preset
+from pufferlib.sweep.report import points
 from pufferlib.sweep.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ _SPACE_HELP = (
     "how a setting is searched: log|uniform|integer|power2|logit LOW HIGH, choices VALUE ..., or "
     "fixed; see docs/sweeps.md"
 )
+
+
+_LEAVE_OUT = "Leave it out: the report has a command line for each trial of the front."
 
 
 def add_arguments(parser: Parser, words: Sequence[str]) -> None:
@@ -57,21 +62,32 @@ def run(arguments: argparse.Namespace) -> int:
     sweep = Sweep.configure(arguments.env, {**arguments.overrides, **folder})
     path = None
     if arguments.write is not None:
-        path = preset_to_write(sweep.preset.source, arguments.env)
-        editing.check(path, "train", {})
+        path = preset_of(sweep)
     console = Console(highlight=False)
     study = sweep.run(console)
     if path is not None:
-        number, changes = changes_of(study, sweep.facts(), arguments.write)
-        write_preset(path, changes)
+        number, values = values_of_trial(study, sweep.facts(), arguments.write)
+        write_preset(path, values)
         console.print(
             f"Wrote the settings of trial {number} into {path}", markup=False, soft_wrap=True
         )
     return 0
 
 
-def changes_of(study: "Study", facts: JsonObject, trial: int) -> tuple[int, dict[str, Any]]:
-    """Return the number of a trial, and the settings that it changes in the preset.
+def preset_of(sweep: Sweep) -> Path:
+    """Return the preset that `--write` changes: of the task, also where the family was named.
+
+    Raises:
+        SettingError: there is none, or the settings of the sweep cannot stand in it.
+    """
+    source = sweep.preset.source
+    path = preset_to_write(source, source.name, _LEAVE_OUT, sweep.preset.config.algorithm)
+    check_preset(path, sweep)
+    return path
+
+
+def values_of_trial(study: "Study", facts: JsonObject, trial: int) -> tuple[int, dict[str, Any]]:
+    """Return the number of a trial, and what a preset needs for its settings.
 
     Args:
         study: of the sweep.
@@ -81,22 +97,16 @@ def changes_of(study: "Study", facts: JsonObject, trial: int) -> tuple[int, dict
     Raises:
         ArgumentError: it is none of the sweep, or has no score.
     """
+    done = {each.number: each for each in study.get_trials(deepcopy=False) if each.values}
     if trial == -1:
         found = points(study, facts)
         if not found:
             raise ArgumentError("No trial has a score; the preset is unchanged.")
-        best = max(
+        trial = max(
             found, key=lambda each: (bool(each.confirmed), fmean(each.confirmed or [each.score]))
-        )
-        return best.number, best.changes
-    done = {each.number: each for each in study.get_trials(deepcopy=False) if each.values}
-    if trial not in done:
+        ).number
+    elif trial not in done:
         raise ArgumentError(
             f"--write must name a trial that has a score; got {trial}. The preset is unchanged."
         )
-    return trial, changed_settings(facts, done[trial].user_attrs["settings"])
-
-
-def _believed_score(point: Point) -> tuple[bool, float]:
-    """Return what to choose a point by: those with fresh seeds come before the others."""
-    return bool(point.confirmed), fmean(point.confirmed or [point.score])
+    return trial, values_to_write(facts, done[trial].user_attrs["settings"])

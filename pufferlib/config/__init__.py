@@ -15,6 +15,7 @@ from pufferlib.config.presets import (
     load_sweep,
     override,
     preset_file,
+    with_algorithm,
 )
 from pufferlib.config.settings import (
     ALGORITHMS,
@@ -44,4 +45,5 @@ __all__ = [
     "load_sweep",
     "override",
     "preset_file",
+    "with_algorithm",
 ]

@@ -1,5 +1,6 @@
 """Read a preset file; change a table of one and leave everything else in it as it is."""
 
+import json
 import os
 import re
 import shutil
@@ -7,10 +8,11 @@ import tempfile
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pufferlib.exceptions import SettingError
 
-Value = str | int | float | bool | None
+Value = str | int | float | bool | list[Any] | dict[str, Any] | None
 
 
 def read(path: Path) -> dict[str, object]:
@@ -20,6 +22,19 @@ def read(path: Path) -> dict[str, object]:
         SettingError: it cannot be read, or is not valid TOML.
     """
     return _parse(_read(path), str(path))
+
+
+def read_edited(path: Path, tables: Mapping[str, Mapping[str, Value]]) -> dict[str, object]:
+    """Return what a TOML file would contain after `write` with each of `tables`, by name.
+
+    Raises:
+        SettingError: see `check`.
+    """
+    text = _read(path)
+    for table, values in tables.items():
+        check(path, table, values)
+        text = edited(text, table, values, str(path))
+    return _parse(text, str(path))
 
 
 def write(path: Path, table: str, values: Mapping[str, Value]) -> None:
@@ -143,7 +158,12 @@ def _edited_lines(lines: list[str], values: Mapping[str, Value]) -> list[str]:
 def _toml(value: Value) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return repr(value) if isinstance(value, int | float) else f'"{value}"'
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, dict):
+        pairs = (f"{json.dumps(key)} = {_toml(part)}" for key, part in value.items())
+        return f"{{ {', '.join(pairs)} }}" if value else "{}"
+    return repr(value) if isinstance(value, int | float) else json.dumps(value, ensure_ascii=False)
 
 
 def _read(path: Path) -> str:

@@ -27,7 +27,10 @@ _Settings = TypeVar("_Settings")
 
 
 def load(
-    names: Iterable[str], folders: Sequence[Path] = (PRESETS,), algorithm: str | None = None
+    names: Iterable[str],
+    folders: Sequence[Path] = (PRESETS,),
+    algorithm: str | None = None,
+    instead: Mapping[Path, JsonObject] | None = None,
 ) -> Config:
     """Return the defaults, overridden by the preset of each name in turn.
 
@@ -37,11 +40,12 @@ def load(
         names: families and tasks, the most general first.
         folders: where preset files are, the most general first.
         algorithm: which algorithm learns; None: the one that the presets name.
+        instead: contents of preset files, in place of those that they have or that they lack.
 
     Raises:
         SettingError: a preset is not TOML, has an unknown key or a value of the wrong type.
     """
-    chosen, read = _read(names, folders, algorithm)
+    chosen, read = _read(names, folders, algorithm, instead or {})
     config = Config(algorithm=chosen, train=algorithm_config(chosen)())
     for source, values in read:
         values = {key: value for key, value in values.items() if key not in ("algorithm", SWEEP)}
@@ -53,24 +57,36 @@ def load_sweep(
     names: Iterable[str], folders: Sequence[Path] = (PRESETS,), algorithm: str | None = None
 ) -> list[tuple[str, object]]:
     """Return the table [sweep] of each preset that `load` reads, with the file it stands in."""
-    _, read = _read(names, folders, algorithm)
+    _, read = _read(names, folders, algorithm, {})
     return [(source, values[SWEEP]) for source, values in read if SWEEP in values]
 
 
 def _read(
-    names: Iterable[str], folders: Sequence[Path], algorithm: str | None
+    names: Iterable[str],
+    folders: Sequence[Path],
+    algorithm: str | None,
+    instead: Mapping[Path, JsonObject],
 ) -> tuple[str, list[tuple[str, JsonObject]]]:
     """Return the algorithm that learns, and the contents of the presets for it, by file."""
     files = [preset_file(name, folder) for name in dict.fromkeys(names) for folder in folders]
-    read = [(str(path), editing.read(path)) for path in files if path.is_file()]
+    read = _contents(files, instead)
     named = next((values["algorithm"] for _, values in read[::-1] if "algorithm" in values), "ppo")
     chosen = algorithm or str(named)
     settings = algorithm_config(chosen)
     if chosen != named:
         read = [(source, _of_the_loop(values)) for source, values in read]
-        own = [path.with_name(f"{path.stem}.{settings.algorithm}.toml") for path in files]
-        read += [(str(path), editing.read(path)) for path in own if path.is_file()]
+        read += _contents([with_algorithm(path, settings.algorithm) for path in files], instead)
     return chosen, read
+
+
+def _contents(
+    files: Iterable[Path], instead: Mapping[Path, JsonObject]
+) -> list[tuple[str, JsonObject]]:
+    return [
+        (str(path), instead[path] if path in instead else editing.read(path))
+        for path in files
+        if path in instead or path.is_file()
+    ]
 
 
 def _of_the_loop(values: JsonObject) -> JsonObject:
@@ -86,6 +102,11 @@ def _of_the_loop(values: JsonObject) -> JsonObject:
 def preset_file(name: str, folder: Path) -> Path:
     """Return where the preset of a family or a task would be in `folder`."""
     return folder / f"{name.replace('/', '-')}.toml"
+
+
+def with_algorithm(path: Path, algorithm: str) -> Path:
+    """Return where the settings of another algorithm than the preset's would be, next to it."""
+    return path.with_name(f"{path.stem}.{algorithm}.toml")
 
 
 def override(

@@ -10,13 +10,15 @@ or from Python:
 
 `space` says what is searched, `trial` is the process that trains and scores one choice of settings,
 `executor` starts, watches and ends these processes, `journal` keeps the results, `sweep` ties them
-together. `samplers` propose settings; `report` makes front, importance and tables of the results.
+together. `samplers` propose settings; `report` makes front, importance and tables of the results,
+and `preset` writes a trial into a preset.
 
 What the study of a sweep holds, for `samplers` and `report`, and for any program that opens
 `journal.log` with Optuna:
 
 - Directions: maximize the score, minimize the cost. The score is the mean return of an evaluation
-  on seeds that training has never seen, the cost is CPU seconds of training.
+  on seeds that training has never seen. The cost is the CPU seconds of training and of the
+  evaluations during it; that of the final evaluation, and of starting processes, is left out.
 - Parameters are named by setting: "train.learning_rate", with the setting's value. Two kinds are
   stored on the scale that they are searched on, and their name says so: "log2(train.horizon)" is 5
   for a horizon of 32 (an integer, without `log`), and "1 - train.gamma" is 0.01 for 0.99 (`log`).
@@ -30,12 +32,13 @@ What the study of a sweep holds, for `samplers` and `report`, and for any progra
 
 User attributes of a trial:
 
-    settings          settings by dotted name as the trial used them, natural values as JSON
+    settings          the settings that were searched, by dotted name, natural values as JSON; of
+                      a trial stopped early `train.total_timesteps` is where it ended
     run               folder of the trial, relative to the sweep's: "trials/0007". With several
                       seeds it is a group of runs, as `puffer train --seeds` makes
     score_low, score_high  95% interval of the score (over episodes; over seeds if several)
-    cpu_s             the cost: CPU seconds of training, all processes, startup left out
-    wall_s            seconds from start to end of the processes, evaluation included
+    cpu_s             the cost, of all processes. Of a failed trial: what its processes used in all
+    wall_s            seconds of training and of the final evaluation
     timesteps         steps of agents in training
     curve             [[cpu_s, score], ...] at the evaluations during training, of the first seed
     stopped_early     True if it was stopped because it could hardly win
@@ -44,9 +47,12 @@ User attributes of a trial:
 
 User attributes of the study (those of a finished trial can no longer change):
 
-    sweep             what `sweep.json` holds: env, config, space, sweep
-    confirmed:7       of trial 7 once it was confirmed on fresh seeds: {"seeds": [...],
-                      "scores": [...], "cpu_s": [...]}
+    confirmed:7       of trial 7 once it was trained with fresh seeds: {"seeds": [...],
+                      "scores": [...], "cpu_s": [...], "reason": None, or why it failed}
+
+Next to the journal is `sweep.json`, with what the sweep was started with: env, the settings of
+its preset (config), the names of those that were given, space, and its own settings (sweep). The
+same command, and one with fewer flags, continues with these.
 
 A sampler is made once by each process of a sweep, with `make_sampler(name, seed)`. What it draws
 for a trial may depend on the seed, the trial's number and the trials before it, and on nothing

@@ -1,5 +1,6 @@
 """The settings of a sweep, which stand in [sweep] of a preset and behind --sweep. on a command."""
 
+import sys
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -14,13 +15,17 @@ CONFIRM_SEED = 4_000_000
 CONFIRM_SEEDS_APART = 10_000
 """How far the seeds that a confirmation trains with are from the preset's."""
 
+NO_LIMIT = sys.maxsize
+"""Trials of a sweep that only its hours end."""
+
 
 @dataclass(frozen=True)
 class SweepConfig:
     """How a sweep searches, and how it scores a trial."""
 
     trials: int = 30
-    """Trials to finish, the preset and failed ones counted; early-stopped ones, too."""
+    """Trials to finish, the preset and failed ones counted; early-stopped ones, too. With
+    sweep.hours and without this there is no such limit."""
 
     hours: float | None = None
     """Start no further trial after this many hours of the trials' wall time, a job's share each."""
@@ -31,8 +36,8 @@ class SweepConfig:
 
     sampler: Literal["tpe", "random", "pareto"] = "tpe"
     """What proposes settings. tpe: multivariate TPE for several objectives (Ozaki et al. 2022, JAIR
-    74). random: independent draws. pareto: Gaussian processes of score and cost; see
-    docs/sweeps.md."""
+    74). random: independent draws. pareto, experimental: Gaussian processes of score and cost; see
+    docs/sweeps-samplers.md."""
 
     seed: int = 1
     """Seeds the sampler."""

@@ -7,7 +7,6 @@ import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from pufferlib import config as presets
+from pufferlib import registry
 from pufferlib.annotations import JsonObject
-from pufferlib.config import Config, editing
+from pufferlib.config import Config
 from pufferlib.runs import Run
 from pufferlib.runs.seeds import mean_interval
 from pufferlib.runs.settings import assemble, find_setting, names_of
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
 
-_ARGUMENTS = ("env.kwargs", "policy.kwargs")
-_LEFT_OUT = ("log.", "eval.")  # they change neither what is learned nor its cost
+ARGUMENTS = ("env.kwargs", "policy.kwargs")
+_LEFT_OUT = ("log.", "eval.")  # they change nothing that is learned
 _LEAST_TRIALS = 10  # for importance
 _NAME_WIDTH, _VALUE_WIDTH = 28, 11  # of a table, in characters
 
@@ -42,7 +42,7 @@ class Point:
         interval: 95% interval of the score, over episodes; NaN if unknown.
         confirmed: scores with fresh seeds; empty if there are none.
         holds: whether it is on the front by the means of these; None if there are none.
-        cost: CPU seconds of training.
+        cost: CPU seconds of training and of the evaluations during it.
         timesteps: steps of agents in training.
         changes: settings that `puffer train ENV` does not have by itself, by dotted name.
         command: the command line that trains it.
@@ -106,18 +106,28 @@ def changed_settings(facts: JsonObject, settings: Mapping[str, Any]) -> dict[str
         facts: contents of `sweep.json`.
         settings: of the trial, by dotted name.
     """
-    preset = presets.from_json({**facts["config"], "run": None}, "sweep.json")
-    algorithm = {"algorithm": preset.algorithm}
+    config = settings_of(facts, settings)
+    algorithm = {"algorithm": config.algorithm}
     base = Run.configure(facts["env"], algorithm)
-    config = assemble(base.source, settings, preset)
     default = Run.configure(facts["env"]).config.algorithm
-    changes = {} if preset.algorithm == default else dict(algorithm)
+    changes = {} if config.algorithm == default else dict(algorithm)
     own, others = dict(_flat(config)), dict(_flat(base.config))
     return changes | {
         name: value
         for name, value in own.items()
         if (name not in others or others[name] != value) and not name.startswith(_LEFT_OUT)
     }
+
+
+def settings_of(facts: JsonObject, settings: Mapping[str, Any]) -> Config:
+    """Return all settings of a trial: those of the sweep, with its own on top.
+
+    Args:
+        facts: contents of `sweep.json`.
+        settings: of the trial, by dotted name.
+    """
+    preset = presets.from_json({**facts["config"], "run": None}, "sweep.json")
+    return assemble(registry.resolve(facts["env"]), settings, preset)
 
 
 def command(env: str, changes: Mapping[str, Any]) -> str:
@@ -128,7 +138,7 @@ def command(env: str, changes: Mapping[str, Any]) -> str:
     """
     words = ["puffer", "train", env]
     for name, value in changes.items():
-        is_argument = name.startswith(_ARGUMENTS)
+        is_argument = name.startswith(ARGUMENTS)
         flag = f"--{name}" if is_argument else f"--{name.replace('_', '-')}"
         if isinstance(value, bool) and not is_argument:
             table, _, key = flag[2:].rpartition(".")
@@ -136,27 +146,6 @@ def command(env: str, changes: Mapping[str, Any]) -> str:
         else:
             words += [flag, str(value)]
     return shlex.join(words)
-
-
-def write_preset(path: Path, changes: Mapping[str, Any]) -> None:
-    """Write settings into a preset file; what else it says stays, with its comments.
-
-    Args:
-        path: `<task>.toml`, created if needed; `pufferlib.config.presets` says which are read.
-        changes: by dotted name, see `changed_settings`. None removes the key.
-
-    Raises:
-        SettingError: the file is not written as `pufferlib.config.editing` needs it.
-    """
-    tables: dict[str, dict[str, Any]] = {}
-    for name, value in changes.items():
-        table, _, key = name.rpartition(".")
-        if table:  # the name of a file says of which algorithm it is
-            tables.setdefault(table, {})[key] = value
-    for table, values in tables.items():
-        editing.check(path, table, values)
-    for table, values in tables.items():
-        editing.write(path, table, values)
 
 
 def importance(study: "Study") -> dict[str, float]:
@@ -280,7 +269,7 @@ def _flat(config: Config) -> Iterator[tuple[str, Any]]:
         if name in ("run", "algorithm"):
             continue
         value = find_setting(name, config).value
-        if name in _ARGUMENTS and isinstance(value, Mapping):
+        if name in ARGUMENTS and isinstance(value, Mapping):
             for key, argument in value.items():
                 yield f"{name}.{key}", argument
         elif not dataclasses.is_dataclass(value):

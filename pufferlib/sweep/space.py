@@ -13,6 +13,7 @@ A setting's part of the space is one line, in a preset and on the command line a
 """
 
 import ast
+import dataclasses
 import graphlib
 import math
 import typing
@@ -33,8 +34,9 @@ _NOT_SEARCHED = {
     "run": "every trial has its own folder",
     "algorithm": "algorithms have different settings; make a sweep of each with --algorithm",
     "train.seed": "trials have their own seeds; see --sweep.seeds",
-    "eval.seed": "scores must be of the same episodes",
+    "train.checkpoint_interval": "it changes nothing that is learned",
 }
+_UNLEARNED = ("log.", "eval.")
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,11 @@ class Space:
         Raises:
             SettingError: says which setting or line is wrong, and what is allowed.
         """
-        found = {}
+        found: dict[str, Dimension] = {}
         for name, line in lines.items():
             if line != FIXED:
                 found[name] = _parse_line(name, line, config, source)
+        found = _with_searched_conditions(found, config)
         if not found:
             raise SettingError(
                 f"{source}: no setting is searched. Add one: --sweep.space.train.learning-rate "
@@ -119,8 +122,8 @@ def value_at(name: str, config: Config) -> Any:
 
 def _parse_line(name: str, line: object, config: Config, source: str) -> Dimension:
     where = f"{source}: the space of {name}"
-    if name in _NOT_SEARCHED or name.startswith("log."):
-        reason = _NOT_SEARCHED.get(name, "it changes neither score nor cost")
+    if name in _NOT_SEARCHED or name.startswith(_UNLEARNED):
+        reason = _NOT_SEARCHED.get(name, "it changes nothing that is learned")
         raise SettingError(f"{source}: {name} cannot be searched: {reason}.")
     value_at(name, config)  # an unknown setting is refused here
     if isinstance(line, (list, tuple)):
@@ -212,6 +215,31 @@ def _types(name: str, config: Config) -> set[type]:
     return {part for part in parts if part is not NoneType}
 
 
+def _with_searched_conditions(
+    found: Mapping[str, Dimension], config: Config
+) -> dict[str, Dimension]:
+    """Return the dimensions without conditions on settings that all trials have from the preset.
+
+    Where such a condition never holds, the dimension is left out.
+    """
+    kept = dict(found)
+    while True:
+        settled = {
+            name: dimension
+            for name, dimension in kept.items()
+            if dimension.condition is not None and dimension.condition[0] not in kept
+        }
+        if not settled:
+            return kept
+        for name, dimension in settled.items():
+            setting, values = dimension.condition or ("", ())
+            if value_at(setting, config) in values:
+                text = dimension.text.partition(" if ")[0]
+                kept[name] = dataclasses.replace(dimension, condition=None, text=text)
+            else:
+                del kept[name]
+
+
 def _ordered(found: Mapping[str, Dimension], source: str) -> tuple[Dimension, ...]:
     """Return the dimensions in the order in which they can be chosen."""
     graph: dict[str, list[str]] = {name: [] for name in found}
@@ -219,8 +247,7 @@ def _ordered(found: Mapping[str, Dimension], source: str) -> tuple[Dimension, ..
         if dimension.condition is None:
             continue
         setting, values = dimension.condition
-        parent = found.get(setting)
-        if parent is None or not all(map(parent.contains, values)):
+        if not all(map(found[setting].contains, values)):
             raise SettingError(
                 f"{source}: the space of {name} depends on {setting} = "
                 f"{' '.join(map(str, values))}, which no trial has. Search {setting} with these "

@@ -2,8 +2,7 @@
 
 import dataclasses
 import importlib.util
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +11,22 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from pufferlib import config as presets
+from pufferlib import registry
 from pufferlib.annotations import JsonObject
+from pufferlib.config import Config
+from pufferlib.config.settings import with_lists
 from pufferlib.cores import usable_cores
-from pufferlib.exceptions import ArgumentError, CheckpointError, NotInstalledError, SettingError
+from pufferlib.exceptions import ArgumentError, NotInstalledError, SettingError
+from pufferlib.registry import EnvSource, same_source
 from pufferlib.runs import Run
-from pufferlib.runs.folder import RUNS, locked
-from pufferlib.runs.settings import Overrides, assemble, find_setting, parse
+from pufferlib.runs.folder import CONFIG, GROUP, RUNS, locked
+from pufferlib.runs.settings import Overrides, assemble, located
 from pufferlib.runs.train import check_log, sigterm_as_interrupt
-from pufferlib.sweep.config import AllSettings, SweepConfig
+from pufferlib.sweep.config import SweepConfig
 from pufferlib.sweep.default_space import default_space
 from pufferlib.sweep.dimension import Value
 from pufferlib.sweep.executor import Executor, LocalExecutor, split_cores
+from pufferlib.sweep.sources import PREFIX, SPACE, SWEEP, Stored, configured, flat, read_presets
 from pufferlib.sweep.space import FIXED, Space
 from pufferlib.training.config import choose_device
 from pufferlib.training.loggers import write_json
@@ -30,9 +34,7 @@ from pufferlib.training.loggers import write_json
 if TYPE_CHECKING:
     from optuna import Study
 
-SWEEP = "sweep.json"
 FRONT = "front.svg"
-_PREFIX, _SPACE = "sweep.", "sweep.space."
 # These decide what a result means: a sweep cannot be resumed with others.
 _FIXED = ("sampler", "seed", "episodes", "greedy", "seeds")
 
@@ -64,6 +66,9 @@ class Sweep:
     def configure(cls, env: str, overrides: Overrides | None = None) -> "Sweep":
         """Return the sweep of `env`: its presets with their [sweep], and `overrides` on top.
 
+        If the folder holds a sweep of `env`, that is continued: what it was started with takes the
+        place of presets.
+
         Args:
             env: a family, a task, module:name, file.py:name, gymnasium:ID or pettingzoo:module.
             overrides: settings by dotted name: "sweep.trials" and others of `SweepConfig`; lines
@@ -84,28 +89,39 @@ class Sweep:
             )
         overrides = dict(overrides or {})
         folder = overrides.pop("run", None)
-        own = {name: overrides.pop(name) for name in list(overrides) if name.startswith(_PREFIX)}
-        preset = Run.configure(env, {"log.tensorboard": False, **overrides})
-        preset = dataclasses.replace(preset, given=frozenset(overrides))
+        own = {name: overrides.pop(name) for name in list(overrides) if name.startswith(PREFIX)}
+        source = registry.resolve(env)
+        path = Path(str(folder)) if folder else RUNS / f"sweep-{source.label}"
+        before = _continued(Stored.read(path), source, overrides)
+        if before is None:
+            preset = Run.configure(env, {"log.tensorboard": False, **overrides})
+            preset = dataclasses.replace(preset, given=frozenset(overrides))
+        else:
+            given = before.given | frozenset(overrides)
+            preset = Run(assemble(source, overrides, before.config), source, given=given)
         preset.config.check()
         preset.check_policy()
         check_log(preset.config.log)
         with closing(preset.in_this_process().make_vecenv()) as one:
             rows = one.num_agents * preset.config.vec.num_envs
-        config, tables = _read_presets(preset, overrides.get("algorithm"))
-        config = _configured(config, own)
+        if before is None:
+            config, tables = read_presets(preset, overrides.get("algorithm"))
+        else:
+            config, tables = before.sweep, dict[str, object](before.space)
+        config = configured(config, own)
         config.check()
         if config.jobs is None:
             is_small = preset.config.vec.backend == "Serial"
             is_small &= choose_device(preset.config.train.device).type == "cpu"
             config = dataclasses.replace(config, jobs=usable_cores() if is_small else 1)
-        given = {name[len(_SPACE) :]: own[name] for name in own if name.startswith(_SPACE)}
-        if not tables and all(line == FIXED for line in given.values()):
-            tables, settings = default_space(preset.config, rows, preset.is_recurrent)
+        lines = {name[len(SPACE) :]: own[name] for name in own if name.startswith(SPACE)}
+        if not tables and all(line == FIXED for line in lines.values()):
+            default, settings = default_space(preset.config, rows, preset.is_recurrent)
+            tables = dict[str, object](default)
             preset = dataclasses.replace(preset, config=settings)
-        lines = {name: line for name, line in tables.items() if name not in overrides} | given
+        tables = {name: tables[name] for name in tables if name in lines or name not in overrides}
+        lines = tables | lines
         space = Space.parse(lines, preset.config, "sweep.space")
-        path = Path(str(folder)) if folder else RUNS / f"sweep-{preset.source.label}"
         dataclasses.replace(preset.config, run=path).check()
         sweep = cls(preset, config, space, path, rows)
         sweep._check_space()
@@ -173,12 +189,23 @@ class Sweep:
             config.train.check_rows(rows, run.is_recurrent, is_pool)
         return run
 
+    def samples(self) -> Iterator[dict[str, Value]]:
+        """Yield settings to check: each dimension's choices or ends, with what it depends on."""
+        for dimension in self.space:
+            for value in dimension.samples():
+                values = {dimension.setting: value}
+                if dimension.condition is not None:
+                    setting, allowed = dimension.condition
+                    values[setting] = allowed[0]
+                yield values
+
     def facts(self) -> JsonObject:
         """Return what `sweep.json` keeps, as JSON values."""
         config = presets.as_json(self.preset.config)
         return {
             "env": self.preset.source.name,
             "config": {key: value for key, value in config.items() if key != "run"},
+            "given": sorted(self.preset.given),
             "space": self.space.lines(),
             "sweep": dataclasses.asdict(self.config),
         }
@@ -200,16 +227,11 @@ class Sweep:
 
     def _check_space(self) -> None:
         """Refuse a space with settings that have no effect or are never possible."""
-        for dimension in self.space:
-            for value in dimension.samples():
-                values = {dimension.setting: value}
-                if dimension.condition is not None:
-                    setting, allowed = dimension.condition
-                    values[setting] = allowed[0]
-                try:
-                    self._assembled(values).check_policy()
-                except SettingError as error:
-                    raise SettingError(f"The space of {dimension.setting}: {error}") from error
+        for values in self.samples():
+            try:
+                self._assembled(values).check_policy()
+            except SettingError as error:
+                raise SettingError(f"The space of {next(iter(values))}: {error}") from error
 
     def _assembled(self, values: Mapping[str, Value]) -> Run:
         """Return the preset with some settings changed; those without effect are refused."""
@@ -223,20 +245,19 @@ class Sweep:
         Raises:
             ArgumentError: names what differs.
         """
-        path = self.folder / SWEEP
-        if not path.exists():
+        before = Stored.read(self.folder)
+        if before is None:
+            for name in (CONFIG, GROUP):
+                if (self.folder / name).exists():
+                    raise ArgumentError(
+                        f"{self.folder} is the folder of a run: it has a {name}. Name another "
+                        f"folder for the sweep with --run."
+                    )
             return
-        try:
-            before = json.loads(path.read_text())
-            found = {**_flat(before["config"]), **_flat({"sweep.space": before["space"]})}
-            found |= {f"sweep.{name}": before["sweep"].get(name) for name in _FIXED}
-            found["ENV"] = before["env"]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise CheckpointError(f"{path} cannot be read as a sweep: {error!r}.") from error
-        facts = json.loads(json.dumps(self.facts()))
-        now = {**_flat(facts["config"]), **_flat({"sweep.space": facts["space"]})}
-        now |= {f"sweep.{name}": facts["sweep"][name] for name in _FIXED}
-        now["ENV"] = facts["env"]
+        found = _compared(before.env, before.config, before.space, before.sweep)
+        now = _compared(
+            self.preset.source.name, self.preset.config, self.space.lines(), self.config
+        )
         changed = [
             f"{name} was {found.get(name)!r} and is {now.get(name)!r}"
             for name in dict.fromkeys([*now, *found])
@@ -249,44 +270,21 @@ class Sweep:
             )
 
 
-def _read_presets(preset: Run, algorithm: object) -> tuple[SweepConfig, Mapping[str, object]]:
-    """Return what [sweep] of the presets says, and the lines of its space."""
-    source = preset.source
-    folders = (presets.PRESETS, *source.preset_folders)
-    name = None if algorithm is None else preset.config.algorithm
-    config = SweepConfig()
-    lines: dict[str, object] = {}
-    for file, table in presets.load_sweep(source.preset_names, folders, name):
-        if not isinstance(table, Mapping):
-            raise SettingError(f"{file}: sweep must be a table; got {table!r}.")
-        space = table.get("space", {})
-        if not isinstance(space, Mapping):
-            raise SettingError(f"{file}: sweep.space must be a table; got {space!r}.")
-        rest = {key: value for key, value in table.items() if key != "space"}
-        config = presets.override(config, rest, file, _PREFIX)
-        lines |= _flat(space)
-    return config, lines
+def _continued(
+    before: Stored | None, source: EnvSource, overrides: Mapping[str, object]
+) -> Stored | None:
+    """Return the sweep in a folder if it is of the same environment and algorithm."""
+    if before is None or not same_source(before.env, source.name):
+        return None
+    algorithm = overrides.get("algorithm")
+    is_same = algorithm is None or located(str(algorithm)) == before.config.algorithm
+    return before if is_same else None
 
 
-def _configured(config: SweepConfig, overrides: Mapping[str, object]) -> SweepConfig:
-    """Return the settings of the sweep with overrides by dotted name."""
-    names = [f"{_PREFIX}{field.name}" for field in dataclasses.fields(config)]
-    for name, value in overrides.items():
-        if name.startswith(_SPACE):
-            continue
-        annotation = find_setting(name, AllSettings(sweep=config)).annotation
-        assert name in names
-        key = name.removeprefix(_PREFIX)
-        config = dataclasses.replace(config, **{key: parse(name, value, annotation)})
-    return config
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested tables as one, by dotted name."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat
+def _compared(
+    env: str, config: Config, space: Mapping[str, str], sweep: SweepConfig
+) -> dict[str, Any]:
+    """Return what decides what the results of a sweep mean, by name."""
+    settings = {key: value for key, value in presets.as_json(config).items() if key != "run"}
+    found = {**flat(settings), **flat({"sweep.space": space}), "ENV": env}
+    return with_lists(found | {f"sweep.{name}": getattr(sweep, name) for name in _FIXED})

@@ -69,7 +69,7 @@ def test_if_no_candidate_can_train_the_file_is_unchanged_and_it_says_so(tmp_path
     # NetHack's preset is recurrent and has four minibatches; three rows cannot make them.
     path = tmp_path / "tuned.toml"
     arguments = ["--max-envs", "3", "--seconds", "0.02", "--rounds", "1", "--write", str(path)]
-    assert main(["autotune", "nethack", *arguments]) == 2
+    assert main(["autotune", "NetHackChallenge-v0", *arguments]) == 2
     captured = capsys.readouterr()
     assert "fewer rows than the minibatches need. Best for training: none of these" in captured.out
     assert "puffer train" not in captured.out

@@ -72,12 +72,9 @@ def test_every_preset_can_be_edited(path):
     vec = {**before.pop("vec", {}), **VALUES}
     assert after.pop("vec") == {key: value for key, value in vec.items() if value is not None}
     assert after == before
-    assert comments(edited(text)) == comments(text)
-
-
-def comments(text):
-    """Return the comments of a preset, whose values have no "#"."""
-    return [line.partition("#")[2] for line in text.splitlines() if "#" in line]
+    comments = [line.partition("#")[2] for line in text.splitlines() if "#" in line]
+    kept = [line.partition("#")[2] for line in edited(text).splitlines() if "#" in line]
+    assert kept == comments
 
 
 @pytest.mark.parametrize(
@@ -158,3 +155,17 @@ def test_floats_and_tables_within_tables_are_written():
     assert tomllib.loads(added) == {"env": {"kwargs": {"size": 3}}}
     with pytest.raises(SettingError, match=r"'env\.kwargs' in a form that is not edited"):
         editing.edited("[env]\nkwargs = {size = 5}\n", "env.kwargs", {"size": 3}, "here.toml")
+
+
+def test_lists_tables_and_any_text_are_written_as_toml():
+    values = {
+        "names": ["a", 'b "c" \\ d', "é\n"],
+        "nested": {"x y": [1, [2.5, True]], "z": {}},
+        "path": "C:\\new",
+    }
+    for text in ("", "[vec]\nnames = [1, 2] # two\n"):
+        result = editing.edited(text, "vec", values, "here.toml")
+        assert tomllib.loads(result) == {"vec": values}
+        assert ("# two" in result) == bool(text)
+    with pytest.raises(SettingError):
+        editing.edited("", "vec", {"names": ["a", None]}, "here.toml")

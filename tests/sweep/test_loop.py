@@ -10,7 +10,7 @@ from rich.console import Console
 from sweep_processes import ForkExecutor
 
 from pufferlib import proc
-from pufferlib.cli.sweep import changes_of
+from pufferlib.cli.sweep import values_of_trial
 from pufferlib.exceptions import ArgumentError, PufferError
 from pufferlib.runs import Run
 from pufferlib.sweep import loop
@@ -84,13 +84,13 @@ def test_a_sweep_keeps_score_cost_and_settings_of_every_trial(tmp_path):
     facts = json.loads((tmp_path / "s/sweep.json").read_text())
     best = max(trials, key=lambda trial: trial.values[0])
     for number in (-1, best.number):  # nothing is confirmed: the best score
-        found, changes = changes_of(study, facts, number)
+        found, changes = values_of_trial(study, facts, number)
         assert found == best.number
         config = Run.configure("bandit", changes).config
         assert config.train.learning_rate == best.user_attrs["settings"]["train.learning_rate"]
         assert config.train.total_timesteps == 2_000
     with pytest.raises(ArgumentError, match="must name a trial that has a score; got 3"):
-        changes_of(study, facts, 3)
+        values_of_trial(study, facts, 3)
     assert json.loads((tmp_path / "s" / "sweep.json").read_text())["env"] == "bandit"
 
 

@@ -20,6 +20,7 @@ from pufferlib.cli.parser import Parser, normalized
 from pufferlib.runs import Run
 from pufferlib.runs.settings import assemble
 from pufferlib.sweep import report
+from pufferlib.sweep.preset import write_preset
 
 SPACE = {
     "train.learning_rate": FloatDistribution(1e-5, 1e-1, log=True),
@@ -113,7 +114,7 @@ def test_a_point_is_written_into_a_preset_and_comments_stay(tmp_path):
     path.write_text(
         "# Tuned.\n[train]\nlearning_rate = 1e-3 # fast\ntarget_kl = 0.02\ngamma = 1.0\n"
     )
-    report.write_preset(path, SETTINGS)
+    write_preset(path, SETTINGS)
     text = path.read_text()
     assert text.startswith("# Tuned.\n[train]\nlearning_rate = 3.0517578125e-05 # fast\ngamma = ")
     written = tomllib.loads(text)
@@ -127,7 +128,7 @@ def test_a_point_is_written_into_a_preset_and_comments_stay(tmp_path):
         "policy": {"memory": "lstm", "rescale_actions": False},
         "env": {"kwargs": {"some_size": -1.5e-7, "sparse": False}},
     }
-    report.write_preset(path, {"train.gamma": 0.9, "env.kwargs.some_size": 2})
+    write_preset(path, {"train.gamma": 0.9, "env.kwargs.some_size": 2})
     assert tomllib.loads(path.read_text())["env"]["kwargs"] == {"some_size": 2, "sparse": False}
     config = presets.load(["task"], (tmp_path,))
     assert config.train == dataclasses.replace(

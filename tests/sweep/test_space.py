@@ -1,10 +1,15 @@
+import dataclasses
+import json
 import math
+import shutil
 
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from pufferlib import config as presets
 from pufferlib.config import PRESETS, load, load_sweep
 from pufferlib.exceptions import ArgumentError, SettingError
+from pufferlib.sweep.config import NO_LIMIT
 from pufferlib.sweep.default_space import default_space
 from pufferlib.sweep.space import Space, setting_of
 from pufferlib.sweep.sweep import Sweep
@@ -79,13 +84,17 @@ def test_a_preset_off_the_grid_has_the_nearest_parameter(value, exponent):
         ({"policy.memory": "choices none"}, "two or more"),
         ({"policy.memory": "log 1 2"}, "choices VALUE"),
         ({"train.seed": "integer 1 9"}, "their own seeds"),
-        ({"log.wandb": "choices a b"}, "neither score nor cost"),
+        ({"log.wandb": "choices a b"}, "nothing that is learned"),
+        ({"eval.share": "uniform 0.05 0.2"}, "eval.share cannot be searched"),
+        ({"train.checkpoint_interval": "integer 1 200"}, "nothing that is learned"),
         ({"train.horizon": "fixed"}, "no setting is searched"),
         ({"train.horizon": 8}, "text or a list"),
-        ({"train.horizon": "power2 8 32 if policy.memory = lstm"}, "no trial has"),
+        ({"train.horizon": "power2 8 32 if policy.memory = lstm"}, "no setting is searched"),
+        ({"policy.memory": "choices none gru",
+          "train.horizon": "power2 8 32 if policy.memory = lstm"}, "no trial has"),
         ({"train.horizon": "power2 8 32 if policy.memory"}, "if SETTING = VALUE"),
     ],
-)
+)  # fmt: skip
 def test_a_wrong_space_is_refused(lines, match):
     with pytest.raises(SettingError, match=match):
         Space.parse(lines, CONFIG, "here")
@@ -100,6 +109,35 @@ def test_a_condition_leaves_a_setting_out_where_it_does_not_hold():
     assert [d.setting for d in space] == ["policy.memory", "train.horizon"]
     assert [d.setting for d in space.active({"policy.memory": "none"})] == ["policy.memory"]
     assert len(list(space.active({"policy.memory": "gru"}))) == 2
+
+
+@pytest.mark.parametrize(
+    ("memory", "expected"),
+    [
+        ("none", {"train.gamma": "logit 0.9 0.99"}),
+        (
+            "lstm",
+            {
+                "train.gamma": "logit 0.9 0.99",
+                "train.horizon": "power2 8 128",
+                "train.update_epochs": "integer 1 9 if train.horizon = 16 32",
+            },
+        ),
+    ],
+)
+def test_a_condition_on_a_setting_that_is_not_searched_holds_or_not(memory, expected):
+    lines = {
+        "train.gamma": "logit 0.9 0.99",
+        "policy.memory": "fixed",
+        "train.horizon": "power2 8 128 if policy.memory = lstm gru",
+        "train.update_epochs": "integer 1 9 if train.horizon = 16 32",
+    }
+    config = dataclasses.replace(CONFIG, policy=dataclasses.replace(CONFIG.policy, memory=memory))
+    if memory == "none":  # then the horizon is the preset's 16 in every trial
+        expected = {**expected, "train.update_epochs": "integer 1 9"}
+    space = Space.parse(lines, config, "here")
+    assert space.lines() == expected
+    assert len(list(space.active({"train.horizon": 16}))) == len(expected)
 
 
 def test_conditions_in_a_circle_are_refused():
@@ -170,3 +208,56 @@ def test_a_setting_that_is_given_is_not_searched():
     both = {"train.gamma": 0.92, "sweep.space.train.gamma": "logit 0.9 0.99"}
     sweep = Sweep.configure("bandit", both)
     assert sweep.space.values(sweep.preset.config) == {"train.gamma": 0.92}
+
+
+@pytest.mark.parametrize(
+    ("given", "trials"),
+    [({}, 30), ({"hours": 8}, NO_LIMIT), ({"hours": 8, "trials": 5}, 5), ({"trials": 5}, 5)],
+)
+@pytest.mark.parametrize("where", ["preset", "flags"])
+def test_a_sweep_ends_after_its_trials_or_its_hours(given, trials, where, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    flags = {f"sweep.{name}": value for name, value in given.items()}
+    if where == "preset":
+        shutil.copy(PRESETS / "bandit.toml", tmp_path)
+        with (tmp_path / "bandit.toml").open("a") as file:
+            file.write("\n[sweep]\n" + "".join(f"{k} = {v}\n" for k, v in given.items()))
+        monkeypatch.setattr(presets, "PRESETS", tmp_path)
+        flags = {}
+    config = Sweep.configure("bandit", flags).config
+    assert (config.trials, config.hours) == (trials, given.get("hours"))
+
+
+def stored(sweep):
+    """Write the `sweep.json` of a sweep, as its start does."""
+    sweep.folder.mkdir(parents=True)
+    (sweep.folder / "sweep.json").write_text(json.dumps(sweep.facts()))
+    return sweep
+
+
+def test_a_sweep_in_the_folder_takes_the_place_of_presets(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(PRESETS / "bandit.toml", tmp_path)
+    monkeypatch.setattr(presets, "PRESETS", tmp_path)
+    flags = {"train.gamma": 0.9, "sweep.trials": 7, "algorithm": "vtrace"}
+    flags["sweep.space.train.learning_rate"] = "log 1e-4 1e-2"
+    first = stored(Sweep.configure("bandit", flags))
+    # As if --write had changed the presets.
+    (tmp_path / "bandit.vtrace.toml").write_text("[train]\nlearning_rate = 1e-5\n")
+    (tmp_path / "bandit.toml").write_text("[sweep]\ntrials = 3\n")
+    for again in ({}, flags, {"algorithm": "vtrace"}):
+        sweep = Sweep.configure("bandit", again)
+        assert sweep.facts() == first.facts()
+        sweep._check_folder()
+    assert Sweep.configure("bandit", {"sweep.trials": 9}).config.trials == 9
+    for other in ({"train.gamma": 0.8}, {"algorithm": "ppo"}, {"sweep.seed": 2}):
+        with pytest.raises(ArgumentError, match="holds another sweep"):
+            Sweep.configure("bandit", other)._check_folder()
+
+
+def test_the_folder_of_a_run_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    sweep = Sweep.configure("bandit", {"run": str(tmp_path)})
+    with pytest.raises(ArgumentError, match="is the folder of a run"):
+        sweep.run()
+    assert not (tmp_path / "sweep.json").exists()

@@ -1,6 +1,6 @@
-"""Write docs/reference/settings.md: every setting of a run, from the dataclasses that define them.
+"""Write docs/reference/settings.md: every setting, from the dataclasses that define them.
 
-python tools/settings_page.py
+python tools/docs/settings_page.py
 """
 
 import dataclasses
@@ -12,6 +12,7 @@ from pufferlib.cli.parser import field_docs
 from pufferlib.config import ALGORITHMS, Config
 from pufferlib.config.presets import type_name
 from pufferlib.runs.settings import find_setting
+from pufferlib.sweep.config import AllSettings
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "reference" / "settings.md"
 
@@ -29,7 +30,8 @@ run = Run.configure("CartPole-v1", {"train.learning_rate": 1e-3, "vec.num_envs":
 ```
 
 The defaults below are for environments without a preset; `puffer train ENV --help` shows those of
-an environment.
+an environment. The settings `sweep` are of [`puffer sweep`](../sweeps.md) and
+`Sweep.configure(env, overrides)`, which take those of a run, too.
 """
 
 
@@ -47,6 +49,7 @@ def page() -> str:
         own = Config(algorithm=name, train=kind())
         parts.append(_section(f"train, of {name}", own, [n for n in names if n not in known]))
         known.update(names)
+    parts.append(_table("sweep", AllSettings()))
     return "\n".join(parts)
 
 

@@ -1,14 +1,13 @@
-"""Write the pages of the site that are generated: families, settings, the data of the commands.
+"""Write the pages of the site that git ignores: families, and the data of the commands.
 
-`docs/conf.py` calls `write_pages` before each build. The page of settings is kept in git, so that
-it can be read without the site.
+`docs/conf.py` calls `write_pages` before each build. It does not write the page of settings, which
+is kept in git so that it can be read without the site: see `settings_page`.
 """
 
 import json
 from pathlib import Path
 
 import family_pages
-import settings_page
 
 from pufferlib import registry
 
@@ -21,7 +20,6 @@ def write_pages(docs: Path) -> None:
     for path in (docs / "families").glob("*.md"):
         if path.stem not in pages:
             path.unlink()
-    _write(docs / "reference" / "settings.md", settings_page.page())
     families = [registry.load(name).FAMILY for name in pages]
     tasks = {f.name: list(dict.fromkeys([f.default, *f.tasks])) for f in families}
     _write(docs / "_static" / "tasks.js", f"const TASKS = {json.dumps(tasks)};\n")
