@@ -1,9 +1,10 @@
 """A sweep: its preset, its space and its folder, checked before anything starts."""
 
+import contextlib
 import dataclasses
 import importlib.util
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,13 @@ from rich.console import Console
 from pufferlib import config as presets
 from pufferlib.annotations import JsonObject
 from pufferlib.cores import usable_cores
-from pufferlib.exceptions import ArgumentError, CheckpointError, NotInstalledError, SettingError
+from pufferlib.exceptions import (
+    ArgumentError,
+    CheckpointError,
+    LogError,
+    NotInstalledError,
+    SettingError,
+)
 from pufferlib.runs import Run
 from pufferlib.runs.folder import RUNS, locked
 from pufferlib.runs.settings import Overrides, assemble, find_setting, parse
@@ -129,7 +136,8 @@ class Sweep:
 
         Raises:
             ArgumentError: the folder is in use, or holds another sweep.
-            PufferError: ten trials in a row have failed.
+            PufferError: ten trials in a row have failed, or the preset cannot be trained.
+            LogError: the disk is full.
         """
         from pufferlib.sweep.confirm import confirm_front
         from pufferlib.sweep.journal import open_journal
@@ -137,11 +145,14 @@ class Sweep:
         from pufferlib.sweep.samplers import make_sampler
 
         console = console or Console()
-        with sigterm_as_interrupt(), locked(self.folder):
+        with sigterm_as_interrupt(), locked(self.folder), _raise_log_error(self.folder):
             self._check_folder()
             sampler = make_sampler(self.config.sampler, self.config.seed)
             study = open_journal(self.folder, sampler)
             write_json(self.folder / SWEEP, self.facts())
+            facts = json.loads(json.dumps(self.facts()))
+            if study.user_attrs.get("sweep") != facts:
+                study.set_user_attr("sweep", facts)
             environment = {"WANDB_RUN_GROUP": self.folder.name}
             executor = executor or LocalExecutor(self.jobs, environment)
             with closing(executor):
@@ -247,6 +258,18 @@ class Sweep:
                 f"{self.folder} holds another sweep: {'; '.join(changed[:5])}. Continue it with "
                 f"the settings that it has, or name another folder with --run."
             )
+
+
+@contextlib.contextmanager
+def _raise_log_error(folder: Path) -> Iterator[None]:
+    """Turn an OSError, as of a full disk, into a LogError that says how to go on."""
+    try:
+        yield
+    except OSError as error:
+        raise LogError(
+            f"The sweep in {folder} had to end: {error}. Its trials are kept. Free some space, or "
+            f"fix what else it names, and run the same command to continue."
+        ) from error
 
 
 def _read_presets(preset: Run, algorithm: object) -> tuple[SweepConfig, Mapping[str, object]]:
