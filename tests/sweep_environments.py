@@ -8,8 +8,6 @@ import time
 import gymnasium
 import numpy as np
 
-from pufferlib.exceptions import ArgumentError
-
 
 class Failing(gymnasium.Env):
     """Ten steps an episode, a reward for action 1; fails when `at` steps were taken."""
@@ -45,8 +43,6 @@ class Failing(gymnasium.Env):
                 raise ValueError("negative energy")
             case "interrupt":
                 os.kill(os.getpid(), signal.SIGTERM)
-            case "refuse":
-                raise ArgumentError("energy must be at least 0; got -1.")
             case "hang":
                 time.sleep(1000)
 

@@ -265,6 +265,8 @@ def _raise_log_error(folder: Path) -> Iterator[None]:
     """Turn an OSError, as of a full disk, into a LogError that says how to go on."""
     try:
         yield
+    except BrokenPipeError:  # of the terminal
+        raise
     except OSError as error:
         raise LogError(
             f"The sweep in {folder} had to end: {error}. Its trials are kept. Free some space, or "

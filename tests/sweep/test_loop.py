@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 from sweep_processes import ForkExecutor
 
+from pufferlib import config as presets
 from pufferlib import proc
 from pufferlib.cli.sweep import changes_of
 from pufferlib.exceptions import ArgumentError, PufferError
@@ -19,7 +20,7 @@ from pufferlib.sweep.confirm import confirmed
 from pufferlib.sweep.executor import split_cores
 from pufferlib.sweep.journal import JOURNAL, open_journal, read_journal
 from pufferlib.sweep.sweep import Sweep
-from pufferlib.sweep.trial_folder import TrialResult, ask_to_stop
+from pufferlib.sweep.trial_folder import TrialResult, TrialSpec, ask_to_stop
 from pufferlib.training.loggers import read_metrics
 
 OWN = f"{Path(sweep_environments.__file__)}:make_env"
@@ -174,10 +175,15 @@ def test_a_trial_that_gets_sigterm_goes_on(tmp_path):
 
 
 def test_a_preset_that_is_refused_stops_the_sweep_at_once(tmp_path):
-    settings = own("refuse", **{"sweep.trials": 3})
+    sweep = Sweep.configure("bandit", {**TINY, "sweep.trials": 3, "run": str(tmp_path / "s")})
+    config = presets.as_json(sweep.preset.config)
+    config["env"]["task"] = "no_such_module:make_env"
+    folder = tmp_path / "s/trials/0000"
+    folder.mkdir(parents=True)
+    TrialSpec(config, [], [1], 8, 3_000_000, "sampled").write(folder)
     for _ in range(2):  # the same command tries it again
-        with pytest.raises(PufferError, match=r"preset itself cannot be trained: .*got -1"):
-            run(OWN, tmp_path / "s", settings)
+        with pytest.raises(PufferError, match=r"preset itself cannot be trained: .*no_such_module"):
+            sweep.run(Console(file=io.StringIO()), ForkExecutor(1))
     assert [trial.state for trial in read_journal(tmp_path / "s").trials] == [TrialState.RUNNING]
 
 
@@ -296,7 +302,7 @@ def test_a_trial_that_can_hardly_win_is_stopped_and_scored(tmp_path, monkeypatch
     for trial in stopped:
         timesteps = trial.user_attrs["timesteps"]
         assert 4_000 <= timesteps < 12_000
-        assert trial.user_attrs["settings"].keys() == {"train.horizon", "env.kwargs.reward"}
+        assert "train.total_timesteps" not in trial.user_attrs["settings"]
         assert trial.values == [0.0, trial.user_attrs["cpu_s"]]
         assert f"Trial {trial.number}: score 0.00" in printed
 
