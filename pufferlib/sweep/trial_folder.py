@@ -20,7 +20,7 @@ _RESULT = "result.json"
 _STOP = "stop"
 _PHASE = ".phase"
 _SCORING = "scoring"
-_SCORING_LIMITS = 3  # an evaluation has no metrics that tell of its progress
+_SCORING_LIMITS = 3  # an evaluation logs nothing until it ends
 
 
 @dataclass(frozen=True)

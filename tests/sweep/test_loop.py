@@ -17,7 +17,7 @@ from pufferlib.exceptions import ArgumentError, PufferError
 from pufferlib.runs import Run
 from pufferlib.sweep import loop
 from pufferlib.sweep.confirm import confirmed
-from pufferlib.sweep.executor import split_cores
+from pufferlib.sweep.executor import LocalExecutor, split_cores
 from pufferlib.sweep.journal import JOURNAL, open_journal, read_journal
 from pufferlib.sweep.sweep import Sweep
 from pufferlib.sweep.trial_folder import TrialResult, TrialSpec, ask_to_stop
@@ -121,9 +121,9 @@ def test_a_resumed_sweep_proposes_what_an_uninterrupted_one_does(tmp_path):
     ("how", "reason"),
     [
         ("crash", "killed by signal 11"),
-        ("kill", "killed by signal 9"),
+        pytest.param("kill", "killed by signal 9", marks=pytest.mark.long),
         ("memory", "out of memory"),
-        ("disk", "disk full"),
+        pytest.param("disk", "disk full", marks=pytest.mark.long),
         ("error", "ValueError: negative energy"),
         ("hang", "no progress within 1.5 s"),
     ],
@@ -144,6 +144,7 @@ def test_divergence_is_a_failure(tmp_path):
     assert study.trials[0].user_attrs["state_reason"] == "diverged"
 
 
+@pytest.mark.long
 def test_settings_that_cannot_work_together_cost_nothing(tmp_path):
     # A rollout has 16 to 128 samples.
     space = {
@@ -261,7 +262,9 @@ def test_the_front_is_trained_again_with_fresh_seeds(tmp_path):
 
 
 def test_several_seeds_are_one_trial(tmp_path):
-    study, _ = run("bandit", tmp_path / "s", {"sweep.trials": 1, "sweep.seeds": 2})
+    # In a process with its own command line, as everywhere but in these tests.
+    overrides = {"sweep.trials": 1, "sweep.seeds": 2}
+    study, _ = run("bandit", tmp_path / "s", overrides, LocalExecutor(1))
     (trial,) = study.trials
     runs = TrialResult.read(tmp_path / "s/trials/0000").runs
     assert trial.values == [
