@@ -141,7 +141,7 @@ def _prepare(sweep: "Sweep", trial: FrozenTrial) -> Path:
             return folder
         TrialResult.remove(folder)  # it failed, or is to have more seeds
         if before != spec.seeds and 1 in (len(before), len(spec.seeds)):
-            shutil.rmtree(folder)  # one run has no folder of its own
+            shutil.rmtree(folder)  # a single run has the whole folder
     folder.mkdir(parents=True, exist_ok=True)
     if len(spec.seeds) > 1:
         write_json(folder / GROUP, {"seeds": spec.seeds})

@@ -12,7 +12,7 @@ class EarlyStop:
     """Compares a trial with the others at equal cost.
 
     Once it has trained for a third of its steps, the latest evaluation of the trial is compared
-    with the latest that each other trial had at the same cost: the best of several would favour
+    with the latest that each other trial had at the same cost: the best of several would favor
     those that were evaluated more often. It can hardly win if it is below a quantile of these, as
     in Protein of PufferLib 3; see also the median rule of Golovin et al. 2017 (Google Vizier, KDD,
     3.2.2). A trial that had ended by then counts with its score; one that was stopped itself does

@@ -228,7 +228,7 @@ def _oom_kills() -> int:
 
 
 def _python_path() -> str:
-    """Return where this process finds modules, as beside its script, but for Python's own."""
+    """Return where this process finds modules, as next to its script, but for Python's own."""
     paths = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
     own = (*paths, *site.getsitepackages())
     found = [os.path.abspath(path) for path in sys.path]
