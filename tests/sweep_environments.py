@@ -41,6 +41,8 @@ class Failing(gymnasium.Env):
                 raise OSError(errno.ENOSPC, "No space left on device")
             case "error":
                 raise ValueError("negative energy")
+            case "interrupt":
+                os.kill(os.getpid(), signal.SIGTERM)
             case "hang":
                 time.sleep(1000)
 

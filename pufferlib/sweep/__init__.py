@@ -25,7 +25,7 @@ What the study of a sweep holds, for `samplers` and `report`, and for any progra
   `space.setting_of(name)` returns the setting. A condition leaves a parameter out of a trial.
 - Trial 0 is the preset. Its parameters are the nearest that the space has.
 - A complete trial has the values (score, cost). One that was stopped early is complete, too, with
-  what it had reached.
+  what it had reached; it is never on the front, as its settings would not lead there again.
 - A failed trial (FAIL) has no values. A trial whose settings cannot work together is one of them,
   and was never started; its reason begins with "infeasible: ".
 - A running trial belongs to a sweep that is running or can be resumed.
@@ -37,9 +37,11 @@ User attributes of a trial:
     run               folder of the trial, relative to the sweep's: "trials/0007". With several
                       seeds it is a group of runs, as `puffer train --seeds` makes
     score_low, score_high  95% interval of the score (over episodes; over seeds if several)
-    cpu_s             the cost, of all processes. Of a failed trial: what its processes used in all
-    wall_s            seconds of training and of the final evaluation
-    timesteps         steps of agents in training
+    cpu_s             the cost: CPU seconds of training and its evaluations, all processes, startup
+                      left out; with several seeds their mean. Of a failed trial: what its
+                      processes used in all
+    wall_s            seconds of training and of the final evaluation, of all seeds
+    timesteps         steps of agents in training, of the longest run
     curve             [[cpu_s, score], ...] at the evaluations during training, of the first seed
     stopped_early     True if it was stopped because it could hardly win
     state_reason      of a failed trial: "diverged", "killed by signal 9", "out of memory",

@@ -49,16 +49,17 @@ class SweepConfig:
     """Score the most probable actions instead of sampled ones."""
 
     seeds: int = 1
-    """Train each trial with so many seeds, one after another; the score is their mean, and the cost
-    is their sum."""
+    """Train each trial with so many seeds, one after another; the score is their mean, and so is
+    the cost."""
 
     early_stop: float | None = 0.5
-    """Stop a trial whose best evaluation is below this quantile of the others' at the same cost: by
-    default their median, as in Golovin et al. 2017 (Google Vizier, KDD, 3.2.2). None: train every
-    trial to its end."""
+    """Stop a trial, after a third of its steps, whose latest evaluation is below this quantile of
+    the others' at the same cost: by default their median; see Golovin et al. 2017 (Google Vizier,
+    KDD, 3.2.2). None: train every trial to its end."""
 
     stall_s: float = 600.0
-    """End a trial that has logged no metrics for so long; it failed."""
+    """End a trial that has logged no metrics for so long, or three times as long while it is
+    scored; it failed."""
 
     confirm: int = 3
     """Train the points of the front again with so many fresh seeds before the result is reported; 0

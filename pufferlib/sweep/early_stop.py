@@ -5,16 +5,18 @@ import numpy as np
 Curve = list[tuple[float, float]]  # (CPU seconds, score), by CPU seconds
 
 _LEAST_TRIALS = 5
+_LEAST_PROGRESS = 1 / 3
 
 
 class EarlyStop:
     """Compares a trial with the others at equal cost.
 
-    The best evaluation so far of the trial is compared with the best that each other trial had at
-    the same cost. It can hardly win if it is below a quantile of these, as in Protein of PufferLib
-    3; see also the median rule of Golovin et al. 2017 (Google Vizier, KDD, 3.2.2). A trial that had
-    ended by then counts with its best, as it is at least as good at any higher cost; one that was
-    stopped itself does not.
+    Once it has trained for a third of its steps, the latest evaluation of the trial is compared
+    with the latest that each other trial had at the same cost: the best of several would favor
+    those that were evaluated more often. It can hardly win if it is below a quantile of these, as
+    in Protein of PufferLib 3; see also the median rule of Golovin et al. 2017 (Google Vizier, KDD,
+    3.2.2). A trial that had ended by then counts with its score; one that was stopped itself does
+    not.
 
     Args:
         quantile: in (0, 1); None never stops.
@@ -29,16 +31,21 @@ class EarlyStop:
         if curve:
             self._curves.append((sorted(curve), stopped_early))
 
-    def can_hardly_win(self, curve: Curve) -> bool:
-        """Return whether a trial with this curve so far should be stopped."""
-        if self._quantile is None or not curve:
+    def can_hardly_win(self, curve: Curve, progress: float) -> bool:
+        """Return whether a trial should be stopped.
+
+        Args:
+            curve: so far.
+            progress: the share of its steps that it has trained for.
+        """
+        if self._quantile is None or not curve or progress < _LEAST_PROGRESS:
             return False
-        cost = max(cpu_s for cpu_s, _ in curve)
+        cost, latest = max(curve)
         others = []
         for other, stopped_early in self._curves:
             scores = [score for cpu_s, score in other if cpu_s <= cost]
             if scores and not (stopped_early and other[-1][0] < cost):
-                others.append(max(scores))
+                others.append(scores[-1])
         if len(others) < _LEAST_TRIALS:
             return False
-        return max(score for _, score in curve) < float(np.quantile(others, self._quantile))
+        return latest < float(np.quantile(others, self._quantile))

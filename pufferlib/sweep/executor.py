@@ -3,8 +3,10 @@
 import contextlib
 import os
 import signal
+import site
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ _POLL_S = 0.05
 _OOM_COUNTS = (
     Path("/sys/fs/cgroup/memory.events"),  # v2
     Path("/sys/fs/cgroup/memory/memory.oom_control"),  # v1
+    Path("/proc/vmstat"),  # of the machine: the root of v2 has no memory.events
 )
 
 
@@ -119,7 +122,7 @@ class LocalExecutor:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **self._environment},
+                env={**os.environ, "PYTHONPATH": _python_path(), **self._environment},
                 start_new_session=True,  # Ctrl+C is for the sweep, which passes it on
             )
 
@@ -219,5 +222,18 @@ def _oom_kills() -> int:
     for path in _OOM_COUNTS:
         with contextlib.suppress(OSError, ValueError):
             counts = dict(line.split()[:2] for line in path.read_text().splitlines())
-            return int(counts.get("oom_kill", 0))
+            if "oom_kill" in counts:
+                return int(counts["oom_kill"])
     return 0
+
+
+def _python_path() -> str:
+    """Return where this process finds modules, as next to its script, but for Python's own."""
+    paths = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    own = (*paths, *site.getsitepackages())
+    found = [os.path.abspath(path) for path in sys.path]
+    return os.pathsep.join(
+        path
+        for path in found
+        if not any(path == each or path.startswith(each + os.sep) for each in own)
+    )

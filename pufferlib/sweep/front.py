@@ -64,8 +64,12 @@ def finished(trials: Sequence["FrozenTrial"]) -> list["FrozenTrial"]:
 
 
 def front(trials: Sequence["FrozenTrial"]) -> list["FrozenTrial"]:
-    """Return the trials on the front, the cheapest first."""
-    found = finished(trials)
+    """Return the trials on the front, the cheapest first.
+
+    One that was stopped early is left out: a run with its settings would not end where it did, as
+    the learning rate follows the length of training.
+    """
+    found = [t for t in finished(trials) if not t.user_attrs.get("stopped_early")]
     scores, costs = [trial.values[0] for trial in found], [trial.values[1] for trial in found]
     chosen = is_on_front(scores, costs)
     return sorted(

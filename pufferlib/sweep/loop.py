@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,14 +20,14 @@ from pufferlib.sweep.config import SCORE_SEED
 from pufferlib.sweep.dimension import Dimension, Value
 from pufferlib.sweep.early_stop import Curve, EarlyStop
 from pufferlib.sweep.executor import Ending, Executor, Process
-from pufferlib.sweep.trial import INFEASIBLE
 from pufferlib.sweep.trial_folder import (
     LOG,
     SPEC,
+    CurveReader,
     TrialResult,
     TrialSpec,
     ask_to_stop,
-    last_progress,
+    find_stall,
     read_curve,
 )
 from pufferlib.training.loggers import write_json
@@ -37,8 +37,10 @@ if TYPE_CHECKING:
     from pufferlib.sweep.sweep import Sweep
 
 TRIALS = "trials"
+INFEASIBLE = "infeasible: "  # begins the reason of settings that cannot work together
 _MOST_FAILURES = 10  # in a row
 _MOST_INFEASIBLE = 100  # in a row
+_MOST_INTERRUPTIONS = 10  # of one trial; it may end itself
 _POLL_S = 0.05
 _WATCH_S = 1.0  # between looks at the files of a trial
 
@@ -56,6 +58,8 @@ class Job:
     folder: Path
     spec: TrialSpec
     process: Process
+    reader: CurveReader
+    timesteps: int
     watched_s: float = 0.0
     reason: str | None = None
     is_stopping: bool = False
@@ -84,6 +88,7 @@ class SweepLoop:
         self._counted = len(self._pending)
         self._used_s = 0.0  # wall time of trials
         self._failures = self._infeasible = 0  # in a row
+        self._interruptions: Counter[int] = Counter()  # by the number of the trial
         self._early_stop = EarlyStop(sweep.config.early_stop)
         for trial in study.get_trials(deepcopy=False):
             if trial.state.is_finished() and not is_infeasible(trial):
@@ -172,7 +177,12 @@ class SweepLoop:
                 write_json(folder / GROUP, {"seeds": spec.seeds})
             spec.write(folder)
         journal.note(trial, {"run": name, "settings": values})
-        self._jobs.append(Job(trial, folder, spec, self._executor.start(folder)))
+        process = self._executor.start(folder)
+        first_run = spec.run_folder(folder, spec.seeds[0])
+        reader = CurveReader(first_run, spec.kind, process.started_s)
+        self._jobs.append(
+            Job(trial, folder, spec, process, reader, run.config.train.total_timesteps)
+        )
 
     def _watch(self, job: Job) -> None:
         """Record a trial that has ended; end one that hangs or can hardly win."""
@@ -184,27 +194,43 @@ class SweepLoop:
         now_s = time.time()
         if now_s < job.watched_s + _WATCH_S or job.reason is not None:
             return
-        job.watched_s, stall_s = now_s, self._sweep.config.stall_s
-        if now_s - last_progress(job.folder, job.process.started_s) > stall_s:
-            job.reason = f"no progress within {stall_s:g} s"
+        job.watched_s = now_s
+        job.reason = find_stall(job.folder, job.process.started_s, self._sweep.config.stall_s)
+        if job.reason is not None:
             job.process.kill()
-        elif (
-            not job.is_stopping and job.trial.number and self._early_stop.can_hardly_win(job.curve)
-        ):
-            job.is_stopping = True
-            ask_to_stop(job.folder)
-            job.process.interrupt()
+        elif job.trial.number and not job.is_stopping and job.reader.update():
+            progress = job.reader.timesteps / job.timesteps
+            if self._early_stop.can_hardly_win(job.reader.curve, progress):
+                job.is_stopping = True
+                ask_to_stop(job.folder)
+                job.process.interrupt()
 
     def _record(self, job: Job, ending: Ending) -> None:
-        """Finish a trial in the journal."""
+        """Finish a trial in the journal; one that was interrupted goes on later.
+
+        Raises:
+            PufferError: too many have failed in a row, or the preset is refused.
+        """
         result, curve = TrialResult.read(job.folder), job.curve
+        number = job.trial.number
+        if job.reason is None and result is None and ending.is_interrupted:
+            self._interruptions[number] += 1
+            if self._interruptions[number] < _MOST_INTERRUPTIONS:
+                self._pending.appendleft(job.trial)
+                return
+        if number == 0 and result is not None and result.is_refused:
+            TrialResult.remove(job.folder)  # the same command tries it again
+            raise PufferError(
+                f"The preset itself cannot be trained: {result.reason} ({job.folder / LOG}). Fix "
+                f"the cause and run the same command to continue."
+            )
         if job.reason is not None or result is None or result.reason is not None:
             found = ending.reason if result is None else result.reason
             cost = {"cpu_s": ending.cpu_s, "wall_s": ending.wall_s, "curve": curve}
             journal.note(job.trial, cost)
             self._fail(job.trial, job.reason or str(found), f" ({job.folder / LOG})")
             return
-        journal.note(job.trial, attributes_of(result, job.trial.user_attrs["settings"], curve))
+        journal.note(job.trial, attributes_of(result, curve))
         journal.complete(self._study, job.trial, result.score, result.cpu_s)
         self._failures = self._infeasible = 0
         self._count(job.trial.user_attrs, result.score)
@@ -251,9 +277,7 @@ class SweepLoop:
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def attributes_of(
-    result: TrialResult, settings: Mapping[str, Value], curve: Curve
-) -> dict[str, object]:
+def attributes_of(result: TrialResult, curve: Curve) -> dict[str, object]:
     """Return what the journal keeps of a trial that did not fail, besides its values."""
     low, high = (None if math.isnan(bound) else bound for bound in result.interval)
     attributes: dict[str, object] = {
@@ -266,6 +290,4 @@ def attributes_of(
     }
     if result.stopped_early:
         attributes["stopped_early"] = True
-        # A run with these settings ends where this one did.
-        attributes["settings"] = {**settings, "train.total_timesteps": result.timesteps}
     return attributes

@@ -1,7 +1,9 @@
 """A sweep: its preset, its space and its folder, checked before anything starts."""
 
+import contextlib
 import dataclasses
 import importlib.util
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,7 +18,12 @@ from pufferlib.annotations import JsonObject
 from pufferlib.config import Config
 from pufferlib.config.settings import with_lists
 from pufferlib.cores import usable_cores
-from pufferlib.exceptions import ArgumentError, NotInstalledError, SettingError
+from pufferlib.exceptions import (
+    ArgumentError,
+    LogError,
+    NotInstalledError,
+    SettingError,
+)
 from pufferlib.registry import EnvSource, same_source
 from pufferlib.runs import Run
 from pufferlib.runs.folder import CONFIG, GROUP, RUNS, locked
@@ -145,7 +152,8 @@ class Sweep:
 
         Raises:
             ArgumentError: the folder is in use, or holds another sweep.
-            PufferError: ten trials in a row have failed.
+            PufferError: ten trials in a row have failed, or the preset cannot be trained.
+            LogError: the disk is full.
         """
         from pufferlib.sweep.confirm import confirm_front
         from pufferlib.sweep.journal import open_journal
@@ -153,11 +161,14 @@ class Sweep:
         from pufferlib.sweep.samplers import make_sampler
 
         console = console or Console()
-        with sigterm_as_interrupt(), locked(self.folder):
+        with sigterm_as_interrupt(), locked(self.folder), _raise_log_error(self.folder):
             self._check_folder()
             sampler = make_sampler(self.config.sampler, self.config.seed)
             study = open_journal(self.folder, sampler)
             write_json(self.folder / SWEEP, self.facts())
+            facts = json.loads(json.dumps(self.facts()))
+            if study.user_attrs.get("sweep") != facts:
+                study.set_user_attr("sweep", facts)
             environment = {"WANDB_RUN_GROUP": self.folder.name}
             executor = executor or LocalExecutor(self.jobs, environment)
             with closing(executor):
@@ -268,6 +279,20 @@ class Sweep:
                 f"{self.folder} holds another sweep: {'; '.join(changed[:5])}. Continue it with "
                 f"the settings that it has, or name another folder with --run."
             )
+
+
+@contextlib.contextmanager
+def _raise_log_error(folder: Path) -> Iterator[None]:
+    """Turn an OSError, as of a full disk, into a LogError that says how to go on."""
+    try:
+        yield
+    except BrokenPipeError:  # of the terminal
+        raise
+    except OSError as error:
+        raise LogError(
+            f"The sweep in {folder} had to end: {error}. Its trials are kept. Free some space, or "
+            f"fix what else it names, and run the same command to continue."
+        ) from error
 
 
 def _continued(

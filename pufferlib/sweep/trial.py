@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 75  # exit status: to be resumed (EX_TEMPFAIL of sysexits.h)
 DISK_FULL = 74  # exit status: the result could not be written (EX_IOERR)
-INFEASIBLE = "infeasible: "  # begins the reason of settings that cannot work together
 _REASON_LENGTH = 300
 _LOCK = ".trial"
 
@@ -68,7 +67,8 @@ def _run_and_write(folder: Path) -> int:
         result = _run(folder, TrialSpec.read(folder))
     except Exception as error:  # whatever a trial raises is its result
         traceback.print_exc()
-        result = TrialResult([], reason=reason_of(error))
+        refused = isinstance(error, ArgumentError)
+        result = TrialResult([], reason=reason_of(error), is_refused=refused)
     try:
         result.write(folder)
     except Exception:
@@ -83,13 +83,19 @@ def _run(folder: Path, spec: "TrialSpec") -> "TrialResult":
     Raises:
         KeyboardInterrupt: the trial is to be resumed later.
     """
-    from pufferlib.sweep.trial_folder import TrialResult, is_asked_to_stop
+    from pufferlib.sweep.trial_folder import TrialResult, is_asked_to_stop, note_phase
 
     runs: list[SeedResult] = []
     for seed in spec.seeds:
+        note_phase(folder, is_scoring=False)  # from here on SIGTERM is heard
         if runs and is_asked_to_stop(folder):
             return TrialResult(runs, stopped_early=True)
-        result, is_whole = _train_and_score(folder, spec, seed)
+        try:
+            result, is_whole = _train_and_score(folder, spec, seed)
+        except KeyboardInterrupt:
+            if runs and is_asked_to_stop(folder):
+                return TrialResult(runs, stopped_early=True)
+            raise
         runs.append(result)
         if not is_whole:
             return TrialResult(runs, stopped_early=True)
@@ -102,20 +108,22 @@ def _train_and_score(folder: Path, spec: "TrialSpec", seed: int) -> "tuple[SeedR
 
     from pufferlib.runs.evaluation import compare
     from pufferlib.runs.folder import CHECKPOINT
-    from pufferlib.sweep.trial_folder import SeedResult, is_asked_to_stop
+    from pufferlib.sweep.trial_folder import SeedResult, is_asked_to_stop, note_phase
     from pufferlib.training import checkpoint
 
     run = _make_run(spec, spec.run_folder(folder, seed), seed)
     assert run.config.run is not None
     path = run.config.run / CHECKPOINT
-    is_whole = not (run.resumes and is_asked_to_stop(folder))
+    is_first = seed == spec.seeds[0]  # part of another is left out: it would count as a whole one
+    is_whole = not (is_first and run.resumes and is_asked_to_stop(folder))
     if is_whole:
         try:
             run.train(Console(width=100))
         except KeyboardInterrupt:
-            if not (is_asked_to_stop(folder) and path.exists()):
+            if not (is_first and is_asked_to_stop(folder) and path.exists()):
                 raise
             is_whole = False
+    note_phase(folder, is_scoring=True)
     begin_s = time.monotonic()
     played = compare(run, path, spec.episodes, spec.first_seed, (spec.kind,))[spec.kind]
     if not math.isfinite(played.mean):
@@ -167,8 +175,6 @@ def reason_of(error: BaseException) -> str:
     if any(isinstance(each, NotFiniteError) for each in causes):
         return "diverged"
     text = (str(error).strip().splitlines() or [""])[0][:_REASON_LENGTH]
-    if isinstance(error, ArgumentError):  # settings that do not fit the environment
-        return f"{INFEASIBLE}{text}"
     return f"{type(error).__name__}: {text}".removesuffix(": ")
 
 
@@ -183,10 +189,10 @@ def _alone(folder: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _sigterm_as_interrupt(folder: Path) -> Iterator[None]:
     """Handle SIGTERM like Ctrl+C, unless the trial is asked to stop and past its training."""
-    from pufferlib.sweep.trial_folder import is_asked_to_stop
+    from pufferlib.sweep.trial_folder import is_asked_to_stop, is_scoring
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        if not is_asked_to_stop(folder):
+        if not (is_asked_to_stop(folder) and is_scoring(folder)):
             raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, interrupt)

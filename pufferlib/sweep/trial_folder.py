@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import os
 import statistics
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,6 +18,9 @@ LOG = "log.txt"
 SPEC = "trial.json"
 _RESULT = "result.json"
 _STOP = "stop"
+_PHASE = ".phase"
+_SCORING = "scoring"
+_SCORING_LIMITS = 3  # an evaluation logs nothing until it ends
 
 
 @dataclass(frozen=True)
@@ -80,12 +85,14 @@ class TrialResult:
     Attributes:
         runs: what each seed reached; [] if the trial failed.
         reason: why it failed; None if it did not.
+        is_refused: whether an argument or a setting was why.
         stopped_early: whether it was stopped because it could hardly win.
     """
 
     runs: list[SeedResult]
     reason: str | None = None
     stopped_early: bool = False
+    is_refused: bool = False
 
     @property
     def score(self) -> float:
@@ -102,8 +109,8 @@ class TrialResult:
 
     @property
     def cpu_s(self) -> float:
-        """The sum over seeds."""
-        return sum(run.cpu_s for run in self.runs)
+        """The mean over seeds, so that one stopped after some of them costs no less."""
+        return statistics.fmean(run.cpu_s for run in self.runs)
 
     @property
     def wall_s(self) -> float:
@@ -112,12 +119,17 @@ class TrialResult:
 
     @property
     def timesteps(self) -> int:
-        """The sum over seeds."""
-        return sum(run.timesteps for run in self.runs)
+        """Those of the longest run."""
+        return max(run.timesteps for run in self.runs)
 
     def write(self, folder: Path) -> None:
         """Write it into the folder of the trial, whole or not at all."""
         write_json(folder / _RESULT, asdict(self))
+
+    @staticmethod
+    def remove(folder: Path) -> None:
+        """Let the trial in the folder run again."""
+        (folder / _RESULT).unlink(missing_ok=True)
 
     @classmethod
     def read(cls, folder: Path) -> "TrialResult | None":
@@ -140,6 +152,60 @@ def is_asked_to_stop(folder: Path) -> bool:
     return (folder / _STOP).exists()
 
 
+def note_phase(folder: Path, *, is_scoring: bool) -> None:
+    """Let the sweep know that the trial in a folder goes on, with training or with its score."""
+    (folder / _PHASE).write_text(_SCORING if is_scoring else "training")
+
+
+def is_scoring(folder: Path) -> bool:
+    """Return whether the trial in a folder is past its training."""
+    try:
+        return (folder / _PHASE).read_text() == _SCORING
+    except FileNotFoundError:
+        return False
+
+
+class CurveReader:
+    """Follows a run that trains: the evaluations that one process has logged of it.
+
+    Args:
+        run_folder: of the run.
+        kind: "sampled" or "greedy".
+        since: when the process was started. Until it has written metrics, those of an earlier one
+            may still be cut back to the checkpoint.
+
+    Attributes:
+        curve: (CPU seconds, mean return) at each evaluation, those before a resumption included.
+        timesteps: of the latest metrics.
+    """
+
+    def __init__(self, run_folder: Path, kind: str, since: float) -> None:
+        self._path, self._kind, self._since = run_folder / METRICS, kind, since
+        self._offset = 0
+        self.curve: list[tuple[float, float]] = []
+        self.timesteps = 0
+
+    def update(self) -> bool:
+        """Read what is new; return whether there was an evaluation."""
+        count = len(self.curve)
+        with contextlib.suppress(FileNotFoundError), self._path.open("rb") as file:
+            if os.fstat(file.fileno()).st_mtime < self._since:
+                return False
+            file.seek(self._offset)
+            for line in file:
+                if not line.endswith(b"\n"):  # still being written
+                    break
+                self._offset += len(line)
+                self._add(line)
+        return len(self.curve) > count
+
+    def _add(self, line: bytes) -> None:
+        with contextlib.suppress(ValueError, KeyError, TypeError):  # damaged, or no evaluation
+            metrics = json.loads(line)
+            self.timesteps = metrics["timesteps"]
+            self.curve.append((metrics["cpu_seconds"], metrics[f"eval/{self._kind}_return"]))
+
+
 def read_curve(run_folder: Path, kind: str) -> list[tuple[float, float]]:
     """Return (CPU seconds, mean return) at each evaluation during training of a run.
 
@@ -158,12 +224,19 @@ def read_curve(run_folder: Path, kind: str) -> list[tuple[float, float]]:
     return []
 
 
-def last_progress(folder: Path, since: float) -> float:
-    """Return when the trial in a folder last made progress, in seconds of `time.time()`.
+def find_stall(folder: Path, since: float, stall_s: float) -> str | None:
+    """Return why the trial in a folder is to be ended, as it hangs; None if it does not.
 
     Args:
         folder: of the trial.
-        since: when its process started.
+        since: when its process started, in seconds of `time.time()`.
+        stall_s: how long it may train without metrics; an evaluation that scores it may take three
+            times as long.
     """
-    files = [*folder.glob(METRICS), *folder.glob(f"seed-*/{METRICS}")]
-    return max([since, *(file.stat().st_mtime for file in files)])
+    files = [folder / _PHASE, folder / METRICS, *folder.glob(f"seed-*/{METRICS}")]
+    latest = since
+    for file in files:
+        with contextlib.suppress(FileNotFoundError):
+            latest = max(latest, file.stat().st_mtime)
+    limit_s = stall_s * (_SCORING_LIMITS if is_scoring(folder) else 1)
+    return f"no progress within {limit_s:g} s" if time.time() - latest > limit_s else None

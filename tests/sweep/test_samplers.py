@@ -98,6 +98,7 @@ def test_what_is_proposed_lies_within_bounds_and_differs(name):
     assert len({tuple(params.values()) for params in found}) == 20
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "seeds"), [("tpe", 8), ("pareto", 1)])
 def test_more_is_found_than_at_random_at_the_same_cost(name, seeds):
     def found(sampler, seed):
@@ -113,6 +114,7 @@ def test_a_score_to_minimize_is_the_negative_of_one_to_maximize(name):
     assert found[0] == found[1]
 
 
+@pytest.mark.long
 def test_pareto_avoids_where_trials_fail():
     def is_high(params):
         return params["rate"] > 1e-3  # half of the range, with the best scores
