@@ -94,7 +94,7 @@ def test_rows_of_opponents_change_no_weight(algorithm, is_recurrent, tmp_path):
             if kind == "the learner's changed":
                 rollout.rewards[rollout.valid] += 1
             trainer.update(rollout)
-        states.append({**trainer.policy.state_dict(), "scale": trainer._scale.state_dict()})
+        states.append({**trainer.policy.state_dict(), "scale": trainer.state_dict()["reward_scale"]})
     for name, value in states[0].items():
         same = value == states[1][name]
         assert same if isinstance(same, bool) else same.all(), name

@@ -7,17 +7,14 @@ import numpy as np
 import pytest
 import torch
 from selfplay_games import LIVES, MIXED, Always, Ledger, expected_returns
+from training_environments import collector_of
 
 from pufferlib import vector
 from pufferlib.rating import read_games
 from pufferlib.selfplay.config import SelfPlayConfig
 from pufferlib.selfplay.opponents import PoolOpponents
-from pufferlib.training.collector import Collector
-from pufferlib.training.policy_runner import PolicyRunner
-from pufferlib.training.profile import Profile
 from pufferlib.training.statistics import RewardScale
 
-CPU = torch.device("cpu")
 CONSTANTS = "selfplay_games:three:0.5,selfplay_games:seven:0.5,random:0"
 ACTIONS = {"learner@0+": 0, "selfplay_games:three": 3, "selfplay_games:seven": 7}
 FORMS = {
@@ -34,8 +31,7 @@ def made(vecenv, folder, policy=None, scale=None, **settings):
     config = SelfPlayConfig(**{"opponents": CONSTANTS, **settings})
     opponents = PoolOpponents(config, vecenv, (0, 1, 2), policy, folder, "ledger")
     opponents.advance(0, 0)
-    runner = PolicyRunner(policy, vecenv.num_agents, CPU)
-    collector = Collector(vecenv, runner, 7, CPU, scale, Profile(), opponents)
+    collector = collector_of(vecenv, policy, 7, scale, opponents=opponents)
     torch.manual_seed(0)
     collector.begin(1)
     return collector, opponents
@@ -99,7 +95,7 @@ def test_the_learner_learns_from_its_own_actions_only(tmp_path):
         collector, _ = made(vecenv, tmp_path, Always(spread=True))
         played = Counter()
         for _ in range(12):
-            rollout = collector.collect()
+            [rollout] = collector.collect()
             looks, valid = rollout.observations, rollout.valid
             steps = looks[..., 0]
             assert torch.equal(rollout.starts[valid], (steps == 0)[valid])
@@ -116,7 +112,7 @@ def test_statistics_and_the_scale_of_rewards_are_the_learners(tmp_path):
     with closing(vector.make(Ledger, **FORMS["serial"])) as vecenv:
         scale = RewardScale(vecenv.num_agents, gamma=0.9)
         collector, _ = made(vecenv, tmp_path, scale=scale, self_share=0.0)
-        valid = sum(int(collector.collect().valid.sum()) for _ in range(20))
+        valid = sum(int(collector.collect()[0].valid.sum()) for _ in range(20))
         assert collector.timesteps == valid
         assert scale.state_dict()["count"] == pytest.approx(1e-4 + valid)
         means = collector.episodes.means()
@@ -131,7 +127,7 @@ def test_statistics_and_the_scale_of_rewards_are_the_learners(tmp_path):
 def test_infos_count_where_the_learner_plays_all_sides(tmp_path):
     with closing(vector.make(Ledger, **FORMS["serial"])) as vecenv:
         collector, _ = made(vecenv, tmp_path, self_share=1.0)
-        valid = collector.collect().valid.float().mean()
+        valid = collector.collect()[0].valid.float().mean()
         assert collector.episodes.means()["share"] == 1
     assert valid == pytest.approx(np.mean(LIVES) / max(LIVES), abs=0.1)
 
