@@ -43,8 +43,8 @@ class SelfPlayConfig:
     pass for all its rows. PufferLib 4 has up to 8."""
 
     window: int = 100
-    """Latest games against each opponent that its win rate is taken over. Older ones were played by
-    a weaker policy."""
+    """Latest games against each opponent, on each side, that its win rate is taken over. Older ones
+    were played by a weaker policy."""
 
     sides: SideRule = "auto"
     """Which agents win and lose together. agents: each is a side. teams: those whose names differ

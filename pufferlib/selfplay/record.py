@@ -60,11 +60,16 @@ class GameRecord:
         """The rating of the learner; None if there is none yet."""
         return self._ratings.get(LEARNER)
 
-    def candidates(self, members: Iterable[Member]) -> list[Candidate]:
-        """Return what matchmakers know of the members of a pool."""
+    def candidates(self, members: Iterable[Member], side: int) -> list[Candidate]:
+        """Return what matchmakers know of the members of a pool, for the learner's side."""
         return [
-            Candidate(m.timesteps, self.scores.win_rate(m.name), self._ratings.get(m.name))
-            for m in members
+            Candidate(
+                member.timesteps,
+                self.scores.win_rate(member.name, side),
+                self._ratings.get(member.name),
+                member.is_kept,
+            )
+            for member in members
         ]
 
     def metrics(self, members: Iterable[str]) -> dict[str, float]:
@@ -73,6 +78,10 @@ class GameRecord:
         found = {
             "selfplay/score": self.scores.mean(names),
             "selfplay/score_random": self.scores.mean([RANDOM]),
+            **{
+                f"selfplay/score_side_{side}": self.scores.mean(names, side)
+                for side in self.scores.sides
+            },
         }
         pool = [self._ratings[name] for name in names if name in self._ratings]
         if pool and RANDOM in self._ratings:

@@ -94,6 +94,7 @@ def test_metrics_show_games_scores_and_ratings(trained):
     assert last["selfplay/games"] > len(read_games(trained / "games.jsonl")) > 10
     assert last["selfplay/pool"] == 3
     assert 0 <= last["selfplay/score"] <= 1
+    assert all(0 <= last[f"selfplay/score_side_{side}"] <= 1 for side in range(3))
     assert last["selfplay/best_pool_rating"] >= last["selfplay/pool_rating"]
     assert {"selfplay/rating", "selfplay/score_random", "selfplay/seat_imbalance"} <= last.keys()
     assert any(line["time/opponents"] > 0 for line in map(json.loads, lines))
@@ -206,7 +207,8 @@ def test_a_resume_takes_up_each_setting(trained, tmp_path):
     assert len(same["pool"]["members"]) == 3
     assert len(resumed(pool_size=2)[0]["pool"]["members"]) == 2
     assert resumed(snapshot_interval=1000)[0]["pool"] == _state_of(trained)["pool"] != same["pool"]
-    assert max(map(len, resumed(window=2)[0]["record"]["scores"].values())) == 2
+    kept = resumed(window=2)[0]["record"]["scores"].values()
+    assert max(len(scores) for by_side in kept for scores in by_side.values()) == 2
 
 
 def _state_of(folder):

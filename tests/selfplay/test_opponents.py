@@ -5,12 +5,13 @@ from contextlib import closing
 
 import numpy as np
 import pytest
+import selfplay_games
 import torch
 from selfplay_games import LIVES, MIXED, Always, Ledger, expected_returns
 from training_environments import collector_of
 
 from pufferlib import vector
-from pufferlib.rating import read_games
+from pufferlib.rating import Game, read_games
 from pufferlib.selfplay.config import SelfPlayConfig
 from pufferlib.selfplay.opponents import PoolOpponents
 from pufferlib.training.statistics import RewardScale
@@ -122,6 +123,59 @@ def test_statistics_and_the_scale_of_rewards_are_the_learners(tmp_path):
     assert means["episode_length"] == pytest.approx(np.mean(LIVES), abs=0.2)
     assert "share" not in means  # of games with others
     assert MIXED not in means.values()
+
+
+def test_opponents_are_drawn_for_the_side_that_the_learner_has(tmp_path):
+    with closing(vector.make(Ledger, **FORMS["serial"])) as vecenv:
+        settings = {"opponents": "pfsp-hard,random:0", "active": 8, "snapshot_interval": 1}
+        _, opponents = made(vecenv, tmp_path, self_share=0.0, **settings)
+        opponents.advance(1, 100)
+        for side in range(3):  # it loses to the first on side 0, and to the second on the others
+            others = [1, 3] if side == 0 else [3, 1]
+            players, ranks = ["learner@0", "learner@100"], list(others)
+            players.insert(side, "learner"), ranks.insert(side, 2)
+            game = Game("ledger", tuple(players), (0.0,) * 3, tuple(ranks), 1)
+            for _ in range(100):
+                opponents._record.add(game, "learner@100+")
+        for side in range(3):
+            lost = opponents._record.scores.win_rate("learner@0", side) < 0.5
+            assert lost == (side == 0)
+        met = Counter()
+        for update in range(2, 30):
+            opponents._choose_active()
+            opponents.begin(update)
+            for lineup in opponents._seats.lineups:
+                side = lineup.index("learner")
+                met.update((side, name) for name in lineup if name != "learner")
+        metrics = opponents.metrics()
+    for side, name in ((0, "learner@0"), (1, "learner@100"), (2, "learner@100")):
+        assert met[side, name] > 0.9 * sum(met[side, each] for each in ("learner@0", "learner@100"))
+    assert [metrics[f"selfplay/score_side_{side}"] for side in range(3)] == [0.5] * 3
+
+
+def test_a_player_that_is_met_again_continues_or_draws_other_numbers(tmp_path, monkeypatch):
+    made_with = []
+
+    def noted(env, seed):
+        made_with.append(seed)
+        return selfplay_games.Constant(3)
+
+    monkeypatch.setattr(selfplay_games, "three", noted)
+    streams = []
+    with closing(vector.make(Ledger, **FORMS["serial"])) as vecenv:
+        settings = {"opponents": "selfplay_games:three,random", "active": 1, "self_share": 0.0}
+        collector, opponents = made(vecenv, tmp_path, **settings)
+        known = None
+        for update in range(1, 25):
+            collector.collect()
+            opponents.advance(update, 0)
+            player = opponents._players.get("random")
+            if player is not None and player is not known:
+                looks = np.zeros((20, 3), np.float32)
+                streams.append(tuple(player.act(looks, np.zeros(20, np.bool_), np.arange(20))))
+            known = player
+    assert len(made_with) == 1
+    assert len(set(streams)) == len(streams) > 2
 
 
 def test_infos_count_where_the_learner_plays_all_sides(tmp_path):
