@@ -98,6 +98,7 @@ class Trainer:
         self.profile = Profile()  # from here on: an optimizer's first use loads seconds of torch
         self._collector = self._learners.collector(self.profile, opponents)
         self.opponents = opponents
+        self._opponents_before: StateDict | None = None  # of a run that plays without for now
         self._advance_opponents()
         self._curriculum: Curriculum | None = None
         if curriculum is not None:
@@ -247,9 +248,15 @@ class Trainer:
             "episode_counts": self.counts.state_dict(),
             "curriculum": self.attributes,
             **self._learners.state_dict(),
-            **({} if self.opponents is None else {"selfplay": self.opponents.state_dict()}),
+            **self._opponents_state(),
             **self._random.state_dict(),
         }
+
+    def _opponents_state(self) -> StateDict:
+        """Return the state of the opponents, or that to take up once there are some again."""
+        if self.opponents is not None:
+            return {"selfplay": self.opponents.state_dict()}
+        return {} if self._opponents_before is None else {"selfplay": self._opponents_before}
 
     def save(self, path: Path | str) -> None:
         """Write a checkpoint, whole or not at all."""
@@ -277,8 +284,9 @@ class Trainer:
         self.is_updating = False
         if self._curriculum is not None:
             self._curriculum.set(state.get("curriculum", {}))
+        self._opponents_before = state.get("selfplay")
         if self.opponents is not None:
-            self.opponents.load_state_dict(state.get("selfplay"), self.timesteps)
+            self.opponents.load_state_dict(self._opponents_before, self.timesteps)
         self._throughput = Throughput(self.timesteps)
         if self._context.is_main:
             self._random.load_state_dict(state)

@@ -130,7 +130,11 @@ def test_a_run_takes_up_self_play_when_it_is_resumed_and_stops_it(tmp_path):
     off = {"selfplay.opponents": "none", "train.total_timesteps": 1200}
     Run.open(folder, off).train(QUIET)
     assert (folder / "games.jsonl").read_text() == games
+    kept, names = _state_of(folder), names_in(folder / "pool")
+    assert [f"{each['name']}.pt" for each in kept["pool"]["members"]] == names
     Run.open(folder, {**on, "train.total_timesteps": 1600}).train(QUIET)
+    assert oldest.exists()  # the first of a pool stays
+    assert _state_of(folder)["games"] > kept["games"] > 0
     assert (folder / "games.jsonl").read_text().startswith(games)
     assert len((folder / "games.jsonl").read_text()) > len(games)
 
