@@ -83,8 +83,9 @@ def near(candidates: Sequence[Candidate], rating: float | None = None) -> NDArra
     return np.maximum(quality, np.finfo(np.float64).tiny)
 
 
+LATEST = "latest"
 MATCHMAKERS: dict[str, Matchmaker] = {
-    "latest": latest,
+    LATEST: latest,
     "uniform": uniform,
     "pfsp-hard": pfsp_hard,
     "pfsp-variance": pfsp_variance,

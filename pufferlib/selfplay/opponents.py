@@ -73,7 +73,7 @@ class PoolOpponents:
         self._pool = Pool(folder, config.pool_size, about)
         self._pool.members = {member.name: member for member in first}
         self._template = copy.deepcopy(policy).eval().requires_grad_(False)
-        self._record = GameRecord(folder, config.window)
+        self._record = GameRecord(folder, config.window, self._context.is_main)
         self._players: dict[str, Player] = {}
         self._active: list[str] = []
         self._chances = np.zeros((0, 0))  # cumulative: (learner's sides, active)

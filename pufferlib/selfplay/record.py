@@ -23,15 +23,17 @@ class GameRecord:
 
     Args:
         folder: of the run.
-        window: games against each opponent that the scores are taken over.
+        window: games against each opponent, on each side, that the scores are taken over.
+        is_saved: write the file: of processes that learn together one does.
 
     Attributes:
         scores: of the learner.
     """
 
-    def __init__(self, folder: Path, window: int) -> None:
+    def __init__(self, folder: Path, window: int, is_saved: bool = True) -> None:
         self._path, self.scores = folder / GAMES, Scores(window)
         self._unsaved: list[Game] = []
+        self._is_saved = is_saved
         self._num_saved = 0  # games in the file
         self._rated: deque[Game] = deque(maxlen=_RATED)
         self._ratings: dict[str, float] = {}  # of the learner, too
@@ -45,8 +47,10 @@ class GameRecord:
         """
         self.scores.add(game, LEARNER)
         players = tuple(name if player == LEARNER else player for player in game.players)
-        self._unsaved.append(dataclasses.replace(game, players=players))
-        self._rated.append(self._unsaved[-1])
+        named = dataclasses.replace(game, players=players)
+        self._rated.append(named)
+        if self._is_saved:
+            self._unsaved.append(named)
 
     def rate(self, name: str) -> None:
         """Fit ratings to the latest games; the learner's is that of the games as `name`."""

@@ -89,7 +89,7 @@ class Trainer:
         self._global_random = GlobalStreams(self._seed)  # of environments in this process
         self._metrics: dict[str, float] = {}
         self._seconds_before = 0.0  # of the runs that this one resumes
-        self._timesteps_at_rollout = 0  # of this process, when the latest was begun
+        self._counts_at_rollout = (0, 0)  # timesteps and steps of this process, when it was begun
         self._progress_at_rollout = 0.0
         self._shared_seconds = 0.0
         self._idle_check = IdleCheck(config.horizon)
@@ -159,7 +159,7 @@ class Trainer:
 
     def collect(self) -> Rollouts:
         """Step the environments for a rollout; return it, valid until the next call."""
-        self._timesteps_at_rollout = self._collector.timesteps
+        self._counts_at_rollout = self._collector.timesteps, self._collector.steps
         self._progress_at_rollout = self.progress
         with self._torch_settings():
             return self._learners.rollouts(self._collector.collect())
@@ -176,11 +176,16 @@ class Trainer:
         with self.profile.part("train"), self._torch_settings(), located:
             progress = self._progress_at_rollout
             self._metrics = self._learners.update(rollout, progress, self.updates)
-        counts = [float(self._collector.timesteps - self._timesteps_at_rollout), self.seconds]
+        timesteps, steps = self._counts_at_rollout
+        counts = [
+            float(self._collector.timesteps - timesteps),
+            float(self._collector.steps - steps),
+            self.seconds,
+        ]
         sums = self._context.all_reduce_sum(torch.tensor(counts, device=self.device))
-        taken, seconds = sums.tolist()
+        taken, acted, seconds = sums.tolist()
         self.timesteps += int(taken)
-        self._idle_check(int(taken), self.timesteps)
+        self._idle_check(int(acted), self.timesteps)
         self._shared_seconds = seconds / self._context.world_size
         self.updates += 1
         self._seeds_used += self._vecenv.num_seeds * self._context.world_size

@@ -147,7 +147,8 @@ def test_a_run_takes_up_self_play_when_it_is_resumed_and_stops_it(tmp_path):
         (GAME, {"selfplay.opponents": "past"}, r"got 'past'.*Opponents: latest, uniform"),
         (GAME, {"policy.agents": "by-name"}, r"needs one policy for all agents; got .* 'by-name'"),
         (GAME, {"selfplay.opponents": "none"}, r"no effect with selfplay.opponents none"),
-        (GAME, {"selfplay.opponents": "selfplay_games:LIVES"}, "must name a function or class"),
+        (GAME, {"selfplay.opponents": "random"}, "pool_size has no effect .*never plays snapshots"),
+        (GAME, {"selfplay.opponents": "uniform,selfplay_games:LIVES"}, "must name a function or class"),
     ],
 )
 def test_impossible_self_play_is_refused_before_anything_starts(
@@ -188,9 +189,12 @@ def test_members_that_do_not_fit_are_refused_before_anything_starts(trained, tmp
     renamed = shutil.copytree(old, tmp_path / "learner")
     with pytest.raises(SettingError, match=r"learner.* is the name of a player of every run"):
         Run.configure(GAME, {**given, "selfplay.first": str(renamed)}).train(QUIET)
+    copy = shutil.copy(old / "checkpoint.pt", tmp_path / "learner@5.pt")
+    with pytest.raises(SettingError, match="learner is the name of a player of every run"):
+        Run.configure(GAME, {**given, "selfplay.first": str(copy)}).train(QUIET)
     with pytest.raises(CheckpointError, match="There is no checkpoint"):
         Run.configure(GAME, {**given, "selfplay.first": "nowhere"}).train(QUIET)
-    given = {**SMALL, "run": tmp_path / "new", "selfplay.opponents": "selfplay_games:thre"}
+    given = {**SMALL, "run": tmp_path / "new", "selfplay.opponents": "uniform,selfplay_games:thre"}
     with pytest.raises(UnknownNameError, match="no attribute 'thre'"):
         Run.configure(GAME, given).train(QUIET)
     assert not (tmp_path / "new").exists()

@@ -14,6 +14,7 @@ from pufferlib import vector
 from pufferlib.rating import Game, read_games
 from pufferlib.selfplay.config import SelfPlayConfig
 from pufferlib.selfplay.opponents import PoolOpponents
+from pufferlib.selfplay.record import GameRecord
 from pufferlib.training.statistics import RewardScale
 
 CONSTANTS = "selfplay_games:three:0.5,selfplay_games:seven:0.5,random:0"
@@ -176,6 +177,16 @@ def test_a_player_that_is_met_again_continues_or_draws_other_numbers(tmp_path, m
             known = player
     assert len(made_with) == 1
     assert len(set(streams)) == len(streams) > 2
+
+
+def test_a_process_that_does_not_save_keeps_no_games_to_save(tmp_path):
+    game = Game("ledger", ("learner", "random"), (1.0, 0.0), (1, 2), 1)
+    records = [GameRecord(tmp_path / str(saved), 4, saved) for saved in (True, False)]
+    for record, saved in zip(records, (True, False), strict=True):
+        record.add(game, "learner@0+")
+        record.rate("learner@0+")
+        assert len(record._unsaved) == saved
+    assert records[0].rating == records[1].rating > 0
 
 
 def test_infos_count_where_the_learner_plays_all_sides(tmp_path):
