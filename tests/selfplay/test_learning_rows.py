@@ -94,7 +94,9 @@ def test_rows_of_opponents_change_no_weight(algorithm, is_recurrent, tmp_path):
             if kind == "the learner's changed":
                 rollout.rewards[rollout.valid] += 1
             trainer.update(rollout)
-        states.append({**trainer.policy.state_dict(), "scale": trainer.state_dict()["reward_scale"]})
+        states.append(
+            {**trainer.policy.state_dict(), "scale": trainer.state_dict()["reward_scale"]}
+        )
     for name, value in states[0].items():
         same = value == states[1][name]
         assert same if isinstance(same, bool) else same.all(), name
@@ -114,13 +116,12 @@ class Early(Noise):
         return self._look(playing), rewards, ends, dict.fromkeys(playing, False), {}
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_weights_stay_while_only_opponents_act(algorithm, tmp_path):
+def test_weights_stay_while_only_opponents_act(tmp_path):
     vecenv = vector.make(Early, num_envs=1)
     config = SelfPlayConfig(opponents="uniform", self_share=0.0)
     policy = NormalizedObservations(vecenv, Default(vecenv))
     opponents = PoolOpponents(config, vecenv, (0, 1), policy, tmp_path, "early")
-    trainer = Trainer(ALGORITHMS[algorithm](), vecenv, policy, opponents=opponents)
+    trainer = Trainer(ALGORITHMS["ppo"](), vecenv, policy, opponents=opponents)
     states = []
     for _ in range(25):  # of 8 steps; more than the twenty updates in which some agent must act
         trainer.step()

@@ -7,14 +7,17 @@ import numpy as np
 import pytest
 import selfplay_games
 import torch
+from gymnasium.spaces import Box, Discrete
 from selfplay_games import LIVES, MIXED, Always, Ledger, expected_returns
 from training_environments import collector_of
 
 from pufferlib import vector
+from pufferlib.environment import PufferEnv
 from pufferlib.rating import Game, read_games
 from pufferlib.selfplay.config import SelfPlayConfig
 from pufferlib.selfplay.opponents import PoolOpponents
 from pufferlib.selfplay.record import GameRecord
+from pufferlib.selfplay.sides import sides_of
 from pufferlib.training.statistics import RewardScale
 
 CONSTANTS = "selfplay_games:three:0.5,selfplay_games:seven:0.5,random:0"
@@ -27,11 +30,11 @@ FORMS = {
 }
 
 
-def made(vecenv, folder, policy=None, scale=None, **settings):
+def made(vecenv, folder, policy=None, scale=None, sides=(0, 1, 2), **settings):
     """Return a collector with opponents, which have begun."""
     policy = policy or Always()
     config = SelfPlayConfig(**{"opponents": CONSTANTS, **settings})
-    opponents = PoolOpponents(config, vecenv, (0, 1, 2), policy, folder, "ledger")
+    opponents = PoolOpponents(config, vecenv, sides, policy, folder, "ledger")
     opponents.advance(0, 0)
     collector = collector_of(vecenv, policy, 7, scale, opponents=opponents)
     torch.manual_seed(0)
@@ -221,3 +224,105 @@ def test_opponents_of_the_pool_are_the_policy_as_it_was(tmp_path):
             time // 100 + name.endswith("+") for time, name in zip(times, game.players, strict=True)
         ]
         assert list(game.returns) == expected_returns(actions)
+
+
+class Masked(PufferEnv):
+    """Two agents act by turns, masked while they wait; the return of each is that of its actions.
+
+    The first ends with its second action, the second with its own, a step later.
+    """
+
+    num_agents = 2
+
+    def __init__(self, buffers=None):
+        self.single_observation_space = Box(-1, 100, (3,), np.float32)
+        self.single_action_space = Discrete(10)
+        super().__init__(buffers)
+
+    def reset(self, seed=None):
+        self.rewards[:] = 0
+        self.terminals[:] = self.truncations[:] = False
+        self._show(0)
+        return self.observations, []
+
+    def step(self, actions):
+        mover = self.now % 2
+        self.rewards[:] = self.terminals[:] = 0
+        self.rewards[mover] = actions[mover] + 10 * mover
+        self.terminals[mover] = self.now >= 2
+        if self.now == 3:
+            self.final_observations[:] = 1
+        self._show((self.now + 1) % 4)
+        return self.observations, self.rewards, self.terminals, self.truncations, []
+
+    def _show(self, now):
+        self.now = now
+        self.masks[:] = [now % 2 == 0, now % 2 == 1]
+        self.observations[:] = 0
+        self.observations[now % 2] = [0, now, 1]  # a row that comes back has a new start
+
+
+def test_a_game_goes_on_while_an_agent_that_waits_has_not_ended(tmp_path):
+    with closing(vector.make(Masked, num_envs=2)) as vecenv:
+        settings = {"snapshot_interval": 1000, "self_share": 0.0}
+        collector, opponents = made(vecenv, tmp_path, sides=(0, 1), **settings)
+        games = recorded(collector, opponents, tmp_path, 12)
+    assert len(games) == 2 * (12 * 7 // 4)
+    for game in games:
+        one, two = (ACTIONS[name] for name in game.players)
+        assert (game.returns, game.steps) == ((2.0 * one, 20 + 2.0 * two), 4)
+
+
+class Teams(Ledger):
+    """Two agents against one; the second of the team leaves first."""
+
+    possible_agents = ("red_0", "red_1", "blue_0")
+
+
+def test_games_of_teams_are_recorded_for_their_players(tmp_path):
+    sides = sides_of(Teams.possible_agents)
+    with closing(vector.make(Teams, **FORMS["pool"])) as vecenv:
+        settings = {"snapshot_interval": 1000, "self_share": 0.0}
+        collector, opponents = made(vecenv, tmp_path, sides=sides, **settings)
+        games = recorded(collector, opponents, tmp_path, 24)
+    assert len(games) > 60
+    assert {game.players.index("learner@0+") for game in games} == {0, 1}
+    for game in games:
+        red, blue = (ACTIONS[name] for name in game.players)
+        first, second, third = expected_returns([red, red, blue])
+        assert game.returns == ((first + second) / 2, third)  # the mean of a team
+        assert game.ranks == (2, 1)
+
+
+class Steps(torch.nn.Module):
+    """A policy with memory, which plays how many steps it remembers."""
+
+    state_batch_dim = 0
+
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.tensor(1e6))
+
+    def initial_state(self, rows, device=None):
+        return torch.zeros(rows, 1, device=device)
+
+    def forward(self, observations, state=None, starts=None):
+        state = self.initial_state(len(observations)) if state is None else state
+        if starts is not None:
+            state = torch.where(starts.unsqueeze(1), 0, state)
+        steps = state[:, 0].long().clamp(max=9)
+        return torch.nn.functional.one_hot(steps, 10) * self.scale, 0 * state, state + 1
+
+
+def test_an_opponent_forgets_the_games_that_it_has_left(tmp_path):
+    with closing(vector.make(Ledger, **FORMS["serial"])) as vecenv:
+        settings = {"opponents": "latest,random:0", "self_share": 0.5, "snapshot_interval": 1000}
+        collector, _ = made(vecenv, tmp_path, Steps(), **settings)
+        met = 0
+        for _ in range(12):
+            [rollout] = collector.collect()
+            now, _, last = rollout.observations.unbind(-1)
+            later = now > 0
+            assert torch.equal(last[later], now[later] - 1)  # it had forgotten all before step 0
+            met += int((later & ~rollout.valid).sum())
+        assert met > 50
