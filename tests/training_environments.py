@@ -125,13 +125,13 @@ class OneValue(torch.nn.Module):
         return self.logits.expand(rows, 2), self.value.expand(rows, 1)
 
 
-def collector_of(vecenv, policy, horizon, scale=None, profile=None):
+def collector_of(vecenv, policy, horizon, scale=None, profile=None, opponents=None):
     """Return a collector that steps `vecenv` with one policy, on the CPU."""
     cpu, profile = torch.device("cpu"), profile or Profile()
     runner = PolicyRunner(policy, vecenv.num_agents, cpu)
     part = PolicyRows("", policy)
     recorder = Recorder(vecenv, part, runner, horizon, cpu, scale, profile)
-    return Collector(vecenv, [recorder], horizon, profile)
+    return Collector(vecenv, [recorder], horizon, profile, opponents=opponents)
 
 
 def weights_of(trainer):

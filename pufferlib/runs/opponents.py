@@ -114,10 +114,11 @@ def _member(run: Path, policy: nn.Module, task: str) -> Member:
     stem = folder.resolve().name if folder.is_dir() else path.stem
     if path.resolve().parent.name == POOL:  # a member of another pool, named by its run
         stem = path.resolve().parent.parent.name
+    stem = stem.partition("@")[0]
     if stem in (LEARNER, RANDOM):
         raise SettingError(
             f"selfplay.first must name runs by other names than {LEARNER} and {RANDOM}; got {run}: "
             f"{stem} is the name of a player of every run. Rename it."
         )
-    name = f"{stem.partition('@')[0]}@{member.timesteps}"
+    name = f"{stem}@{member.timesteps}"
     return dataclasses.replace(member, name=name, is_kept=True)

@@ -299,6 +299,12 @@ def _check_effects(config: Config, overrides: Overrides) -> None:
                     f"plays all sides. Leave it out, or name opponents, as --selfplay.opponents "
                     f"uniform."
                 )
+    elif "selfplay.pool_size" in overrides and not config.selfplay.uses_pool:
+        raise SettingError(
+            f"selfplay.pool_size has no effect with selfplay.opponents "
+            f"{config.selfplay.opponents}, which never plays snapshots. Leave it out, or add a "
+            f"kind that does, as --selfplay.opponents uniform."
+        )
     if config.eval.share == 0:
         for key in ("eval.episodes", "eval.seed"):
             if key in overrides:

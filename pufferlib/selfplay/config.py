@@ -6,7 +6,7 @@ from typing import Any
 
 from pufferlib.exceptions import SettingError, suggestion
 from pufferlib.references import is_reference, load_attribute
-from pufferlib.selfplay.matchmaking import MATCHMAKERS
+from pufferlib.selfplay.matchmaking import LATEST, MATCHMAKERS
 from pufferlib.selfplay.sides import SideRule
 
 RANDOM = "random"
@@ -43,8 +43,8 @@ class SelfPlayConfig:
     pass for all its rows. PufferLib 4 has up to 8."""
 
     window: int = 100
-    """Latest games against each opponent that its win rate is taken over. Older ones were played by
-    a weaker policy."""
+    """Latest games against each opponent, on each side, that its win rate is taken over. Older ones
+    were played by a weaker policy."""
 
     sides: SideRule = "auto"
     """Which agents win and lose together. agents: each is a side. teams: those whose names differ
@@ -66,10 +66,11 @@ class SelfPlayConfig:
             SettingError: says which, and what is allowed.
         """
         if self.is_on:
-            self.mixture()
-        if not 0 <= self.self_share <= 1:
+            self._check_first(self.mixture())
+        if not 0 <= self.self_share < 1:
             raise SettingError(
-                f"selfplay.self_share must lie within [0, 1]; got {self.self_share}."
+                f"selfplay.self_share must lie within [0, 1); got {self.self_share}. With 1 there "
+                f"would be no game against opponents: for that, use --selfplay.opponents none."
             )
         for name, least in (("snapshot_interval", 1), ("pool_size", 2), ("active", 1)):
             if getattr(self, name) < least:
@@ -79,13 +80,35 @@ class SelfPlayConfig:
         if self.window < 1:
             raise SettingError(f"selfplay.window must be at least 1; got {self.window}.")
 
+    @property
+    def uses_pool(self) -> bool:
+        """Whether a kind of opponent plays snapshots."""
+        return self.is_on and any(kind in MATCHMAKERS for kind in self.mixture())
+
+    def _check_first(self, mixture: Mapping[str, float]) -> None:
+        """Refuse first members of the pool that no kind of opponent would play."""
+        if self.first is not None and not any(k in MATCHMAKERS and k != LATEST for k in mixture):
+            raise SettingError(
+                f"selfplay.first has no effect with selfplay.opponents {self.opponents}, which "
+                f"never meets members of other runs. Leave it out, or add a kind that does, as "
+                f"--selfplay.opponents uniform."
+            )
+
     def mixture(self) -> dict[str, float]:
         """Return the share of each kind of opponent, by name; they add up to 1.
 
         Raises:
             SettingError: an unknown kind, or an impossible share.
         """
-        weights = dict(_weight(part.strip()) for part in self.opponents.split(","))
+        parts = [_weight(part.strip()) for part in self.opponents.split(",")]
+        weights = dict(parts)
+        if len(weights) < len(parts):
+            names = [name for name, _ in parts]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise SettingError(
+                f"selfplay.opponents must name each opponent once; got {self.opponents!r}, in "
+                f"which {twice} occurs {names.count(twice)} times. Add up its shares."
+            )
         if not any(weights.values()):
             raise SettingError(
                 f"selfplay.opponents must give a share above 0 to an opponent; got "

@@ -14,13 +14,15 @@ class Candidate(NamedTuple):
 
     Attributes:
         timesteps: of the run when the member was made.
-        win_rate: of the learner against the member, in (0, 1); a tie is half a win.
+        win_rate: of the learner against the member, on one side, in (0, 1); a tie is half a win.
         rating: of the member, in Elo; None if there is none yet.
+        is_kept: it is of another run, whose timesteps do not compare with this one's.
     """
 
     timesteps: int
     win_rate: float
     rating: float | None = None
+    is_kept: bool = False
 
 
 Matchmaker = Callable[[Sequence[Candidate], float | None], NDArray[np.float64]]
@@ -28,10 +30,13 @@ Matchmaker = Callable[[Sequence[Candidate], float | None], NDArray[np.float64]]
 
 
 def latest(candidates: Sequence[Candidate], rating: float | None = None) -> NDArray[np.float64]:
-    """Weigh the newest member alone. In games without a best strategy the policy then cycles."""
-    times = np.array([candidate.timesteps for candidate in candidates])
-    weights = np.zeros(len(times))
-    weights[len(times) - 1 - times[::-1].argmax()] = 1
+    """Weigh the newest member alone. In games without a best strategy the policy then cycles.
+
+    It is one of the run's own, if there is one.
+    """
+    ages = [(not each.is_kept, each.timesteps, n) for n, each in enumerate(candidates)]
+    weights = np.zeros(len(candidates))
+    weights[max(ages)[2]] = 1
     return weights
 
 
@@ -78,8 +83,9 @@ def near(candidates: Sequence[Candidate], rating: float | None = None) -> NDArra
     return np.maximum(quality, np.finfo(np.float64).tiny)
 
 
+LATEST = "latest"
 MATCHMAKERS: dict[str, Matchmaker] = {
-    "latest": latest,
+    LATEST: latest,
     "uniform": uniform,
     "pfsp-hard": pfsp_hard,
     "pfsp-variance": pfsp_variance,

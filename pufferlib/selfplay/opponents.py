@@ -1,7 +1,6 @@
 """Opponents from a pool: the policy's past, and others, in the seats that it does not play."""
 
 import copy
-import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -74,12 +73,13 @@ class PoolOpponents:
         self._pool = Pool(folder, config.pool_size, about)
         self._pool.members = {member.name: member for member in first}
         self._template = copy.deepcopy(policy).eval().requires_grad_(False)
-        self._record = GameRecord(folder, config.window)
+        self._record = GameRecord(folder, config.window, self._context.is_main)
         self._players: dict[str, Player] = {}
         self._active: list[str] = []
+        self._chances = np.zeros((0, 0))  # cumulative: (learner's sides, active)
         self._ended: list[Game] = []  # of this process, since the last update
         self._num_games = self._snapshot_timesteps = 0
-        self._generator, self._seed = np.random.default_rng(0), 0
+        self._generator = np.random.default_rng(0)
 
     @property
     def learns(self) -> NDArray[np.bool_]:
@@ -88,7 +88,7 @@ class PoolOpponents:
 
     def begin(self, seed: int) -> None:
         """Begin new games; see `Opponents`."""
-        self._generator, self._seed = np.random.default_rng(seed), seed
+        self._generator = np.random.default_rng(seed)
         self._players = {}
         self._choose_active()
         self._begin_games(range(self._vecenv.num_envs))
@@ -185,38 +185,51 @@ class PoolOpponents:
         return all(name == LEARNER for name in self._seats.lineups[env])
 
     def _begin_games(self, envs: Sequence[int]) -> None:
-        """Draw the players of new games."""
-        sides = self._seats.num_sides
+        """Draw the players of new games, for the side that the learner has in each."""
         is_alone = self._generator.random(len(envs)) < self._config.self_share
-        picks = self._generator.integers(len(self._active), size=(len(envs), sides))
-        for env, alone, drawn in zip(envs, is_alone.tolist(), picks.tolist(), strict=True):
-            lineup = [LEARNER if alone else self._active[pick] for pick in drawn]
-            lineup[self._seats.next_seat(env)] = LEARNER
+        numbers = self._generator.random((len(envs), self._seats.num_sides))
+        for env, alone, drawn in zip(envs, is_alone.tolist(), numbers, strict=True):
+            side = self._seats.next_seat(env)
+            picks = np.searchsorted(self._chances[side, :-1], drawn, "right").tolist()
+            lineup = [LEARNER if alone else self._active[pick] for pick in picks]
+            lineup[side] = LEARNER
             self._seats.assign(env, tuple(lineup))
             for name in lineup:
                 self._keep_player(name)
 
     def _choose_active(self) -> None:
-        """Draw the opponents of the games that begin until the next update."""
-        kinds, shares = list(self._mixture), list(self._mixture.values())
-        drawn = self._generator.choice(len(kinds), size=self._config.active, p=shares)
-        self._active = [self._draw(kinds[index]) for index in drawn]
+        """Draw the opponents of the games that begin until the next update.
+
+        They are drawn for all sides together, so that as few as possible act. A game chooses among
+        them for the learner's side, by how much likelier each is there than over all sides.
+        """
+        names = [*self._pool.members, *(kind for kind in self._mixture if kind not in MATCHMAKERS)]
+        odds = np.array([self._odds(names, side) for side in range(self._seats.num_sides)])
+        overall = odds.mean(0)
+        drawn = self._generator.choice(len(names), size=self._config.active, p=overall)
+        self._active = [names[index] for index in drawn]
+        weights = odds[:, drawn] / overall[drawn]
+        self._chances = (weights / weights.sum(1, keepdims=True)).cumsum(1)
         used = {*self._active, *(name for lineup in self._seats.lineups for name in lineup)}
+        used |= self._creators.keys()  # made once: a user's may take long, or remember
         self._players = {name: each for name, each in self._players.items() if name in used}
 
-    def _draw(self, kind: str) -> str:
-        """Return the name of an opponent of a kind: a matchmaker, or a player by its name."""
-        if kind not in MATCHMAKERS:
-            return kind
-        candidates = self._record.candidates(self._pool.members.values())
-        weights = MATCHMAKERS[kind](candidates, self._record.rating)
-        index = self._generator.choice(len(weights), p=weights / weights.sum())
-        return list(self._pool.members)[index]
+    def _odds(self, names: Sequence[str], side: int) -> NDArray[np.float64]:
+        """Return how likely each of `names`, those of the pool first, is met on a side."""
+        candidates = self._record.candidates(self._pool.members.values(), side)
+        odds = np.zeros(len(names))
+        for kind, share in self._mixture.items():
+            if kind in MATCHMAKERS:
+                weights = MATCHMAKERS[kind](candidates, self._record.rating)
+                odds[: len(weights)] += share * weights / weights.sum()
+            else:
+                odds[names.index(kind)] += share
+        return odds
 
     def _keep_player(self, name: str) -> None:
         """Make a player for its first game; it stays in memory until its last one has ended."""
         if name != LEARNER and name not in self._players:
-            seed = zlib.crc32(name.encode()) + self._seed
+            seed = int(self._generator.integers(2**31))  # one that is dropped and met again: new
             self._players[name] = self._make_player(name, seed)
 
     def _make_player(self, name: str, seed: int) -> Player:

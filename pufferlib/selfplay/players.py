@@ -12,6 +12,7 @@ from torch import nn
 from pufferlib.annotations import Array
 from pufferlib.emulation.description import HasSpaces, describe
 from pufferlib.exceptions import ActionError, ArgumentError
+from pufferlib.selfplay.masks import ActionMask
 from pufferlib.spaces import difference, joint_space
 from pufferlib.training.policy_actor import PolicyActor
 from pufferlib.training.torch_state import RandomStreams
@@ -81,8 +82,7 @@ class NetworkPlayer:
 class RandomPlayer:
     """Draws uniformly among the legal actions.
 
-    Legal are those that the part "action_mask" of the observation marks with another value than 0,
-    where it has one for each action of a Discrete space; otherwise all.
+    See `ActionMask` for which are; without a mask all are.
 
     Args:
         env: the vectorizer, or one of its environments.
@@ -96,22 +96,13 @@ class RandomPlayer:
         self._space = copy.deepcopy(description.single_action_space)
         self._space.seed(seed)
         self._generator = np.random.default_rng(seed)
-        self._layout = description.observation_layout
-        self._is_masked = any(
-            tuple(field.leaf.path) == ("action_mask",)
-            and field.leaf.size == getattr(self._space, "n", None)
-            for field in self._layout.fields
-        )
+        self._mask = ActionMask(description)
 
     def act(self, observations: Array, starts: NDArray[np.bool_], rows: NDArray[np.int64]) -> Array:
         """Return actions; see `Player`."""
-        if not self._is_masked:
-            return np.stack([self._space.sample() for _ in rows])
-        legal = self._layout.unflatten(observations)["action_mask"] != 0
-        legal[~legal.any(1)] = True  # the zeros of an agent that is absent
-        keys = np.where(legal, self._generator.random(legal.shape), -1)
-        actions: Array = keys.argmax(1)
-        return actions
+        if self._mask.is_present:
+            return self._mask.draw(observations, self._generator)
+        return np.stack([self._space.sample() for _ in rows])
 
 
 class CheckedPlayer:
@@ -131,6 +122,8 @@ class CheckedPlayer:
         self, name: str, create: Callable[[VectorEnv, int], Player], env: VectorEnv, seed: int
     ) -> None:
         self.name, self._space = name, env.single_action_space
+        self._mask = ActionMask(env)
+        self._env_ends = np.cumsum(env.agents_per_env)  # rows
         try:
             self._player = create(env, seed)
         except Exception as error:  # a user's function may raise anything
@@ -148,7 +141,7 @@ class CheckedPlayer:
         """Return actions; see `Player`.
 
         Raises:
-            ActionError: the player raised, or chose what is not in the action space.
+            ActionError: the player raised, or chose what is not in the action space, or not legal.
         """
         try:
             actions = np.asarray(self._player.act(observations, starts, rows))
@@ -163,5 +156,15 @@ class CheckedPlayer:
                 f"The player {self.name} chose actions that do not fit: "
                 f"{fault.replace('value', 'actions', 1)}. Allowed is one of {self._space} for each "
                 f"of the {len(rows)} rows. Fix it, and resume the run."
+            )
+        illegal = self._mask.is_present and self._mask.first_illegal(observations, actions)
+        if illegal:
+            index, reason = illegal
+            row = int(rows[index])
+            env = int(np.searchsorted(self._env_ends, row, "right"))
+            raise ActionError(
+                f"The player {self.name} chose {actions[index].tolist()} in row {row} (environment "
+                f"{env}), which is not legal: {reason}, by action_mask in its observation. Fix it, "
+                f"and resume the run."
             )
         return actions

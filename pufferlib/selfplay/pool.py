@@ -1,6 +1,7 @@
 """The pool: snapshots of policies, in a folder, one file each."""
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from pufferlib.annotations import StateDict
+from pufferlib.selfplay.seats import LEARNER
 from pufferlib.training import checkpoint
 
 POOL = "pool"
+# A snapshot of the run, and what is left of a file that a killed process was writing.
+_OWN_FILE = re.compile(rf"{LEARNER}@\d+\.pt|\..+@\d+\.pt\.\w+")
 
 
 @dataclass(frozen=True)
@@ -76,10 +80,13 @@ class Pool:
             self._saved.add(member.name)
 
     def remove_files(self) -> None:
-        """Remove the files of members that were dropped, and what a killed process left."""
+        """Remove the files of members that were dropped, and what a killed process left.
+
+        Whatever else is in the folder stays.
+        """
         kept = {self._path(name) for name in self.members}
         for path in self._folder.iterdir():
-            if path not in kept:
+            if path not in kept and _OWN_FILE.fullmatch(path.name) and path.is_file():
                 path.unlink()
 
     def state_dict(self) -> StateDict:

@@ -23,15 +23,17 @@ class GameRecord:
 
     Args:
         folder: of the run.
-        window: games against each opponent that the scores are taken over.
+        window: games against each opponent, on each side, that the scores are taken over.
+        is_saved: write the file: of processes that learn together one does.
 
     Attributes:
         scores: of the learner.
     """
 
-    def __init__(self, folder: Path, window: int) -> None:
+    def __init__(self, folder: Path, window: int, is_saved: bool = True) -> None:
         self._path, self.scores = folder / GAMES, Scores(window)
         self._unsaved: list[Game] = []
+        self._is_saved = is_saved
         self._num_saved = 0  # games in the file
         self._rated: deque[Game] = deque(maxlen=_RATED)
         self._ratings: dict[str, float] = {}  # of the learner, too
@@ -45,8 +47,10 @@ class GameRecord:
         """
         self.scores.add(game, LEARNER)
         players = tuple(name if player == LEARNER else player for player in game.players)
-        self._unsaved.append(dataclasses.replace(game, players=players))
-        self._rated.append(self._unsaved[-1])
+        named = dataclasses.replace(game, players=players)
+        self._rated.append(named)
+        if self._is_saved:
+            self._unsaved.append(named)
 
     def rate(self, name: str) -> None:
         """Fit ratings to the latest games; the learner's is that of the games as `name`."""
@@ -60,11 +64,16 @@ class GameRecord:
         """The rating of the learner; None if there is none yet."""
         return self._ratings.get(LEARNER)
 
-    def candidates(self, members: Iterable[Member]) -> list[Candidate]:
-        """Return what matchmakers know of the members of a pool."""
+    def candidates(self, members: Iterable[Member], side: int) -> list[Candidate]:
+        """Return what matchmakers know of the members of a pool, for the learner's side."""
         return [
-            Candidate(m.timesteps, self.scores.win_rate(m.name), self._ratings.get(m.name))
-            for m in members
+            Candidate(
+                member.timesteps,
+                self.scores.win_rate(member.name, side),
+                self._ratings.get(member.name),
+                member.is_kept,
+            )
+            for member in members
         ]
 
     def metrics(self, members: Iterable[str]) -> dict[str, float]:
@@ -73,6 +82,10 @@ class GameRecord:
         found = {
             "selfplay/score": self.scores.mean(names),
             "selfplay/score_random": self.scores.mean([RANDOM]),
+            **{
+                f"selfplay/score_side_{side}": self.scores.mean(names, side)
+                for side in self.scores.sides
+            },
         }
         pool = [self._ratings[name] for name in names if name in self._ratings]
         if pool and RANDOM in self._ratings:

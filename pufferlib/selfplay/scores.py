@@ -1,4 +1,4 @@
-"""The learner's scores against each opponent, over its latest games."""
+"""The learner's scores against each opponent, by its side, over its latest games."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -11,33 +11,50 @@ class Scores:
     """Counts wins, ties and losses of the learner.
 
     Args:
-        window: games against each opponent that are kept.
+        window: games against each opponent, on each side, that are kept.
     """
 
     def __init__(self, window: int) -> None:
         self._window = window
-        self._scores: dict[str, deque[float]] = {}
+        self._scores: dict[str, dict[int, deque[float]]] = {}  # by opponent and own side
 
     def add(self, game: Game, learner: str) -> None:
         """Count a game in which the learner has one side: a result against each other side."""
         own = game.players.index(learner)
         for side, name in enumerate(game.players):
             if side != own:
-                latest = self._scores.setdefault(name, deque(maxlen=self._window))
+                by_side = self._scores.setdefault(name, {})
+                latest = by_side.setdefault(own, deque(maxlen=self._window))
                 latest.append(_score(game.ranks[own], game.ranks[side]))
 
-    def win_rate(self, name: str) -> float:
-        """Return the mean score against `name`, with a win and a loss more than there were.
+    def win_rate(self, name: str, side: int) -> float:
+        """Return the mean score on a side against `name`, with a win and a loss more than found.
 
         So it lies within (0, 1): Laplace's rule of succession.
         """
-        scores = self._scores.get(name, ())
+        scores = self._scores.get(name, {}).get(side, ())
         return (sum(scores) + 1) / (len(scores) + 2)
 
-    def mean(self, names: Iterable[str]) -> float | None:
-        """Return the mean of the latest scores against `names`; None if there was no game."""
-        found = [score for name in names for score in self._scores.get(name, ())]
+    def mean(self, names: Iterable[str], side: int | None = None) -> float | None:
+        """Return the mean of the latest scores against `names`; None if there was no game.
+
+        Args:
+            names: of opponents.
+            side: of the learner; None: all.
+        """
+        found = [
+            score
+            for name in names
+            for own, scores in self._scores.get(name, {}).items()
+            if side in (None, own)
+            for score in scores
+        ]
         return sum(found) / len(found) if found else None
+
+    @property
+    def sides(self) -> list[int]:
+        """The sides on which the learner has played."""
+        return sorted({side for by_side in self._scores.values() for side in by_side})
 
     def keep(self, names: Iterable[str]) -> None:
         """Forget all opponents but `names`."""
@@ -45,11 +62,17 @@ class Scores:
 
     def state_dict(self) -> StateDict:
         """Return what a checkpoint keeps."""
-        return {name: list(scores) for name, scores in self._scores.items()}
+        return {
+            name: {side: list(scores) for side, scores in by_side.items()}
+            for name, by_side in self._scores.items()
+        }
 
     def load_state_dict(self, state: StateDict) -> None:
         """Continue from `state_dict`."""
-        self._scores = {name: deque(s, maxlen=self._window) for name, s in state.items()}
+        self._scores = {
+            name: {side: deque(scores, maxlen=self._window) for side, scores in by_side.items()}
+            for name, by_side in state.items()
+        }
 
 
 def _score(own: int, other: int) -> float:

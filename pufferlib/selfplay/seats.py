@@ -40,6 +40,7 @@ class Seats:
         self._returns = np.zeros(shape)
         self._lengths = np.zeros(shape, np.int64)
         self._steps = np.zeros(num_envs, np.int64)
+        self._has_ended = np.zeros(shape, np.bool_)
 
     def next_seat(self, env: int) -> int:
         """Return the learner's side in its next game against others.
@@ -57,6 +58,7 @@ class Seats:
         agents = len(self._sides)
         self.learns[env * agents : (env + 1) * agents] = self._players[env] == 0
         self._returns[env] = self._lengths[env] = self._steps[env] = 0
+        self._has_ended[env] = False
 
     def rows_of(self, rows: slice) -> dict[str, NDArray[np.int64]]:
         """Return where each opponent's rows are among `rows`, counted from their first, by name."""
@@ -71,8 +73,8 @@ class Seats:
     ) -> tuple[list[int], list[int]]:
         """Add a step; return the environments whose games have ended, and those that lost theirs.
 
-        A game has ended where an agent's episode ended and no other agent acts on: agents may leave
-        it early.
+        A game has ended once the episodes of all agents that acted in it have: agents may leave it
+        early, or wait, masked, while others act.
         """
         agents = len(self._sides)
         envs = slice(rows.start // agents, rows.stop // agents)
@@ -82,7 +84,9 @@ class Seats:
         self._lengths[envs] += acting
         self._steps[envs] += acting.any(1)
         lost = batch.lost.reshape(-1, agents).any(1)
-        over = (acting & ends).any(1) & ~(acting & ~ends).any(1) & ~lost
+        self._has_ended[envs] |= ends
+        plays_on = (self._lengths[envs] > 0) & ~self._has_ended[envs]
+        over = ends.any(1) & ~plays_on.any(1) & ~lost
         places = np.arange(envs.start, envs.stop)
         return places[over].tolist(), places[lost].tolist()
 

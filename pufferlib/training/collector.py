@@ -41,7 +41,8 @@ class Collector:
         opponents: play some of the rows; None: the recorders' policies play all.
 
     Attributes:
-        timesteps: steps of agents since the start, without those of frozen policies.
+        timesteps: steps of agents since the start, without those of frozen policies or opponents.
+        steps: those of all agents.
         episodes: statistics that the environments' infos report.
         counts: of episodes, whatever the infos report.
 
@@ -66,7 +67,7 @@ class Collector:
         self._vecenv, self._recorders, self._horizon = vecenv, recorders, horizon
         self._device, self._profile = recorders[0].runner.device, profile
         self._joint, self._opponents = joint, opponents
-        self.timesteps = 0
+        self.timesteps = self.steps = 0
         self.episodes = EpisodeStatistics()
         self.counts = EpisodeCounts(vecenv)
         self._group_count = vecenv.num_envs // vecenv.batch_size
@@ -192,6 +193,7 @@ class Collector:
         self._starts[rows] = ended | (self._masks & ~was_acting)
         self._acting[rows] = self._masks
         self.timesteps += int(taken[self._learns].sum())
+        self.steps += int(acted.sum())
         self._count_returns(batch, taken, group)
         self.counts.step(batch, taken, ends, rows)
         infos: list[Info] = batch.infos

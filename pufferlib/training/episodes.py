@@ -138,17 +138,17 @@ class IdleCheck:
     def __init__(self, horizon: int) -> None:
         self._horizon, self._updates = horizon, 0
 
-    def __call__(self, taken: int, timesteps: int) -> None:
+    def __call__(self, steps: int, timesteps: int) -> None:
         """Note an update.
 
         Args:
-            taken: steps of agents in its rollouts.
+            steps: of agents in its rollouts, whoever played them.
             timesteps: of the run so far.
 
         Raises:
             ContractError: no agent has acted in the last twenty updates.
         """
-        self._updates = 0 if taken else self._updates + 1
+        self._updates = 0 if steps else self._updates + 1
         if self._updates >= self._MOST_UPDATES:
             raise ContractError(
                 f"No agent has acted in the last {self._updates * self._horizon:,} steps of any "

@@ -67,7 +67,7 @@ class Learner:
             NotFiniteError: a loss or a gradient is NaN or infinite.
         """
         metrics: dict[str, float] = {}
-        if not self.name or self._has_samples(rollout):
+        if self._has_samples(rollout):
             metrics = self.algorithm.update(rollout, progress)
         entropy = metrics.get("loss/entropy")
         metrics |= self._measurements.of_rollout(rollout, entropy)
@@ -90,7 +90,8 @@ class Learner:
     def _has_samples(self, rollout: Rollout) -> bool:
         """Return whether an agent of the policy acted, in any process.
 
-        All agents of a role can be absent for a rollout, where others play on. A gradient step
+        All agents of a role can be absent for a rollout, where others play on, and opponents can
+        play on after the learner's agents have ended. A gradient step
         without samples would still move the weights, by the momentum of earlier ones.
         """
         count = rollout.part(rollout.valid).sum().to(self.runner.device)

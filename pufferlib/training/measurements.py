@@ -180,7 +180,7 @@ def _mask_index(layout: Layout | None, space: Space) -> int | None:
     if layout is None or not isinstance(space, gymnasium.spaces.Discrete):
         return None
     for index, field in enumerate(layout.fields):
-        if tuple(field.leaf.path)[-1:] == ("action_mask",) and field.leaf.size == space.n:
+        if tuple(field.leaf.path) == ("action_mask",) and field.leaf.size == space.n:
             return index
     return None
 

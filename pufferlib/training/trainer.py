@@ -89,7 +89,7 @@ class Trainer:
         self._global_random = GlobalStreams(self._seed)  # of environments in this process
         self._metrics: dict[str, float] = {}
         self._seconds_before = 0.0  # of the runs that this one resumes
-        self._timesteps_at_rollout = 0  # of this process, when the latest was begun
+        self._counts_at_rollout = (0, 0)  # timesteps and steps of this process, when it was begun
         self._progress_at_rollout = 0.0
         self._shared_seconds = 0.0
         self._idle_check = IdleCheck(config.horizon)
@@ -98,6 +98,7 @@ class Trainer:
         self.profile = Profile()  # from here on: an optimizer's first use loads seconds of torch
         self._collector = self._learners.collector(self.profile, opponents)
         self.opponents = opponents
+        self._opponents_before: StateDict | None = None  # of a run that plays without for now
         self._advance_opponents()
         self._curriculum: Curriculum | None = None
         if curriculum is not None:
@@ -158,7 +159,7 @@ class Trainer:
 
     def collect(self) -> Rollouts:
         """Step the environments for a rollout; return it, valid until the next call."""
-        self._timesteps_at_rollout = self._collector.timesteps
+        self._counts_at_rollout = self._collector.timesteps, self._collector.steps
         self._progress_at_rollout = self.progress
         with self._torch_settings():
             return self._learners.rollouts(self._collector.collect())
@@ -175,11 +176,16 @@ class Trainer:
         with self.profile.part("train"), self._torch_settings(), located:
             progress = self._progress_at_rollout
             self._metrics = self._learners.update(rollout, progress, self.updates)
-        counts = [float(self._collector.timesteps - self._timesteps_at_rollout), self.seconds]
+        timesteps, steps = self._counts_at_rollout
+        counts = [
+            float(self._collector.timesteps - timesteps),
+            float(self._collector.steps - steps),
+            self.seconds,
+        ]
         sums = self._context.all_reduce_sum(torch.tensor(counts, device=self.device))
-        taken, seconds = sums.tolist()
+        taken, acted, seconds = sums.tolist()
         self.timesteps += int(taken)
-        self._idle_check(int(taken), self.timesteps)
+        self._idle_check(int(acted), self.timesteps)
         self._shared_seconds = seconds / self._context.world_size
         self.updates += 1
         self._seeds_used += self._vecenv.num_seeds * self._context.world_size
@@ -247,9 +253,15 @@ class Trainer:
             "episode_counts": self.counts.state_dict(),
             "curriculum": self.attributes,
             **self._learners.state_dict(),
-            **({} if self.opponents is None else {"selfplay": self.opponents.state_dict()}),
+            **self._opponents_state(),
             **self._random.state_dict(),
         }
+
+    def _opponents_state(self) -> StateDict:
+        """Return the state of the opponents, or that to take up once there are some again."""
+        if self.opponents is not None:
+            return {"selfplay": self.opponents.state_dict()}
+        return {} if self._opponents_before is None else {"selfplay": self._opponents_before}
 
     def save(self, path: Path | str) -> None:
         """Write a checkpoint, whole or not at all."""
@@ -277,8 +289,9 @@ class Trainer:
         self.is_updating = False
         if self._curriculum is not None:
             self._curriculum.set(state.get("curriculum", {}))
+        self._opponents_before = state.get("selfplay")
         if self.opponents is not None:
-            self.opponents.load_state_dict(state.get("selfplay"), self.timesteps)
+            self.opponents.load_state_dict(self._opponents_before, self.timesteps)
         self._throughput = Throughput(self.timesteps)
         if self._context.is_main:
             self._random.load_state_dict(state)

@@ -94,6 +94,7 @@ def test_metrics_show_games_scores_and_ratings(trained):
     assert last["selfplay/games"] > len(read_games(trained / "games.jsonl")) > 10
     assert last["selfplay/pool"] == 3
     assert 0 <= last["selfplay/score"] <= 1
+    assert all(0 <= last[f"selfplay/score_side_{side}"] <= 1 for side in range(3))
     assert last["selfplay/best_pool_rating"] >= last["selfplay/pool_rating"]
     assert {"selfplay/rating", "selfplay/score_random", "selfplay/seat_imbalance"} <= last.keys()
     assert any(line["time/opponents"] > 0 for line in map(json.loads, lines))
@@ -129,7 +130,11 @@ def test_a_run_takes_up_self_play_when_it_is_resumed_and_stops_it(tmp_path):
     off = {"selfplay.opponents": "none", "train.total_timesteps": 1200}
     Run.open(folder, off).train(QUIET)
     assert (folder / "games.jsonl").read_text() == games
+    kept, names = _state_of(folder), names_in(folder / "pool")
+    assert [f"{each['name']}.pt" for each in kept["pool"]["members"]] == names
     Run.open(folder, {**on, "train.total_timesteps": 1600}).train(QUIET)
+    assert oldest.exists()  # the first of a pool stays
+    assert _state_of(folder)["games"] > kept["games"] > 0
     assert (folder / "games.jsonl").read_text().startswith(games)
     assert len((folder / "games.jsonl").read_text()) > len(games)
 
@@ -142,7 +147,12 @@ def test_a_run_takes_up_self_play_when_it_is_resumed_and_stops_it(tmp_path):
         (GAME, {"selfplay.opponents": "past"}, r"got 'past'.*Opponents: latest, uniform"),
         (GAME, {"policy.agents": "by-name"}, r"needs one policy for all agents; got .* 'by-name'"),
         (GAME, {"selfplay.opponents": "none"}, r"no effect with selfplay.opponents none"),
-        (GAME, {"selfplay.opponents": "selfplay_games:LIVES"}, "must name a function or class"),
+        (GAME, {"selfplay.opponents": "random"}, "pool_size has no effect .*never plays snapshots"),
+        (
+            GAME,
+            {"selfplay.opponents": "uniform,selfplay_games:LIVES"},
+            "must name a function",
+        ),
     ],
 )
 def test_impossible_self_play_is_refused_before_anything_starts(
@@ -183,9 +193,12 @@ def test_members_that_do_not_fit_are_refused_before_anything_starts(trained, tmp
     renamed = shutil.copytree(old, tmp_path / "learner")
     with pytest.raises(SettingError, match=r"learner.* is the name of a player of every run"):
         Run.configure(GAME, {**given, "selfplay.first": str(renamed)}).train(QUIET)
+    copy = shutil.copy(old / "checkpoint.pt", tmp_path / "learner@5.pt")
+    with pytest.raises(SettingError, match="learner is the name of a player of every run"):
+        Run.configure(GAME, {**given, "selfplay.first": str(copy)}).train(QUIET)
     with pytest.raises(CheckpointError, match="There is no checkpoint"):
         Run.configure(GAME, {**given, "selfplay.first": "nowhere"}).train(QUIET)
-    given = {**SMALL, "run": tmp_path / "new", "selfplay.opponents": "selfplay_games:thre"}
+    given = {**SMALL, "run": tmp_path / "new", "selfplay.opponents": "uniform,selfplay_games:thre"}
     with pytest.raises(UnknownNameError, match="no attribute 'thre'"):
         Run.configure(GAME, given).train(QUIET)
     assert not (tmp_path / "new").exists()
@@ -206,7 +219,8 @@ def test_a_resume_takes_up_each_setting(trained, tmp_path):
     assert len(same["pool"]["members"]) == 3
     assert len(resumed(pool_size=2)[0]["pool"]["members"]) == 2
     assert resumed(snapshot_interval=1000)[0]["pool"] == _state_of(trained)["pool"] != same["pool"]
-    assert max(map(len, resumed(window=2)[0]["record"]["scores"].values())) == 2
+    kept = resumed(window=2)[0]["record"]["scores"].values()
+    assert max(len(scores) for by_side in kept for scores in by_side.values()) == 2
 
 
 def _state_of(folder):

@@ -94,9 +94,38 @@ def test_rows_of_opponents_change_no_weight(algorithm, is_recurrent, tmp_path):
             if kind == "the learner's changed":
                 rollout.rewards[rollout.valid] += 1
             trainer.update(rollout)
-        states.append({**trainer.policy.state_dict(), "scale": trainer._scale.state_dict()})
+        states.append(
+            {**trainer.policy.state_dict(), "scale": trainer.state_dict()["reward_scale"]}
+        )
     for name, value in states[0].items():
         same = value == states[1][name]
         assert same if isinstance(same, bool) else same.all(), name
     weights = [state for state in states[0] if state.endswith("weight")]
     assert any((states[0][name] != states[2][name]).any() for name in weights)
+
+
+class Early(Noise):
+    """The first agent leaves after the first step, the second after the 300th."""
+
+    def step(self, actions):
+        self.now += 1
+        playing = self.agents
+        ends = {agent: agent == "one" or self.now == 300 for agent in playing}
+        self.agents = [agent for agent in playing if not ends[agent]]
+        rewards = dict.fromkeys(playing, 1.0)
+        return self._look(playing), rewards, ends, dict.fromkeys(playing, False), {}
+
+
+def test_weights_stay_while_only_opponents_act(tmp_path):
+    vecenv = vector.make(Early, num_envs=1)
+    config = SelfPlayConfig(opponents="uniform", self_share=0.0)
+    policy = NormalizedObservations(vecenv, Default(vecenv))
+    opponents = PoolOpponents(config, vecenv, (0, 1), policy, tmp_path, "early")
+    trainer = Trainer(ALGORITHMS["ppo"](), vecenv, policy, opponents=opponents)
+    states = []
+    for _ in range(25):  # of 8 steps; more than the twenty updates in which some agent must act
+        trainer.step()
+        states.append([part.clone() for part in trainer.policy.parameters()])
+    assert trainer.timesteps == 1
+    for state in states[1:]:
+        assert all(map(torch.equal, state, states[0]))

@@ -27,13 +27,20 @@ def test_weights_are_those_of_the_formula(name, expected):
     np.testing.assert_allclose(MATCHMAKERS[name](POOL, 100.0), expected)
 
 
+def test_the_latest_member_is_one_of_the_runs_own_if_there_is_one():
+    others = [Candidate(9000, 0.5, is_kept=True), Candidate(8000, 0.5, is_kept=True)]
+    own = [Candidate(100, 0.5), Candidate(200, 0.5)]
+    assert MATCHMAKERS["latest"](others + own, None).tolist() == [0, 0, 0, 1]
+    assert MATCHMAKERS["latest"](others, None).tolist() == [1, 0]
+
+
 def test_without_ratings_all_members_are_as_near():
     unrated = [Candidate(0, 0.5), Candidate(1, 0.5)]
     assert MATCHMAKERS["near"](unrated, None).tolist() == [1, 1]
     assert MATCHMAKERS["near"](unrated, 1000.0).tolist() == [1, 1]
 
 
-def test_a_win_rate_is_over_the_latest_games_with_each_other_side():
+def test_a_win_rate_is_over_the_latest_games_with_each_other_side_and_on_each_own():
     scores = Scores(window=4)
     for rank in (1, 1, 1, 2, 3, 2):  # of the learner, among three
         others = [other for other in (1, 2, 3) if other != rank]
@@ -42,10 +49,13 @@ def test_a_win_rate_is_over_the_latest_games_with_each_other_side():
     scores.add(Game("task", ("learner", "tied"), (0.0, 0.0), (1, 1), 1), "learner")
     # Against "old" its latest four are a win, a loss, a loss, a loss; "older" is always behind
     # but where the learner was last.
-    assert scores.win_rate("old") == (1 + 1) / (4 + 2)
-    assert scores.win_rate("older") == (3 + 1) / (4 + 2)
-    assert scores.win_rate("tied") == (0.5 + 1) / (1 + 2)
-    assert scores.win_rate("unmet") == 0.5
+    assert scores.win_rate("old", 1) == (1 + 1) / (4 + 2)
+    assert scores.win_rate("older", 1) == (3 + 1) / (4 + 2)
+    assert scores.win_rate("tied", 0) == (0.5 + 1) / (1 + 2)
+    assert scores.win_rate("tied", 1) == scores.win_rate("unmet", 0) == 0.5
+    assert scores.sides == [0, 1]
+    assert scores.mean(["old", "tied"], 0) == 0.5
+    assert scores.mean(["old", "tied"], 1) == 1 / 4
     assert scores.mean(["old", "older"]) == 4 / 8
     assert scores.mean(["unmet"]) is None
 
@@ -72,7 +82,11 @@ def test_a_mixture_gives_each_kind_its_share(text, expected):
         ({"opponents": "uniform:0"}, "above 0 to an opponent.*use none"),
         ({"opponents": "uniform:nan"}, "shares of at least 0"),
         ({"opponents": ""}, "got ''"),
-        ({"self_share": 1.5}, r"self_share must lie within \[0, 1\]; got 1.5"),
+        ({"opponents": "uniform,random,uniform:2"}, "once; got .* in which uniform occurs 2 times"),
+        ({"opponents": "latest", "first": "runs/old"}, "first has no effect .*opponents latest"),
+        ({"opponents": "random", "first": "runs/old"}, "first has no effect .*opponents random"),
+        ({"self_share": 1.5}, r"self_share must lie within \[0, 1\); got 1.5"),
+        ({"self_share": 1.0}, "no game against opponents"),
         ({"pool_size": 1}, "pool_size must be at least 2; got 1"),
         ({"active": 0}, "active must be at least 1; got 0"),
         ({"window": 0}, "window must be at least 1; got 0"),

@@ -5,19 +5,21 @@ from contextlib import closing
 
 import numpy as np
 import pytest
+import selfplay_games
 import torch
+from gymnasium.spaces import Box, Discrete
 from selfplay_games import LIVES, MIXED, Always, Ledger, expected_returns
+from training_environments import collector_of
 
 from pufferlib import vector
-from pufferlib.rating import read_games
+from pufferlib.environment import PufferEnv
+from pufferlib.rating import Game, read_games
 from pufferlib.selfplay.config import SelfPlayConfig
 from pufferlib.selfplay.opponents import PoolOpponents
-from pufferlib.training.collector import Collector
-from pufferlib.training.policy_runner import PolicyRunner
-from pufferlib.training.profile import Profile
+from pufferlib.selfplay.record import GameRecord
+from pufferlib.selfplay.sides import sides_of
 from pufferlib.training.statistics import RewardScale
 
-CPU = torch.device("cpu")
 CONSTANTS = "selfplay_games:three:0.5,selfplay_games:seven:0.5,random:0"
 ACTIONS = {"learner@0+": 0, "selfplay_games:three": 3, "selfplay_games:seven": 7}
 FORMS = {
@@ -28,14 +30,13 @@ FORMS = {
 }
 
 
-def made(vecenv, folder, policy=None, scale=None, **settings):
+def made(vecenv, folder, policy=None, scale=None, sides=(0, 1, 2), **settings):
     """Return a collector with opponents, which have begun."""
     policy = policy or Always()
     config = SelfPlayConfig(**{"opponents": CONSTANTS, **settings})
-    opponents = PoolOpponents(config, vecenv, (0, 1, 2), policy, folder, "ledger")
+    opponents = PoolOpponents(config, vecenv, sides, policy, folder, "ledger")
     opponents.advance(0, 0)
-    runner = PolicyRunner(policy, vecenv.num_agents, CPU)
-    collector = Collector(vecenv, runner, 7, CPU, scale, Profile(), opponents)
+    collector = collector_of(vecenv, policy, 7, scale, opponents=opponents)
     torch.manual_seed(0)
     collector.begin(1)
     return collector, opponents
@@ -99,7 +100,7 @@ def test_the_learner_learns_from_its_own_actions_only(tmp_path):
         collector, _ = made(vecenv, tmp_path, Always(spread=True))
         played = Counter()
         for _ in range(12):
-            rollout = collector.collect()
+            [rollout] = collector.collect()
             looks, valid = rollout.observations, rollout.valid
             steps = looks[..., 0]
             assert torch.equal(rollout.starts[valid], (steps == 0)[valid])
@@ -116,7 +117,7 @@ def test_statistics_and_the_scale_of_rewards_are_the_learners(tmp_path):
     with closing(vector.make(Ledger, **FORMS["serial"])) as vecenv:
         scale = RewardScale(vecenv.num_agents, gamma=0.9)
         collector, _ = made(vecenv, tmp_path, scale=scale, self_share=0.0)
-        valid = sum(int(collector.collect().valid.sum()) for _ in range(20))
+        valid = sum(int(collector.collect()[0].valid.sum()) for _ in range(20))
         assert collector.timesteps == valid
         assert scale.state_dict()["count"] == pytest.approx(1e-4 + valid)
         means = collector.episodes.means()
@@ -128,10 +129,73 @@ def test_statistics_and_the_scale_of_rewards_are_the_learners(tmp_path):
     assert MIXED not in means.values()
 
 
+def test_opponents_are_drawn_for_the_side_that_the_learner_has(tmp_path):
+    with closing(vector.make(Ledger, **FORMS["serial"])) as vecenv:
+        settings = {"opponents": "pfsp-hard,random:0", "active": 8, "snapshot_interval": 1}
+        _, opponents = made(vecenv, tmp_path, self_share=0.0, **settings)
+        opponents.advance(1, 100)
+        for side in range(3):  # it loses to the first on side 0, and to the second on the others
+            others = [1, 3] if side == 0 else [3, 1]
+            players, ranks = ["learner@0", "learner@100"], list(others)
+            players.insert(side, "learner"), ranks.insert(side, 2)
+            game = Game("ledger", tuple(players), (0.0,) * 3, tuple(ranks), 1)
+            for _ in range(100):
+                opponents._record.add(game, "learner@100+")
+        for side in range(3):
+            lost = opponents._record.scores.win_rate("learner@0", side) < 0.5
+            assert lost == (side == 0)
+        met = Counter()
+        for update in range(2, 30):
+            opponents._choose_active()
+            opponents.begin(update)
+            for lineup in opponents._seats.lineups:
+                side = lineup.index("learner")
+                met.update((side, name) for name in lineup if name != "learner")
+        metrics = opponents.metrics()
+    for side, name in ((0, "learner@0"), (1, "learner@100"), (2, "learner@100")):
+        assert met[side, name] > 0.9 * sum(met[side, each] for each in ("learner@0", "learner@100"))
+    assert [metrics[f"selfplay/score_side_{side}"] for side in range(3)] == [0.5] * 3
+
+
+def test_a_player_that_is_met_again_continues_or_draws_other_numbers(tmp_path, monkeypatch):
+    made_with = []
+
+    def noted(env, seed):
+        made_with.append(seed)
+        return selfplay_games.Constant(3)
+
+    monkeypatch.setattr(selfplay_games, "three", noted)
+    streams = []
+    with closing(vector.make(Ledger, **FORMS["serial"])) as vecenv:
+        settings = {"opponents": "selfplay_games:three,random", "active": 1, "self_share": 0.0}
+        collector, opponents = made(vecenv, tmp_path, **settings)
+        known = None
+        for update in range(1, 25):
+            collector.collect()
+            opponents.advance(update, 0)
+            player = opponents._players.get("random")
+            if player is not None and player is not known:
+                looks = np.zeros((20, 3), np.float32)
+                streams.append(tuple(player.act(looks, np.zeros(20, np.bool_), np.arange(20))))
+            known = player
+    assert len(made_with) == 1
+    assert len(set(streams)) == len(streams) > 2
+
+
+def test_a_process_that_does_not_save_keeps_no_games_to_save(tmp_path):
+    game = Game("ledger", ("learner", "random"), (1.0, 0.0), (1, 2), 1)
+    records = [GameRecord(tmp_path / str(saved), 4, saved) for saved in (True, False)]
+    for record, saved in zip(records, (True, False), strict=True):
+        record.add(game, "learner@0+")
+        record.rate("learner@0+")
+        assert len(record._unsaved) == saved
+    assert records[0].rating == records[1].rating > 0
+
+
 def test_infos_count_where_the_learner_plays_all_sides(tmp_path):
     with closing(vector.make(Ledger, **FORMS["serial"])) as vecenv:
         collector, _ = made(vecenv, tmp_path, self_share=1.0)
-        valid = collector.collect().valid.float().mean()
+        valid = collector.collect()[0].valid.float().mean()
         assert collector.episodes.means()["share"] == 1
     assert valid == pytest.approx(np.mean(LIVES) / max(LIVES), abs=0.1)
 
@@ -160,3 +224,105 @@ def test_opponents_of_the_pool_are_the_policy_as_it_was(tmp_path):
             time // 100 + name.endswith("+") for time, name in zip(times, game.players, strict=True)
         ]
         assert list(game.returns) == expected_returns(actions)
+
+
+class Masked(PufferEnv):
+    """Two agents act by turns, masked while they wait; the return of each is that of its actions.
+
+    The first ends with its second action, the second with its own, a step later.
+    """
+
+    num_agents = 2
+
+    def __init__(self, buffers=None):
+        self.single_observation_space = Box(-1, 100, (3,), np.float32)
+        self.single_action_space = Discrete(10)
+        super().__init__(buffers)
+
+    def reset(self, seed=None):
+        self.rewards[:] = 0
+        self.terminals[:] = self.truncations[:] = False
+        self._show(0)
+        return self.observations, []
+
+    def step(self, actions):
+        mover = self.now % 2
+        self.rewards[:] = self.terminals[:] = 0
+        self.rewards[mover] = actions[mover] + 10 * mover
+        self.terminals[mover] = self.now >= 2
+        if self.now == 3:
+            self.final_observations[:] = 1
+        self._show((self.now + 1) % 4)
+        return self.observations, self.rewards, self.terminals, self.truncations, []
+
+    def _show(self, now):
+        self.now = now
+        self.masks[:] = [now % 2 == 0, now % 2 == 1]
+        self.observations[:] = 0
+        self.observations[now % 2] = [0, now, 1]  # a row that comes back has a new start
+
+
+def test_a_game_goes_on_while_an_agent_that_waits_has_not_ended(tmp_path):
+    with closing(vector.make(Masked, num_envs=2)) as vecenv:
+        settings = {"snapshot_interval": 1000, "self_share": 0.0}
+        collector, opponents = made(vecenv, tmp_path, sides=(0, 1), **settings)
+        games = recorded(collector, opponents, tmp_path, 12)
+    assert len(games) == 2 * (12 * 7 // 4)
+    for game in games:
+        one, two = (ACTIONS[name] for name in game.players)
+        assert (game.returns, game.steps) == ((2.0 * one, 20 + 2.0 * two), 4)
+
+
+class Teams(Ledger):
+    """Two agents against one; the second of the team leaves first."""
+
+    possible_agents = ("red_0", "red_1", "blue_0")
+
+
+def test_games_of_teams_are_recorded_for_their_players(tmp_path):
+    sides = sides_of(Teams.possible_agents)
+    with closing(vector.make(Teams, **FORMS["pool"])) as vecenv:
+        settings = {"snapshot_interval": 1000, "self_share": 0.0}
+        collector, opponents = made(vecenv, tmp_path, sides=sides, **settings)
+        games = recorded(collector, opponents, tmp_path, 24)
+    assert len(games) > 60
+    assert {game.players.index("learner@0+") for game in games} == {0, 1}
+    for game in games:
+        red, blue = (ACTIONS[name] for name in game.players)
+        first, second, third = expected_returns([red, red, blue])
+        assert game.returns == ((first + second) / 2, third)  # the mean of a team
+        assert game.ranks == (2, 1)
+
+
+class Steps(torch.nn.Module):
+    """A policy with memory, which plays how many steps it remembers."""
+
+    state_batch_dim = 0
+
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.tensor(1e6))
+
+    def initial_state(self, rows, device=None):
+        return torch.zeros(rows, 1, device=device)
+
+    def forward(self, observations, state=None, starts=None):
+        state = self.initial_state(len(observations)) if state is None else state
+        if starts is not None:
+            state = torch.where(starts.unsqueeze(1), 0, state)
+        steps = state[:, 0].long().clamp(max=9)
+        return torch.nn.functional.one_hot(steps, 10) * self.scale, 0 * state, state + 1
+
+
+def test_an_opponent_forgets_the_games_that_it_has_left(tmp_path):
+    with closing(vector.make(Ledger, **FORMS["serial"])) as vecenv:
+        settings = {"opponents": "latest,random:0", "self_share": 0.5, "snapshot_interval": 1000}
+        collector, _ = made(vecenv, tmp_path, Steps(), **settings)
+        met = 0
+        for _ in range(12):
+            [rollout] = collector.collect()
+            now, _, last = rollout.observations.unbind(-1)
+            later = now > 0
+            assert torch.equal(last[later], now[later] - 1)  # it had forgotten all before step 0
+            met += int((later & ~rollout.valid).sum())
+        assert met > 50

@@ -1,8 +1,12 @@
 """Players."""
 
+from contextlib import closing
+
+import gymnasium
 import numpy as np
 import pytest
 import selfplay_games
+from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
 from selfplay_games import Ledger
 
 from pufferlib import vector
@@ -41,6 +45,56 @@ def test_a_player_that_raises_or_plays_what_is_not_legal_is_named(name, message)
     player = CheckedPlayer(name, getattr(selfplay_games, name), vector.make(Ledger), 0)
     with pytest.raises(ActionError, match=message):
         player.act(np.ones((2, 3), np.float32), np.zeros(2, np.bool_), np.arange(2))
+
+
+class Masked(gymnasium.Env):
+    """Actions of two columns, of which the mask forbids some; the agent may wait for its turn."""
+
+    action_space = MultiDiscrete([2, 3])
+    observation_space = Dict(action_mask=Box(0, 1, (5,), np.int8), turn=Discrete(2))
+
+    def reset(self, *, seed=None, options=None):
+        return {"action_mask": np.array([0, 1, 1, 0, 1], np.int8), "turn": 1}, {}
+
+    def step(self, action):
+        return self.reset()[0], 0.0, False, False, {}
+
+
+def shown(vecenv, masks, turns):
+    layout = vecenv.observation_layout
+    parts = [
+        {"action_mask": np.array(m, np.int8), "turn": t} for m, t in zip(masks, turns, strict=True)
+    ]
+    return np.stack([layout.flatten(part) for part in parts])
+
+
+def test_a_random_player_draws_legal_choices_of_each_column():
+    with closing(vector.make(Masked, num_envs=1)) as vecenv:
+        looks = shown(vecenv, [[0, 1, 1, 0, 1], [0] * 5], [1, 1])
+        looks = looks[np.repeat([0, 1], 3000)]
+        player = RandomPlayer(vecenv, seed=0)
+        actions = player.act(looks, np.zeros(6000, np.bool_), np.arange(6000))
+    assert actions.shape == (6000, 2)
+    pairs, counts = np.unique(actions[:3000], axis=0, return_counts=True)
+    assert pairs.tolist() == [[1, 0], [1, 2]]
+    assert abs(counts[0] - 1500) < 5 * np.sqrt(3000 / 4)
+    assert len(np.unique(actions[3000:], axis=0)) == 6  # an absent agent's
+
+
+def test_a_player_that_chooses_what_the_mask_forbids_is_named_with_its_row():
+    class Chooses:
+        def act(self, observations, starts, rows):
+            return np.array([[1, 2], [1, 1], [1, 1], [0, 0]])[: len(rows)]
+
+    with closing(vector.make(Masked, num_envs=6)) as vecenv:
+        player = CheckedPlayer("own", lambda env, seed: Chooses(), vecenv, 0)
+        mask, rows = [0, 1, 1, 0, 1], np.array([0, 2, 4, 5])
+        legal = shown(vecenv, [mask, mask, [0] * 5, mask], [1, 0, 0, 0])
+        player.act(legal, np.zeros(4, np.bool_), rows)
+        looks = shown(vecenv, [mask] * 4, [1, 0, 1, 1])
+        message = r"player own chose \[1, 1\] in row 4 \(environment 4\).* column 1 are \[0, 2\]"
+        with pytest.raises(ActionError, match=message):
+            player.act(looks[:3], np.zeros(3, np.bool_), rows[:3])
 
 
 @pytest.mark.parametrize(

@@ -61,13 +61,17 @@ def test_files_are_those_of_the_members(tmp_path):
     pool = filled(Pool(tmp_path, 3, {"config": {"a": 1}}), [0, 1, 2])
     pool.save_files()
     filled(pool, [3])
-    (tmp_path / "pool" / ".learner@9.pt.x").touch()  # of a process that was killed
+    (tmp_path / "pool" / ".learner@9.pt.123").touch()  # of a process that was killed
+    for users in ("notes.txt", "learner@copy.pt"):
+        (tmp_path / "pool" / users).touch()
+    (tmp_path / "pool" / "learner@7.pt").mkdir()
     pool.save_files()
     found = {path.name for path in (tmp_path / "pool").iterdir()}
     assert {"learner@1.pt", "learner@3.pt"} < found  # until the checkpoint is written
     pool.remove_files()
     found = {path.name for path in (tmp_path / "pool").iterdir()}
-    assert found == {"learner@0.pt", "learner@2.pt", "learner@3.pt"}
+    users_files = {"notes.txt", "learner@copy.pt", "learner@7.pt"}
+    assert found == {"learner@0.pt", "learner@2.pt", "learner@3.pt"} | users_files
     assert checkpoint.load(tmp_path / "pool" / "learner@2.pt")["config"] == {"a": 1}
 
     again = Pool(tmp_path, 3)

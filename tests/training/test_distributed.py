@@ -168,7 +168,7 @@ def train_together(rank, folder):
         found = {"opening": trainer._collector._observations.clone()}
         while not trainer.is_done:
             found["metrics"] = trainer.step()
-        found |= {"weights": weights_of(trainer), "scale": trainer._scale.state_dict()}
+        found |= {"weights": weights_of(trainer), "scale": trainer.state_dict()["reward_scale"]}
         found["drawn"] = draw(trainer)
         if context.is_main:
             trainer.save(f"{folder}/checkpoint.pt")

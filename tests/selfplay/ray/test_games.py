@@ -3,17 +3,14 @@
 from contextlib import closing
 
 import pytest
-import torch
 from ray_clusters import FILTERS, local_ray
 from selfplay_games import LIVES, Always, Ledger, expected_returns
+from training_environments import collector_of
 
 from pufferlib import vector
 from pufferlib.rating import read_games
 from pufferlib.selfplay.config import SelfPlayConfig
 from pufferlib.selfplay.opponents import PoolOpponents
-from pufferlib.training.collector import Collector
-from pufferlib.training.policy_runner import PolicyRunner
-from pufferlib.training.profile import Profile
 
 pytest.importorskip("ray")
 pytestmark = [*FILTERS, pytest.mark.long]
@@ -33,8 +30,7 @@ def test_every_game_is_recorded_for_those_who_played_it(batch_size, tmp_path):
     ):
         others = PoolOpponents(config, vecenv, (0, 1, 2), policy, tmp_path, "ledger")
         others.advance(0, 0)
-        runner = PolicyRunner(policy, vecenv.num_agents, torch.device("cpu"))
-        collector = Collector(vecenv, runner, 7, runner.device, None, Profile(), others)
+        collector = collector_of(vecenv, policy, 7, opponents=others)
         collector.begin(1)
         for update in range(1, 13):
             collector.collect()
