@@ -16,7 +16,7 @@ from pufferlib.matches.contenders import FORMS
 from pufferlib.matches.match import NUM_ENVS, SEED, ArenaOptions, open_arena
 from pufferlib.matches.ranking import check_writable
 from pufferlib.matches.score import repeated
-from pufferlib.rating import Game, append_games
+from pufferlib.rating import Game, append_games, read_games
 
 
 def add_arguments(parser: Parser, words: Sequence[str]) -> None:
@@ -82,6 +82,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.games_file is not None:
         check_writable(arguments.games_file, "--games-file")
     with open_arena(arguments.players, **options_of(arguments)) as arena:
+        if arguments.games_file is not None:
+            arena.check(read_games(arguments.games_file), arguments.games_file, "--games-file")
         schedule = arena.schedule(whole_number("games", arguments.games), arguments.seed)
         total = sum(map(len, schedule))
         with console.status(f"Playing {total} games") as status:

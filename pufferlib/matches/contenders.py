@@ -13,6 +13,7 @@ from pufferlib.exceptions import ArgumentError, CheckpointError, UnknownNameErro
 from pufferlib.matches.score import GREEDY
 from pufferlib.matches.scripted import ScriptedPlayer
 from pufferlib.matches.spiel import Solver, SpielPlayer, check_search, mcts, perfect, spiel_game
+from pufferlib.matches.versions import version_of_script, version_of_weights
 from pufferlib.references import is_reference, load_attribute
 from pufferlib.registry import EnvSource, same_source
 from pufferlib.runs import Run
@@ -37,10 +38,12 @@ class Contender:
     Attributes:
         name: in the record of games.
         make: returns the player, with random numbers from a seed.
+        version: a digest of what it is made of; "" if its name says it all.
     """
 
     name: str
     make: Callable[[int], Player]
+    version: str = ""
 
 
 @dataclass(frozen=True)
@@ -170,17 +173,23 @@ def contender(
         raise UnknownNameError(
             f"There is no player {text!r}.{suggestion(text, known)} Players are {FORMS}.{own}"
         )
-    script = load_attribute(scripts.get(text, text))
+    reference = scripts.get(text, text)
+    script = load_attribute(reference)
     name = Path(text).name if ".py:" in text else text
     ScriptedPlayer(name, script, vecenv)  # refuses what cannot be called
-    return Contender(name, lambda seed: ScriptedPlayer(name, script, vecenv))
+    version = version_of_script(reference, script)
+    return Contender(name, lambda seed: ScriptedPlayer(name, script, vecenv), version)
 
 
 def _of_snapshot(snapshot: Snapshot, vecenv: VectorEnv, is_greedy: bool, device: str) -> Contender:
     name = f"{snapshot.name}{GREEDY}" if is_greedy else snapshot.name
     policy = snapshot.policy(vecenv, device)
     rows = vecenv.num_agents
-    return Contender(name, lambda seed: NetworkPlayer(name, policy, vecenv, rows, seed, is_greedy))
+    return Contender(
+        name,
+        lambda seed: NetworkPlayer(name, policy, vecenv, rows, seed, is_greedy),
+        version_of_weights(snapshot.state["policy"]),
+    )
 
 
 def _mcts(text: str, vecenv: VectorEnv, task: str) -> Contender:
