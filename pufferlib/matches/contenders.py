@@ -11,7 +11,6 @@ from torch import nn
 from pufferlib import registry
 from pufferlib.exceptions import ArgumentError, CheckpointError, UnknownNameError, suggestion
 from pufferlib.matches.score import GREEDY
-from pufferlib.matches.scripted import ScriptedPlayer
 from pufferlib.matches.spiel import Solver, SpielPlayer, check_search, mcts, perfect, spiel_game
 from pufferlib.matches.versions import version_of_script, version_of_weights
 from pufferlib.references import is_reference, load_attribute
@@ -20,6 +19,7 @@ from pufferlib.runs import Run
 from pufferlib.runs.folder import CONFIG, GROUP, locate
 from pufferlib.runs.settings import Overrides
 from pufferlib.selfplay import NetworkPlayer, Player, RandomPlayer
+from pufferlib.selfplay.scripted import ScriptedPlayer, check_script, player_name
 from pufferlib.training import checkpoint
 from pufferlib.training.config import choose_device
 from pufferlib.vector import VectorEnv
@@ -175,8 +175,8 @@ def contender(
         )
     reference = scripts.get(text, text)
     script = load_attribute(reference)
-    name = Path(text).name if ".py:" in text else text
-    ScriptedPlayer(name, script, vecenv)  # refuses what cannot be called
+    name = player_name(text)
+    check_script(name, script)
     version = version_of_script(reference, script)
     return Contender(name, lambda seed: ScriptedPlayer(name, script, vecenv), version)
 

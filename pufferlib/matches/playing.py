@@ -4,36 +4,18 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
-from pufferlib.annotations import Array, Space
-from pufferlib.exceptions import ActionError, PufferError
+from pufferlib.annotations import Array
+from pufferlib.exceptions import ActionError
 from pufferlib.matches.schedule import Fixture
 from pufferlib.rating import Game
 from pufferlib.rating.games import ranks_of
 from pufferlib.selfplay import Player
+from pufferlib.selfplay.scripted import PlayError, idle_action
 from pufferlib.vector import VectorEnv
 
 Record = Callable[[list[Game]], None]
-
-
-class PlayError(PufferError):
-    """A player failed in a row.
-
-    Attributes:
-        row: of the vectorizer.
-    """
-
-    def __init__(self, row: int, reason: str) -> None:
-        super().__init__(reason)
-        self.row = row
-
-
-def idle_action(space: Space) -> Array:
-    """Return a flat action for rows whose action does not matter."""
-    action = np.zeros(space.shape or (), space.dtype)
-    return np.clip(action, space.low, space.high) if isinstance(space, Box) else action
 
 
 def play_games(

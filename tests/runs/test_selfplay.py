@@ -142,7 +142,7 @@ def test_a_run_takes_up_self_play_when_it_is_resumed_and_stops_it(tmp_path):
         (GAME, {"selfplay.opponents": "past"}, r"got 'past'.*Opponents: latest, uniform"),
         (GAME, {"policy.agents": "by-name"}, r"needs one policy for all agents; got .* 'by-name'"),
         (GAME, {"selfplay.opponents": "none"}, r"no effect with selfplay.opponents none"),
-        (GAME, {"selfplay.opponents": "selfplay_games:LIVES"}, "must name a function or class"),
+        (GAME, {"selfplay.opponents": "selfplay_games:LIVES"}, "is an instance of tuple"),
     ],
 )
 def test_impossible_self_play_is_refused_before_anything_starts(
