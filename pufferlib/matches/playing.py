@@ -28,7 +28,7 @@ def play_games(
 ) -> None:
     """Play games, several at once; a game that ends makes room for the next.
 
-    A game is over when the episode that it began with has ended for all its agents. An agent that
+    A game is over when the episode that it began with has ended for all agents that acted in it. An agent that
     dies early has its return up to there. Agents that take no part do not count towards the mean
     of their side.
 
@@ -114,13 +114,15 @@ class _Boards:
         batch = self._vecenv.recv()
         self._observations, self._masks = batch.observations, batch.masks.reshape(self._shape)
         ends = (batch.terminals | batch.truncations).reshape(self._shape)
-        self._returns[active] += batch.rewards.reshape(self._shape)[active]
         self._took_part |= active
+        # Who waits for its turn without a row still has the end of its episode in it.
+        counted = active | (self._playing & self._took_part & ends)
+        self._returns[counted] += batch.rewards.reshape(self._shape)[counted]
         self._steps += 1
-        self._playing &= ~(active & ends)
+        self._playing &= ~(counted & ends)
         self._starts = ends | (self._masks & ~was_there)
         # Agents that wait to join do so while others of their game play on, or not at all.
-        is_over: NDArray[np.bool_] = ~np.any(active & ~ends, axis=1)
+        is_over: NDArray[np.bool_] = ~np.any(self._took_part & self._playing, axis=1)
         return [env for env, game in enumerate(self._games) if game and is_over[env]]
 
     def _actions(self, active: NDArray[np.bool_]) -> Array:
