@@ -107,14 +107,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def print_repeated(console: Console, games: Sequence[Game]) -> None:
-    """Print a line if policies repeated a game, which makes the intervals too narrow."""
+    """Print a line if players seem to have repeated a game, which makes the intervals too narrow."""
     found = repeated(games)
     if found:
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         console.print(
-            f"[yellow]All games of {escape(' against '.join(found[0]))}{more} had the same returns "
-            f"and length: greedy policies repeat a game that has no chance. Intervals are then too "
-            f"narrow; leave --greedy out.",
+            f"[yellow]All games of {escape(' against '.join(found[0]))}{more} had the same "
+            f"returns and length: greedy policies, and scripts that draw nothing, repeat a game "
+            f"that has no chance. Intervals are then too narrow; leave --greedy out, or let a "
+            f"player draw.",
             soft_wrap=True,
         )
 

@@ -10,9 +10,10 @@ from torch import nn
 
 from pufferlib import registry
 from pufferlib.exceptions import ArgumentError, CheckpointError, UnknownNameError, suggestion
-from pufferlib.matches.score import GREEDY
+from pufferlib.matches.score import GREEDY, MCTS, PERFECT
 from pufferlib.matches.spiel import Solver, SpielPlayer, check_search, mcts, perfect, spiel_game
 from pufferlib.matches.versions import version_of_script, version_of_weights
+from pufferlib.rating.games import RANDOM
 from pufferlib.references import is_reference, load_attribute
 from pufferlib.registry import EnvSource, same_source
 from pufferlib.runs import Run
@@ -24,7 +25,6 @@ from pufferlib.training import checkpoint
 from pufferlib.training.config import choose_device
 from pufferlib.vector import VectorEnv
 
-RANDOM, PERFECT, MCTS = "random", "perfect", "mcts"
 FORMS = (
     "the folder of a run, a checkpoint file, random, mcts:SIMULATIONS and perfect (games of "
     "OpenSpiel), module:function or file.py:function (observation -> action)"

@@ -13,6 +13,7 @@ from pufferlib.rating import Game
 from pufferlib.rating.games import ranks_of
 from pufferlib.selfplay import Player
 from pufferlib.selfplay.scripted import PlayError, idle_action
+from pufferlib.selfplay.sides import side_returns
 from pufferlib.vector import VectorEnv
 
 Record = Callable[[list[Game]], None]
@@ -28,9 +29,9 @@ def play_games(
 ) -> None:
     """Play games, several at once; a game that ends makes room for the next.
 
-    A game is over when the episode that it began with has ended for all agents that acted in it. An agent that
-    dies early has its return up to there. Agents that take no part do not count towards the mean
-    of their side.
+    A game is over when the episode that it began with has ended for all agents that acted in it,
+    also those that wait for their turn. An agent that dies early has its return up to there. Agents
+    that take no part do not count towards the mean of their side.
 
     Args:
         vecenv: synchronous, autoreset="same_step", its environments of len(sides) agents.
@@ -150,11 +151,7 @@ class _Boards:
     def _result(self, env: int) -> Game:
         game = self._games[env]
         assert game is not None
-        returns = []
-        for side in range(len(game.players)):
-            of_side = self._took_part[env] & (self._sides == side)
-            total = float(self._returns[env][of_side].sum())
-            returns.append(total / max(int(of_side.sum()), 1))
+        returns = side_returns(self._returns[env], self._took_part[env], self._sides)
         return Game(
             self._task,
             game.players,

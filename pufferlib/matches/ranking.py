@@ -7,11 +7,10 @@ from typing import Unpack
 
 from pufferlib.arguments import whole_number
 from pufferlib.exceptions import ArgumentError
-from pufferlib.matches.contenders import RANDOM
 from pufferlib.matches.match import SEED, Arena, ArenaOptions, open_arena
 from pufferlib.matches.schedule import missing
 from pufferlib.rating import Game, Ratings, append_games, fit, read_games
-from pufferlib.rating.games import GAMES
+from pufferlib.rating.games import GAMES, RANDOM
 from pufferlib.runs.folder import RUNS, make_folder
 
 PICTURE = "ratings.svg"

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 from pufferlib.exceptions import ArgumentError
 
 GAMES = "games.jsonl"
+RANDOM = "random"  # the player of which ratings are counted
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from pufferlib.exceptions import ArgumentError, SettingError, suggestion
+from pufferlib.rating.games import RANDOM
 from pufferlib.references import is_reference, load_attribute
 from pufferlib.selfplay.matchmaking import MATCHMAKERS
 from pufferlib.selfplay.scripted import check_script, player_name
 from pufferlib.selfplay.sides import SideRule
 
-RANDOM = "random"
 _ANCHOR_SHARE = 0.05
 
 

@@ -14,7 +14,8 @@ from pufferlib.annotations import Array, StateDict
 from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError
 from pufferlib.rating import Game
-from pufferlib.selfplay.config import RANDOM, SelfPlayConfig, load_players
+from pufferlib.rating.games import RANDOM
+from pufferlib.selfplay.config import SelfPlayConfig, load_players
 from pufferlib.selfplay.matchmaking import MATCHMAKERS
 from pufferlib.selfplay.players import CheckedPlayer, NetworkPlayer, Player, RandomPlayer
 from pufferlib.selfplay.pool import Member, Pool
