@@ -107,7 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def print_repeated(console: Console, games: Sequence[Game]) -> None:
-    """Print a line if players seem to have repeated a game, which makes the intervals too narrow."""
+    """Print a line if players seem to repeat a game, which makes intervals too narrow."""
     found = repeated(games)
     if found:
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
