@@ -118,7 +118,10 @@ def _difference(file: Path, then: dict[str, Any], now: dict[str, Any]) -> str:
             f"{now['sides']}."
         )
     for key in sorted({*then["kwargs"], *now["kwargs"]}):
-        one, other = (each["kwargs"].get(key, "not given") for each in (then, now))
+        one, other = (
+            repr(each["kwargs"][key]) if key in each["kwargs"] else "not given"
+            for each in (then, now)
+        )
         if one != other:
-            return f"{file} has games in which env.kwargs.{key} is {one!r}; here it is {other!r}."
+            return f"{file} has games in which env.kwargs.{key} is {one}; here it is {other}."
     return f"{file} has games of another source: the file of the environment has changed since."
