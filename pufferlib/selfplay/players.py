@@ -141,6 +141,6 @@ class CheckedPlayer:
                 return self._player.act(observations, starts, rows)
         except PlayError as error:
             raise ActionError(
-                f"The player {self.name} failed: {error} Nothing was learned from its game. Fix "
-                f"it, and resume the run."
+                f"The player {self.name} failed: {str(error).rstrip('.')}. Nothing was learned "
+                f"from its game. Fix it, and resume the run."
             ) from error.__cause__
