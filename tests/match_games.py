@@ -4,6 +4,8 @@ import numpy as np
 import pettingzoo
 from gymnasium.spaces import Box, Dict, Discrete
 
+from pufferlib import PufferEnv
+
 ACTIONS = 8
 
 
@@ -69,6 +71,52 @@ class Lives(pettingzoo.ParallelEnv):
             mask[self._forbidden] = 0
             seen = {"observation": seen, "action_mask": mask}
         return dict.fromkeys(agents, seen)
+
+
+class Waiting(PufferEnv):
+    """Two agents act by turns, four times; who waits has no row. Each is paid its own actions.
+
+    In the last step the episode of both ends, also that of the one who waits.
+
+    Args:
+        leaver: the second agent's episode ends with its first action.
+    """
+
+    is_one_game = True
+
+    def __init__(self, leaver=False, buffers=None):
+        self.leaver, self.num_agents = leaver, 2
+        self.single_observation_space = Box(0, ACTIONS, (1,), np.float32)
+        self.single_action_space = Discrete(ACTIONS)
+        super().__init__(buffers)
+
+    def reset(self, seed=None):
+        self.rewards[:], self.terminals[:], self.truncations[:] = 0, False, False
+        self._begin()
+        return self.observations, []
+
+    def step(self, actions):
+        row, self.time = self.turn, self.time + 1
+        self.rewards[:], self.terminals[:] = 0, False
+        self.rewards[row] = actions[row]
+        is_over, has_left = self.time == 4, self.leaver and self.time >= 2
+        self.terminals[:] = is_over
+        self.terminals[1] = self.time == 2 if self.leaver else is_over
+        self.final_observations[:] = self.time
+        if is_over:
+            self._begin()
+        else:
+            self._show(0 if has_left else 1 - row)
+        return self.observations, self.rewards, self.terminals, self.truncations, []
+
+    def _begin(self):
+        self.time = 0
+        self._show(0)
+
+    def _show(self, turn):
+        self.turn = turn
+        self.masks[:] = self.observations[:] = 0
+        self.masks[turn], self.observations[turn] = True, self.time + 1
 
 
 def one(observation):

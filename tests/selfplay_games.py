@@ -73,37 +73,30 @@ def expected_returns(actions):
 
 
 class Constant:
-    """Plays one action; checks that a row starts where a game begins, as observations say."""
+    """Plays one action; checks that it is reset where a game begins, and sees no absent agent."""
 
     def __init__(self, action):
-        self.name, self.action, self.rows_seen = str(action), action, 0
+        self.action, self.is_new = action, False
 
-    def act(self, observations, starts, rows):
-        assert np.array_equal(starts, observations[:, 0] == 0) or not observations.any(1).all()
-        assert list(rows) == sorted(set(rows.tolist()))
-        self.rows_seen += len(rows)
-        return np.full(len(rows), self.action)
+    def reset(self):
+        self.is_new = True
 
-
-def three(env, seed):
-    return Constant(3)
-
-
-def seven(env, seed):
-    return Constant(7)
+    def __call__(self, observation):
+        assert self.is_new == (observation[0] == 0)
+        assert observation.any()
+        self.is_new = False
+        return self.action
 
 
-def illegal(env, seed):
-    return Constant(10)
+three, seven = Constant(3), Constant(7)
 
 
-class Fails(Constant):
-    def act(self, observations, starts, rows):
-        raise KeyError("a position it does not know")
+def illegal(observation):
+    return 10
 
 
-def fails(env, seed):
-    return Fails(0)
+def fails(observation):
+    raise KeyError("a position it does not know")
 
 
 class Always(torch.nn.Module):

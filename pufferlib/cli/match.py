@@ -16,7 +16,7 @@ from pufferlib.matches.contenders import FORMS
 from pufferlib.matches.match import NUM_ENVS, SEED, ArenaOptions, open_arena
 from pufferlib.matches.ranking import check_writable
 from pufferlib.matches.score import repeated
-from pufferlib.rating import Game, append_games
+from pufferlib.rating import Game, append_games, read_games
 
 
 def add_arguments(parser: Parser, words: Sequence[str]) -> None:
@@ -82,6 +82,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.games_file is not None:
         check_writable(arguments.games_file, "--games-file")
     with open_arena(arguments.players, **options_of(arguments)) as arena:
+        if arguments.games_file is not None:
+            arena.check(read_games(arguments.games_file), arguments.games_file, "--games-file")
         schedule = arena.schedule(whole_number("games", arguments.games), arguments.seed)
         total = sum(map(len, schedule))
         with console.status(f"Playing {total} games") as status:
@@ -105,14 +107,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def print_repeated(console: Console, games: Sequence[Game]) -> None:
-    """Print a line if policies repeated a game, which makes the intervals too narrow."""
+    """Print a line if players seem to repeat a game, which makes intervals too narrow."""
     found = repeated(games)
     if found:
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         console.print(
-            f"[yellow]All games of {escape(' against '.join(found[0]))}{more} had the same returns "
-            f"and length: greedy policies repeat a game that has no chance. Intervals are then too "
-            f"narrow; leave --greedy out.",
+            f"[yellow]All games of {escape(' against '.join(found[0]))}{more} had the same "
+            f"returns and length: greedy policies, and scripts that draw nothing, repeat a game "
+            f"that has no chance. Intervals are then too narrow; leave --greedy out, or let a "
+            f"player draw.",
             soft_wrap=True,
         )
 

@@ -10,20 +10,21 @@ from torch import nn
 
 from pufferlib import registry
 from pufferlib.exceptions import ArgumentError, CheckpointError, UnknownNameError, suggestion
-from pufferlib.matches.score import GREEDY
-from pufferlib.matches.scripted import ScriptedPlayer
+from pufferlib.matches.score import GREEDY, MCTS, PERFECT
 from pufferlib.matches.spiel import Solver, SpielPlayer, check_search, mcts, perfect, spiel_game
+from pufferlib.matches.versions import version_of_script, version_of_weights
+from pufferlib.rating.games import RANDOM
 from pufferlib.references import is_reference, load_attribute
 from pufferlib.registry import EnvSource, same_source
 from pufferlib.runs import Run
 from pufferlib.runs.folder import CONFIG, GROUP, locate
 from pufferlib.runs.settings import Overrides
 from pufferlib.selfplay import NetworkPlayer, Player, RandomPlayer
+from pufferlib.selfplay.scripted import ScriptedPlayer, check_script, player_name
 from pufferlib.training import checkpoint
 from pufferlib.training.config import choose_device
 from pufferlib.vector import VectorEnv
 
-RANDOM, PERFECT, MCTS = "random", "perfect", "mcts"
 FORMS = (
     "the folder of a run, a checkpoint file, random, mcts:SIMULATIONS and perfect (games of "
     "OpenSpiel), module:function or file.py:function (observation -> action)"
@@ -37,10 +38,12 @@ class Contender:
     Attributes:
         name: in the record of games.
         make: returns the player, with random numbers from a seed.
+        version: a digest of what it is made of; "" if its name says it all.
     """
 
     name: str
     make: Callable[[int], Player]
+    version: str = ""
 
 
 @dataclass(frozen=True)
@@ -170,17 +173,23 @@ def contender(
         raise UnknownNameError(
             f"There is no player {text!r}.{suggestion(text, known)} Players are {FORMS}.{own}"
         )
-    script = load_attribute(scripts.get(text, text))
-    name = Path(text).name if ".py:" in text else text
-    ScriptedPlayer(name, script, vecenv)  # refuses what cannot be called
-    return Contender(name, lambda seed: ScriptedPlayer(name, script, vecenv))
+    reference = scripts.get(text, text)
+    script = load_attribute(reference)
+    name = player_name(text)
+    check_script(name, script)
+    version = version_of_script(reference, script)
+    return Contender(name, lambda seed: ScriptedPlayer(name, script, vecenv), version)
 
 
 def _of_snapshot(snapshot: Snapshot, vecenv: VectorEnv, is_greedy: bool, device: str) -> Contender:
     name = f"{snapshot.name}{GREEDY}" if is_greedy else snapshot.name
     policy = snapshot.policy(vecenv, device)
     rows = vecenv.num_agents
-    return Contender(name, lambda seed: NetworkPlayer(name, policy, vecenv, rows, seed, is_greedy))
+    return Contender(
+        name,
+        lambda seed: NetworkPlayer(name, policy, vecenv, rows, seed, is_greedy),
+        version_of_weights(snapshot.state["policy"]),
+    )
 
 
 def _mcts(text: str, vecenv: VectorEnv, task: str) -> Contender:

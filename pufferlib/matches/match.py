@@ -1,11 +1,13 @@
 """Matches: games between players, each with every side equally often."""
 
 import contextlib
+import dataclasses
 import itertools
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypedDict, Unpack
 
 from pufferlib.arguments import whole_number
@@ -14,6 +16,7 @@ from pufferlib.global_random import GlobalStreams
 from pufferlib.matches.contenders import Contender, Snapshot, contender, is_path, run_of
 from pufferlib.matches.playing import Record, play_games
 from pufferlib.matches.schedule import Fixture, pairing
+from pufferlib.matches.versions import check_same, setup_of
 from pufferlib.rating import Game
 from pufferlib.runs import Run
 from pufferlib.runs.settings import Overrides
@@ -53,6 +56,16 @@ class Arena:
         return [each.name for each in self.contenders]
 
     @property
+    def setup(self) -> str:
+        """What is played besides the task; see `Game`."""
+        return setup_of(self.run, self.sides)
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Digests of what the players are made of, by name."""
+        return {each.name: each.version for each in self.contenders}
+
+    @property
     def num_sides(self) -> int:
         return len(set(self.sides))
 
@@ -70,12 +83,32 @@ class Arena:
             groups += [fixtures[start : start + _AT_ONCE] for start in starts]
         return groups
 
+    def check(self, played: Sequence[Game], file: Path, flag: str) -> None:
+        """Refuse to add games to those of a file, if there they would not be alike.
+
+        Raises:
+            ArgumentError: see `check_same`; says to name another file with `flag`.
+        """
+        check_same(played, self.task, self.setup, self.versions, file, flag)
+
     def play(self, groups: Iterable[Sequence[Fixture]], record: Record) -> None:
         """Play groups of games.
 
         Raises:
             ActionError: see `play_games`.
         """
+        setup, versions = self.setup, self.versions
+
+        def keep(ended: list[Game]) -> None:
+            record(
+                [
+                    dataclasses.replace(
+                        game, setup=setup, versions=tuple(versions[name] for name in game.players)
+                    )
+                    for game in ended
+                ]
+            )
+
         for fixtures in groups:
             seed = fixtures[0].seed
             with GlobalStreams(seed).active(), RandomStreams(seed).active():
@@ -83,7 +116,7 @@ class Arena:
                     each.name: each.make((seed + zlib.crc32(each.name.encode())) % 2**31)
                     for each in self.contenders
                 }
-                play_games(self.vecenv, fixtures, players, self.sides, self.task, record)
+                play_games(self.vecenv, fixtures, players, self.sides, self.task, keep)
 
 
 class ArenaOptions(TypedDict, total=False):

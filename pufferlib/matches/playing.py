@@ -4,36 +4,19 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
-from pufferlib.annotations import Array, Space
-from pufferlib.exceptions import ActionError, PufferError
+from pufferlib.annotations import Array
+from pufferlib.exceptions import ActionError
 from pufferlib.matches.schedule import Fixture
 from pufferlib.rating import Game
 from pufferlib.rating.games import ranks_of
 from pufferlib.selfplay import Player
+from pufferlib.selfplay.scripted import PlayError, idle_action
+from pufferlib.selfplay.sides import side_returns
 from pufferlib.vector import VectorEnv
 
 Record = Callable[[list[Game]], None]
-
-
-class PlayError(PufferError):
-    """A player failed in a row.
-
-    Attributes:
-        row: of the vectorizer.
-    """
-
-    def __init__(self, row: int, reason: str) -> None:
-        super().__init__(reason)
-        self.row = row
-
-
-def idle_action(space: Space) -> Array:
-    """Return a flat action for rows whose action does not matter."""
-    action = np.zeros(space.shape or (), space.dtype)
-    return np.clip(action, space.low, space.high) if isinstance(space, Box) else action
 
 
 def play_games(
@@ -46,9 +29,9 @@ def play_games(
 ) -> None:
     """Play games, several at once; a game that ends makes room for the next.
 
-    A game is over when the episode that it began with has ended for all its agents. An agent that
-    dies early has its return up to there. Agents that take no part do not count towards the mean
-    of their side.
+    A game is over when the episode that it began with has ended for all agents that acted in it,
+    also those that wait for their turn. An agent that dies early has its return up to there. Agents
+    that take no part do not count towards the mean of their side.
 
     Args:
         vecenv: synchronous, autoreset="same_step", its environments of len(sides) agents.
@@ -132,13 +115,15 @@ class _Boards:
         batch = self._vecenv.recv()
         self._observations, self._masks = batch.observations, batch.masks.reshape(self._shape)
         ends = (batch.terminals | batch.truncations).reshape(self._shape)
-        self._returns[active] += batch.rewards.reshape(self._shape)[active]
         self._took_part |= active
+        # Who waits for its turn without a row still has the end of its episode in it.
+        counted = active | (self._playing & self._took_part & ends)
+        self._returns[counted] += batch.rewards.reshape(self._shape)[counted]
         self._steps += 1
-        self._playing &= ~(active & ends)
+        self._playing &= ~(counted & ends)
         self._starts = ends | (self._masks & ~was_there)
         # Agents that wait to join do so while others of their game play on, or not at all.
-        is_over: NDArray[np.bool_] = ~np.any(active & ~ends, axis=1)
+        is_over: NDArray[np.bool_] = ~np.any(self._took_part & self._playing, axis=1)
         return [env for env, game in enumerate(self._games) if game and is_over[env]]
 
     def _actions(self, active: NDArray[np.bool_]) -> Array:
@@ -166,11 +151,7 @@ class _Boards:
     def _result(self, env: int) -> Game:
         game = self._games[env]
         assert game is not None
-        returns = []
-        for side in range(len(game.players)):
-            of_side = self._took_part[env] & (self._sides == side)
-            total = float(self._returns[env][of_side].sum())
-            returns.append(total / max(int(of_side.sum()), 1))
+        returns = side_returns(self._returns[env], self._took_part[env], self._sides)
         return Game(
             self._task,
             game.players,

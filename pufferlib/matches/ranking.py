@@ -7,11 +7,10 @@ from typing import Unpack
 
 from pufferlib.arguments import whole_number
 from pufferlib.exceptions import ArgumentError
-from pufferlib.matches.contenders import RANDOM
 from pufferlib.matches.match import SEED, Arena, ArenaOptions, open_arena
 from pufferlib.matches.schedule import missing
 from pufferlib.rating import Game, Ratings, append_games, fit, read_games
-from pufferlib.rating.games import GAMES
+from pufferlib.rating.games import GAMES, RANDOM
 from pufferlib.runs.folder import RUNS, make_folder
 
 PICTURE = "ratings.svg"
@@ -64,8 +63,9 @@ def rank(
     Raises:
         ActionError: a scripted player raised an error, or chose an action that is not legal; games
             that were played before are in the file.
-        ArgumentError: the file is not writable, or has games of another environment or of another
-            number of sides; and see `open_arena`.
+        ArgumentError: the file is not writable, or has games of another environment, of other
+            arguments or sides, or of players whose weights or scripts were others; and see
+            `open_arena`.
         UnknownNameError, CheckpointError: see there.
     """
     games = whole_number("games", games)
@@ -73,7 +73,7 @@ def rank(
     with open_arena(players, **options) as arena:
         file = _file(path, arena)
         played = read_games(file)
-        _check(played, arena, file)
+        arena.check(played, file, "--file")
         schedule, before = arena.schedule(games, seed), len(played)
         left = [group for group in (missing(each, played) for each in schedule) if group]
         new = sum(map(len, left))
@@ -111,17 +111,3 @@ def check_writable(path: Path, flag: str) -> None:
         raise ArgumentError(
             f"{path} cannot be written: {error.strerror}. Name another file with {flag}."
         ) from error
-
-
-def _check(played: Sequence[Game], arena: Arena, file: Path) -> None:
-    for game in played:
-        if game.task != arena.task:
-            raise ArgumentError(
-                f"{file} has games of {game.task}; the players play {arena.task}. Name another "
-                f"file with --file."
-            )
-        if len(game.players) != arena.num_sides:
-            raise ArgumentError(
-                f"{file} has games of {len(game.players)} sides; those of the players have "
-                f"{arena.num_sides}. Name another file with --file, or other --sides."
-            )

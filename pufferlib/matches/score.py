@@ -4,9 +4,13 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pufferlib.rating import Game
+import numpy as np
 
-Z = 1.959964  # of a 95% interval
+from pufferlib.rating import Game
+from pufferlib.rating.games import RANDOM
+from pufferlib.rating.pairs import wilson
+
+PERFECT, MCTS = "perfect", "mcts"
 GREEDY = "-greedy"  # at the end of the names of policies that take the most probable actions
 _SUSPICIOUS = 10  # as many games that all went alike
 
@@ -43,12 +47,9 @@ class Score:
 
         It is for games that are won or lost; ties make it wider than needed.
         """
-        if not self.games:
-            return math.nan, math.nan
-        n, p = self.games, self.mean
-        center = (p + Z**2 / (2 * n)) / (1 + Z**2 / n)
-        half = Z / (1 + Z**2 / n) * math.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2))
-        return center - half, center + half
+        games = float(self.games)
+        low, high = wilson(np.array(self.mean), np.array(games))
+        return float(low), float(high)
 
 
 def score(games: Iterable[Game], player: str, other: str, side: int | None = None) -> Score:
@@ -77,10 +78,11 @@ def score(games: Iterable[Game], player: str, other: str, side: int | None = Non
 
 
 def repeated(games: Iterable[Game]) -> list[tuple[str, ...]]:
-    """Return the greedy policies whose games all went alike, if there are more than a few.
+    """Return the players whose games all went alike, if there are more than a few.
 
-    These do not draw their actions: where the game has no chance they repeat it, and intervals are
-    too narrow. Games went alike if the returns and the length are the same.
+    Greedy policies do not draw their actions, and scripts may not: where the game has no chance
+    they repeat it, and intervals are too narrow. Games went alike if the returns and the length are
+    the same.
 
     Returns:
         Tuples of names, by side.
@@ -88,9 +90,15 @@ def repeated(games: Iterable[Game]) -> list[tuple[str, ...]]:
     counts: dict[tuple[str, ...], int] = {}
     kinds: dict[tuple[str, ...], set[tuple[tuple[float, ...], int]]] = {}
     for game in games:
-        if all(name.endswith(GREEDY) for name in game.players):
+        if not any(_draws(name) for name in game.players):
             counts[game.players] = counts.get(game.players, 0) + 1
             kinds.setdefault(game.players, set()).add((game.returns, game.steps))
     return [
         each for each, count in counts.items() if count >= _SUSPICIOUS and len(kinds[each]) == 1
     ]
+
+
+def _draws(name: str) -> bool:
+    """Return whether a player is known to draw its actions: not of a greedy policy or a script."""
+    is_policy = "@" in name and not name.endswith(GREEDY)
+    return is_policy or name in (RANDOM, PERFECT) or name.startswith(f"{MCTS}:")

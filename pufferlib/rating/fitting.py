@@ -5,16 +5,14 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from pufferlib.exceptions import ArgumentError, UnknownNameError, suggestion
-from pufferlib.rating.games import Game
+from pufferlib.rating.games import RANDOM, Game
 from pufferlib.rating.likelihood import Floats, Model, Table, tabulate
 from pufferlib.rating.pairs import Pairs, misfit, pairs, payoff, row_factors, tie_factors
 from pufferlib.rating.posterior import Posterior, curvature, maximize, priors
 from pufferlib.rating.ratings import PlayerRating, Ratings, SeatAdvantage
 
-ANCHOR = "random"
 
-
-def fit(games: Iterable[Game], anchor: str | None = ANCHOR) -> Ratings:
+def fit(games: Iterable[Game], anchor: str | None = RANDOM) -> Ratings:
     """Return ratings on the Elo scale, with 95% intervals.
 
     The estimate is the maximum of the likelihood of Bradley and Terry, with more than two sides of
@@ -80,7 +78,7 @@ def _check(games: Sequence[Game], names: Sequence[str], anchor: str | None) -> s
         )
     if anchor in names or anchor is None:
         return anchor
-    if anchor == ANCHOR:
+    if anchor == RANDOM:
         return None
     raise UnknownNameError(
         f"The anchor {anchor!r} is in no game.{suggestion(anchor, names)} "

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 from pufferlib.exceptions import ArgumentError
 
 GAMES = "games.jsonl"
+RANDOM = "random"  # the player of which ratings are counted
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,10 @@ class Game:
         ranks: of each side, 1 for the best; equal sides have the same rank.
         steps: how long the game was.
         seed: of the environment that it was played in; None if it is not the seed's first game.
+        setup: what was played besides the task, as JSON: arguments of the environment, sides. None
+            if it is not known, as in the games of training.
+        versions: of each side, a digest of what its player is made of: weights, the file of a
+            script; "" where the name says it all. None if they are not known.
     """
 
     task: str
@@ -35,6 +40,8 @@ class Game:
     ranks: tuple[int, ...]
     steps: int
     seed: int | None = None
+    setup: str | None = None
+    versions: tuple[str, ...] | None = None
 
 
 def ranks_of(returns: Iterable[float], tolerance: float = 1e-6) -> tuple[int, ...]:
@@ -85,6 +92,8 @@ def _parsed(line: str, path: Path, number: int) -> Game:
     try:
         values: dict[str, Any] = json.loads(line)
         values |= {name: tuple(values[name]) for name in ("players", "returns", "ranks")}
+        if values.get("versions") is not None:
+            values["versions"] = tuple(values["versions"])
         return Game(**values)
     except (ValueError, TypeError, KeyError) as error:
         raise ArgumentError(

@@ -4,11 +4,9 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from pufferlib.emulation import GymnasiumPufferEnv, PettingZooPufferEnv
 from pufferlib.emulation.description import HasSpaces
-from pufferlib.environment import PufferEnv
 from pufferlib.exceptions import SettingError
-from pufferlib.selfplay.sides import kind_of
+from pufferlib.selfplay.sides import agent_facts, kind_of
 
 
 def agents_of(env: HasSpaces, setting: str = "policy.agents") -> list[str]:
@@ -23,7 +21,7 @@ def agents_of(env: HasSpaces, setting: str = "policy.agents") -> list[str]:
     Raises:
         SettingError: its agents do not play one game, or environments differ in their numbers.
     """
-    counts, is_one_game, names = _facts(env)
+    counts, is_one_game, names = agent_facts(env)
     if len(counts) > 1 or counts == {1} or not is_one_game:
         number = " or ".join(map(str, sorted(counts)))
         found = "one agent" if counts == {1} else f"{number} agents"
@@ -33,23 +31,7 @@ def agents_of(env: HasSpaces, setting: str = "policy.agents") -> list[str]:
             f"{setting} is for several agents that play one game. Here an environment has {found}. "
             f"Leave it out, or name an environment in which several agents play together."
         )
-    count = counts.pop()
-    return names if len(names) == count else [f"agent_{number}" for number in range(count)]
-
-
-def _facts(env: Any) -> tuple[set[int], bool, list[str]]:
-    """Return the numbers of agents of environments, whether they play one game, their names."""
-    if isinstance(env, GymnasiumPufferEnv | PettingZooPufferEnv | PufferEnv):
-        names = [str(agent) for agent in getattr(env, "possible_agents", [])]
-        is_one_game = bool(getattr(env, "is_one_game", False))
-        return {len(names) or int(getattr(env, "num_agents", 1))}, is_one_game, names
-    counts = set(env.agents_per_env)
-    is_one_game = counts != {1} and bool(env.get_attr("is_one_game", [0])[0])
-    try:
-        names = [str(a) for a in env.get_attr("possible_agents", [0])[0]] if is_one_game else []
-    except AttributeError:
-        names = []
-    return counts, is_one_game, names
+    return names
 
 
 def policy_of_agents(agents: str | Mapping[str, Any], names: Sequence[str]) -> list[str]:

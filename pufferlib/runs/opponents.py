@@ -10,9 +10,10 @@ from torch import nn
 
 from pufferlib import config as presets
 from pufferlib.exceptions import ArgumentError, CheckpointError, SettingError
+from pufferlib.rating.games import RANDOM
 from pufferlib.runs.folder import locate
 from pufferlib.runs.run import Run
-from pufferlib.selfplay.config import RANDOM, load_players
+from pufferlib.selfplay.config import load_players
 from pufferlib.selfplay.opponents import PoolOpponents
 from pufferlib.selfplay.pool import POOL, Member, read_member
 from pufferlib.selfplay.seats import LEARNER

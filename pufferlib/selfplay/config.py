@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pufferlib.exceptions import SettingError, suggestion
+from pufferlib.exceptions import ArgumentError, SettingError, suggestion
+from pufferlib.rating.games import RANDOM
 from pufferlib.references import is_reference, load_attribute
 from pufferlib.selfplay.matchmaking import LATEST, MATCHMAKERS
+from pufferlib.selfplay.scripted import check_script, player_name
 from pufferlib.selfplay.sides import SideRule
 
-RANDOM = "random"
 _ANCHOR_SHARE = 0.05
 
 
@@ -22,7 +23,8 @@ class SelfPlayConfig:
     pfsp-hard:0.5,uniform:0.3,latest:0.2. Of the run's own past: latest, uniform (fictitious
     self-play, Heinrich et al. 2015), pfsp-hard and pfsp-variance (prioritized fictitious self-play,
     Vinyals et al. 2019), near (by rating). And random, which gets 0.05 unless it is named, as the
-    ratings count from it; or a player of your own, as module:name or file.py:name."""
+    ratings count from it; or a scripted player of your own (observation -> action), as
+    module:name or file.py:name."""
 
     self_share: float = 0.5
     """Share of the games in which the policy plays all sides, and learns from all. AlphaStar's main
@@ -117,20 +119,26 @@ class SelfPlayConfig:
         return _scaled(weights)
 
 
-def load_players(mixture: Mapping[str, float]) -> dict[str, Callable[..., Any]]:
-    """Return what the references among the kinds of opponents refer to, by reference.
+def load_players(mixture: Mapping[str, float]) -> dict[str, Any]:
+    """Return the scripted players among the kinds of opponents, by `player_name`.
 
     Raises:
         UnknownNameError, ArgumentError: see `pufferlib.references.load_attribute`.
-        SettingError: one cannot be called.
+        SettingError: one cannot be called with an observation, or two have one name.
     """
-    found = {name: load_attribute(name) for name in mixture if is_reference(name)}
-    for name, player in found.items():
-        if not callable(player):
+    found: dict[str, Any] = {}
+    for reference in filter(is_reference, mixture):
+        name, script = player_name(reference), load_attribute(reference)
+        if name in found:
             raise SettingError(
-                f"selfplay.opponents must name a function or class called with (env, seed) that "
-                f"returns a player; {name} is {player!r:.80}."
+                f"selfplay.opponents must have players with different names; two are {name}. "
+                f"Rename a file."
             )
+        try:
+            check_script(name, script)
+        except ArgumentError as error:
+            raise SettingError(f"selfplay.opponents cannot be {reference}. {error}") from error
+        found[name] = script
     return found
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from pufferlib.annotations import Array
 from pufferlib.emulation.description import HasSpaces, describe
 
-_MASK, _TURN = ("action_mask",), ("turn",)
+_MASK = ("action_mask",)
 
 
 class ActionMask:
@@ -33,7 +33,6 @@ class ActionMask:
             self._widths, self._first = space.nvec.ravel().tolist(), space.start.ravel()
         sizes = {tuple(field.leaf.path): field.leaf.size for field in self._layout.fields}
         self.is_present = sizes.get(_MASK) == sum(self._widths)
-        self._has_turns = sizes.get(_TURN) == 1
 
     def legal(self, observations: Array) -> list[NDArray[np.bool_]]:
         """Return the legal choices of each column: bool (B, choices).
@@ -53,21 +52,3 @@ class ActionMask:
         ]
         actions: Array = np.stack(chosen, 1) + self._first
         return actions.reshape(len(observations), *self._shape)
-
-    def first_illegal(self, observations: Array, actions: Array) -> tuple[int, str] | None:
-        """Return which action is the first that is not legal, and why; None if all are.
-
-        An agent whose turn it is not ("turn" is 0 in its observation) may choose anything.
-        """
-        choices = actions.reshape(len(actions), -1) - self._first
-        waits = np.zeros(len(actions), np.bool_)
-        if self._has_turns:
-            turns = self._layout.unflatten(observations)["turn"]
-            waits = np.reshape(turns, len(actions)) == 0
-        for column, legal in enumerate(self.legal(observations)):
-            allowed = legal[np.arange(len(actions)), choices[:, column]]
-            for index in np.flatnonzero(~(allowed | waits))[:1].tolist():
-                found = np.flatnonzero(legal[index]) + self._first[column]
-                where = f" in column {column}" if len(self._widths) > 1 else ""
-                return index, f"legal{where} are {found.tolist()}"
-        return None

@@ -13,11 +13,13 @@ from pufferlib.annotations import Array, StateDict
 from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError
 from pufferlib.rating import Game
-from pufferlib.selfplay.config import RANDOM, SelfPlayConfig, load_players
+from pufferlib.rating.games import RANDOM
+from pufferlib.selfplay.config import SelfPlayConfig, load_players
 from pufferlib.selfplay.matchmaking import MATCHMAKERS
 from pufferlib.selfplay.players import CheckedPlayer, NetworkPlayer, Player, RandomPlayer
 from pufferlib.selfplay.pool import Member, Pool
 from pufferlib.selfplay.record import GameRecord
+from pufferlib.selfplay.scripted import player_name
 from pufferlib.selfplay.seats import LEARNER, Seats
 from pufferlib.training.distributed import DistributedContext
 from pufferlib.vector import Batch, VectorEnv
@@ -61,14 +63,16 @@ class PoolOpponents:
         self._config, self._vecenv, self._policy = config, vecenv, policy
         self._task = task
         self._context = context or DistributedContext()
-        self._mixture = config.mixture()
-        self._creators = load_players(self._mixture)
+        mixture = config.mixture()
+        self._scripts = load_players(mixture)
+        self._mixture = {player_name(kind): share for kind, share in mixture.items()}
         if set(vecenv.agents_per_env) != {len(sides)}:
             raise ArgumentError(
                 f"Self-play needs environments with the same agents; got {len(sides)} sides' "
                 f"numbers for environments of {sorted(set(vecenv.agents_per_env))} agents. Make "
                 f"them with the same arguments."
             )
+        self._present = np.ones(vecenv.num_agents, np.bool_)  # unknown until the first step
         self._seats = Seats(sides, vecenv.num_envs)
         self._pool = Pool(folder, config.pool_size, about)
         self._pool.members = {member.name: member for member in first}
@@ -90,6 +94,7 @@ class PoolOpponents:
         """Begin new games; see `Opponents`."""
         self._generator = np.random.default_rng(seed)
         self._players = {}
+        self._present[:] = True
         self._choose_active()
         self._begin_games(range(self._vecenv.num_envs))
 
@@ -98,7 +103,12 @@ class PoolOpponents:
     ) -> Array:
         """Return actions with those of the opponents, each in one forward; see `Opponents`."""
         chosen = np.array(actions)
+        present = self._present[rows]
         for name, own in self._seats.rows_of(rows).items():
+            if name in self._scripts:  # scripts do not see the zeros of absent agents
+                own = own[present[own]]
+            if len(own) == 0:
+                continue
             chosen[own] = self._players[name].act(observations[own], starts[own], own + rows.start)
         return chosen
 
@@ -108,6 +118,7 @@ class PoolOpponents:
         Environments' infos count in games in which the learner plays all sides. The return and the
         length of episodes are those of the learner's agents, in any game.
         """
+        self._present[rows] = batch.masks
         over, lost = self._seats.step(batch, acted, rows)
         infos = [
             {key: value for key, value in info.items() if key not in _PER_AGENT}
@@ -211,7 +222,7 @@ class PoolOpponents:
         weights = odds[:, drawn] / overall[drawn]
         self._chances = (weights / weights.sum(1, keepdims=True)).cumsum(1)
         used = {*self._active, *(name for lineup in self._seats.lineups for name in lineup)}
-        used |= self._creators.keys()  # made once: a user's may take long, or remember
+        used |= self._scripts.keys()  # made once: a user's may take long, or remember
         self._players = {name: each for name, each in self._players.items() if name in used}
 
     def _odds(self, names: Sequence[str], side: int) -> NDArray[np.float64]:
@@ -235,8 +246,8 @@ class PoolOpponents:
     def _make_player(self, name: str, seed: int) -> Player:
         if name == RANDOM:
             return RandomPlayer(self._vecenv, seed)
-        if name in self._creators:
-            return CheckedPlayer(name, self._creators[name], self._vecenv, seed)
+        if name in self._scripts:
+            return CheckedPlayer(name, self._scripts[name], self._vecenv, seed)
         policy = copy.deepcopy(self._template)
         policy.load_state_dict(self._pool.members[name].weights)
         device = next(self._policy.parameters()).device
@@ -245,7 +256,7 @@ class PoolOpponents:
     def _take_snapshot(self, timesteps: int) -> None:
         self._snapshot_timesteps = timesteps
         self._pool.add(f"{LEARNER}@{timesteps}", timesteps, self._policy)
-        self._record.scores.keep([*self._pool.members, RANDOM, *self._creators])
+        self._record.scores.keep([*self._pool.members, RANDOM, *self._scripts])
 
     @property
     def _present_name(self) -> str:

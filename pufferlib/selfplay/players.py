@@ -1,8 +1,7 @@
 """Players: whatever chooses actions for some rows of a vectorizer."""
 
 import copy
-from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -11,12 +10,12 @@ from torch import nn
 
 from pufferlib.annotations import Array
 from pufferlib.emulation.description import HasSpaces, describe
-from pufferlib.exceptions import ActionError, ArgumentError
+from pufferlib.exceptions import ActionError
+from pufferlib.global_random import GlobalStreams
 from pufferlib.selfplay.masks import ActionMask
-from pufferlib.spaces import difference, joint_space
+from pufferlib.selfplay.scripted import PlayError, ScriptedPlayer
 from pufferlib.training.policy_actor import PolicyActor
 from pufferlib.training.torch_state import RandomStreams
-from pufferlib.vector import VectorEnv
 
 
 class Player(Protocol):
@@ -106,65 +105,33 @@ class RandomPlayer:
 
 
 class CheckedPlayer:
-    """A player of a user's, whose errors and illegal actions are reported with its name.
+    """A scripted player of a user's in self-play, whose faults are errors of the run.
 
     Args:
         name: in the record of games, and in errors.
-        create: called with (env, seed), returns the player.
+        script: see `ScriptedPlayer`.
         env: the vectorizer.
-        seed: for its random numbers.
+        seed: of what it draws from the global generators of `random`, NumPy and torch.
 
     Raises:
-        ArgumentError: `create` raised, or returned something else than a player.
+        ArgumentError: `script` cannot be called with an observation.
     """
 
-    def __init__(
-        self, name: str, create: Callable[[VectorEnv, int], Player], env: VectorEnv, seed: int
-    ) -> None:
-        self.name, self._space = name, env.single_action_space
-        self._mask = ActionMask(env)
-        self._env_ends = np.cumsum(env.agents_per_env)  # rows
-        try:
-            self._player = create(env, seed)
-        except Exception as error:  # a user's function may raise anything
-            raise ArgumentError(
-                f"The player {name} cannot be made: {type(error).__name__}: {error}. It is called "
-                f"with the vectorizer and a seed."
-            ) from error
-        if not callable(getattr(self._player, "act", None)):
-            raise ArgumentError(
-                f"{name} must return a player, with a method act(observations, starts, rows); got "
-                f"{self._player!r:.80}."
-            )
+    def __init__(self, name: str, script: Any, env: HasSpaces, seed: int) -> None:
+        self.name, self._player = name, ScriptedPlayer(name, script, env)
+        self._random, self._torch = GlobalStreams(seed), RandomStreams(seed)
 
     def act(self, observations: Array, starts: NDArray[np.bool_], rows: NDArray[np.int64]) -> Array:
         """Return actions; see `Player`.
 
         Raises:
-            ActionError: the player raised, or chose what is not in the action space, or not legal.
+            ActionError: the player raised, or chose what is not legal.
         """
         try:
-            actions = np.asarray(self._player.act(observations, starts, rows))
-        except Exception as error:
+            with self._random.active(), self._torch.active():
+                return self._player.act(observations, starts, rows)
+        except PlayError as error:
             raise ActionError(
-                f"The player {self.name} failed: {type(error).__name__}: {error}. Nothing was "
-                f"learned from its game. Fix it, and resume the run."
-            ) from error
-        fault = difference(actions, joint_space(self._space, len(rows)))
-        if fault:
-            raise ActionError(
-                f"The player {self.name} chose actions that do not fit: "
-                f"{fault.replace('value', 'actions', 1)}. Allowed is one of {self._space} for each "
-                f"of the {len(rows)} rows. Fix it, and resume the run."
-            )
-        illegal = self._mask.is_present and self._mask.first_illegal(observations, actions)
-        if illegal:
-            index, reason = illegal
-            row = int(rows[index])
-            env = int(np.searchsorted(self._env_ends, row, "right"))
-            raise ActionError(
-                f"The player {self.name} chose {actions[index].tolist()} in row {row} (environment "
-                f"{env}), which is not legal: {reason}, by action_mask in its observation. Fix it, "
-                f"and resume the run."
-            )
-        return actions
+                f"The player {self.name} failed: {str(error).rstrip('.')}. Nothing was learned "
+                f"from its game. Fix it, and resume the run."
+            ) from error.__cause__

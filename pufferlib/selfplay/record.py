@@ -8,8 +8,7 @@ from pathlib import Path
 
 from pufferlib.annotations import StateDict
 from pufferlib.rating import Game, append_games, fit, read_games
-from pufferlib.rating.games import GAMES
-from pufferlib.selfplay.config import RANDOM
+from pufferlib.rating.games import GAMES, RANDOM
 from pufferlib.selfplay.matchmaking import Candidate
 from pufferlib.selfplay.pool import Member
 from pufferlib.selfplay.scores import Scores

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pufferlib.annotations import StateDict
 from pufferlib.rating import Game
 from pufferlib.rating.games import ranks_of
+from pufferlib.selfplay.sides import side_returns
 from pufferlib.vector import Batch
 
 LEARNER = "learner"
@@ -30,7 +31,6 @@ class Seats:
     def __init__(self, sides: Sequence[int], num_envs: int) -> None:
         self._sides = np.array(sides)
         self.num_sides = max(sides) + 1
-        self._members = np.eye(self.num_sides)[self._sides]  # (agents, sides), 1 for its side
         self.lineups: list[tuple[str, ...]] = [(LEARNER,) * self.num_sides] * num_envs
         shape = num_envs, len(sides)
         self.learns = np.ones(num_envs * len(sides), np.bool_)
@@ -95,8 +95,7 @@ class Seats:
         lineup = self.lineups[env]
         if lineup.count(LEARNER) < len(lineup):
             self.counts[env, lineup.index(LEARNER)] += 1
-        counts = (self._lengths[env] > 0) @ self._members  # of agents that took part
-        returns = (self._returns[env] @ self._members / np.maximum(counts, 1)).tolist()
+        returns = side_returns(self._returns[env], self._lengths[env] > 0, self._sides)
         return Game(task, lineup, tuple(returns), ranks_of(returns), int(self._steps[env]))
 
     def episodes(self, env: int) -> list[dict[str, float]]:

@@ -2,8 +2,14 @@
 
 import re
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
+from pufferlib.emulation import GymnasiumPufferEnv, PettingZooPufferEnv
+from pufferlib.emulation.description import HasSpaces
+from pufferlib.environment import PufferEnv
 from pufferlib.exceptions import ArgumentError
 from pufferlib.vector import VectorEnv
 
@@ -37,6 +43,21 @@ def sides_of(agents: Sequence[str], rule: SideRule = "auto") -> tuple[int, ...]:
     return found
 
 
+def side_returns(
+    returns: NDArray[np.float64], took_part: NDArray[np.bool_], sides: NDArray[np.int64]
+) -> list[float]:
+    """Return the mean return of each side's agents that took part; 0 if none did.
+
+    Args:
+        returns: (agents,).
+        took_part: bool (agents,).
+        sides: (agents,), the number of each agent's side.
+    """
+    members = np.eye(sides.max() + 1)[sides] * took_part[:, None]
+    means: list[float] = (returns @ members / np.maximum(members.sum(0), 1)).tolist()
+    return means
+
+
 def kind_of(agent: str) -> str:
     """Return the name of an agent without the number at its end."""
     return re.sub(r"_?\d+$", "", agent)
@@ -51,17 +72,40 @@ def agent_names(vecenv: VectorEnv) -> list[str]:
     Raises:
         ArgumentError: the environments differ in their numbers of agents.
     """
-    counts = set(vecenv.agents_per_env)
+    counts, is_one_game, names = agent_facts(vecenv)
     if len(counts) > 1:
         raise ArgumentError(
             f"Self-play needs environments with the same number of agents; got "
             f"{sorted(counts)}. Make them with the same arguments."
         )
-    count = counts.pop()
-    if count == 1 or not vecenv.get_attr("is_one_game", [0])[0]:
-        return ["agent_0"]
+    return names if is_one_game else ["agent_0"]
+
+
+def agent_facts(env: HasSpaces) -> tuple[set[int], bool, list[str]]:
+    """Return the numbers of agents of environments, whether they play one game, their names.
+
+    The names are those of one environment; agents that have none are called agent_0 and so on.
+
+    Args:
+        env: a flat environment, or a vectorizer.
+    """
+    counts, is_one_game, names = _declared(env)
+    count = min(counts)
+    if len(names) != count:
+        names = [f"agent_{number}" for number in range(count)]
+    return counts, is_one_game and counts != {1}, names
+
+
+def _declared(env: Any) -> tuple[set[int], bool, list[str]]:
+    """Return the numbers of agents of environments, whether they play one game, their names."""
+    if isinstance(env, GymnasiumPufferEnv | PettingZooPufferEnv | PufferEnv):
+        names = [str(agent) for agent in getattr(env, "possible_agents", [])]
+        is_one_game = bool(getattr(env, "is_one_game", False))
+        return {len(names) or int(getattr(env, "num_agents", 1))}, is_one_game, names
+    counts = set(env.agents_per_env)
+    is_one_game = counts != {1} and bool(env.get_attr("is_one_game", [0])[0])
     try:
-        names = [str(agent) for agent in vecenv.get_attr("possible_agents", [0])[0]]
+        names = [str(a) for a in env.get_attr("possible_agents", [0])[0]] if is_one_game else []
     except AttributeError:
         names = []
-    return names if len(names) == count else [f"agent_{number}" for number in range(count)]
+    return counts, is_one_game, names

@@ -116,3 +116,12 @@ def test_mistakes_are_one_line(words, message, capsys):
     error = capsys.readouterr().err
     assert message in error
     assert len(error.splitlines()) == 1
+
+
+def test_a_match_adds_to_a_file_of_like_games_only(capsys, tmp_path):
+    file = str(tmp_path / "games.jsonl")
+    words = ["match", FIVE, ONE, "--env", GAME, "--games", "2", "--games-file", file]
+    assert main([*words, "--seed", "1"]) == main([*words, "--seed", "2"]) == 0
+    assert main([*words, "--env.kwargs.returning", "True"]) == 2
+    assert "env.kwargs.returning is not given; here it is True" in capsys.readouterr().err
+    assert len(read_games(tmp_path / "games.jsonl")) == 4

@@ -59,6 +59,21 @@ def test_what_an_agent_wins_after_its_own_episode_does_not_count():
         assert game.steps == 4
 
 
+@pytest.mark.parametrize(("leaver", "turns"), [(False, (2, 2)), (True, (3, 1))])
+def test_a_game_goes_on_while_one_who_waits_has_not_ended(leaver, turns):
+    # Who acts leaves, or ends, while the other has no row.
+    games = play(
+        ["match_games:one", "match_games:five"],
+        env="match_games:Waiting",
+        overrides={"env.kwargs.leaver": leaver},
+        games=20,
+        num_envs=3,
+    )
+    for game in games:
+        paid = [PAID[name] * count for name, count in zip(game.players, turns, strict=True)]
+        assert (game.returns, game.steps) == (tuple(paid), 4)
+
+
 def test_agents_that_take_no_part_do_not_count_in_the_mean_of_their_side():
     options = {"env.kwargs.agents": TEAMS, "env.kwargs.absent": "blue_1"}
     for game in play(PLAYERS, env="match_games:Lives", overrides=options, games=4):

@@ -1,16 +1,23 @@
 """A round robin is kept in a file, continues from it, and is rated."""
 
 import json
+import shutil
+from pathlib import Path
 
 import match_games
 import pytest
 
 from pufferlib.exceptions import ActionError, ArgumentError
 from pufferlib.matches import rank
-from pufferlib.rating import append_games, fit, read_games
+from pufferlib.rating import Game, append_games, fit, read_games
+from pufferlib.training import checkpoint
 
 GAME = "match_games:Lives"
-TASK = "open_spiel/tic_tac_toe"
+TASK, HEX = "open_spiel/tic_tac_toe", "open_spiel/hex"
+
+
+def board(size):
+    return {"env.kwargs.board_size": size}
 
 
 def by_players(games):
@@ -110,3 +117,45 @@ def test_without_a_random_player_ratings_are_relative_to_the_mean(tmp_path):
     ranking = rank(names, games=10, path=tmp_path, env=GAME, with_random=False)
     assert ranking.ratings.anchor is None
     assert sum(player.rating for player in ranking.ratings.players) == pytest.approx(0, abs=1e-6)
+
+
+def test_games_with_other_arguments_are_not_reused(tmp_path):
+    path = rank(["mcts:3"], games=2, path=tmp_path, env=HEX, overrides=board(3)).path
+    text = path.read_text()
+    message = r"has games in which env.kwargs.board_size is 3; here it is 5\. Name another file"
+    with pytest.raises(ArgumentError, match=message):
+        rank(["mcts:3"], games=2, path=tmp_path, env=HEX, overrides=board(5))
+    assert path.read_text() == text
+    assert rank(["mcts:3"], games=2, path=tmp_path, env=HEX, overrides=board(3)).new == 0
+
+
+def test_games_of_other_weights_with_the_same_name_are_not_reused(runs, tmp_path):
+    run = Path(shutil.copytree(runs[0], tmp_path / "mine"))
+    assert rank([str(run)], games=2, path=tmp_path).new == 2
+    assert rank([str(run)], games=2, path=tmp_path).new == 0
+    state = checkpoint.load(run / "checkpoint.pt")
+    next(iter(state["policy"].values())).view(-1)[0] += 1
+    checkpoint.save(run / "checkpoint.pt", state)
+    with pytest.raises(ArgumentError, match="has games of another mine@64: its weights"):
+        rank([str(run)], games=2, path=tmp_path)
+
+
+def test_games_of_a_script_that_was_edited_are_not_reused(tmp_path):
+    # A file is loaded once per process: its copy in another folder has the same name.
+    players = []
+    for number in (1, 2):
+        file = tmp_path / str(number) / "mine.py"
+        file.parent.mkdir()
+        file.write_text(f"def always(observation): return {number}\n")
+        players.append(f"{file}:always")
+    assert rank(players[:1], games=2, path=tmp_path, env=GAME).new == 2
+    assert rank(players[:1], games=2, path=tmp_path, env=GAME).new == 0
+    with pytest.raises(ArgumentError, match=r"another mine.py:always.* the file of the script"):
+        rank(players[1:], games=2, path=tmp_path, env=GAME)
+
+
+def test_games_that_do_not_say_with_what_they_were_played_are_not_reused(tmp_path):
+    path = tmp_path / "games.jsonl"
+    append_games(path, [Game(GAME, ("random", "match_games:one"), (1, 0), (1, 2), 3, 5)])
+    with pytest.raises(ArgumentError, match="do not say which arguments, weights and scripts"):
+        rank(["match_games:one"], games=2, path=path, env=GAME)

@@ -48,11 +48,15 @@ def test_players_with_several_sides_are_compared_by_all_pairs_of_sides():
     assert score([game("acb", (2, 9, 1))], "a", "b") == Score(1, 1, 1, 0)
 
 
-def test_greedy_policies_that_repeat_a_game_are_found():
+def test_players_that_repeat_a_game_are_found():
     names = ("a-greedy", "b-greedy")
     same = [game(names, (1, -1), 5)] * 10
     assert repeated(same) == [names]
     assert repeated(same[:9]) == []
     assert repeated([*same, game(names, (1, -1), 6)]) == []
     assert repeated([*same, *[game(names[::-1], (1, -1), n % 2) for n in range(10)]]) == [names]
+    scripts = ("my.py:one", "a-greedy")
+    assert repeated([game(scripts, (1, -1), 5)] * 10) == [scripts]
+    for draws in ("perfect", "random", "mcts:9", "a@64"):
+        assert repeated([game(("my.py:one", draws), (1, -1), 5)] * 10) == []
     assert repeated([game(("a-greedy", "perfect"), (0, 0), 9)] * 10) == []

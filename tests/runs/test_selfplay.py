@@ -151,7 +151,7 @@ def test_a_run_takes_up_self_play_when_it_is_resumed_and_stops_it(tmp_path):
         (
             GAME,
             {"selfplay.opponents": "uniform,selfplay_games:LIVES"},
-            "must name a function",
+            "is an instance of tuple",
         ),
     ],
 )

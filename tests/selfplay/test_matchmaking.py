@@ -5,7 +5,7 @@ import pytest
 
 from pufferlib.exceptions import SettingError
 from pufferlib.rating import Game
-from pufferlib.selfplay.config import SelfPlayConfig
+from pufferlib.selfplay.config import SelfPlayConfig, load_players
 from pufferlib.selfplay.matchmaking import MATCHMAKERS, Candidate
 from pufferlib.selfplay.scores import Scores
 
@@ -96,3 +96,15 @@ def test_a_mixture_gives_each_kind_its_share(text, expected):
 def test_impossible_settings_are_refused(settings, message):
     with pytest.raises(SettingError, match=message):
         SelfPlayConfig(**settings).check()
+
+
+def test_two_scripts_of_one_name_are_refused(tmp_path):
+    names = []
+    for folder in ("one", "two"):
+        file = tmp_path / folder / "mine.py"
+        file.parent.mkdir()
+        file.write_text("def player(observation): return 0\n")
+        names.append(f"{file}:player")
+    assert list(load_players({names[0]: 1.0})) == ["mine.py:player"]
+    with pytest.raises(SettingError, match=r"different names; two are mine\.py:player"):
+        load_players(dict.fromkeys(names, 0.5))

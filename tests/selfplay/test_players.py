@@ -37,7 +37,7 @@ def test_a_random_player_draws_each_legal_action_equally_often():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("illegal", r"player illegal chose actions that do not fit.*10.*Discrete\(10\)"),
+        ("illegal", r"player illegal failed: it chose 10, which is not in Discrete\(10\)"),
         ("fails", "player fails failed: KeyError: 'a position it does not know'"),
     ],
 )
@@ -81,29 +81,22 @@ def test_a_random_player_draws_legal_choices_of_each_column():
     assert len(np.unique(actions[3000:], axis=0)) == 6  # an absent agent's
 
 
-def test_a_player_that_chooses_what_the_mask_forbids_is_named_with_its_row():
-    class Chooses:
-        def act(self, observations, starts, rows):
-            return np.array([[1, 2], [1, 1], [1, 1], [0, 0]])[: len(rows)]
-
-    with closing(vector.make(Masked, num_envs=6)) as vecenv:
-        player = CheckedPlayer("own", lambda env, seed: Chooses(), vecenv, 0)
-        mask, rows = [0, 1, 1, 0, 1], np.array([0, 2, 4, 5])
-        legal = shown(vecenv, [mask, mask, [0] * 5, mask], [1, 0, 0, 0])
-        player.act(legal, np.zeros(4, np.bool_), rows)
-        looks = shown(vecenv, [mask] * 4, [1, 0, 1, 1])
-        message = r"player own chose \[1, 1\] in row 4 \(environment 4\).* column 1 are \[0, 2\]"
-        with pytest.raises(ActionError, match=message):
-            player.act(looks[:3], np.zeros(3, np.bool_), rows[:3])
+def test_a_player_that_cannot_be_called_is_named():
+    with pytest.raises(ArgumentError, match="player own cannot be called with an observation"):
+        CheckedPlayer("own", lambda env, seed: 3, vector.make(Ledger), 0)
 
 
-@pytest.mark.parametrize(
-    ("create", "message"),
-    [
-        (lambda env: None, "cannot be made: TypeError"),
-        (lambda env, seed: 3, "must return a player"),
-    ],
-)
-def test_a_player_that_cannot_be_made_is_named(create, message):
-    with pytest.raises(ArgumentError, match=message):
-        CheckedPlayer("own", create, vector.make(Ledger), 0)
+def test_what_a_player_draws_has_its_own_seed():
+    def draws(observation):
+        return np.random.randint(10)
+
+    def drawn(seed):
+        player = CheckedPlayer("own", draws, vector.make(Ledger), seed)
+        looks, starts = np.ones((20, 3), np.float32), np.zeros(20, np.bool_)
+        return player.act(looks, starts, np.arange(20)).tolist()
+
+    np.random.seed(0)
+    state = np.random.get_state()[1].tolist()
+    assert drawn(1) == drawn(1)
+    assert drawn(1) != drawn(2)
+    assert np.random.get_state()[1].tolist() == state

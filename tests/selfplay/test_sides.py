@@ -2,11 +2,12 @@
 
 from contextlib import closing
 
+import numpy as np
 import pytest
 
 from pufferlib import registry, vector
 from pufferlib.exceptions import ArgumentError
-from pufferlib.selfplay.sides import agent_names, sides_of
+from pufferlib.selfplay.sides import agent_names, side_returns, sides_of
 
 BATTLE = ["red_0", "red_1", "blue_0", "blue_1", "blue_2"]
 
@@ -47,3 +48,8 @@ def test_agents_are_named_by_their_rows(task, expected):
     creator = source.creator({})
     with closing(vector.make(creator, backend=vector.Serial, num_envs=2)) as vecenv:
         assert agent_names(vecenv) == expected
+
+
+def test_the_return_of_a_side_is_the_mean_of_its_agents_that_took_part():
+    returns, took_part = np.array([4.0, 2.0, 0.0, 3.0]), np.array([True, True, False, False])
+    assert side_returns(returns, took_part, np.array([0, 0, 0, 1])) == [3.0, 0.0]

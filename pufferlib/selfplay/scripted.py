@@ -3,18 +3,71 @@
 import copy
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from pufferlib.annotations import Action, Array, Observation, Space
 from pufferlib.emulation.description import HasSpaces, describe
 from pufferlib.emulation.packing import unpacker
-from pufferlib.exceptions import ArgumentError
-from pufferlib.matches.playing import PlayError, idle_action
+from pufferlib.exceptions import ArgumentError, PufferError
 
 Choose = Callable[[Observation], Action]
+
+
+class PlayError(PufferError):
+    """A player failed in a row.
+
+    Attributes:
+        row: of the vectorizer.
+    """
+
+    def __init__(self, row: int, reason: str) -> None:
+        super().__init__(reason)
+        self.row = row
+
+
+def idle_action(space: Space) -> Array:
+    """Return a flat action for rows whose action does not matter."""
+    action = np.zeros(space.shape or (), space.dtype)
+    return np.clip(action, space.low, space.high) if isinstance(space, Box) else action
+
+
+def player_name(reference: str) -> str:
+    """Return the name of a scripted player in the record of games: without the folder of a file."""
+    return Path(reference).name if ".py:" in reference else reference
+
+
+def check_script(name: str, script: Any) -> None:
+    """Refuse what cannot be called with one observation.
+
+    Raises:
+        ArgumentError: says why.
+    """
+    if isinstance(script, type):
+        try:
+            script = script()
+        except Exception as error:  # a user's class may raise anything
+            raise ArgumentError(
+                f"The player {name} cannot be made: {type(error).__name__}: {error}. Its "
+                f"class is called without arguments."
+            ) from error
+    if not callable(script):
+        raise ArgumentError(
+            f"A scripted player must be a function of an observation, or a class of callable "
+            f"objects; {name} is an instance of {type(script).__name__}."
+        )
+    try:
+        inspect.signature(script).bind(None)
+    except TypeError as error:
+        raise ArgumentError(
+            f"The player {name} cannot be called with an observation: {error}."
+        ) from error
+    except ValueError:  # some callables of C have no signature
+        pass
 
 
 class ScriptedPlayer:
@@ -45,30 +98,7 @@ class ScriptedPlayer:
         )
         self._idle_action = idle_action(description.single_action_space)
         self._own: dict[int, Choose] = {}  # by row
-        self._check(script)
-
-    def _check(self, script: Any) -> None:
-        if isinstance(script, type):
-            try:
-                script = script()
-            except Exception as error:  # a user's class may raise anything
-                raise ArgumentError(
-                    f"The player {self.name} cannot be made: {type(error).__name__}: {error}. Its "
-                    f"class is called without arguments."
-                ) from error
-        if not callable(script):
-            raise ArgumentError(
-                f"A scripted player must be a function of an observation, or a class of callable "
-                f"objects; {self.name} is an instance of {type(script).__name__}."
-            )
-        try:
-            inspect.signature(script).bind(None)
-        except TypeError as error:
-            raise ArgumentError(
-                f"The player {self.name} cannot be called with an observation: {error}."
-            ) from error
-        except ValueError:  # some callables of C have no signature
-            pass
+        check_script(name, script)
 
     def act(self, observations: Array, starts: NDArray[np.bool_], rows: NDArray[np.int64]) -> Array:
         """Return actions; see `Player`."""
