@@ -9,6 +9,7 @@ from pufferlib.runs import Run
 
 TASK = "open_spiel/tic_tac_toe"
 SIZES = {"vec.num_envs": 2, "train.horizon": 16, "train.minibatches": 2, "vec.backend": "Serial"}
+SIZES["selfplay.opponents"] = "none"
 
 
 def trained(folder: Path, task: str = TASK, **settings: object) -> Path:

@@ -72,7 +72,6 @@ class PoolOpponents:
                 f"numbers for environments of {sorted(set(vecenv.agents_per_env))} agents. Make "
                 f"them with the same arguments."
             )
-        self._present = np.ones(vecenv.num_agents, np.bool_)  # unknown until the first step
         self._seats = Seats(sides, vecenv.num_envs)
         self._pool = Pool(folder, config.pool_size, about)
         self._pool.members = {member.name: member for member in first}
@@ -94,19 +93,15 @@ class PoolOpponents:
         """Begin new games; see `Opponents`."""
         self._generator = np.random.default_rng(seed)
         self._players = {}
-        self._present[:] = True
         self._choose_active()
         self._begin_games(range(self._vecenv.num_envs))
 
-    def act(
-        self, observations: Array, starts: NDArray[np.bool_], rows: slice, actions: Array
-    ) -> Array:
+    def act(self, batch: Batch, starts: NDArray[np.bool_], rows: slice, actions: Array) -> Array:
         """Return actions with those of the opponents, each in one forward; see `Opponents`."""
-        chosen = np.array(actions)
-        present = self._present[rows]
+        chosen, observations = np.array(actions), batch.observations
         for name, own in self._seats.rows_of(rows).items():
             if name in self._scripts:  # scripts do not see the zeros of absent agents
-                own = own[present[own]]
+                own = own[batch.masks[own]]
             if len(own) == 0:
                 continue
             chosen[own] = self._players[name].act(observations[own], starts[own], own + rows.start)
@@ -118,7 +113,6 @@ class PoolOpponents:
         Environments' infos count in games in which the learner plays all sides. The return and the
         length of episodes are those of the learner's agents, in any game.
         """
-        self._present[rows] = batch.masks
         over, lost = self._seats.step(batch, acted, rows)
         infos = [
             {key: value for key, value in info.items() if key not in _PER_AGENT}

@@ -139,8 +139,8 @@ class Collector:
         if self._opponents is None:
             return chosen
         with self._profile.part("opponents"):
-            seen = self._batch.observations
-            return self._opponents.act(seen, starts.cpu().numpy(), group.rows, chosen)
+            first = starts.cpu().numpy()
+            return self._opponents.act(self._batch, first, group.rows, chosen)
 
     def _joined(self, actions: list[Array]) -> Array:
         """Return the actions of all policies in the order of the batch."""

@@ -32,13 +32,11 @@ class Opponents(Protocol):
         """
         ...
 
-    def act(
-        self, observations: Array, starts: NDArray[np.bool_], rows: slice, actions: Array
-    ) -> Array:
+    def act(self, batch: Batch, starts: NDArray[np.bool_], rows: slice, actions: Array) -> Array:
         """Return the actions for the environments: `actions` with the opponents' in their rows.
 
         Args:
-            observations: (B, ...), of `rows`.
+            batch: what the agents of `rows` observe now, and which are there.
             starts: bool (B,), the observation is the first of an episode.
             rows: which of all rows these are.
             actions: (B, ...), flat, of the learner; not written into.
