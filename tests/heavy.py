@@ -16,6 +16,7 @@ FILES = [
         "tests/examples/test_rllib.py",
         "tests/frameworks",
         "tests/learn",
+        "tests/matches",
         "tests/registry",
     )
 ]

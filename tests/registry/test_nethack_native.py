@@ -107,7 +107,7 @@ def test_any_observations_can_be_chosen(keys):
 @pytest.mark.parametrize("games", [1, 2])
 def test_games_of_several_native_environments_are_those_of_as_many_ordinary_ones(games):
     native = functools.partial(nethack.make_env, num_envs=games)
-    workers = {"backend": "Multiprocessing", "num_workers": 2}
+    workers = {"backend": "Multiprocessing", "num_workers": 2, "start_method": "forkserver"}
     with (
         closing(vector.make(nethack.make_env, num_envs=4, backend="Serial")) as ones,
         closing(vector.make(native, num_envs=4 // games, **workers)) as many,
