@@ -26,6 +26,7 @@ _SUBMODULES = (
     "environment",
     "environments",
     "exceptions",
+    "figures",
     "frameworks",
     "global_random",
     "installation",

@@ -14,7 +14,7 @@ PACKAGE = Path(pufferlib.__file__).parent
 
 # Each layer may import itself and what stands above it.
 LAYERS = [
-    {"exceptions", "annotations", "arguments", "cores", "locks", "references", "proc"},
+    {"exceptions", "annotations", "arguments", "cores", "locks", "references", "proc", "figures"},
     {"published_names"},
     {"global_random", "rating"},
     {"spaces", "bounded_spaces", "environment"},

@@ -12,13 +12,12 @@ from rich.table import Table
 from pufferlib.cli.match import add_match_options, options_of, print_repeated
 from pufferlib.cli.parser import Parser
 from pufferlib.exceptions import ArgumentError, NotInstalledError
+from pufferlib.figures import load_matplotlib
 from pufferlib.matches import rank
 from pufferlib.matches.contenders import FORMS
 from pufferlib.matches.exploitability import nash_conv
 from pufferlib.matches.ranking import PICTURE
 from pufferlib.rating import Ratings, draw
-
-_SUFFIXES = (".png", ".svg", ".pdf")
 
 
 def add_arguments(parser: Parser, words: Sequence[str]) -> None:
@@ -57,10 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
     console = Console(highlight=False)
     if arguments.nash_conv:
         return _print_nash_conv(console, arguments)
-    if arguments.picture is not None and arguments.picture.suffix.lower() not in _SUFFIXES:
-        raise ArgumentError(
-            f"--picture must end in {', '.join(_SUFFIXES)}; got {arguments.picture}."
-        )
+    if arguments.picture is not None:  # before the games
+        load_matplotlib(arguments.picture, "--picture")
     with console.status("Playing") as status:
         try:
             ranking = rank(

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from pufferlib.exceptions import ArgumentError, NotInstalledError
+from pufferlib.figures import load_matplotlib, save
 from pufferlib.rating.ratings import Payoff, Ratings
 
-_SUFFIXES = (".png", ".svg", ".pdf")
 _STYLE: dict[Any, Any] = {
     "font.size": 10,
     "axes.titlesize": 11,
@@ -38,16 +37,7 @@ def draw(ratings: Ratings, path: Path) -> None:
         NotInstalledError: matplotlib is missing.
         ArgumentError: the format is unknown, or `path` cannot be written.
     """
-    if path.suffix.lower() not in _SUFFIXES:
-        raise ArgumentError(f"A picture must end in {', '.join(_SUFFIXES)}; got {path}.")
-    try:
-        import matplotlib
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise NotInstalledError(
-            'matplotlib is not installed. Run: puffer install plot   (or: pip install "pufferlib['
-            'plot]")'
-        ) from error
+    matplotlib = load_matplotlib(path)
     names = _labels(ratings.payoff.players)
     count, longest = len(names), max(map(len, names)) * _CHARACTER
     cell = _CELL if count <= _WITH_COUNTS else _SMALL_CELL
@@ -57,7 +47,7 @@ def draw(ratings: Ratings, path: Path) -> None:
     heights = (_MARGIN + (len(notes) + 4) * _LINE, side, 4 * _LINE)
     width, height = sum(widths), sum(heights)
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(width, height), dpi=150)  # without a display
+        figure = matplotlib.figure.Figure(figsize=(width, height), dpi=150)  # without a display
 
         def panel(left: float, size: float) -> Any:
             box = (left / width, heights[0] / height, size / width, side / height)
@@ -68,13 +58,7 @@ def draw(ratings: Ratings, path: Path) -> None:
         for line, (text, color) in enumerate(reversed(notes)):
             y = (_MARGIN + line * _LINE) / height
             figure.text(_MARGIN / width, y, text, color=color, fontsize=9)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(path)
-        except OSError as error:
-            raise ArgumentError(
-                f"{path} cannot be written: {error.strerror}. Name another file."
-            ) from error
+        save(figure, path)
 
 
 def _labels(names: Sequence[str]) -> list[str]:

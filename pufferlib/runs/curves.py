@@ -8,14 +8,13 @@ import numpy as np
 
 from pufferlib.exceptions import (
     ArgumentError,
-    NotInstalledError,
     suggestion,
 )
+from pufferlib.figures import load_matplotlib, save
 from pufferlib.runs.folder import read_task
 from pufferlib.runs.seeds import is_group, members
 from pufferlib.training.loggers import METRICS, read_metrics
 
-_SUFFIXES = (".png", ".svg", ".pdf")
 # Okabe and Ito's palette, which color-blind people can distinguish; black last.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLE: dict[Any, Any] = {
@@ -54,16 +53,7 @@ def plot(runs: Sequence[Path], metric: str, x: str, out: Path) -> None:
         ArgumentError: the format, or the metric, is unknown; `out` cannot be written.
         CheckpointError: a folder is not that of a run, or its metrics are damaged.
     """
-    if out.suffix.lower() not in _SUFFIXES:
-        raise ArgumentError(f"--out must end in {', '.join(_SUFFIXES)}; got {out}.")
-    try:
-        import matplotlib
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise NotInstalledError(
-            'matplotlib is not installed. Run: puffer install plot   (or: pip install "pufferlib['
-            'plot]")'
-        ) from error
+    matplotlib = load_matplotlib(out, "--out")
     tasks: dict[str, list[Path]] = {}
     for run in dict.fromkeys(runs):
         tasks.setdefault(read_task(_begun(run)[0]), []).append(run)
@@ -71,7 +61,7 @@ def plot(runs: Sequence[Path], metric: str, x: str, out: Path) -> None:
     rows = -(-len(tasks) // abreast)
     with matplotlib.rc_context(STYLE):
         size = (_WIDTH_IN * abreast, _HEIGHT_IN * rows)
-        figure = Figure(figsize=size, dpi=_DPI, layout="constrained")  # without a display
+        figure = matplotlib.figure.Figure(figsize=size, dpi=_DPI, layout="constrained")
         panels = list(figure.subplots(rows, abreast, squeeze=False).flat)
         for panel, (task, folders) in zip(panels, tasks.items(), strict=False):
             _draw(panel, task, [_band(folder, metric, x) for folder in folders], _labels(folders))
@@ -79,13 +69,7 @@ def plot(runs: Sequence[Path], metric: str, x: str, out: Path) -> None:
             panel.set_ylabel(metric.rpartition("/")[2].replace("_", " "))
         for panel in panels[len(tasks) :]:
             panel.remove()
-        try:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(out)
-        except OSError as error:
-            raise ArgumentError(
-                f"{out} cannot be written: {error.strerror}. Name another file with --out."
-            ) from error
+        save(figure, out)
 
 
 class Band(NamedTuple):

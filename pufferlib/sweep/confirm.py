@@ -11,7 +11,6 @@ from optuna import Study
 from optuna.trial import FrozenTrial
 from rich.console import Console
 
-from pufferlib import config as presets
 from pufferlib.runs.folder import GROUP, defer_signals
 from pufferlib.sweep.config import CONFIRM_SEED, CONFIRM_SEEDS_APART
 from pufferlib.sweep.executor import Ending, Executor, Process
@@ -126,14 +125,7 @@ def _prepare(sweep: "Sweep", trial: FrozenTrial) -> Path:
     run = sweep.run_of(trial.user_attrs["settings"])
     config = sweep.config
     first = run.config.train.seed + CONFIRM_SEEDS_APART
-    spec = TrialSpec(
-        config=presets.as_json(run.config),
-        given=sorted(run.given),
-        seeds=list(range(first, first + config.confirm)),
-        episodes=config.episodes,
-        first_seed=CONFIRM_SEED,
-        kind="greedy" if config.greedy else "sampled",
-    )
+    spec = TrialSpec.of(run, config, range(first, first + config.confirm), CONFIRM_SEED)
     if (folder / SPEC).exists():
         before = TrialSpec.read(folder).seeds
         result = TrialResult.read(folder)

@@ -12,7 +12,6 @@ from optuna import Study
 from optuna.trial import FrozenTrial, Trial
 from rich.console import Console
 
-from pufferlib import config as presets
 from pufferlib.exceptions import ArgumentError, PufferError
 from pufferlib.runs.folder import GROUP, defer_signals
 from pufferlib.sweep import journal
@@ -162,14 +161,7 @@ class SweepLoop:
         folder = self._sweep.folder / name
         folder.mkdir(parents=True, exist_ok=True)
         first = run.config.train.seed + trial.number * config.seeds
-        spec = TrialSpec(
-            config=presets.as_json(run.config),
-            given=sorted(run.given),
-            seeds=list(range(first, first + config.seeds)),
-            episodes=config.episodes,
-            first_seed=SCORE_SEED,
-            kind="greedy" if config.greedy else "sampled",
-        )
+        spec = TrialSpec.of(run, config, range(first, first + config.seeds), SCORE_SEED)
         if (folder / SPEC).exists():  # resumed
             spec = TrialSpec.read(folder)
         else:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pufferlib.exceptions import ArgumentError, NotInstalledError
+from pufferlib.figures import load_matplotlib, save
 from pufferlib.runs.curves import COLORS, STYLE
 from pufferlib.runs.seeds import mean_interval
 from pufferlib.sweep.front import finished, front
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
 
-_SUFFIXES = (".svg", ".png", ".pdf")
 _TRIAL, _CURVE, _FAILED = "#8c96a0", "#c9d1d8", "#b0413e"
 _FRONT, _CONFIRMED, _PRESET = COLORS[0], COLORS[1], COLORS[4]
 _WIDTH_IN, _HEIGHT_IN, _DPI = 7.2, 4.4, 150
@@ -37,32 +36,18 @@ def draw_front(study: "Study", title: str, out: Path) -> None:
         NotInstalledError: matplotlib is missing.
         ArgumentError: the format is unknown, or `out` cannot be written.
     """
-    if out.suffix.lower() not in _SUFFIXES:
-        raise ArgumentError(f"The picture must end in {', '.join(_SUFFIXES)}; got {out}.")
-    try:
-        import matplotlib
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise NotInstalledError(
-            'matplotlib is not installed. Run: puffer install plot   (or: pip install "pufferlib['
-            'plot]")'
-        ) from error
+    matplotlib = load_matplotlib(out)
     # Names in an SVG are hashes: the same sweep makes the same file.
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": "pufferlib"}):
-        figure = Figure(figsize=(_WIDTH_IN, _HEIGHT_IN), dpi=_DPI, layout="constrained")
+        size = (_WIDTH_IN, _HEIGHT_IN)
+        figure = matplotlib.figure.Figure(figsize=size, dpi=_DPI, layout="constrained")
         panel = figure.subplots()
         _draw(panel, study)
         panel.set_title(title, loc="left")
         if study.get_trials(deepcopy=False):
             figure.legend(loc="outside lower center", ncols=6, fontsize=8, handletextpad=0.4)
         date = {"Date": None} if out.suffix.lower() == ".svg" else None
-        try:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(out, metadata=date)
-        except OSError as error:
-            raise ArgumentError(
-                f"{out} cannot be written: {error.strerror}. Name another file."
-            ) from error
+        save(figure, out, date)
 
 
 def _draw(panel: Any, study: "Study") -> None:

@@ -5,14 +5,21 @@ import json
 import os
 import statistics
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from pufferlib import config as presets
 from pufferlib.annotations import JsonObject
 from pufferlib.exceptions import CheckpointError
 from pufferlib.runs.folder import CONFIG
 from pufferlib.runs.seeds import mean_interval
 from pufferlib.training.loggers import METRICS, read_metrics, write_json
+
+if TYPE_CHECKING:
+    from pufferlib.runs import Run
+    from pufferlib.sweep.config import SweepConfig
 
 LOG = "log.txt"
 SPEC = "trial.json"
@@ -42,6 +49,20 @@ class TrialSpec:
     episodes: int
     first_seed: int
     kind: str
+
+    @classmethod
+    def of(
+        cls, run: "Run", config: "SweepConfig", seeds: Iterable[int], first_seed: int
+    ) -> "TrialSpec":
+        """Return what a trial of `run` is to do, in a sweep with these settings."""
+        return cls(
+            config=presets.as_json(run.config),
+            given=sorted(run.given),
+            seeds=list(seeds),
+            episodes=config.episodes,
+            first_seed=first_seed,
+            kind="greedy" if config.greedy else "sampled",
+        )
 
     def write(self, folder: Path) -> None:
         """Write it into the folder of the trial."""

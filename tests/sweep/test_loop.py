@@ -318,7 +318,7 @@ def test_a_trial_that_can_hardly_win_is_stopped_and_scored(tmp_path, monkeypatch
 def test_jobs_have_their_own_cores():
     cores = os.sched_getaffinity(0)
     if len(cores) < 2:
-        pytest.skip("one core")
+        pytest.skip("a second usable core is missing")
     parts = split_cores(2)
     assert set(parts[0]) | set(parts[1]) == cores
     assert not set(parts[0]) & set(parts[1])

@@ -52,7 +52,7 @@ def test_what_is_not_there_is_not_named(study, tmp_path):
 
 
 def test_a_picture_in_an_unknown_format_or_place_is_refused(tmp_path):
-    with pytest.raises(ArgumentError, match=r"must end in \.svg, \.png, \.pdf; got .*front\.gif"):
+    with pytest.raises(ArgumentError, match=r"must end in \.png, \.svg, \.pdf; got .*front\.gif"):
         draw_front(a_study(), "a task", tmp_path / "front.gif")
     (tmp_path / "file").touch()
     with pytest.raises(ArgumentError, match="cannot be written"):
