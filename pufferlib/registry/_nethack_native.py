@@ -32,7 +32,6 @@ _SHORT = 50  # steps: after so short an episode, sharing the library costs more 
 _MOST_SCREENS = 1000  # before a game that can be played
 _IN_MOVELOOP = 3  # in program_state
 _NEEDED = ("blstats", "glyphs", "message", "internal", "program_state")
-_abandoned: list[Any] = []  # files of libraries that stay loaded
 
 
 class Kind(NamedTuple):
@@ -272,9 +271,9 @@ def _abandon(game: Any) -> None:
     The library's file stays open, too. The loader knows the library by the number of the file, and
     NLE ends the process where a new game's library has the number of one that is loaded.
     """
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(game._pynethack))  # freeing it would unload it
     _, file, folder = game._finalizer.detach()[2]
-    _abandoned.append(file)
+    for kept in (game._pynethack, file):  # freeing the first would unload the library
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
     folder.cleanup()
 
 
