@@ -53,8 +53,8 @@ def recorded(collector, opponents, folder, rollouts):
 def test_every_game_is_recorded_for_those_who_played_it(form, tmp_path):
     with closing(vector.make(Ledger, **FORMS[form])) as vecenv:
         collector, opponents = made(vecenv, tmp_path, snapshot_interval=1000)
-        games = recorded(collector, opponents, tmp_path, 24)
-    assert len(games) > 60
+        games = recorded(collector, opponents, tmp_path, 96)
+    assert len(games) > 240  # enough that no order is left out by chance: a pool's draws vary
     for game in games:
         assert list(game.returns) == expected_returns(ACTIONS[name] for name in game.players)
         assert game.ranks == (3, 2, 1)  # whoever has a later seat wins
