@@ -19,6 +19,10 @@ from watchdog import Watchdog
 
 from pufferlib.cores import usable_cores
 
+# Torch's threads wait for each other by spinning, on cores that other workers of pytest need:
+# the tests of opponents in self-play took four times the CPU time. Subprocesses inherit it.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 WATCHDOG = pytest.StashKey[Watchdog]()
 GRACE_S = 30  # for a test to end by the exception that pytest-timeout raises
 
