@@ -7,11 +7,10 @@ platform, by `pip install --dry-run --only-binary=:all:`. What they require in t
 """
 
 import functools
-import itertools
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pufferlib import registry
@@ -54,22 +53,32 @@ def has_wheel(requirement: str, python: str, is_as_it_is: bool) -> bool:
     return asked.returncode == 0
 
 
-def table(missing: Mapping[str, Mapping[str, list[str]]]) -> str:
-    """Return the table: a row for the families whose cells are equal, complete ones first.
+def table(missing: Mapping[str, Mapping[str, Sequence[str]]]) -> str:
+    """Return the table: a row for all families whose cells are equal.
+
+    A package that has a wheel for no version is a source package, which pip builds.
 
     Args:
         missing: by family and version of Python, the packages without a wheel.
     """
-    cells = {
-        family: tuple(", ".join(f"`{name}`" for name in row[python]) for python in VERSIONS)
-        for family, row in missing.items()
-    }
-    ordered = sorted(cells, key=lambda family: (cells[family], family))
-    lines = [f"| families | {' | '.join(VERSIONS)} |", "|---" * (1 + len(VERSIONS)) + "|"]
-    for row, families in itertools.groupby(ordered, key=cells.__getitem__):
-        shown = " | ".join(f"no wheel: {names}" if names else "wheels" for names in row)
-        lines.append(f"| {', '.join(f'`{name}`' for name in families)} | {shown} |")
+    rows: dict[tuple[str, ...], list[str]] = {}
+    for family, by_version in missing.items():
+        sources = set.intersection(*map(set, by_version.values()))
+        cells = [_listed(sources)]
+        for without in by_version.values():
+            names = _listed(set(without) - sources)
+            cells.append(f"no wheel of {names}" if names else "yes")
+        rows.setdefault(tuple(cells), []).append(family)
+    versions = next(iter(missing.values()))
+    lines = [f"| families | built from source | {' | '.join(versions)} |"]
+    lines.append("|---" * (2 + len(versions)) + "|")
+    for cells, families in sorted(rows.items(), key=lambda row: (-len(row[1]), row[1])):
+        lines.append(f"| {_listed(families)} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(names))
 
 
 def main() -> None:

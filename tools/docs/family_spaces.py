@@ -1,6 +1,6 @@
 """Tables of the spaces of each family's samples, for its page.
 
-    python tools/docs/family_spaces.py     # records them again; every family must be installed
+    python tools/docs/family_spaces.py [FAMILY ...]     # records them again, by default of all
 
 The site is built without the environments, so the spaces are kept in family_spaces.csv.
 tests/registry/test_registry.py compares the file with the environments.
@@ -9,7 +9,8 @@ tests/registry/test_registry.py compares the file with the environments.
 import csv
 import functools
 import itertools
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -68,12 +69,13 @@ def _bound(values: np.ndarray[Any, Any]) -> str:
 def section(family: str) -> str:
     """Return the tables of a family: of observations, and of actions."""
     rows = recorded()[family]
-    agents = {row.task: row.agents for row in rows}
+    agents = {f"`{row.task}`": row.agents for row in rows}
     if len(set(agents.values())) == 1:
         count = next(iter(agents.values()))
-        said = "One agent." if count == "1" else f"{count} agents."
+        counted = "one agent" if count == "1" else f"{count} agents"
+        said = f"Of {', '.join(agents)}, with {counted}:"
     else:
-        said = "Agents: " + ", ".join(f"{count} in {task}" for task, count in agents.items()) + "."
+        said = f"Of {', '.join(f'{task} ({count} agents)' for task, count in agents.items())}:"
     parts = [
         f"**{title}**\n\n{_table([row for row in rows if row.part == part])}"
         for title, part in (("Observations", "observation"), ("Actions", "action"))
@@ -107,21 +109,19 @@ def recorded() -> dict[str, list[Row]]:
     }
 
 
-def record(rows: Iterable[Row]) -> None:
-    """Replace the record."""
-    with RECORD.open("w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([Row._fields, *rows])
-
-
 def main() -> None:
-    """Record the spaces of every sample."""
-    rows: list[Row] = []
-    for name in registry.builtin_families():
+    """Record the spaces of the samples of the families that are named, or of all."""
+    families = registry.builtin_families()
+    found = dict(recorded()) if RECORD.exists() else {}
+    for name in sys.argv[1:] or families:
         module = registry.load(name)
+        found[name] = []
         for task in module.FAMILY.samples:
             with closing(module.make_env(task)) as env:
-                rows += rows_of(name, task, env)
-    record(rows)
+                found[name] += rows_of(name, task, env)
+    rows = [row for name in families for row in found[name]]
+    with RECORD.open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([Row._fields, *rows])
 
 
 if __name__ == "__main__":
