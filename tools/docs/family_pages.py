@@ -98,7 +98,7 @@ def _spaces(name: str, labels: dict[str, str]) -> str:
     said = "\n\n".join(f"{label}: {_cell(labels[label])}" for label in _SPACES if label in labels)
     return (
         f"{family_spaces.section(name)}\n\n"
-        f":::{{dropdown}} Of all tasks, and what the values mean\n{said}\n:::"
+        f":::{{dropdown}} Other tasks, and what the values mean\n{said}\n:::"
     )
 
 
