@@ -36,6 +36,8 @@ class Policy(Protocol):
             `LSTMWrapper` and `GRUWrapper` insert a recurrent layer between them.
 
     Optional attributes:
+        hidden_size: H, the width of `hidden`. Without it, `LSTMWrapper` and `GRUWrapper` take 128
+            if they are given no `input_size`.
         rescale_actions: False if continuous actions are in the units of the action space already,
             and only to be clipped to its bounds. Without it, a bounded support, or [-1, 1] of an
             unbounded one, is rescaled to the bounds where both are finite; see

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pufferlib import registry
 from pufferlib.ppo import algorithm as ppo
 from pufferlib.vtrace import algorithm as vtrace
 
@@ -61,6 +62,11 @@ def test_the_glossary_has_every_metric():
     assert not {
         name for name in metrics if not re.search(rf"`({name}|{name.split('/')[1]})`", page)
     }
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md", "docs/install.md"])
+def test_a_page_has_the_number_of_families(page):
+    assert f"{len(registry.builtin_families())} families" in (ROOT / page).read_text()
 
 
 def test_the_page_of_examples_lists_each():

@@ -144,7 +144,7 @@ class VectorOptions(WorkerOptions):
     """When an environment whose episode is over starts the next one, as Gymnasium's AutoresetMode:
     "same_step": in the step that ends it, as training with PufferLib and Stable-Baselines3 needs.
     "next_step": in the step after it, which ignores the action; RLlib needs it. "disabled": in
-    `reset` with options={"reset_mask": mask}. See docs/vectorization.md."""
+    `reset` with options={"reset_mask": mask}. See docs/vectorization-autoreset.md."""
 
     def check(self) -> None:
         """Refuse values that no number of environments would allow.

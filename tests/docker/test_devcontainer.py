@@ -23,7 +23,7 @@ def devcontainer(*arguments, cwd):
 
 
 @pytest.mark.parametrize("config", ["devcontainer.json", "gpu/devcontainer.json"])
-def test_it_comes_up_and_tests_an_environment(config, tmp_path):
+def test_it_comes_up_tests_an_environment_and_builds_the_site(config, tmp_path):
     if not shutil.which("devcontainer"):
         pytest.skip("the devcontainer command line is not installed")
     if config.startswith("gpu") and not has_gpu_runtime():
@@ -47,5 +47,8 @@ def test_it_comes_up_and_tests_an_environment(config, tmp_path):
         run = devcontainer("exec", *where, "make", "test-env", "ENV=nethack", cwd=workspace)
         assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]
         assert re.search(r"passed", run.stdout)
+        run = devcontainer("exec", *where, "make", "docs", cwd=workspace)
+        assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]
+        assert (workspace / "build" / "site" / "your-own-environment.html").is_file()
     finally:
         docker("rm", "--force", container)

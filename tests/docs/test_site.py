@@ -126,6 +126,13 @@ def test_the_form_fits_a_telephone(page):
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
 
 
+@pytest.mark.parametrize("width", [375, 1010, 1100, 1400])
+def test_a_page_is_no_wider_than_its_window(page, address, width):
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(f"{address}/your-own-environment.html")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 def test_every_command_of_the_form_is_one_of_puffer(page):
     help_text = subprocess.run(
         [sys.executable, "-m", "pufferlib.cli", "--help"],

@@ -10,6 +10,7 @@ import tomllib
 from contextlib import closing
 from pathlib import Path
 
+import family_spaces
 import gymnasium
 import numpy as np
 import pytest
@@ -96,6 +97,12 @@ def test_a_module_says_the_spaces_of_its_tasks_as_they_print_and_how_many_agents
     with closing(module.make_env(task)) as env:
         leaves = [leaf for space in own_spaces(env) for leaf in leaves_of(space)]
         agents = native(env).num_agents
+        rows = family_spaces.rows_of(module.FAMILY.name, task, env)
+    if task in module.FAMILY.samples:
+        recorded = family_spaces.recorded()[module.FAMILY.name]
+        assert rows == [row for row in recorded if row.task == task], (
+            f"Run: python tools/docs/family_spaces.py {module.FAMILY.name}"
+        )
     assert [text for leaf in leaves if (text := printed(leaf)) not in said] == []
     assert agents in agents_in(said)
 

@@ -3,11 +3,14 @@
 import re
 from types import ModuleType
 
+import family_spaces
+
 from pufferlib import registry
 from pufferlib.config import PRESETS
 from pufferlib.config.presets import preset_file
 
-_LABELS = ("Source", "License", "Cite", "Install", "Observations", "Actions", "Agents")
+_LABELS = ("Source", "License", "Cite", "Install")
+_SPACES = ("Observations", "Actions", "Agents")
 _STARTS = r"\b(Source|License|Cite|Install|Observations|Actions|Agents): "
 # The first words of what a docstring says after its labels.
 _NOTES = r"(?m)^(?=Deterministic|Not deterministic|Left out|$)"
@@ -61,6 +64,12 @@ envs = vector.make(source.creator(), num_envs=8)
 policy = source.default_policy()(envs)
 ```
 
+## Spaces
+
+{_spaces(family.name, labels)}
+
+## Presets
+
 {_presets(module)}
 
 ## Tasks
@@ -81,6 +90,15 @@ def _cell(text: str) -> str:
     linked = re.sub(r"(https?://\S+?)([.,;)]?(?=\s|$))", r"<\1>\2", " ".join(text.split()))
     return re.sub(r"arXiv:(\d{4}\.\d{5})", r"[arXiv:\1](https://arxiv.org/abs/\1)", linked).replace(
         "|", "\\|"
+    )
+
+
+def _spaces(name: str, labels: dict[str, str]) -> str:
+    """Return the tables of spaces, and below them what the docstring says of all tasks."""
+    said = "\n\n".join(f"{label}: {_cell(labels[label])}" for label in _SPACES if label in labels)
+    return (
+        f"{family_spaces.section(name)}\n\n"
+        f":::{{dropdown}} Other tasks, and what the values mean\n{said}\n:::"
     )
 
 
