@@ -86,7 +86,7 @@ class Dashboard:
         groups: dict[str, dict[str, str]] = {}
         for name, value in metrics.items():
             group, _, short = name.rpartition("/")
-            groups.setdefault(group or "run", {})[short] = _number(value)
+            groups.setdefault(group or "progress", {})[short] = _number(value)
         groups["time"] = {name: f"{share:.0%}" for name, share in shares.items()}
         left, right = _split_evenly([_table(group, rows) for group, rows in groups.items()])
         columns = Table.grid(expand=True, padding=(0, 1))
@@ -120,7 +120,7 @@ def _table(group: str, rows: dict[str, str]) -> Table:
     table.add_column(group, style=_ACCENT, no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
     for name, text in rows.items():
-        table.add_row(name.replace("_", " "), text)
+        table.add_row(name, text)
     return table
 
 
