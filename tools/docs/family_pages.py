@@ -3,6 +3,8 @@
 import re
 from types import ModuleType
 
+from trained_pages import picture, section
+
 from pufferlib import registry
 from pufferlib.config import PRESETS
 from pufferlib.config.presets import preset_file
@@ -31,10 +33,7 @@ def page(module: ModuleType) -> str:
 
 {what}
 
-```{{image}} ../images/environments/{family.name}.png
-:alt: {example}
-:width: 320px
-```
+{picture(family.name, example)}
 
 |  |  |
 |---|---|
@@ -63,7 +62,7 @@ policy = source.default_policy()(envs)
 
 {_presets(module)}
 
-## Tasks
+{section(family.name)}## Tasks
 
 {_tasks(family.tasks, family.unseeded_tasks)}
 """
