@@ -82,8 +82,8 @@ def lowest(observation):
 
 for other in ("random", "__main__:lowest", "perfect"):
     games = play([str(folder), other], games=100)
-    player, opponent = games[0].players if other in games[0].players[1] else games[0].players[::-1]
-    result = score(games, player, opponent)
+    (agent,) = set(games[0].players) - {other}
+    result = score(games, agent, other)
     print(f"against {other:15} won {result.wins}, tied {result.ties}, lost {result.losses}")
 
 # %% [markdown]
@@ -97,7 +97,8 @@ from pufferlib.matches import rank
 
 snapshots = sorted((folder / "pool").glob("*.pt"), key=lambda path: path.stat().st_mtime)
 ranking = rank([str(snapshots[0]), str(folder)], games=60, path=folder / "ranking.jsonl")
-print(ranking.ratings)
+for each in ranking.ratings.players:
+    print(f"{each.name:50} {each.rating:5.0f}  [{each.low:.0f}, {each.high:.0f}]")
 
 # %% [markdown]
 # ## A game

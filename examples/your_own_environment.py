@@ -111,7 +111,7 @@ except ContractError as error:
 #
 # A run is named by its environment: a class in this notebook is `__main__:Courier`, one in a file
 # `my_env.py:Courier`. The settings are those of `puffer train`. The network is chosen by the
-# observation. This takes about half a minute; `metrics.jsonl` in the folder of the run has all
+# observation. This takes some fifteen seconds; `metrics.jsonl` in the folder of the run has all
 # metrics of each update.
 
 # %%
@@ -121,7 +121,7 @@ from rich.console import Console
 
 from pufferlib.runs import Run
 
-TIMESTEPS = 80_000
+TIMESTEPS = 30_000
 settings = {
     "vec.backend": "Serial",
     "vec.num_envs": 16,
@@ -174,7 +174,7 @@ for line in zip(*(screen.splitlines() for screen in screens[:12]), strict=True):
 # Copy the class into a file, and every command takes it:
 #
 #     puffer test  my_env.py:Courier
-#     puffer train my_env.py:Courier --train.total-timesteps 80000
+#     puffer train my_env.py:Courier --train.total-timesteps 30000
 #     puffer eval  my_env.py:Courier --render
 #
 # `docs/your-own-environment.md` has the rest: arguments, metrics, several agents, speed;

@@ -15,6 +15,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from pufferlib.runs import Run
+from pufferlib.runs.film import rendering
 from pufferlib.runs.folder import CHECKPOINT
 from pufferlib.runs.terminal import print_comparison
 from pufferlib.training.dashboard import Dashboard
@@ -25,7 +26,7 @@ SEED, EPISODES, GAMES = 1_000_000, 128, 16
 
 def main(folder: Path, picture: Path) -> None:
     """Write the picture of the run in `folder`."""
-    run = Run.open(folder, {"env.kwargs.render_mode": "ansi"})
+    run = Run.open(folder)
     task, checkpoint = run.config.env.task, folder / CHECKPOINT
     console = Console(record=True, width=80, file=io.StringIO(), force_terminal=True)
     metrics = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
@@ -40,6 +41,7 @@ def main(folder: Path, picture: Path) -> None:
 
 def busiest_map(run: Run, checkpoint: Path) -> str:
     """Return the fullest map that any game shows on any of its steps."""
+    run, _ = rendering(run, ("ansi",))
     fullest = ""
     with closing(run.make_vecenv(num_envs=GAMES)) as vecenv:
         policy = run.load_policy(vecenv, checkpoint)

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageChops
 
 MOST_BYTES = 200_000
 _MOST_FRAMES = 150
-_MOST_WIDTH = 480  # of pictures; text keeps its width
+_MOST_WIDTH = 480  # of pictures; text keeps its size
+_LEAST_WIDTH, _MARGIN = 240, 8  # of text, around its letters
 _SHORTEST_S, _LONGEST_S, _LONGEST_FRAME_S = 3.0, 12.0, 0.4
 _LAST_FRAME_S = 1.5  # before it starts again
 _QUALITIES = (None, 80, 60, 40, 20)  # of WebP; None: lossless
@@ -28,9 +29,11 @@ def write_animation(
         path: ends in .webp.
         frames: (height, width, 3) uint8, of one size.
         fps: frames per second, as the environment names it.
-        is_text: the frames show text, and keep their width.
+        is_text: the frames show text: their empty margins are cut, not their size.
     """
     images, stride = thinned(frames, is_text)
+    if is_text:
+        images = _cropped(images)
     seconds = min(max(stride * len(images) / fps, _SHORTEST_S), _LONGEST_S)
     frame_ms = 1000 * min(seconds / len(images), _LONGEST_FRAME_S)
     durations = [round(frame_ms)] * (len(images) - 1) + [round(1000 * _LAST_FRAME_S)]
@@ -61,6 +64,21 @@ def _narrowed(image: Image.Image, is_text: bool) -> Image.Image:
     if is_text or image.width <= _MOST_WIDTH:
         return image
     return image.resize((_MOST_WIDTH, math.ceil(image.height * _MOST_WIDTH / image.width)))
+
+
+def _cropped(images: list[Image.Image]) -> list[Image.Image]:
+    """Cut margins that are empty in all frames; enlarge what is left, if it is small."""
+    background = Image.new("RGB", images[0].size, images[0].getpixel((0, 0)))
+    boxes = [ImageChops.difference(image, background).getbbox() for image in images]
+    ends = list(zip(*(box for box in boxes if box), strict=True))
+    if not ends:
+        return images
+    left, top = max(min(ends[0]) - _MARGIN, 0), max(min(ends[1]) - _MARGIN, 0)
+    right, bottom = max(ends[2]) + _MARGIN, max(ends[3]) + _MARGIN
+    width, height = right - left, bottom - top
+    factor = max(1, _LEAST_WIDTH // width)
+    size = (factor * width, factor * height)
+    return [image.crop((left, top, right, bottom)).resize(size) for image in images]
 
 
 def _webp(images: list[Image.Image], durations: list[int], quality: int | None) -> bytes:

@@ -113,12 +113,16 @@ def provenance(run: Run, folders: Sequence[Path], metric: str) -> dict[str, Any]
 
 
 def command_of(words: Sequence[str]) -> str:
-    """Return the command of a run, without its interpreter and its folder."""
-    words = list(words[words.index("train") :])
+    """Return the command of a run, or of a script that trained it, without paths outside."""
+    scripts = [index for index, word in enumerate(words) if word.endswith(".py")]
+    if scripts:
+        words = ["python", *words[scripts[0] :]]
+    else:
+        words = ["puffer", *words[words.index("train") :]]
     if "--run" in words:
         place = words.index("--run")
         del words[place : place + 2]
-    return shlex.join(["puffer", *words])
+    return shlex.join(words)
 
 
 def processor() -> str:
