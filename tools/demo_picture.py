@@ -33,10 +33,14 @@ def main(folder: Path, picture: Path) -> None:
     shares = {name[5:]: metrics.pop(name) for name in list(metrics) if name.startswith("time/")}
     dashboard = Dashboard(task, console)
     console.print(dashboard.screen(metrics, shares, 1.0, metrics["seconds"]))
-    print_comparison(console, task, run.evaluate(checkpoint, EPISODES, SEED), SEED)
+    plain = Console(width=80, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    print_comparison(plain, task, run.evaluate(checkpoint, EPISODES, SEED), SEED)
+    console.print(Text.from_ansi(plain.file.getvalue().rstrip()))  # wrapped, as a terminal does
     title = f"the busiest of {GAMES} games of the trained policy"
     console.print(Panel(Text(busiest_map(run, checkpoint), no_wrap=True), title=title))
-    console.save_svg(str(picture), title="make demo")
+    seconds = run.config.train.max_seconds
+    flags = "" if seconds == 120 else f" ARGS='--seconds {seconds:g}'"
+    console.save_svg(str(picture), title=f"make demo{flags}")
 
 
 def busiest_map(run: Run, checkpoint: Path) -> str:

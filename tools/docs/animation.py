@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageOps
 
 MOST_BYTES = 200_000
 _MOST_FRAMES = 150
@@ -68,17 +68,16 @@ def _narrowed(image: Image.Image, is_text: bool) -> Image.Image:
 
 def _cropped(images: list[Image.Image]) -> list[Image.Image]:
     """Cut margins that are empty in all frames; enlarge what is left, if it is small."""
-    background = Image.new("RGB", images[0].size, images[0].getpixel((0, 0)))
+    color = images[0].getpixel((0, 0))
+    background = Image.new("RGB", images[0].size, color)
     boxes = [ImageChops.difference(image, background).getbbox() for image in images]
     ends = list(zip(*(box for box in boxes if box), strict=True))
     if not ends:
         return images
-    left, top = max(min(ends[0]) - _MARGIN, 0), max(min(ends[1]) - _MARGIN, 0)
-    right, bottom = max(ends[2]) + _MARGIN, max(ends[3]) + _MARGIN
-    width, height = right - left, bottom - top
-    factor = max(1, _LEAST_WIDTH // width)
-    size = (factor * width, factor * height)
-    return [image.crop((left, top, right, bottom)).resize(size) for image in images]
+    box = (min(ends[0]), min(ends[1]), max(ends[2]), max(ends[3]))
+    factor = max(1, _LEAST_WIDTH // (box[2] - box[0] + 2 * _MARGIN))
+    framed = [ImageOps.expand(image.crop(box), _MARGIN, color) for image in images]
+    return [ImageOps.scale(image, factor) for image in framed]
 
 
 def _webp(images: list[Image.Image], durations: list[int], quality: int | None) -> bytes:
