@@ -74,7 +74,7 @@ def section(family: str) -> str:
 
 def _table(scores: dict[str, Any]) -> str:
     """Return a row for random play, which is the same for all seeds, and two for each training."""
-    rows = ["| | | 95% interval |", "|---|---|---|"]
+    rows = ["| | mean | 95% interval |", "|---|---|---|"]
     for run, results in scores.items():
         for name, result in results.items():
             if name == "random" and len(rows) > 2:
