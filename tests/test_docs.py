@@ -55,7 +55,7 @@ def test_the_pages_about_your_own_environment_and_policy_quote_the_example():
 def test_the_glossary_has_every_metric():
     page = (ROOT / "docs" / "monitoring.md").read_text()
     sources = "".join(path.read_text() for path in (ROOT / "pufferlib").rglob("*.py"))
-    groups = "episode|eval|loss|policy|rollout"
+    groups = "episode|eval|loss|policy|rollout|selfplay"
     metrics = set(re.findall(rf'"((?:{groups})/\w+)"', sources))
     metrics |= {f"loss/{name}" for loss in (ppo.Loss, vtrace.Loss) for name in loss._fields}
     assert len(metrics) > 30

@@ -15,6 +15,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from pufferlib.runs import Run
+from pufferlib.runs.film import rendering
 from pufferlib.runs.folder import CHECKPOINT
 from pufferlib.runs.terminal import print_comparison
 from pufferlib.training.dashboard import Dashboard
@@ -25,21 +26,26 @@ SEED, EPISODES, GAMES = 1_000_000, 128, 16
 
 def main(folder: Path, picture: Path) -> None:
     """Write the picture of the run in `folder`."""
-    run = Run.open(folder, {"env.kwargs.render_mode": "ansi"})
+    run = Run.open(folder)
     task, checkpoint = run.config.env.task, folder / CHECKPOINT
     console = Console(record=True, width=80, file=io.StringIO(), force_terminal=True)
     metrics = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
     shares = {name[5:]: metrics.pop(name) for name in list(metrics) if name.startswith("time/")}
     dashboard = Dashboard(task, console)
     console.print(dashboard.screen(metrics, shares, 1.0, metrics["seconds"]))
-    print_comparison(console, task, run.evaluate(checkpoint, EPISODES, SEED), SEED)
+    plain = Console(width=80, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    print_comparison(plain, task, run.evaluate(checkpoint, EPISODES, SEED), SEED)
+    console.print(Text.from_ansi(plain.file.getvalue().rstrip()))  # wrapped, as a terminal does
     title = f"the busiest of {GAMES} games of the trained policy"
     console.print(Panel(Text(busiest_map(run, checkpoint), no_wrap=True), title=title))
-    console.save_svg(str(picture), title="make demo")
+    seconds = run.config.train.max_seconds
+    flags = "" if seconds == 120 else f" ARGS='--seconds {seconds:g}'"
+    console.save_svg(str(picture), title=f"make demo{flags}")
 
 
 def busiest_map(run: Run, checkpoint: Path) -> str:
     """Return the fullest map that any game shows on any of its steps."""
+    run, _ = rendering(run, ("ansi",))
     fullest = ""
     with closing(run.make_vecenv(num_envs=GAMES)) as vecenv:
         policy = run.load_policy(vecenv, checkpoint)

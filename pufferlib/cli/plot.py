@@ -13,7 +13,11 @@ from pufferlib.runs.curves import plot
 def add_arguments(parser: Parser, words: Sequence[str]) -> None:
     """Add the options of the command."""
     parser.add_argument("run", nargs="+", type=Path, help="folder of a run, or of several seeds")
-    parser.add_argument("--metric", default="episode/episode_return", help="default %(default)s")
+    parser.add_argument(
+        "--metric",
+        default="episode/episode_return",
+        help="any name in metrics.jsonl; docs/monitoring.md explains them (default %(default)s)",
+    )
     parser.add_argument("--x", choices=("timesteps", "seconds"), default="timesteps")
     parser.add_argument(
         "--out",

@@ -183,7 +183,7 @@ def _cells(path: Path) -> dict[str, str]:
     returned = last.get("episode/episode_return")
     return {
         "timesteps": f"{last['timesteps']:,}",
-        "steps/s": f"{last['steps_per_second']:,.0f}",
-        "return": "" if returned is None else f"{returned:.2f}",
+        "steps_per_second": f"{last['steps_per_second']:,.0f}",
+        "episode_return": "" if returned is None else f"{returned:.2f}",
         "checkpoint": str(path),
     }

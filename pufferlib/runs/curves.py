@@ -66,7 +66,7 @@ def plot(runs: Sequence[Path], metric: str, x: str, out: Path) -> None:
         for panel, (task, folders) in zip(panels, tasks.items(), strict=False):
             _draw(panel, task, [_band(folder, metric, x) for folder in folders], _labels(folders))
             panel.set_xlabel(x)
-            panel.set_ylabel(metric.rpartition("/")[2].replace("_", " "))
+            panel.set_ylabel(metric)
         for panel in panels[len(tasks) :]:
             panel.remove()
         save(figure, out)

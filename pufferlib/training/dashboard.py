@@ -62,7 +62,6 @@ class Dashboard:
             progress: in [0, 1].
             warning: a line about the run; "" for none.
         """
-        metrics = {k: v for k, v in metrics.items() if k.partition("/")[0] not in _HIDDEN}
         if self._is_live:
             elapsed_s = time.monotonic() - self._created_s
             screen = self.screen(metrics, shares, progress, elapsed_s, warning)
@@ -70,7 +69,8 @@ class Dashboard:
             return
         if time.monotonic() - self._printed_s >= _PLAIN_INTERVAL_S or progress >= 1:
             self._printed_s = time.monotonic()
-            numbers = "  ".join(f"{name} {_number(value)}" for name, value in metrics.items())
+            shown = _shown(metrics).items()
+            numbers = "  ".join(f"{name} {_number(value)}" for name, value in shown)
             line = f"{progress:4.0%}  {numbers}{warning and f'  ! {warning}'}"
             self._console.print(line, soft_wrap=True, highlight=False, markup=False)
 
@@ -84,9 +84,9 @@ class Dashboard:
     ) -> RenderableType:
         """Return the screen, 80 columns wide; arguments as `show`, and the seconds elapsed."""
         groups: dict[str, dict[str, str]] = {}
-        for name, value in metrics.items():
+        for name, value in _shown(metrics).items():
             group, _, short = name.rpartition("/")
-            groups.setdefault(group or "run", {})[short] = _number(value)
+            groups.setdefault(group or "progress", {})[short] = _number(value)
         groups["time"] = {name: f"{share:.0%}" for name, share in shares.items()}
         left, right = _split_evenly([_table(group, rows) for group, rows in groups.items()])
         columns = Table.grid(expand=True, padding=(0, 1))
@@ -115,12 +115,16 @@ class Dashboard:
         return line
 
 
+def _shown(metrics: dict[str, float]) -> dict[str, float]:
+    return {k: v for k, v in metrics.items() if k.partition("/")[0] not in _HIDDEN}
+
+
 def _table(group: str, rows: dict[str, str]) -> Table:
     table = Table(box=None, expand=True, pad_edge=False, title=" ", header_style="bold")
     table.add_column(group, style=_ACCENT, no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
     for name, text in rows.items():
-        table.add_row(name.replace("_", " "), text)
+        table.add_row(name, text)
     return table
 
 

@@ -44,7 +44,7 @@ def test_a_panel_for_each_task_and_a_name_for_each_run(runs, tmp_path, capsys):
     texts = re.findall(r"<text[^>]*>([^<]+)</text>", out.read_text())
     for text in ("squared", "CartPole-v1", "one", "two", "three"):
         assert texts.count(text) == 1
-    assert texts.count("seconds") == texts.count("episode return") == 2
+    assert texts.count("seconds") == texts.count("episode/episode_return") == 2
     assert "Drawn" in capsys.readouterr().out
 
 
@@ -60,14 +60,21 @@ def test_runs_of_one_name_have_a_curve_each(runs, tmp_path, monkeypatch):
         shutil.copytree("one", f"{group}/one")
     out = tmp_path / "curve.svg"
     assert main(["plot", "a/one", "b/one", "two", "./two", "--out", str(out)]) == 0
-    assert labels(out) == ["timesteps", "episode return", "squared", "a/one", "b/one", "two"]
+    assert labels(out) == [
+        "timesteps",
+        "episode/episode_return",
+        "squared",
+        "a/one",
+        "b/one",
+        "two",
+    ]
 
 
 def test_the_current_directory_has_its_own_name_in_the_legend(runs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "one")
     out = tmp_path / "curve.svg"
     assert main(["plot", ".", "--out", str(out)]) == 0
-    assert labels(out) == ["timesteps", "episode return", "squared", "one"]
+    assert labels(out) == ["timesteps", "episode/episode_return", "squared", "one"]
 
 
 def test_an_incomplete_last_line_is_left_out(runs, tmp_path):

@@ -7,11 +7,11 @@ python tools/docs/environments_page.py              # the page
 import re
 from pathlib import Path
 
+from trained_pages import still
+
 from pufferlib import registry
 
-DOCS = Path(__file__).parent.parent.parent / "docs"
-PAGE = DOCS / "environments.md"
-PICTURES = "images/environments"
+PAGE = Path(__file__).parents[2] / "docs" / "environments.md"
 
 HEAD = """# Environments
 
@@ -51,7 +51,8 @@ separate package" in [CONTRIBUTING.md](../CONTRIBUTING.md).
 
 ## Families
 
-The pictures are of games played at random.
+The pictures show trained agents, or, where they say so, games played at random. The site (`make
+docs-serve`) has a page for each family, with the film of its agent and the command that trained it.
 
 """
 
@@ -94,8 +95,8 @@ def row(module) -> str:
     source = re.search(r"Source: (.*?) License:", text)[1]
     terms = re.search(r"License: (.*?) (?:Cite|Install):", text)[1].replace("|", "\\|")
     link = f"[`{family.name}`]({source})" if source.startswith("http") else f"`{family.name}`"
-    path = f"{PICTURES}/{family.name}.png"
-    picture = f'[<img src="{path}" width="200" alt="{family.samples[0]}">]({path})'
+    path, task, note = still(family.name, family.samples[0])
+    picture = f'[<img src="{path}" width="200" alt="{task}">]({path}){note}'
     return f"| {picture} | {link} | {what} | {len(family.tasks):,} | {terms} |"
 
 

@@ -4,6 +4,7 @@ import re
 from types import ModuleType
 
 import family_spaces
+from trained_pages import picture, section
 
 from pufferlib import registry
 from pufferlib.config import PRESETS
@@ -34,10 +35,7 @@ def page(module: ModuleType) -> str:
 
 {what}
 
-```{{image}} ../images/environments/{family.name}.png
-:alt: {example}
-:width: 320px
-```
+{picture(family.name, example)}
 
 |  |  |
 |---|---|
@@ -72,7 +70,7 @@ policy = source.default_policy()(envs)
 
 {_presets(module)}
 
-## Tasks
+{section(family.name)}## Tasks
 
 {_tasks(family.tasks, family.unseeded_tasks)}
 """

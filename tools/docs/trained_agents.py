@@ -1,0 +1,181 @@
+"""Train an agent for the page of a family: a film, a learning curve, and a record of both.
+
+    python tools/docs/trained_agents.py classic_control --seeds 3
+    python tools/docs/trained_agents.py NetHackScout-v0 --env.kwargs.max-episode-steps 500
+    python tools/docs/trained_agents.py classic_control --draw runs/trained/CartPole-v1
+
+ENV is a family, whose default task is trained, or a task. All other flags are those of `puffer
+train`. The files are FAMILY.webp, .png and .svg in docs/images/trained/, and FAMILY.json in
+docs/records/trained/; then `make docs` and `python tools/docs/environments_page.py` show them.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from animation import write_animation
+
+from pufferlib import registry
+from pufferlib.matches import play, score
+from pufferlib.rating.games import RANDOM
+from pufferlib.runs import Run
+from pufferlib.runs.curves import plot
+from pufferlib.runs.film import one_episode, rendering
+from pufferlib.runs.folder import CHECKPOINT, read_facts
+from pufferlib.runs.seeds import is_group, members
+from pufferlib.runs.video import as_frames
+from pufferlib.training.loggers import read_metrics
+
+DOCS = Path(__file__).parents[2] / "docs"
+IMAGES, RECORDS = DOCS / "images" / "trained", DOCS / "records" / "trained"
+FIRST_SEED = 1_000_000  # of the episodes: training never saw them
+GAMES = 200  # against random play, of a run with self-play
+
+
+def main() -> None:
+    """Train, unless a run is given; write the pictures and the record."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser.add_argument("env", help="a family or a task")
+    parser.add_argument("--seeds", type=int, default=1, help="how many trainings, from seed 1 on")
+    parser.add_argument("--episodes", type=int, default=32, help="of each evaluation (default 32)")
+    parser.add_argument(
+        "--draw", type=Path, metavar="RUN", help="a run, or a folder of seeds, that exists already"
+    )
+    given, flags = parser.parse_known_args()
+    source = registry.resolve(given.env)
+    if source.family is None:
+        parser.error(f"{given.env} is in no family.")
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    folder = given.draw or train(source.name, source.label, given.seeds, flags)
+    IMAGES.mkdir(exist_ok=True)
+    RECORDS.mkdir(exist_ok=True)
+    record = draw(folder, source.family.name, given.episodes)
+    text = json.dumps(record, indent=2) + "\n"
+    (RECORDS / f"{source.family.name}.json").write_text(text)
+    print(text)
+
+
+def train(task: str, label: str, seeds: int, flags: Sequence[str]) -> Path:
+    """Train by `puffer train`; return the folder of the run, or of the runs of several seeds."""
+    group = Path("runs", "trained", label)
+    folder = group if seeds > 1 else group / "seed-1"
+    several = ["--seeds", str(seeds)] if seeds > 1 else []
+    command = [sys.executable, "-m", "pufferlib.cli", "train", task, *several, *flags]
+    subprocess.run([*command, "--run", str(folder)], check=True)
+    return folder
+
+
+def draw(folder: Path, family: str, episodes: int) -> dict[str, Any]:
+    """Write the film, its still and the curve of a run; return the record."""
+    runs = members(folder) if is_group(folder) else [folder]
+    first = Run.open(runs[0])
+    is_game = first.config.selfplay.is_on
+    metric = "selfplay/score_random" if is_game else "episode/episode_return"
+    plot([folder], metric, "timesteps", IMAGES / f"{family}.svg")
+    scores = {run.name: games(run) if is_game else returns(run, episodes) for run in runs}
+    of_first = scores[runs[0].name]
+    is_greedy = of_first["greedy"]["mean"] >= of_first["sampled"]["mean"]
+    return {
+        **provenance(first, runs, metric),
+        "measure": f"score in {GAMES} games against random play: 1 for a win, 0.5 for a tie"
+        if is_game
+        else f"mean return of {episodes} episodes",
+        "first_seed": FIRST_SEED,
+        "scores": scores,
+        "film": film(first, runs[0] / CHECKPOINT, family, is_greedy),
+    }
+
+
+def provenance(run: Run, folders: Sequence[Path], metric: str) -> dict[str, Any]:
+    """Return what was trained, how, when and where."""
+    facts = [read_facts(folder) for folder in folders]
+    last = [read_metrics(folder) for folder in folders]
+    cpu_s = [line["cpu_seconds"] for lines in last for line in lines[-1:] if "cpu_seconds" in line]
+    git = facts[0]["git"]["pufferlib"]
+    return {
+        "task": run.config.env.task,
+        "command": command_of(facts[0]["command"]),
+        "timesteps": last[0][-1]["timesteps"],
+        "cpu_seconds": [round(seconds) for seconds in cpu_s],
+        "curve": metric,
+        "date": facts[0]["time"][:10],
+        "commit": git and git["commit"],
+        "is_dirty": git and git["is_dirty"],
+        "machine": f"{processor()}, {facts[0]['cores']} cores, with other programs",
+        "versions": facts[0]["versions"],
+    }
+
+
+def command_of(words: Sequence[str]) -> str:
+    """Return the command of a run, or of a script that trained it, without paths outside."""
+    scripts = [index for index, word in enumerate(words) if word.endswith(".py")]
+    if scripts:
+        words = ["python", *words[scripts[0] :]]
+    else:
+        words = ["puffer", *words[words.index("train") :]]
+    if "--run" in words:
+        place = words.index("--run")
+        del words[place : place + 2]
+    return shlex.join(words)
+
+
+def processor() -> str:
+    """Return the name of the processor."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else "unknown processor"
+
+
+def returns(folder: Path, episodes: int) -> dict[str, Any]:
+    """Return mean returns of random play, and of the agent with sampled and greedy actions."""
+    results = Run.open(folder).evaluate(folder / CHECKPOINT, episodes, FIRST_SEED)
+    return {
+        name: {
+            **_rounded(result.mean, result.interval()),
+            "length": round(float(result.lengths.mean()), 1),
+        }
+        for name, result in results.items()
+    }
+
+
+def games(folder: Path) -> dict[str, Any]:
+    """Return the scores of the agent against random play, with sampled and greedy actions."""
+    found = {}
+    for name in ("sampled", "greedy"):
+        played = play([str(folder), RANDOM], games=GAMES, is_greedy=name == "greedy")
+        (agent,) = {player for game in played for player in game.players} - {RANDOM}
+        result = score(played, agent, RANDOM)
+        found[name] = _rounded(result.mean, result.interval())
+    return found
+
+
+def _rounded(mean: float, interval: tuple[float, float]) -> dict[str, Any]:
+    return {"mean": round(mean, 4), "interval": [round(end, 4) for end in interval]}
+
+
+def film(run: Run, checkpoint: Path, family: str, is_greedy: bool) -> dict[str, Any]:
+    """Film one episode; return what it shows."""
+    run, fps = rendering(run)
+    is_text = run.config.env.kwargs.get("render_mode") == "ansi"
+    with one_episode(run, checkpoint, FIRST_SEED, is_greedy) as episode:
+        frames = as_frames(episode.frames())
+        still = write_animation(IMAGES / f"{family}.webp", frames, fps, is_text)
+    still.quantize(256).save(IMAGES / f"{family}.png", optimize=True)
+    actions = "greedy" if is_greedy else "sampled"
+    return {
+        "actions": actions,
+        "seed": FIRST_SEED,
+        "steps": episode.steps,
+        "return": round(episode.total, 4),
+        "has_ended": episode.has_ended,
+    }
+
+
+if __name__ == "__main__":
+    main()

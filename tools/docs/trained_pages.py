@@ -1,0 +1,102 @@
+"""Show what `trained_agents` wrote: the film, the learning curve and the scores of a family."""
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parents[2] / "docs"
+_PLAYERS = {
+    "random": "random actions",
+    "sampled": "trained, sampled actions",
+    "greedy": "trained, most probable actions",
+}
+
+
+@functools.cache
+def record(family: str) -> dict[str, Any] | None:
+    """Return the record of a family's trained agent; None if there is none."""
+    path = DOCS / "records" / "trained" / f"{family}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def still(family: str, sample: str) -> tuple[str, str, str]:
+    """Return the picture of a family for the table of all, its task, and a note below it."""
+    found = record(family)
+    if found is None:
+        return f"images/environments/{family}.png", sample, "<br>at random"
+    return f"images/trained/{family}.png", found["task"], ""
+
+
+def picture(family: str, sample: str) -> str:
+    """Return the film at the top of a page, or the picture of a game played at random."""
+    found = record(family)
+    if found is None:
+        return f"""```{{image}} ../images/environments/{family}.png
+:alt: {sample}
+:width: 320px
+```
+
+`{sample}`, played at random."""
+    film = found["film"]
+    actions = {"greedy": "its most probable", "sampled": "sampled"}[film["actions"]]
+    end = "" if film["has_ended"] else " so far"
+    return f"""```{{image}} ../images/trained/{family}.webp
+:alt: An episode of {found["task"]}, played by a trained agent
+```
+
+`{found["task"]}`, played by the [agent trained below](#trained-agent) with {actions} actions:
+{film["steps"]:,} steps, a return of {film["return"]:.2f}{end}."""
+
+
+def section(family: str) -> str:
+    """Return the section about the trained agent; nothing if there is none."""
+    found = record(family)
+    if found is None:
+        return ""
+    return f"""## Trained agent
+
+    {found["command"]}
+
+{found["measure"].capitalize()}, from seeds that training never saw, with its 95% interval:
+
+{_table(found["scores"])}
+
+```{{image}} ../images/trained/{family}.svg
+:alt: {found["curve"]} by timesteps, of {found["task"]}
+:width: 480px
+```
+
+{_facts(family, found)}
+
+"""
+
+
+def _table(scores: dict[str, Any]) -> str:
+    """Return a row for random play, which is the same for all seeds, and two for each training."""
+    rows = ["| | mean | 95% interval |", "|---|---|---|"]
+    for run, results in scores.items():
+        for name, result in results.items():
+            if name == "random" and len(rows) > 2:
+                continue
+            low, high = result["interval"]
+            seed = f", {run.replace('-', ' ')}" if len(scores) > 1 and name != "random" else ""
+            rows.append(
+                f"| {_PLAYERS[name]}{seed} | {result['mean']:.2f} | {low:.2f}, {high:.2f} |"
+            )
+    return "\n".join(rows)
+
+
+def _facts(family: str, found: dict[str, Any]) -> str:
+    """Return what the training took, and where its record is."""
+    seeds = len(found["scores"])
+    each = " with each seed" if seeds > 1 else ""
+    cpu_s = found["cpu_seconds"]
+    took = f" took {' and '.join(f'{seconds:,}' for seconds in cpu_s)} CPU seconds" if cpu_s else ""
+    changed = " with changes" if found["is_dirty"] else ""
+    commit = f", commit {found['commit'][:8]}{changed}" if found["commit"] else ""
+    link = f"{{download}}`Record <../records/trained/{family}.json>`"
+    return (
+        f"{found['timesteps']:,} steps of agents{each}{took}; {found['date']}, "
+        f"{found['machine']}{commit}. {link}."
+    )
