@@ -75,7 +75,7 @@ SPEAKER, WALKERS, PURSUIT = "simple_speaker_listener_v4", "multiwalker_v9", "pur
 
 @pytest.fixture(scope="module")
 def run():
-    """Return a function that runs a script with arguments in a process of its own."""
+    """Return a function that runs a script with arguments in a separate process."""
     server = subprocess.Popen(
         [sys.executable, "-c", DRAWN + FORKS],
         env={**os.environ, "SDL_VIDEODRIVER": "dummy", "PYGAME_HIDE_SUPPORT_PROMPT": "1"},
