@@ -42,3 +42,16 @@ def test_the_image_has_the_torch_of_the_constraints():
         r"^ARG TORCH_VERSION=(\S+)$", (ROOT / "docker" / "Dockerfile").read_text(), re.MULTILINE
     )
     assert f"torch=={version}" in (ROOT / "constraints.txt").read_text().splitlines()
+
+
+def test_the_image_has_what_tests_of_learning_libraries_skip_without():
+    tests = (ROOT / "tests" / "frameworks").rglob("test_*.py")
+    needed = {
+        module
+        for path in tests
+        for module in re.findall(r'importorskip\(f?"(\w+)', path.read_text())
+    }
+    lists = [ROOT / "docker" / name for name in ("requirements.txt", "requirements-dev.txt")]
+    listed = {re.match(r"\w*", line)[0] for path in lists for line in path.read_text().split("\n")}
+    assert {"ray", "torchrl"} < needed
+    assert needed - {"pufferlib", "torch"} <= listed  # torch has a separate layer

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pufferlib.annotations import Action, Agent, Array, Options, Structure
-from pufferlib.emulation.results import copied_info
+from pufferlib.emulation.results import ResetInfo, copied_info
 from pufferlib.emulation.rows import EmulatedRows
 from pufferlib.emulation.twin import AgentRows, present
 from pufferlib.environment import Buffers, Info, StepResult
@@ -72,7 +72,8 @@ class PettingZooRows(EmulatedRows["PettingZooPufferEnv"]):
     def _end(self, reported: list[Info]) -> list[Info]:
         """Start the next episode; return the infos."""
         # The environment may use the same dicts again in `reset`.
-        return [copied_info(info) for info in reported] + self._begin()
+        final = [copied_info(info) for info in reported]
+        return [*final, *map(ResetInfo, self._begin())]
 
     def _begin(self, seed: int | None = None, options: Options | None = None) -> list[Info]:
         observations, infos = map(_as_dict, self.env.reset_structured(seed, options))

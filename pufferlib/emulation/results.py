@@ -128,6 +128,13 @@ def of_agent(error: PufferError, agent: Agent) -> PufferError:
     return type(error)(f"{error} It came from agent {agent!r}.")
 
 
+class ResetInfo(dict[str, Any]):
+    """The info of a reset that began the next episode in the step that ended one.
+
+    Consumers that report the two apart, as Gymnasium's `final_info`, know it by its class.
+    """
+
+
 def copied_info(info: Structure, copies: dict[int, Any] | None = None) -> Any:
     """Return an info that the environment cannot change: containers, arrays and tensors are copied.
 

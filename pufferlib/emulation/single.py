@@ -24,6 +24,7 @@ from pufferlib.emulation.creation import create
 from pufferlib.emulation.description import carry_layouts
 from pufferlib.emulation.layout import Layout
 from pufferlib.emulation.published import EmulatedNames
+from pufferlib.emulation.results import ResetInfo
 from pufferlib.emulation.rows import EmulatedRows
 from pufferlib.emulation.twin import NextStepRow, StepRow
 from pufferlib.environment import Buffers, Info, StepResult
@@ -157,9 +158,15 @@ class GymnasiumPufferEnv(EmulatedNames, GymnasiumWrapper, gymnasium.utils.Record
         layout = self._layout
         views = layout.views(buffers.observations[0, ...])
         final_views = layout.views(buffers.final_observations[0, ...])
-        return (StepRow if same_step else NextStepRow)(
-            self.env.step, self.reset_structured, layout.plan(), views, final_views, buffers
+        row, restart = (
+            (StepRow, self._restart) if same_step else (NextStepRow, self.reset_structured)
         )
+        return row(self.env.step, restart, layout.plan(), views, final_views, buffers)
+
+    def _restart(self) -> GymnasiumReset:
+        """Start the next episode in the step that ended one."""
+        observation, info = self.reset_structured()
+        return observation, ResetInfo(info) if info else info
 
     def reset_structured(
         self, seed: int | None = None, options: Options | None = None

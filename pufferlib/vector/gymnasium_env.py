@@ -10,6 +10,7 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import ArrayLike, NDArray
 
 from pufferlib.annotations import Array, Options, Rendered
+from pufferlib.emulation.results import ResetInfo
 from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError, CallOrderError
 from pufferlib.vector.arguments import Indices, Seed, check_options, seed_each
@@ -53,11 +54,7 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
 
     With `autoreset="same_step"`, if an episode ended, `infos["final_obs"]` has its last observation
     and `infos["final_info"]` the info of its last step; the other entries are the info of the
-    reset. A vectorizer returns these two infos in this order, and leaves out empty ones. If there
-    is only one, it counts as that of the reset if the environment's last `reset` returned an info,
-    else as that of the last step. So for an environment with infos in only some of its resets and
-    none at the end of an episode, some infos are in the wrong place. In the other modes a step has
-    the last observation itself, with the info of that step.
+    reset. In the other modes a step has the last observation itself, with the info of that step.
 
     With several agents per environment, infos do not name their agent: `infos["agent_infos"]` has
     them all in a list, at the environment's first agent, and `final_info` is empty. The row of a
@@ -101,7 +98,6 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         agents = np.array(vecenv.agents_per_env)
         self._first_rows: list[int] = first_rows(vecenv.agents_per_env).tolist()
         self._has_other_agents = np.repeat(agents > 1, agents)
-        self._has_reset_info = np.zeros(self.num_envs, np.bool_)
         self._seeds = [-1] * vecenv.num_envs
         self._pending: str | None = None  # "reset" or "step", between `_async` and `_wait`
 
@@ -167,7 +163,6 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
             self.vecenv.async_reset(seeds, options)
         self._pending = "reset"
         for env in np.flatnonzero(resets).tolist():
-            self._has_reset_info[self._first_rows[env]] = False
             new = seeds[env]
             self._seeds[env] = self._seeds[env] if new is None else new
 
@@ -182,7 +177,6 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         batch = self.vecenv.recv()
         infos: Info = {}
         for row, own in self._by_first_row(batch.infos).items():
-            self._has_reset_info[row] = True
             for info in own:
                 infos = self._add_info(infos, info, row)
         return self._observations(batch), infos
@@ -315,8 +309,7 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
 
     def _split(self, row: int, own: list[Info]) -> tuple[Info, list[Info]]:
         """Return the info of the step that ended an episode, and those after it."""
-        is_from_reset = len(own) == 1 and self._has_reset_info[row]
-        if not own or is_from_reset or self._has_other_agents[row]:
+        if not own or self._has_other_agents[row] or isinstance(own[0], ResetInfo):
             return {}, own
         return own[0], own[1:]
 

@@ -22,6 +22,11 @@ def test_every_environment_is_installed():
     assert {rows[name] for name in registry.builtin_families()} == {"yes"}
 
 
+def test_every_learning_library_is_installed():
+    modules = [f"pufferlib.frameworks.{name}" for name in ("cleanrl", "rllib", "sb3", "torchrl")]
+    assert in_image("python", "-c", f"import {', '.join(modules)}; print('all')").endswith("all\n")
+
+
 def test_an_environment_passes_its_smoke_test():
     text = in_image("puffer", "test", "nethack")
     assert "passed" in text

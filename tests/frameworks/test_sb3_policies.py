@@ -309,6 +309,8 @@ def test_masks_of_the_network_and_of_the_environment_agree():
     with_both = made.get_distribution(rows, masks).heads.softmax(1)
     assert_close(with_both, bare(rows)[0].softmax(1))
     assert (with_both[0, ~masks] == 0).all()
+    _, plain = pair(Policy, creator, env)  # for PPO and A2C
+    assert_close(plain.get_distribution(rows).heads.softmax(1), with_both)
 
 
 def test_masks_of_another_width_are_refused():

@@ -20,6 +20,7 @@ from pufferlib.cli.main import main
 from pufferlib.exceptions import ArgumentError, ContractError, NotInstalledError
 from pufferlib.models import Default, GRUWrapper, LSTMWrapper
 from pufferlib.pytorch import action_converter, sample_actions
+from pufferlib.registry import ocean
 from pufferlib.runs import Run
 from pufferlib.training import checkpoint
 
@@ -76,6 +77,13 @@ def roll(env, actor, steps=20):
 @over_actions
 def test_torchrls_check_of_environments_passes(rl, space, memory):
     envs, policy = make(space, memory)
+    rl.check_env_specs(rl.make_env(envs, policy))
+    envs.close()
+
+
+def test_torchrls_check_passes_on_native_environments(rl):
+    envs = vector.make(ocean.make_env, ["memory"], num_envs=2)
+    policy = LSTMWrapper(envs, Default(envs, hidden_size=8))
     rl.check_env_specs(rl.make_env(envs, policy))
     envs.close()
 

@@ -154,10 +154,9 @@ def family(name, *tasks):
 
 
 def found():
-    builtin = {
-        t: name for t, name in registry.tasks().items() if name in registry.builtin_families()
-    }
-    return _entry_points.find(tuple(registry.builtin_families()), lambda: builtin)
+    families = tuple(registry.builtin_families())
+    builtin = {task: name for task, name in registry.tasks().items() if name in families}
+    return _entry_points.find(families, lambda: builtin)
 
 
 PROBLEMS = {

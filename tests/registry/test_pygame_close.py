@@ -1,5 +1,6 @@
 """Environments that draw with pygame, of which there is one in a process."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,13 +9,14 @@ import pytest
 
 pytest.importorskip("pygame")
 
-# Of a fresh process: SDL, which pygame is made of, may end what others draw with as well.
+# Each test has a fresh process, forked before any of pygame starts: SDL, which pygame is made of,
+# may end what others draw with as well.
 DRAWN = """
-import sys
+import json, os, sys, traceback
 from contextlib import closing
 import numpy as np
 import pygame
-from pufferlib import registry
+from pufferlib import emulation, registry
 
 def drawn(task, render_mode="rgb_array"):
     env = registry.resolve(task).make_env(render_mode=render_mode)
@@ -22,8 +24,27 @@ def drawn(task, render_mode="rgb_array"):
     env.render()
     return env
 """
+FORKS = """
+for line in sys.stdin:
+    script, *sys.argv = json.loads(line)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.dup2(writing, 1)
+        os.dup2(writing, 2)
+        try:
+            exec(script)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    os.close(writing)
+    with open(reading) as errors:
+        text = errors.read()
+    print(json.dumps([os.waitpid(child, 0)[1], text]), flush=True)
+"""
 NEIGHBORS = """
-this, other, mode = sys.argv[1:]
+this, other, mode = sys.argv
 with closing(drawn(this)) as env:
     alone = env.render()
 with closing(drawn(this)) as env:
@@ -31,16 +52,16 @@ with closing(drawn(this)) as env:
     np.testing.assert_array_equal(env.render(), alone)
 """
 WINDOW = """
-env = drawn(sys.argv[1], "human")
+env = drawn(sys.argv[0], "human")
 assert pygame.display.get_surface() is not None
 env.close()
 assert not pygame.display.get_init()
 """
 COPIES = """
 import copy, pickle
-with closing(drawn(sys.argv[1])) as env:
+with closing(drawn(sys.argv[0])) as env:
     alone = env.render()
-env = registry.resolve(sys.argv[1]).make_env(render_mode="rgb_array")
+env = registry.resolve(sys.argv[0]).make_env(render_mode="rgb_array")
 copies = [copy.deepcopy(env), pickle.loads(pickle.dumps(env))]
 env.reset(seed=1)
 env.render()
@@ -50,6 +71,28 @@ np.testing.assert_array_equal(env.render(), alone)
 env.close()
 """
 SPEAKER, WALKERS, PURSUIT = "simple_speaker_listener_v4", "multiwalker_v9", "pursuit_v5"
+
+
+@pytest.fixture(scope="module")
+def run():
+    """Return a function that runs a script with arguments in a separate process."""
+    server = subprocess.Popen(
+        [sys.executable, "-c", DRAWN + FORKS],
+        env={**os.environ, "SDL_VIDEODRIVER": "dummy", "PYGAME_HIDE_SUPPORT_PROMPT": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+    def run(script, *arguments):
+        server.stdin.write(json.dumps([script, *arguments]) + "\n")
+        server.stdin.flush()
+        status, errors = json.loads(server.stdout.readline())
+        assert status == 0, errors[-3000:]
+
+    with server:
+        yield run
+        server.kill()
 
 
 @pytest.mark.parametrize(
@@ -65,28 +108,19 @@ SPEAKER, WALKERS, PURSUIT = "simple_speaker_listener_v4", "multiwalker_v9", "pur
         (SPEAKER, "VizdoomBasic-v1", "human"),
     ],
 )
-def test_an_environment_is_drawn_as_before_when_another_is_closed(this, other, mode):
+def test_an_environment_is_drawn_as_before_when_another_is_closed(this, other, mode, run):
     run(NEIGHBORS, this, other, mode)
 
 
 @pytest.mark.parametrize(
     "task", ["CartPole-v1", "parking-v0", "LunarLander-v3", "simple_spread_v3"]
 )
-def test_a_copy_that_is_closed_leaves_the_original_to_be_drawn(task):
+def test_a_copy_that_is_closed_leaves_the_original_to_be_drawn(task, run):
     run(COPIES, task)
 
 
 @pytest.mark.parametrize(
     "task", ["parking-v0", "simple_spread_v3", PURSUIT, "CartPole-v1", "LunarLander-v3"]
 )
-def test_a_window_is_closed(task):
+def test_a_window_is_closed(task, run):
     run(WINDOW, task)
-
-
-def run(script, *arguments):
-    command = [sys.executable, "-c", DRAWN + script, *arguments]
-    environment = {**os.environ, "SDL_VIDEODRIVER": "dummy"}
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=240, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]

@@ -38,20 +38,27 @@ def test_everything_equals_what_gymnasium_gives(creators, make):
     theirs.close()
 
 
-def test_an_info_of_some_resets_only_is_taken_for_the_ending_step_s(make):
+@pytest.mark.parametrize("reports_seeded", [False, True])
+def test_infos_of_some_resets_only_are_where_gymnasium_has_them(reports_seeded, make):
     class Rarely(Countdown):
+        """Only some resets, and only some ends of an episode, return an info."""
+
         def reset(self, *, seed=None, options=None):
             observation, info = super().reset(seed=seed)
-            return observation, {} if seed is not None else info
+            return observation, info if (seed is not None) == reports_seeded else {}
 
         def step(self, action):
-            return *super().step(action)[:4], {}
+            *results, info = super().step(action)
+            return *results, info if action else {}
 
-    envs = to_gymnasium(make(Rarely, [1], num_envs=2))
-    envs.reset(seed=0)
-    infos = envs.step([0, 0])[4]
-    assert infos["final_info"]["begins"].tolist() == [2, 2]  # Gymnasium has it outside final_info
-    assert "begins" not in infos
+    ours = to_gymnasium(make(Rarely, [1], num_envs=2))
+    theirs = of_gymnasium([lambda: Rarely(1)] * 2)
+    assert_equal(ours.reset(seed=0), theirs.reset(seed=0))
+    for actions in ([0, 0], [1, 0], [1, 1]):
+        expected = theirs.step(np.array(actions))
+        assert_equal(ours.step(actions), expected)
+        assert ("begins" in expected[4]) == (not reports_seeded)
+    theirs.close()
 
 
 WRAPPERS = {

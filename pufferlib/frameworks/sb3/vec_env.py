@@ -1,5 +1,6 @@
 """A vectorizer as a `VecEnv` of Stable-Baselines3."""
 
+import copy
 import time
 import warnings
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecEnv
 
 from pufferlib.annotations import Array, Rendered
+from pufferlib.emulation.results import ResetInfo
 from pufferlib.environment import Info
 from pufferlib.exceptions import ArgumentError
 from pufferlib.frameworks.sb3.absence import Presence
@@ -70,7 +72,6 @@ class PufferVecEnv(VecEnv):
         self._env_of: list[int] = np.repeat(np.arange(len(agents)), agents).tolist()
         self._first_rows: list[int] = (np.cumsum(agents) - agents).tolist()
         self._is_alone = agents == 1
-        self._has_reset_info = np.zeros(len(agents), np.bool_)
         self._whole = whole_columns(vecenv)
         self._mask_layout = mask_layout(vecenv)
         self.presence = Presence(vecenv.num_agents)
@@ -111,9 +112,7 @@ class PufferVecEnv(VecEnv):
         self._reset_options()
         self._returns[:] = self._lengths[:] = 0
         self.reset_infos: list[Info] = [{} for _ in range(self.num_envs)]
-        self._has_reset_info[:] = False
         for env, own in _by_env(batch.infos).items():
-            self._has_reset_info[env] = True
             self.reset_infos[self._first_rows[env]] = self._joined(env, own)
         return self._observed(batch)
 
@@ -231,16 +230,13 @@ class PufferVecEnv(VecEnv):
     def _add_infos(self, batch: Batch, ended: NDArray[np.bool_], infos: list[Info]) -> None:
         """Put the environments' infos of a step into those of their rows.
 
-        Of two infos of an environment the first is that of the step that ended an episode, the
-        second that of the reset. Of one it is not known: it counts as that of the reset if the last
-        `reset` returned one.
+        Where an episode ended, that of the reset which followed it goes to `reset_infos`.
         """
         own_infos = _by_env(batch.infos)
         for env in {self._env_of[row] for row in np.flatnonzero(ended).tolist()} | own_infos.keys():
             own, row = own_infos.get(env, []), self._first_rows[env]
             if self._is_alone[env] and ended[row]:
-                is_of_reset = len(own) == 1 and self._has_reset_info[env]
-                final = [] if is_of_reset else own[:1]
+                final = [] if own and isinstance(own[0], ResetInfo) else own[:1]
                 infos[row].update(self._joined(env, final))
                 self.reset_infos[row] = self._joined(env, own[len(final) :])
             else:
@@ -289,5 +285,5 @@ def _by_env(infos: Infos) -> dict[int, list[Info]]:
     """Return the infos of each environment, copied."""
     found: dict[int, list[Info]] = {}
     for env, info in zip(infos.env_indices, infos, strict=True):
-        found.setdefault(env, []).append(dict(info))
+        found.setdefault(env, []).append(copy.copy(info))
     return found
