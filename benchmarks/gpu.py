@@ -1,31 +1,24 @@
-"""Steps of benchmarks/gpu.sh: the tests that need a GPU, unflatten, and a profile of training.
+"""Steps of benchmarks/gpu.sh: `unflatten` on the GPU, and a profile of training.
 
-    python benchmarks/gpu.py tests
     python benchmarks/gpu.py unflatten [--device cuda]
     python benchmarks/gpu.py profile [--device cuda] [--only breakout] [--trace trace.json]
 
-`tests` runs the tests that are skipped where there is no GPU. `unflatten` checks that rows on the
-GPU give the same tensors as on the CPU, for every leaf of NetHack-like observations, and prints the
-time of a call. `profile` prints where the time of one rollout and its update goes, after two
-others; --trace writes the picture, for chrome://tracing or https://ui.perfetto.dev.
+`unflatten` checks that rows on the GPU give the same tensors as on the CPU, for every leaf of
+NetHack-like observations, and prints the time of a call. `profile` prints where the time of one
+rollout and its update goes, after another one; --trace writes the picture, for chrome://tracing or
+https://ui.perfetto.dev.
 """
 
 import argparse
-import re
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 import record
 import torch
 from emulation import nethack_like
-from record import ROOT
 from tables import Table
 from torch.profiler import ProfilerActivity, profile
 from training import ours
@@ -34,48 +27,23 @@ from training_cells import CELLS
 from pufferlib.emulation import Layout
 from pufferlib.pytorch import unflatten
 
-STEPS = ("tests", "unflatten", "profile")
-SKIPPED = re.compile("needs a GPU|there is no GPU")  # why the tests of a file are skipped
 ROWS, CALLS, SHOWN = 256, 100, 12
 
 
 def main() -> None:
     """Run one of the steps."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("step", choices=STEPS)
+    parser.add_argument("step", choices=("unflatten", "profile"))
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--only", choices=CELLS, default="breakout", metavar="NAME")
     parser.add_argument("--trace", type=Path, metavar="FILE", help="write the profile's timeline")
     record.add_argument(parser)
     arguments = parser.parse_args()
     recorder = record.Recorder(f"gpu-{arguments.step}", arguments.record)
-    if arguments.step == "tests":
-        recorder.add(tested(arguments.device))
-    elif arguments.step == "unflatten":
+    if arguments.step == "unflatten":
         recorder.add(unflattened(arguments.device))
     else:
         recorder.add(profiled(arguments.only, arguments.device, arguments.trace))
-
-
-def tested(device: str) -> Table:
-    """Run the tests that need a GPU; on one, none may be skipped."""
-    files = [
-        str(path)
-        for path in sorted((ROOT / "tests").rglob("test_*.py"))
-        if SKIPPED.search(path.read_text())
-    ]
-    with tempfile.NamedTemporaryFile(suffix=".xml") as report:
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "cuda"]
-        subprocess.run([*command, f"--junitxml={report.name}", *files], cwd=ROOT)
-        suite = ElementTree.parse(report.name).getroot().find("testsuite")
-    if suite is None:
-        raise SystemExit("pytest has written no report")
-    tests, skipped = int(suite.get("tests", 0)), int(suite.get("skipped", 0))
-    failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
-    if not tests or failed or (skipped and device != "cpu"):
-        raise SystemExit(f"{tests} tests that need a GPU: {failed} failed, {skipped} were skipped")
-    counts = {"passed": tests - failed - skipped, "failed": failed, "skipped": skipped}
-    return Table("tests", "Tests that need a GPU", {"tests": counts})
 
 
 def unflattened(device: str) -> Table:
@@ -95,7 +63,7 @@ def unflattened(device: str) -> Table:
         "cpu_us": us_a_call(lambda: unflatten(on_cpu, layout), "cpu"),
         "gpu_us": us_a_call(lambda: unflatten(on_device, layout), device),
     }
-    title = f"unflatten, {ROWS} rows of {len(expected)} leaves, equal on {device} and the CPU"
+    title = f"unflatten, {ROWS} rows of {len(expected)} leaves, equal on {device} and on the CPU"
     return Table("unflatten", title, {"a call": times})
 
 
@@ -119,7 +87,7 @@ def profiled(name: str, device: str, trace: Path | None) -> Table:
     """Profile a rollout and its update; return the operations that take longest."""
     contender = ours(CELLS[name], {"device": device}, backend="Serial")
     try:
-        contender.learn(2)
+        contender.learn(1)
         activities = [ProfilerActivity.CPU]
         if torch.device(device).type == "cuda":
             activities.append(ProfilerActivity.CUDA)

@@ -90,7 +90,7 @@ options=("$python" benchmarks/options.py --device "$device" --record "$record")
 nvidia-smi > "$out/nvidia-smi.txt" 2>&1 || true
 
 # The limits add up to 470 s.
-step tests 80 "${gpu[@]}" tests
+step tests 80 "$python" benchmarks/gpu_tests.py --device "$device" --record "$record"
 step unflatten 40 "${gpu[@]}" unflatten
 if [ "$device" = cuda ]; then
   modes=(float32 bfloat16 compile "compile, bfloat16" "CUDA graphs, bfloat16")
