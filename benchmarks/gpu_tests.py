@@ -2,7 +2,7 @@
 
     python benchmarks/gpu_tests.py [--device cuda]
 
-On a GPU it fails if one of them is skipped.
+They have "cuda" in their names or parameters. On a GPU it fails if one of them is skipped.
 """
 
 import argparse

@@ -87,6 +87,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     ),
 }
 COLUMNS["gpu-options"] = COLUMNS["options"]
+COLUMNS["per-call"] = COLUMNS["emulation"]
 
 
 def markdown(section: str, rows: Mapping[str, Row]) -> str:

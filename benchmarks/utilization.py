@@ -41,10 +41,10 @@ def sampled() -> Iterator[Samples]:
         yield samples
         return
     reader = threading.Thread(target=samples.read, args=(process,), daemon=True)
-    reader.start()
-    try:
-        yield samples
-    finally:
-        process.terminate()
-        process.wait()
-        reader.join()
+    with process:
+        reader.start()
+        try:
+            yield samples
+        finally:
+            process.terminate()
+            reader.join()
