@@ -23,7 +23,7 @@ from pufferlib.cores import usable_cores
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = (
-    *("pufferlib", "numpy", "torch", "gymnasium", "pettingzoo", "stable-baselines3"),
+    *("numpy", "torch", "gymnasium", "pettingzoo", "stable-baselines3"),
     *("nle", "minihack", "ale-py", "procgen-mirror", "gym-microrts"),
 )
 

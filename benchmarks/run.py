@@ -1,4 +1,4 @@
-"""Measure emulation, vectorization and busy machines: `make bench`.
+"""Measure emulation, vectorization, the cost of a call, and busy machines: `make bench`.
 
     python benchmarks/run.py [--quick] [--record build/benchmarks.json]
 
@@ -19,14 +19,15 @@ from tables import Table
 from targets import verdicts
 
 FOLDER = Path(__file__).resolve().parent
-LIMITS_S = {"emulation": 90, "vector": 700, "busy": 110}  # 15 minutes
-OPTIONS = {"emulation": (), "vector": ("--table-s", "34"), "busy": ()}
+LIMITS_S = {"emulation": 80, "vector": 690, "per_call": 20, "busy": 110}  # 15 minutes
+OPTIONS = {"emulation": (), "vector": ("--table-s", "34"), "per_call": (), "busy": ()}
 QUICK = {
     "emulation": ("--rounds", "1"),
     "vector": (
         *("--only", "cartpole-2", "agents-16-8"),
         *("--rounds", "1", "--seconds", "0.05"),
     ),
+    "per_call": ("--rounds", "1"),
     "busy": ("--only", "cartpole", "--workers", "2", "--rounds", "1", "--seconds", "0.05"),
 }
 

@@ -79,6 +79,15 @@ def test_vectorizers_are_compared_with_the_bound_and_the_best_alternative(
         assert row["cpu_a_step"] > 0
 
 
+def test_the_cost_of_a_call_is_what_serial_adds_to_the_bare_steps(quick):
+    tables = recorded(quick[1], "per-call")
+    assert list(tables["cartpole-8"]) == ["bare", "Serial", "Gymnasium Sync"]
+    assert list(tables["agents-16-8"]) == ["bare", "Serial"]
+    for table in tables.values():
+        added = table["Serial"]["us"] - table["bare"]["us"]
+        assert table["Serial"]["adds_us"] == pytest.approx(added)
+
+
 def test_on_a_busy_machine_the_fall_is_compared_with_that_of_processes_without_communication(quick):
     table = recorded(quick[1], "busy")["cartpole"]
     assert list(table) == ["2 workers", "2 workers, pool of half", "Gymnasium Async"]
@@ -142,7 +151,7 @@ def test_the_time_limits_of_make_bench_add_up_to_a_quarter_of_an_hour(benchmarks
 def test_the_page_is_written_from_the_record_between_its_markers(quick, tmp_path):
     path, record, _ = quick
     page, into = tmp_path / "page.md", tmp_path / "into.json"
-    sections = ("emulation", "vector", "busy", "native")
+    sections = ("emulation", "vector", "per-call", "busy", "native")
     marked = [f"<!-- bench {n}: begin -->\nold {n}\n<!-- bench {n}: end -->\n" for n in sections]
     page.write_text("".join(["Before\n", *marked, "After\n"]))
     command = [sys.executable, str(BENCHMARKS / "report.py"), str(path)]
