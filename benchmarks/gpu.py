@@ -22,7 +22,7 @@ from emulation import nethack_like
 from tables import Table
 from torch.profiler import ProfilerActivity, profile
 from training import ours
-from training_cells import CELLS
+from training_cells import CELLS, HORIZON
 
 from pufferlib.emulation import Layout
 from pufferlib.pytorch import unflatten
@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("step", choices=("unflatten", "profile"))
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--only", choices=CELLS, default="breakout", metavar="NAME")
+    parser.add_argument("--horizon", type=int, default=HORIZON, help="steps of a rollout")
     parser.add_argument("--trace", type=Path, metavar="FILE", help="write the profile's timeline")
     record.add_argument(parser)
     arguments = parser.parse_args()
@@ -43,7 +44,8 @@ def main() -> None:
     if arguments.step == "unflatten":
         recorder.add(unflattened(arguments.device))
     else:
-        recorder.add(profiled(arguments.only, arguments.device, arguments.trace))
+        settings = {"device": arguments.device, "horizon": arguments.horizon}
+        recorder.add(profiled(arguments.only, settings, arguments.trace))
 
 
 def unflattened(device: str) -> Table:
@@ -83,9 +85,10 @@ def synchronize(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def profiled(name: str, device: str, trace: Path | None) -> Table:
+def profiled(name: str, settings: dict[str, Any], trace: Path | None) -> Table:
     """Profile a rollout and its update; return the operations that take longest."""
-    contender = ours(CELLS[name], {"device": device}, backend="Serial")
+    device = settings["device"]
+    contender = ours(CELLS[name], settings, backend="Serial")
     try:
         contender.learn(1)
         activities = [ProfilerActivity.CPU]

@@ -102,7 +102,7 @@ if [ "$device" = cuda ]; then
 else
   step train-cartpole 60 "${options[@]}" --only cartpole --rounds 1 --rollouts 1 \
     --options float32 bfloat16
-  step profile 60 "${gpu[@]}" profile --only cartpole --trace "$out/trace.json"
+  step profile 60 "${gpu[@]}" profile --only cartpole --horizon 8 --trace "$out/trace.json"
 fi
 if [ -n "$page" ]; then
   step report 10 "$python" benchmarks/report.py "$record" --page "$page" --into "$into"

@@ -94,8 +94,7 @@ def ours(cell: Cell, settings: Mapping[str, Any] | None = None, **kwargs: Any) -
     envs = vector.make(cell.creator, **{"num_envs": ENVS, **kwargs})
     torch.manual_seed(1)
     config = PPOConfig(
-        **{"device": "cpu", **(settings or {})},
-        horizon=HORIZON,
+        **{"device": "cpu", "horizon": HORIZON, **(settings or {})},
         minibatches=MINIBATCHES,
         update_epochs=EPOCHS,
         learning_rate=LEARNING_RATE,
