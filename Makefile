@@ -60,7 +60,7 @@ bench-env: $(ENV_READY) $(VENV)/.bench ## measure throughput compared with Gymna
 	$(PUFFER) bench $(ENV) $(if $(filter all,$(ENV)),--table docs/benchmarks.md) $(ARGS)
 
 bench: $(VENV)/.nethack $(VENV)/.bench ## measure emulation and vectorization compared with Gymnasium and SB3, 15 minutes
-	$(BIN)/python benchmarks/emulation.py $(ARGS) && $(BIN)/python benchmarks/vector.py $(ARGS)
+	$(BIN)/python benchmarks/run.py $(ARGS)
 
 train: $(ENV_READY) ## train on an environment; ENV=... ARGS='--train.total-timesteps 1000000'
 	$(PUFFER) train $(ENV) $(ARGS)
@@ -89,7 +89,7 @@ lint: $(VENV)/.dev ## check format, style and wording
 	$(BIN)/ruff check .
 	$(BIN)/python tools/check_words.py
 	$(BIN)/hadolint docker/Dockerfile
-	$(BIN)/shellcheck --external-sources $(wildcard docker/*.sh docker/*/*.sh .ci/*)
+	$(BIN)/shellcheck --external-sources $(wildcard benchmarks/*.sh docker/*.sh docker/*/*.sh .ci/*)
 
 types: $(VENV)/.dev ## check types
 	$(BIN)/mypy

@@ -14,6 +14,8 @@ from emulation import breakout, nethack_env, nethack_like
 from gymnasium.envs.classic_control import CartPoleEnv
 from gymnasium.spaces import Box, Dict, Discrete, Tuple
 
+from pufferlib.registry import nethack
+
 
 def burn(seconds: float) -> None:
     """Use this much CPU time; unlike wall time, it excludes waiting for a core."""
@@ -124,6 +126,7 @@ class Cell:
         num_envs: environments.
         policy_s: CPU time that the caller spends on each batch.
         is_extra: run only with --all, or by its name.
+        native: returns one environment that steps `num_envs` games, if the family has one.
     """
 
     name: str
@@ -132,6 +135,7 @@ class Cell:
     num_envs: int
     policy_s: float = 0.0
     is_extra: bool = False
+    native: Callable[..., Any] | None = None
 
     @property
     def has_agents(self) -> bool:
@@ -156,7 +160,8 @@ def cells() -> Iterator[Cell]:
     actions = partial(Free, Box(-1, 1, (8,), np.float32), NESTED)
     yield Cell("nested-actions-64", "Nested actions, free step", actions, 64)
     for n in (8, 64):
-        yield Cell(f"nethack-{n}", "NetHack", nethack_env, n)
+        native = partial(nethack.make_env, "NetHackScore-v0")
+        yield Cell(f"nethack-{n}", "NetHack", nethack_env, n, native=native)
     yield Cell("breakout-8", "Breakout, 84x84, frame skip 4", breakout, 8)
 
 

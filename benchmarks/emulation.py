@@ -18,7 +18,9 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pettingzoo
+import record
 from gymnasium.spaces import Box, Dict, Discrete, Tuple
+from tables import Table
 from turns import median_ratio, take_turns
 
 import pufferlib.emulation.layout
@@ -42,19 +44,20 @@ def main() -> None:
     """Run every comparison and print its table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=21, help="turns of each contender")
-    rounds = parser.parse_args().rounds
-    for title, contenders, calls in (
-        ("Flatten one NetHack-like observation", flattening(), 2_000),
-        ("Rebuild a nested action of 6 leaves", rebuilding(), 5_000),
-        ("A step of CartPole", stepping(lambda: make("CartPole-v1")), 2_000),
-        ("A step of NetHack", stepping(nethack_env), 1_000),
-        ("A step of Breakout, 84x84, frame skip 4", stepping(breakout), 60),
-        ("A step of 128 agents with Dict observations and deaths", populations(), 100),
+    record.add_argument(parser)
+    arguments = parser.parse_args()
+    recorder = record.Recorder("emulation", arguments.record)
+    deaths = "A step of 128 agents with Dict observations and deaths"
+    for name, title, contenders, calls in (
+        ("flatten", "Flatten one NetHack-like observation", flattening(), 2_000),
+        ("rebuild", "Rebuild a nested action of 6 leaves", rebuilding(), 5_000),
+        ("cartpole", "A step of CartPole", stepping(lambda: make("CartPole-v1")), 2_000),
+        ("nethack", "A step of NetHack", stepping(nethack_env), 1_000),
+        ("breakout", "A step of Breakout, 84x84, frame skip 4", stepping(breakout), 60),
+        ("agents", deaths, populations(), 100),
     ):
-        lines = [f"**{title}**", "", "| | us | adds us | ratio |", "|---|---|---|---|"]
-        turns = {name: partial(us_a_call, call, calls) for name, call in contenders.items()}
-        lines += table(take_turns(turns, rounds))
-        print("\n".join(lines), end="\n\n")
+        turns = {each: partial(us_a_call, call, calls) for each, call in contenders.items()}
+        recorder.add(Table(name, title, medians(take_turns(turns, arguments.rounds))))
 
 
 def us_a_call(call: Call, calls: int) -> float:
@@ -65,13 +68,17 @@ def us_a_call(call: Call, calls: int) -> float:
     return (time.perf_counter() - began_s) / calls * 1e6
 
 
-def table(times: dict[str, list[float]]) -> Iterator[str]:
-    """Yield a line for each contender, in the form of Markdown."""
+def medians(times: dict[str, list[float]]) -> dict[str, dict[str, float]]:
+    """Return the medians of each contender."""
     first = next(iter(times.values()))
-    for name, own in times.items():
-        us = statistics.median(own)
-        added = statistics.median(a - b for a, b in zip(own, first, strict=True))
-        yield f"| {name} | {us:.3g} | {added:.2f} | {median_ratio(own, first):.3f} |"
+    return {
+        name: {
+            "us": statistics.median(own),
+            "adds_us": statistics.median(a - b for a, b in zip(own, first, strict=True)),
+            "ratio": median_ratio(own, first),
+        }
+        for name, own in times.items()
+    }
 
 
 @contextmanager

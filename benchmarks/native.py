@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import record
+from tables import Table
 from turns import median_ratio, take_turns
 
 from pufferlib import registry, vector
@@ -53,12 +55,16 @@ def main() -> None:
     parser.add_argument(
         "--kwargs", type=json.loads, default={}, help="of the environments, as JSON"
     )
+    record.add_argument(parser)
     arguments = parser.parse_args()
+    recorder = record.Recorder("native", arguments.record)
+    sizes = (arguments.num_envs, arguments.steps, arguments.rounds)
     for task in arguments.tasks:
-        print_table(task, arguments.kwargs, arguments.num_envs, arguments.steps, arguments.rounds)
+        recorder.add(compare(task, arguments.kwargs, *sizes))
 
 
-def print_table(task: str, kwargs: Any, num_envs: int, steps: int, rounds: int) -> None:
+def compare(task: str, kwargs: Any, num_envs: int, steps: int, rounds: int) -> Table:
+    """Return the medians of a task's forms."""
     make_env = functools.partial(registry.resolve(task).creator(), **kwargs)
     vecenvs = {"one by one": vector.make(make_env, num_envs=num_envs)}
     for name, options in {"native": {}, **OTHER_FORMS.get(task, {})}.items():
@@ -66,18 +72,21 @@ def print_table(task: str, kwargs: Any, num_envs: int, steps: int, rounds: int) 
         vecenvs[name] = vector.make(native)
     turns = {name: turn_of(vecenv, steps) for name, vecenv in vecenvs.items()}
     results = take_turns(turns, rounds)
-    print(f"**{task}, {num_envs} games**\n")
-    print("| | steps/s | ratio | CPU time, ratio | CPU us a step |\n|---|---|---|---|---|")
-    base = results["one by one"]
-    for name, own in results.items():
-        rate = num_envs * steps / statistics.median(turn.wall_s for turn in own)
-        speed = median_ratio([turn.wall_s for turn in base], [turn.wall_s for turn in own])
-        cpu = median_ratio([turn.cpu_s for turn in own], [turn.cpu_s for turn in base])
-        cpu_us = statistics.median(turn.cpu_s for turn in own) / num_envs / steps * 1e6
-        print(f"| {name} | {rate:,.0f} | {speed:.2f} | {cpu:.2f} | {cpu_us:.1f} |")
-    print()
     for vecenv in vecenvs.values():
         vecenv.close()
+    base = results["one by one"]
+    rows = {}
+    for name, own in results.items():
+        cpu_s = [turn.cpu_s for turn in own]
+        rows[name] = {
+            "steps_per_s": num_envs * steps / statistics.median(turn.wall_s for turn in own),
+            "ratio": median_ratio([turn.wall_s for turn in base], [turn.wall_s for turn in own]),
+            "cpu_ratio": median_ratio(cpu_s, [turn.cpu_s for turn in base]),
+            "cpu_us": statistics.median(cpu_s) / num_envs / steps * 1e6,
+        }
+    arguments = f", {json.dumps(kwargs)}" if kwargs else ""
+    games = "game" if num_envs == 1 else "games"
+    return Table(f"{task}, {num_envs}{arguments}", f"{task}, {num_envs} {games}{arguments}", rows)
 
 
 def turn_of(vecenv: Any, steps: int) -> Callable[[], Turn]:

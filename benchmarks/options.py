@@ -5,18 +5,27 @@
 The tasks, networks and settings of benchmarks/training.py, on `Serial`, with one option changed in
 each row. All exist at the same time and run in turns of equally many rollouts, each from where its
 last turn ended. Columns: environment steps per second of collecting and learning, the median over
-the rounds; its ratio to the first row's, per round; the mean return of the last hundred episodes.
+the rounds; its ratio to the first row's, per round; the mean return of the last hundred episodes;
+the seconds of the very first turn, in which networks are compiled; on a GPU, the share of the time
+in which it computes.
 """
 
 import argparse
 import functools
+import math
 import os
 import statistics
+import time
 from contextlib import ExitStack
+from typing import NamedTuple
 
+import record
 import torch
-from training import CELLS, Cell, ours, take_turn
+from tables import Table
+from training import ours, take_turn
+from training_cells import CELLS, Cell, Turn
 from turns import median_ratio, take_turns
+from utilization import sampled
 
 OPTIONS: dict[str, dict[str, object]] = {
     "float32": {},
@@ -31,10 +40,23 @@ OF_A_GPU: dict[str, dict[str, object]] = {
 }
 
 
+class Measured(NamedTuple):
+    """A turn, its duration, and the share of it in which the GPU computed."""
+
+    turn: Turn
+    seconds: float
+    gpu_use: float | None
+
+
 def compare(
-    cell: Cell, options: dict[str, dict[str, object]], device: str, rounds: int, rollouts: int
-) -> None:
-    """Print the table of a cell."""
+    cell: Cell,
+    options: dict[str, dict[str, object]],
+    device: str,
+    rounds: int,
+    rollouts: int,
+    limit_s: float,
+) -> dict[str, dict[str, float]]:
+    """Return the rows of a cell's table."""
     with ExitStack() as stack:
         contenders = {
             name: ours(cell, {**settings, "device": device}, backend="Serial")
@@ -42,18 +64,31 @@ def compare(
         }
         for contender in contenders.values():
             stack.callback(contender.close)
-        turns = {
-            name: functools.partial(take_turn, contender.learn, [os.getpid()], rollouts)
-            for name, contender in contenders.items()
-        }
-        results = take_turns(turns, rounds)
+        samples = stack.enter_context(sampled())
+
+        def measure(name: str) -> Measured:
+            began_s = time.perf_counter()
+            turn = take_turn(contenders[name].learn, [os.getpid()], rollouts)
+            ended_s = time.perf_counter()
+            return Measured(turn, ended_s - began_s, samples.mean(began_s, ended_s))
+
+        first = {name: measure(name).seconds for name in contenders}
+        turns = {name: functools.partial(measure, name) for name in contenders}
+        results = take_turns(turns, rounds, limit_s - sum(first.values()))
         scores = {name: contender.score() for name, contender in contenders.items()}
-    rates = {name: [turn.steps_per_s for turn in own] for name, own in results.items()}
-    first = rates[next(iter(rates))]
-    print("| | steps/s | ratio | return |\n|---|---|---|---|")
+    rates = {name: [each.turn.steps_per_s for each in own] for name, own in results.items()}
+    base = rates[next(iter(rates))]
+    rows = {}
     for name, own in rates.items():
-        ratio = median_ratio(own, first)
-        print(f"| {name} | {statistics.median(own):,.0f} | {ratio:.2f} | {scores[name]:.1f} |")
+        uses = [each.gpu_use for each in results[name] if each.gpu_use is not None]
+        rows[name] = {
+            "steps_per_s": statistics.median(own),
+            "ratio": median_ratio(own, base),
+            "score": scores[name],
+            "first_s": first[name],
+            **({"gpu_use": statistics.median(uses)} if uses else {}),
+        }
+    return rows
 
 
 def main() -> None:
@@ -64,16 +99,21 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="turns of each option")
     parser.add_argument("--rollouts", type=int, default=2, help="rollouts per turn")
     parser.add_argument("--options", nargs="+", metavar="NAME", help="only these options")
+    parser.add_argument(
+        "--limit-s", type=float, default=math.inf, help="begin no further round after this time"
+    )
+    record.add_argument(parser)
     arguments = parser.parse_args()
-    options = OPTIONS | (OF_A_CPU if arguments.device == "cpu" else OF_A_GPU)
+    device = arguments.device
+    options = OPTIONS | (OF_A_CPU if device == "cpu" else OF_A_GPU)
     if unknown := set(arguments.options or ()) - set(options):
         parser.error(f"no option {', '.join(sorted(unknown))}; there are {', '.join(options)}")
     chosen = {name: options[name] for name in arguments.options or options}
-    sizes = (arguments.device, arguments.rounds, arguments.rollouts)
+    sizes = (arguments.rounds, arguments.rollouts, arguments.limit_s)
+    recorder = record.Recorder("options" if device == "cpu" else "gpu-options", arguments.record)
     for name in arguments.only:
-        print(f"**{CELLS[name].task}, {arguments.device}**\n", flush=True)
-        compare(CELLS[name], chosen, *sizes)
-        print(flush=True)
+        title = f"{CELLS[name].task}, {device}"
+        recorder.add(Table(name, title, compare(CELLS[name], chosen, device, *sizes)))
 
 
 if __name__ == "__main__":

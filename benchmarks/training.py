@@ -35,54 +35,44 @@ import argparse
 import functools
 import math
 import os
-import re
 import statistics
-import subprocess
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
+import record
 import torch
+from tables import Table
+from training_apart import (
+    CLEANRL,
+    CLEANRL_TASKS,
+    SAMPLE_FACTORY,
+    SAMPLE_FACTORY_NETWORKS,
+    run_cleanrl,
+    run_sample_factory,
+)
+from training_cells import (
+    CELLS,
+    ENTROPY,
+    ENVS,
+    EPOCHS,
+    HALF,
+    HORIZON,
+    LEARNING_RATE,
+    MINIBATCHES,
+    NATIVE,
+    ROLLOUT,
+    VALUE,
+    WORKERS,
+    Cell,
+    Turn,
+)
 from turns import cpu_s, descendants, median_ratio, rest, take_turns
 
-from pufferlib import registry, vector
+from pufferlib import vector
 from pufferlib.ppo import PPOConfig
 from pufferlib.training import Trainer
-
-ENVS, HORIZON, EPOCHS, MINIBATCHES = 8, 128, 4, 4
-ROLLOUT = ENVS * HORIZON
-LEARNING_RATE, ENTROPY, VALUE, WORKERS = 2.5e-4, 0.01, 0.5, 2
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A task, the width of its network, and its additional rows."""
-
-    task: str
-    hidden_size: int
-    kwargs: dict[str, Any] = field(default_factory=dict)
-    has: tuple[str, ...] = ()
-
-    @property
-    def creator(self) -> Callable[[], Any]:
-        return functools.partial(registry.resolve(self.task).make_env, **self.kwargs)
-
-    def policy(self, env: Any) -> Any:
-        return registry.resolve(self.task).default_policy()(env, hidden_size=self.hidden_size)
-
-
-NATIVE, HALF = "Native", "Serial, bfloat16"
-NETHACK_KEYS = {"observation_keys": ("chars", "colors", "blstats", "message")}
-CELLS = {
-    "cartpole": Cell("CartPole-v1", 64),
-    "breakout": Cell("ALE/Breakout-v5", 512, has=(NATIVE, HALF)),
-    "nethack": Cell("NetHackScore-v0", 128, NETHACK_KEYS),
-    "minihack": Cell("MiniHack-Room-5x5-v0", 128),
-}
 
 
 class Contender(NamedTuple):
@@ -104,8 +94,7 @@ def ours(cell: Cell, settings: Mapping[str, Any] | None = None, **kwargs: Any) -
     envs = vector.make(cell.creator, **{"num_envs": ENVS, **kwargs})
     torch.manual_seed(1)
     config = PPOConfig(
-        **{"device": "cpu", **(settings or {})},
-        horizon=HORIZON,
+        **{"device": "cpu", "horizon": HORIZON, **(settings or {})},
         minibatches=MINIBATCHES,
         update_epochs=EPOCHS,
         learning_rate=LEARNING_RATE,
@@ -186,38 +175,6 @@ ALTERNATIVES: dict[str, Callable[[Cell], Contender]] = {
     "SB3 Dummy": functools.partial(of_sb3, kind="DummyVecEnv"),
     "SB3 Subproc": functools.partial(of_sb3, kind="SubprocVecEnv", start_method="fork"),
 }
-CLEANRL = "CleanRL"
-CLEANRL_TASKS = {"CartPole-v1": "CartPole-v1", "ALE/Breakout-v5": "ale_py:BreakoutNoFrameskip-v4"}
-SAMPLE_FACTORY: dict[str, dict[str, Any]] = {
-    "Sample Factory serial": {
-        "serial_mode": True,
-        "async_rl": False,
-        "num_workers": 1,
-        "num_envs_per_worker": ENVS,
-    },
-    "Sample Factory async": {
-        "serial_mode": False,
-        "async_rl": True,
-        "num_workers": WORKERS,
-        "num_envs_per_worker": ENVS // WORKERS,
-    },
-}
-SAMPLE_FACTORY_NETWORKS: dict[str, dict[str, Any]] = {
-    "CartPole-v1": {"nonlinearity": "tanh"},
-    "ALE/Breakout-v5": {
-        "nonlinearity": "relu",
-        "encoder_conv_architecture": "convnet_atari",
-        "obs_scale": 255,
-    },
-}
-
-
-class Turn(NamedTuple):
-    """The measurements of a turn; with the score, if every turn is a new run."""
-
-    steps_per_s: float
-    cpu_us_a_step: float
-    score: float = math.nan
 
 
 def take_turn(learn: Callable[[int], None], pids: list[int], rollouts: int) -> Turn:
@@ -227,73 +184,6 @@ def take_turn(learn: Callable[[int], None], pids: list[int], rollouts: int) -> T
     learn(rollouts)
     elapsed_s = perf_counter() - began_s
     return Turn(steps / elapsed_s, (cpu_s(pids) - began_cpu_s) / steps * 1e6)
-
-
-def run_cleanrl(task: str, python: str, script: str, rollouts: int) -> Turn:
-    """Run CleanRL's script; return the speed of the second half, from the script's output."""
-    flags = {
-        "env-id": task,
-        "num-envs": ENVS,
-        "num-steps": HORIZON,
-        "num-minibatches": MINIBATCHES,
-        "update-epochs": EPOCHS,
-        "total-timesteps": 2 * rollouts * ROLLOUT,
-    }
-    words = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
-    lines = run_apart([python, script, *words])
-    speeds = [float(line.split()[1]) for line in lines if line.startswith("SPS:")]
-    elapsed_s = [count * ROLLOUT / speed for count, speed in enumerate(speeds, 1)]
-    steps_per_s = rollouts * ROLLOUT / (elapsed_s[-1] - elapsed_s[rollouts - 1])
-    returns = re.findall(r"episodic_return=\[?\s*(-?[\d.]+)", "\n".join(lines))[-100:]
-    return Turn(
-        steps_per_s, math.nan, statistics.mean(map(float, returns)) if returns else math.nan
-    )
-
-
-def run_sample_factory(cell: Cell, mode: dict[str, Any], python: str, rollouts: int) -> Turn:
-    """Run Sample Factory; return the measurements in its last line of output."""
-    settings = {
-        **mode,
-        **SAMPLE_FACTORY_NETWORKS[cell.task],
-        "env": cell.task,
-        "device": "cpu",
-        "worker_num_splits": 1,  # splitting so few environments makes it slower
-        "rollout": HORIZON,
-        "batch_size": ROLLOUT // MINIBATCHES,
-        "num_batches_per_epoch": MINIBATCHES,
-        "num_epochs": EPOCHS,
-        "shuffle_minibatches": True,
-        "use_rnn": False,
-        "normalize_input": False,
-        "normalize_returns": False,
-        "learning_rate": LEARNING_RATE,
-        "exploration_loss_coeff": ENTROPY,
-        "value_loss_coeff": VALUE / 2,  # of the squared error, where ours is of half of it
-        "ppo_clip_ratio": 0.2,
-        "max_grad_norm": 0.5,
-        "adam_eps": 1e-5,
-    }
-    script = str(Path(__file__).with_name("sample_factory_run.py").resolve())
-    words = [f"--{name}={value}" for name, value in settings.items()]
-    width = str(cell.hidden_size)
-    widths = ["--encoder_mlp_layers", width, width, "--encoder_conv_mlp_layers", width]
-    lines = run_apart([python, script, str(rollouts), *words, *widths])
-    return Turn(*map(float, lines[-1].split()))
-
-
-def run_apart(command: list[str]) -> list[str]:
-    """Run a command in a temporary folder, with one thread; return its lines of output."""
-    with tempfile.TemporaryDirectory() as folder:
-        result = subprocess.run(
-            command,
-            cwd=folder,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-            capture_output=True,
-            text=True,
-        )
-    if result.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{result.stderr[-4000:]}")
-    return result.stdout.splitlines()
 
 
 def compare(
@@ -329,23 +219,21 @@ def compare(
         return results, last_run_scores | {name: score() for name, score in scores.items()}
 
 
-def table(results: dict[str, list[Turn]], scores: dict[str, float]) -> Iterator[str]:
-    """Yield the lines of a cell's table, in the form of Markdown."""
-    yield "| | steps/s | of the best alternative | CPU us a step | return |"
-    yield "|---|---|---|---|---|"
-    rates = {name: [turn.steps_per_s for turn in turns] for name, turns in results.items()}
-    medians = {name: statistics.median(own) for name, own in rates.items()}
+def table(name: str, title: str, results: dict[str, list[Turn]], scores: dict[str, float]) -> Table:
+    """Return the medians of a cell's contenders."""
+    rates = {each: [turn.steps_per_s for turn in turns] for each, turns in results.items()}
+    medians = {each: statistics.median(own) for each, own in rates.items()}
     best = max(results.keys() - OURS.keys(), key=medians.__getitem__)
-    for name, turns in results.items():
-        cpu_us = statistics.median(turn.cpu_us_a_step for turn in turns)
-        yield (
-            f"| {name} | {medians[name]:,.0f} | {median_ratio(rates[name], rates[best]):.2f} | "
-            f"{_formatted(cpu_us, '.0f')} | {_formatted(scores.get(name, math.nan), '.1f')} |"
-        )
-
-
-def _formatted(value: float, form: str) -> str:
-    return "-" if math.isnan(value) else format(value, form)
+    rows = {}
+    for each, turns in results.items():
+        row = {
+            "steps_per_s": medians[each],
+            "of_best": median_ratio(rates[each], rates[best]),
+            "cpu_us": statistics.median(turn.cpu_us_a_step for turn in turns),
+            "score": scores.get(each, math.nan),
+        }
+        rows[each] = {key: value for key, value in row.items() if not math.isnan(value)}
+    return Table(name, title, rows)
 
 
 def main() -> None:
@@ -368,16 +256,17 @@ def main() -> None:
         metavar="PYTHON",
         help="a Python of the virtual environment that has Sample Factory",
     )
+    record.add_argument(parser)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    recorder = record.Recorder("training", arguments.record)
     cleanrl = {"CartPole-v1": arguments.cleanrl, "ALE/Breakout-v5": arguments.cleanrl_atari}
     steps = (arguments.rounds + 1) * arguments.rollouts * ROLLOUT
     for name in arguments.only or CELLS:
         cell = CELLS[name]
-        print(f"**{cell.task}, {steps:,} steps each** (`{name}`)\n")
         sizes = (arguments.rounds, arguments.rollouts)
         results = compare(cell, *sizes, cleanrl, arguments.sample_factory)
-        print("\n".join(table(*results)), end="\n\n", flush=True)
+        recorder.add(table(name, f"{cell.task}, {steps:,} steps each", *results))
 
 
 if __name__ == "__main__":

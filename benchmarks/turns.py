@@ -1,5 +1,6 @@
 """Run contenders in turns, so that other load on the machine affects all of them equally."""
 
+import math
 import os
 import statistics
 import time
@@ -11,10 +12,18 @@ from typing import TypeVar
 Result = TypeVar("Result")
 
 
-def take_turns(turns: Mapping[str, Callable[[], Result]], rounds: int) -> dict[str, list[Result]]:
-    """Return the results of each contender's turns, one per round, after a warm-up round."""
+def take_turns(
+    turns: Mapping[str, Callable[[], Result]], rounds: int, limit_s: float = math.inf
+) -> dict[str, list[Result]]:
+    """Return the results of each contender's turns, one per round, after a warm-up round.
+
+    Rounds that would begin after `limit_s` seconds are left out, except the first.
+    """
     results: dict[str, list[Result]] = {name: [] for name in turns}
+    end_s = time.monotonic() + limit_s
     for round_ in range(rounds + 1):
+        if round_ > 1 and time.monotonic() > end_s:
+            break
         for name, turn in turns.items():
             result = turn()
             if round_:

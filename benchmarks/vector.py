@@ -11,245 +11,25 @@ marks contenders that were left out: Gymnasium's and Stable-Baselines3's process
 environment, above 8 environments unless --all is given; packages that are not installed; packages
 that do not support the action space.
 
-A policy is simulated by CPU time in the caller for each received batch; the bound spends it once
-for all environments, split between its processes.
+A table takes at most about --table-s seconds: turns are shortened to fit, and rounds that would
+begin later are left out.
 """
 
 import argparse
-import itertools
-import multiprocessing
+import math
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import gymnasium
-import numpy as np
-from cells import CELLS, Cell, burn
-from gymnasium.spaces import Dict
-from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
+import record
+from cells import CELLS, Cell
+from contenders import FEW, ONE_PROCESS_EACH, LeftOutError, Run, alternatives, contenders
+from tables import Table
 from turns import cpu_s, descendants, median_ratio, rest, take_turns
-
-import pufferlib.vector
-from pufferlib.exceptions import ArgumentError
-
-WORKERS = 2
-FEW = 8  # the most environments for which one process each is reasonable
-LOOP = 64  # steps of a bare loop between two readings of the clock
-Run = Callable[[float], float]  # takes a duration in seconds; returns environment steps per second
-
-
-# Contenders: each function creates one for a cell, and returns its functions to run and to close.
-
-
-class LeftOutError(Exception):
-    """A contender cannot take part."""
-
-
-def running(step: Callable[[], Any], steps: int) -> Run:
-    """Return a function that calls `step`, which takes `steps` environment steps, repeatedly."""
-
-    def run(seconds: float) -> float:
-        calls, at_once, began_s = 0, 1, time.perf_counter()
-        while True:
-            for _ in range(at_once):
-                step()
-            calls += at_once
-            elapsed_s = time.perf_counter() - began_s
-            if elapsed_s >= seconds:
-                return calls * steps / elapsed_s
-            if elapsed_s < seconds / 100:  # reads the clock about a hundred times
-                at_once *= 2
-
-    return run
-
-
-def drawn(space: gymnasium.Space[Any]) -> Iterator[Any]:
-    """Return an endless cycle of actions sampled in advance."""
-    space.seed(0)
-    return itertools.cycle([space.sample() for _ in range(LOOP)])
-
-
-def stepping(take: Callable[[Any], Any], space: gymnasium.Space[Any], cell: Cell) -> Run:
-    """Return a function that steps all environments with one call of `take`."""
-    actions = drawn(space)
-
-    def step() -> None:
-        take(next(actions))
-        if cell.policy_s:
-            burn(cell.policy_s)
-
-    return running(step, cell.num_envs)
-
-
-def one_bare(cell: Cell, seed: int = 0) -> tuple[Run, Callable[[], None]]:
-    env = cell.creator()
-    env.reset(seed=seed)
-    if cell.has_agents:
-
-        def step() -> None:
-            for _ in range(LOOP):
-                env.step(dict.fromkeys(env.agents, 1))
-                if not env.agents:
-                    env.reset()
-    else:
-        actions = list(itertools.islice(drawn(env.action_space), LOOP))
-
-        def step() -> None:
-            for action in actions:
-                _, _, terminated, truncated, _ = env.step(action)
-                if terminated or truncated:
-                    env.reset()
-            if cell.policy_s:
-                burn(cell.policy_s * LOOP / cell.num_envs)
-
-    return running(step, LOOP), env.close
-
-
-def bound(cell: Cell) -> tuple[Run, Callable[[], None]]:
-    def serve(connection: Any, seed: int) -> None:
-        run, _ = one_bare(cell, seed)
-        while (seconds := connection.recv()) is not None:
-            connection.send(run(seconds))
-
-    context, connections, processes = multiprocessing.get_context("fork"), [], []
-    for seed in range(WORKERS):
-        connection, theirs = context.Pipe()
-        connections.append(connection)
-        processes.append(context.Process(target=serve, args=(theirs, seed), daemon=True))
-        processes[-1].start()
-
-    def send(message: float | None) -> None:
-        for connection in connections:
-            connection.send(message)
-
-    def run(seconds: float) -> float:
-        send(seconds)
-        return sum(connection.recv() for connection in connections)
-
-    def close() -> None:
-        send(None)
-        for process in processes:
-            process.join()
-
-    return run, close
-
-
-def ours(cell: Cell, **kwargs: Any) -> tuple[Run, Callable[[], None]]:
-    try:
-        envs = pufferlib.vector.make(cell.creator, num_envs=cell.num_envs, **kwargs)
-    except ArgumentError as error:
-        raise LeftOutError("this version does not take these arguments") from error
-    envs.reset(0)
-    return stepping(envs.step, envs.action_space, cell), envs.close
-
-
-def our_pool(cell: Cell) -> tuple[Run, Callable[[], None]]:
-    envs = pufferlib.vector.make(
-        cell.creator,
-        num_envs=cell.num_envs,
-        backend="Multiprocessing",
-        num_workers=WORKERS,
-        batch_size=cell.num_envs // 2,
-    )
-    envs.reset(0)
-    actions = drawn(envs.action_space)
-
-    def step() -> None:
-        for _ in range(2):
-            if cell.policy_s:
-                burn(cell.policy_s)
-            envs.send(next(actions))
-            envs.recv()
-
-    run = running(step, cell.num_envs)
-
-    def run_evenly(seconds: float) -> float:
-        step()  # a turn starts as it ends: one half received, the other half stepping
-        return run(seconds)
-
-    return run_evenly, envs.close
-
-
-def of_gymnasium(cell: Cell, kind: Any, **kwargs: Any) -> tuple[Run, Callable[[], None]]:
-    creators = [cell.creator] * cell.num_envs
-    envs = kind(creators, autoreset_mode=AutoresetMode.SAME_STEP, **kwargs)
-    envs.reset(seed=0)
-    return stepping(envs.step, envs.action_space, cell), envs.close
-
-
-def of_sb3(cell: Cell, kind: str, **kwargs: Any) -> tuple[Run, Callable[[], None]]:
-    try:
-        from stable_baselines3.common import vec_env
-    except ImportError as error:
-        raise LeftOutError("it is not installed") from error
-    envs = getattr(vec_env, kind)([cell.creator] * cell.num_envs, **kwargs)
-    if isinstance(envs.action_space, Dict):
-        envs.close()
-        raise LeftOutError("its algorithms take no nested actions")
-    envs.seed(0)
-    envs.reset()
-    space = gymnasium.vector.utils.batch_space(envs.action_space, cell.num_envs)
-    return stepping(envs.step, space, cell), envs.close
-
-
-def pettingzoo_loop(cell: Cell) -> tuple[Run, Callable[[], None]]:
-    """Step each environment in a loop, and fill arrays with a place for every agent."""
-    envs = [cell.creator() for _ in range(cell.num_envs)]
-    agents = envs[0].possible_agents
-    shape = len(envs), len(agents)
-    observations = {
-        key: np.zeros((*shape, *space.shape), space.dtype)
-        for key, space in envs[0].observation_space(agents[0]).spaces.items()
-    }
-    rewards, ended, cut = np.zeros(shape), np.zeros(shape, bool), np.zeros(shape, bool)
-    for env in envs:
-        env.reset()
-
-    def step(actions: Any) -> None:
-        for array in (*observations.values(), rewards, ended, cut):
-            array.fill(0)
-        for i, env in enumerate(envs):
-            chosen = {agent: actions[i, j] for j, agent in enumerate(agents) if agent in env.agents}
-            shown, rewarded, ends, cuts, _ = env.step(chosen)
-            if not env.agents:
-                shown, _ = env.reset()
-            for j, agent in enumerate(agents):
-                if agent in rewarded:
-                    rewards[i, j] = rewarded[agent]
-                    ended[i, j], cut[i, j] = ends[agent], cuts[agent]
-                if agent in env.agents:
-                    for key, value in shown[agent].items():
-                        observations[key][i, j] = value
-
-    space = gymnasium.spaces.MultiDiscrete(np.full(shape, envs[0].action_space(agents[0]).n))
-    return stepping(step, space, cell), lambda: None
-
-
-MULTIPROCESSING = {"backend": "Multiprocessing", "num_workers": WORKERS}
-OURS: dict[str, Callable[[Cell], Any]] = {
-    "bound": bound,
-    "one bare": one_bare,
-    "Serial": partial(ours, backend="Serial"),
-    "Multiprocessing": partial(ours, **MULTIPROCESSING),
-    "Multiprocessing, caller steps": partial(ours, **MULTIPROCESSING, caller_steps=True),
-    "Multiprocessing, pool of half": our_pool,
-}
-ALTERNATIVES: dict[str, Callable[[Cell], Any]] = {
-    "Gymnasium Sync": partial(of_gymnasium, kind=SyncVectorEnv),
-    "Gymnasium Async": partial(of_gymnasium, kind=AsyncVectorEnv, shared_memory=True),
-    "SB3 Dummy": partial(of_sb3, kind="DummyVecEnv"),
-    # Fork starts faster than SB3's default, forkserver, and steps at the same speed.
-    "SB3 Subproc": partial(of_sb3, kind="SubprocVecEnv", start_method="fork"),
-}
-ONE_PROCESS_EACH = ("Gymnasium Async", "SB3 Subproc")
-FOR_AGENTS: dict[str, Callable[[Cell], Any]] = {"PettingZoo in a loop": pettingzoo_loop}
-
-
-# Turns.
 
 
 class Turn(NamedTuple):
@@ -269,12 +49,21 @@ def take_turn(run: Run, pids: list[int], seconds: float) -> Turn:
     return Turn(rate, used_s / elapsed_s, used_s / (rate * elapsed_s))
 
 
-def compare(cell: Cell, rounds: int, seconds: float, at_any_number: bool) -> dict[str, list[Turn]]:
-    """Return the turns of a cell's contenders; an empty list for contenders left out."""
-    turns: dict[str, Callable[[], Turn]] = {}
-    contenders = OURS | alternatives(cell)
+def compare(
+    cell: Cell, rounds: int, seconds: float, table_s: float, at_any_number: bool
+) -> dict[str, list[Turn]]:
+    """Return the turns of a cell's contenders; an empty list for contenders left out.
+
+    Args:
+        cell: the environments.
+        rounds: turns of each.
+        seconds: of a turn, at most.
+        table_s: of all together.
+        at_any_number: with a process for each environment, however many there are.
+    """
+    began_s, made = time.monotonic(), {}
     with ExitStack() as stack:
-        for name, make in contenders.items():
+        for name, make in contenders(cell).items():
             if name in ONE_PROCESS_EACH and cell.num_envs > FEW and not at_any_number:
                 continue
             before = descendants()
@@ -283,35 +72,35 @@ def compare(cell: Cell, rounds: int, seconds: float, at_any_number: bool) -> dic
             except LeftOutError:
                 continue
             stack.callback(close)
-            pids = [os.getpid(), *(descendants() - before)]
-            turns[name] = partial(take_turn, run, pids, seconds)
-        results = take_turns(turns, rounds)
-    return {name: results.get(name, []) for name in contenders}
+            made[name] = run, [os.getpid(), *(descendants() - before)]
+        left_s = table_s - (time.monotonic() - began_s)
+        seconds = min(seconds, max(left_s, 1) / ((rounds + 1) * len(made)))
+        turns: dict[str, Callable[[], Turn]] = {
+            name: partial(take_turn, *both, seconds) for name, both in made.items()
+        }
+        results = take_turns(turns, rounds, left_s)
+    return {name: results.get(name, []) for name in contenders(cell)}
 
 
-def alternatives(cell: Cell) -> dict[str, Callable[[Cell], Any]]:
-    """Return the alternatives for a cell."""
-    return FOR_AGENTS if cell.has_agents else ALTERNATIVES
-
-
-def table(cell: Cell, results: dict[str, list[Turn]]) -> Iterator[str]:
-    """Yield the lines of a cell's table, in the form of Markdown."""
-    yield "| | steps/s | of the bound | of the best alternative | CPU s/s | CPU a step |"
-    yield "|---|---|---|---|---|---|"
+def table(cell: Cell, results: dict[str, list[Turn]]) -> Table:
+    """Return the medians of a cell's contenders."""
     rates = {name: [turn.steps_per_s for turn in turns] for name, turns in results.items()}
     costs = {name: [turn.cpu_s_a_step for turn in turns] for name, turns in results.items()}
     medians = {name: statistics.median(rates[name]) for name in rates if rates[name]}
     best = max(medians.keys() & alternatives(cell), key=medians.__getitem__)
-    for name, turns in results.items():
-        if not turns:
-            yield f"| {name} |" + " - |" * 5
-            continue
-        yield (
-            f"| {name} | {medians[name]:,.0f} | {median_ratio(rates[name], rates['bound']):.2f} | "
-            f"{median_ratio(rates[name], rates[best]):.2f} | "
-            f"{statistics.median(turn.cpus for turn in turns):.2f} | "
-            f"{median_ratio(costs[name], costs['bound']):.2f} |"
-        )
+    rows = {
+        name: {
+            "steps_per_s": medians[name],
+            "of_bound": median_ratio(rates[name], rates["bound"]),
+            "of_best": median_ratio(rates[name], rates[best]),
+            "cpus": statistics.median(turn.cpus for turn in turns),
+            "cpu_a_step": median_ratio(costs[name], costs["bound"]),
+        }
+        if turns
+        else {}
+        for name, turns in results.items()
+    }
+    return Table(cell.name, f"{cell.title}, {cell.num_envs} environments", rows)
 
 
 def main() -> None:
@@ -320,24 +109,26 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=CELLS, metavar="NAME", help="these cells")
     parser.add_argument("--list", action="store_true", help="print the names of the cells")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each contender")
-    parser.add_argument("--seconds", type=float, default=0.5, help="duration of a turn")
+    parser.add_argument("--seconds", type=float, default=0.5, help="the most of a turn")
+    parser.add_argument("--table-s", type=float, default=math.inf, help="the most of a table")
     parser.add_argument(
         "--all", action="store_true", help="more cells, and a process per environment at any number"
     )
+    record.add_argument(parser)
     arguments = parser.parse_args()
     names = arguments.only or [n for n, cell in CELLS.items() if arguments.all or not cell.is_extra]
     if arguments.list:
         print("\n".join(CELLS))
         return
+    recorder = record.Recorder("vector", arguments.record)
     for cell in (CELLS[name] for name in names):
-        print(f"**{cell.title}, {cell.num_envs} environments** (`{cell.name}`)\n")
         try:
             cell.creator().close()
         except ImportError as error:
-            print(f"Left out: {error}\n")
+            print(f"**{cell.title}, {cell.num_envs} environments**\n\nLeft out: {error}\n")
             continue
-        results = compare(cell, arguments.rounds, arguments.seconds, arguments.all)
-        print("\n".join(table(cell, results)), end="\n\n", flush=True)
+        sizes = (arguments.rounds, arguments.seconds, arguments.table_s)
+        recorder.add(table(cell, compare(cell, *sizes, arguments.all)))
 
 
 if __name__ == "__main__":

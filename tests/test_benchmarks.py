@@ -1,15 +1,21 @@
 """The scripts of benchmarks/ run from end to end and print every row."""
 
 import json
+import math
 import os
+import platform
 import re
 import subprocess
 import sys
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+RECORD = BENCHMARKS.parent / "docs" / "records" / "benchmarks.json"
 
 
 def rows(script, *arguments):
@@ -31,30 +37,182 @@ def rows(script, *arguments):
     return tables
 
 
-def test_emulation_compares_each_contender_with_the_first():
-    tables = rows("emulation.py", "--rounds", "1")
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    """The record of `make bench`, in its shortest form, and what it printed."""
+    path = tmp_path_factory.mktemp("bench") / "record.json"
+    command = [sys.executable, str(BENCHMARKS / "run.py"), "--quick", "--record", str(path)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert result.returncode == 0, result.stderr
+    assert "do not rest" not in result.stderr
+    return path, json.loads(path.read_text()), result.stdout
+
+
+def recorded(record, section):
+    return {each["name"]: each["rows"] for each in record["tables"] if each["section"] == section}
+
+
+def test_emulation_compares_each_contender_with_the_first(quick):
+    tables = recorded(quick[1], "emulation")
     assert len(tables) == 6
     for table in tables.values():
         first, *others = table.values()
-        assert (first["adds us"], first["ratio"]) == ("0.00", "1.000")
+        assert (first["adds_us"], first["ratio"]) == (0, 1)
         assert others
         for row in others:
-            assert float(row["us"]) / float(first["us"]) == pytest.approx(float(row["ratio"]), 0.02)
+            assert row["us"] / first["us"] == pytest.approx(row["ratio"])
 
 
 @pytest.mark.parametrize(("cell", "alternatives"), [("cartpole-2", 4), ("agents-16-8", 1)])
-def test_vectorizers_are_compared_with_the_bound_and_the_best_alternative(cell, alternatives):
-    (table,) = rows("vector.py", "--only", cell, "--rounds", "1", "--seconds", "0.05").values()
+def test_vectorizers_are_compared_with_the_bound_and_the_best_alternative(
+    quick, cell, alternatives
+):
+    table = recorded(quick[1], "vector")[cell]
     assert list(table)[:2] == ["bound", "one bare"]
     assert len(table) == 6 + alternatives
-    rates = {name: float(row["steps/s"].replace(",", "")) for name, row in table.items()}
+    rates = {name: row["steps_per_s"] for name, row in table.items()}
     best = max(list(table)[6:], key=rates.__getitem__)
     for name, row in table.items():
-        assert float(row["of the bound"]) == pytest.approx(rates[name] / rates["bound"], abs=0.006)
-        to_best = float(row["of the best alternative"])
-        assert to_best == pytest.approx(rates[name] / rates[best], abs=0.006)
-        assert 0 < float(row["CPU s/s"]) < 1.1 * os.cpu_count()
-        assert float(row["CPU a step"]) > 0
+        assert row["of_bound"] == pytest.approx(rates[name] / rates["bound"])
+        assert row["of_best"] == pytest.approx(rates[name] / rates[best])
+        assert 0 < row["cpus"] < 1.1 * os.cpu_count()
+        assert row["cpu_a_step"] > 0
+
+
+def test_the_cost_of_a_call_is_what_serial_adds_to_the_bare_steps(quick):
+    tables = recorded(quick[1], "per-call")
+    assert list(tables["cartpole-8"]) == ["bare", "Serial", "Gymnasium Sync"]
+    assert list(tables["agents-16-8"]) == ["bare", "Serial"]
+    for table in tables.values():
+        added = table["Serial"]["us"] - table["bare"]["us"]
+        assert table["Serial"]["adds_us"] == pytest.approx(added)
+
+
+def test_on_a_busy_machine_the_fall_is_compared_with_that_of_processes_without_communication(quick):
+    table = recorded(quick[1], "busy")["cartpole"]
+    assert list(table) == ["2 workers", "2 workers, pool of half", "Gymnasium Async"]
+    for row in table.values():
+        assert row["fall"] == pytest.approx(1 - row["busy_steps_per_s"] / row["steps_per_s"])
+        assert row["fall_to_lost"] == pytest.approx(row["fall"] / row["cpu_lost"])
+    one, other, _ = table.values()
+    assert one["cpu_lost"] == other["cpu_lost"]  # that of two processes
+
+
+def test_a_record_says_where_and_how_it_was_measured(quick):
+    _, record, _ = quick
+    assert {table["run"] for table in record["tables"]} == set(record["runs"])
+    for run in record["runs"].values():
+        machine = run["machine"]
+        assert machine["python"] == platform.python_version()
+        assert machine["packages"]["numpy"] == np.__version__
+        assert 0 < machine["cores"] <= os.cpu_count()
+        assert re.fullmatch(r"[0-9a-f]{10}", run["commit"] or "0" * 10)
+        assert datetime.fromisoformat(run["date"]) <= datetime.now(UTC)
+        assert run["command"].startswith("python benchmarks/")
+        assert "--record" not in run["command"]
+
+
+def test_each_target_is_printed_as_met_or_missed(quick):
+    verdicts = re.findall(r"^(.+): Target .+: [\d.]+, (met|missed by [\d.]+)$", quick[2], re.M)
+    assert len(verdicts) == 5  # two of emulation, two of vectorizers, one of busy machines
+
+
+@pytest.fixture
+def benchmarks(monkeypatch):
+    """The modules of benchmarks/ can be imported."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+
+
+@pytest.mark.parametrize(
+    ("quantity", "reached", "outcome"),
+    [
+        ("synchronous, of the best alternative", 2.0, "met"),
+        ("synchronous, of the best alternative", 1.37, "missed by 0.63"),
+        ("fall to CPU lost, at most", 1.9, "met"),
+        ("fall to CPU lost, at most", 2.25, "missed by 0.25"),
+    ],
+)
+def test_a_target_is_met_or_missed(benchmarks, quantity, reached, outcome):
+    from targets import Target, Verdict
+
+    assert Verdict(Target("vector", "cartpole-2", quantity, 2), reached).outcome == outcome
+
+
+def test_the_time_limits_of_make_bench_add_up_to_a_quarter_of_an_hour(benchmarks):
+    import run
+    from cells import CELLS
+
+    assert sum(run.LIMITS_S.values()) <= 15 * 60
+    table_s = float(run.OPTIONS["vector"][run.OPTIONS["vector"].index("--table-s") + 1])
+    tables = sum(not cell.is_extra for cell in CELLS.values())
+    assert tables * table_s < run.LIMITS_S["vector"]
+
+
+def test_the_page_is_written_from_the_record_between_its_markers(quick, tmp_path):
+    path, record, _ = quick
+    page, into = tmp_path / "page.md", tmp_path / "into.json"
+    sections = ("emulation", "vector", "per-call", "busy", "native")
+    marked = [f"<!-- bench {n}: begin -->\nold {n}\n<!-- bench {n}: end -->\n" for n in sections]
+    page.write_text("".join(["Before\n", *marked, "After\n"]))
+    command = [sys.executable, str(BENCHMARKS / "report.py"), str(path)]
+    command += ["--page", str(page), "--into", str(into)]
+    for _ in range(2):  # the same again
+        subprocess.run(command, check=True, timeout=240)
+        text = page.read_text()
+        assert text.startswith("Before\n<!-- bench emulation: begin -->\n`python benchmarks/")
+        assert text.endswith("old native\n<!-- bench native: end -->\nAfter\n")
+        assert text.count("old") == 1
+        assert text.count("**A step of CartPole**") == 1
+        assert text.count("| CartPole, 2 environments |") == 2  # a row, and its target
+        for row in recorded(record, "emulation")["cartpole"].values():
+            assert f" {row['ratio']:.3f} |" in text
+    assert json.loads(into.read_text()) == record
+    page.write_text("no markers")
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert refused.returncode == 2
+    assert "has no lines <!-- bench emulation: begin -->" in refused.stderr
+
+
+@pytest.mark.skipif(not RECORD.exists(), reason="the page has not been written from a record yet")
+def test_the_tables_of_the_docs_are_those_of_the_record(benchmarks):
+    from report import PAGE, written
+
+    assert written(PAGE.read_text(), json.loads(RECORD.read_text())) == PAGE.read_text()
+
+
+def test_the_utilization_of_a_gpu_is_sampled_between_two_times(benchmarks, tmp_path, monkeypatch):
+    from utilization import sampled
+
+    # What nvidia-smi prints in a loop, then it waits as that does.
+    stand_in = tmp_path / "nvidia-smi"
+    stand_in.write_text("#!/bin/sh\nprintf '40\\n[N/A]\\n60\\n'\nexec sleep 600\n")
+    stand_in.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    began_s = time.perf_counter()
+    with sampled() as samples:
+        while samples.mean(began_s, math.inf) != 0.5:
+            assert time.perf_counter() - began_s < 60
+        assert samples.mean(began_s - 1, began_s) is None
+    monkeypatch.setenv("PATH", "")
+    with sampled() as samples:
+        assert samples.mean(0, math.inf) is None
+
+
+@pytest.mark.long
+def test_the_script_for_gpus_goes_the_same_way_on_a_cpu(tmp_path):
+    out, page = tmp_path / "out", tmp_path / "page.md"
+    steps = ("gpu-tests", "gpu-unflatten", "options", "gpu-profile")
+    page.write_text("".join(f"<!-- bench {n}: begin --><!-- bench {n}: end -->\n" for n in steps))
+    script = [str(BENCHMARKS / "gpu.sh"), "--cpu", "--out", str(out), "--page", str(page)]
+    environ = {**os.environ, "PYTHON": sys.executable}
+    result = subprocess.run(script, env=environ, capture_output=True, text=True, timeout=240)
+    assert result.returncode == 0, result.stdout + result.stderr
+    record = json.loads((out / "record.json").read_text())
+    assert [table["section"] for table in record["tables"]] == [*steps]
+    assert recorded(record, "gpu-tests")["tests"]["tests"]["skipped"] >= 2
+    assert list(recorded(record, "options")["cartpole"]) == ["float32", "bfloat16"]
+    assert json.loads((out / "trace.json").read_text())["traceEvents"]
+    assert "CartPole-v1" in page.read_text()
 
 
 @pytest.mark.long

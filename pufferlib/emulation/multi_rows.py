@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pufferlib.annotations import Action, Agent, Array, Options, Structure
 from pufferlib.emulation.results import ResetInfo, copied_info
 from pufferlib.emulation.rows import EmulatedRows
@@ -65,7 +67,7 @@ class PettingZooRows(EmulatedRows["PettingZooPufferEnv"]):
         *result, infos = map(_as_dict, five_results(env, results))
         self._agent_rows.step(env.agents, *result)
         reported = present(infos)
-        if not self.masks.any():
+        if not np.count_nonzero(self.masks):  # a third of the time of any()
             reported = self._end(reported)
         return self.observations, self.rewards, self.terminals, self.truncations, reported
 

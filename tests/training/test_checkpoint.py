@@ -223,10 +223,10 @@ def test_the_checkpoint_of_another_algorithm_is_refused(tmp_path):
 
 
 @GPU
-def test_a_checkpoint_resumes_on_another_kind_of_device(tmp_path):
-    for here, there in (("cpu", "cuda"), ("cuda", "cpu")):
-        first, second = trainer_of(device=here), trainer_of(device=there)
-        first.step()
-        first.save(tmp_path / "checkpoint.pt")
-        second.load(tmp_path / "checkpoint.pt")
-        assert second.step()["updates"] == 2
+@pytest.mark.parametrize(("here", "there"), [("cpu", "cuda"), ("cuda", "cpu")])
+def test_a_checkpoint_resumes_on_another_kind_of_device(tmp_path, here, there):
+    first, second = trainer_of(device=here), trainer_of(device=there)
+    first.step()
+    first.save(tmp_path / "checkpoint.pt")
+    second.load(tmp_path / "checkpoint.pt")
+    assert second.step()["updates"] == 2

@@ -49,6 +49,11 @@ cdef extern from * nogil:
 LINE = 16
 
 cdef enum:
+    SLOW_NS = 2000000
+    FEWEST_SKIPS = 128
+    MOST_SKIPS = 1024
+
+cdef enum:
     WORDS = 16
     ORDER = 0
     ORDERED = 1
@@ -67,7 +72,7 @@ cdef class Gate:
     cdef int32_t* first
     cdef int32_t* caller
     cdef int64_t spin_ns
-    cdef int workers
+    cdef int workers, skips, last_skips
     cdef list seen, obeyed
     cdef set pending
 
@@ -90,6 +95,23 @@ cdef class Gate:
             raise IndexError(f"there are {self.workers} workers, no worker {worker}")
         return self.first + worker * WORDS
 
+    cdef int64_t spin_until(self, int64_t now) noexcept nogil:
+        """Return until when to poll; `now` in waits that do not."""
+        if self.skips:
+            self.skips -= 1
+            return now
+        self.last_skips //= 2
+        return now + self.spin_ns
+
+    cdef int64_t yield_core(self, int64_t before) noexcept nogil:
+        """Let other processes run; return the time. If that took long, skip the next polls."""
+        sched_yield()
+        cdef int64_t now = now_ns()
+        if now - before >= SLOW_NS:
+            self.last_skips = min(max(4 * self.last_skips, FEWEST_SKIPS), MOST_SKIPS)
+            self.skips = self.last_skips
+        return now
+
     def order(self, int worker, int order):
         """See the plain twin."""
         cdef int32_t* line = self.line(worker)
@@ -111,11 +133,12 @@ cdef class Gate:
         """See the plain twin."""
         cdef int32_t* line = self.line(worker)
         cdef int32_t obeyed = self.obeyed[worker]
-        cdef int64_t until
+        cdef int64_t now, until
         with nogil:
-            until = now_ns() + self.spin_ns
-            while load(line + ORDERED) == obeyed and now_ns() < until:
-                sched_yield()
+            now = now_ns()
+            until = self.spin_until(now)
+            while load(line + ORDERED) == obeyed and now < until:
+                now = self.yield_core(now)
             if load(line + ORDERED) == obeyed:
                 store(line + SLEEPS, 1)
                 while load(line + ORDERED) == obeyed:
@@ -165,9 +188,10 @@ cdef class Gate:
         cdef int64_t now, until
         cdef int32_t heard
         with nogil:
-            until = min(now_ns() + self.spin_ns, end)
-            while load(self.caller + BELL) - needed < 0 and now_ns() < until:
-                sched_yield()
+            now = now_ns()
+            until = min(self.spin_until(now), end)
+            while load(self.caller + BELL) - needed < 0 and now < until:
+                now = self.yield_core(now)
             store(self.caller + NEEDED, needed)
             store(self.caller + CALLER_SLEEPS, 1)
             while True:

@@ -6,6 +6,11 @@ receiver polls that word for a short time, yielding its core each time, and then
 kernel reports that the word has changed (futex). So a hand-over between busy processes costs
 microseconds, and a long wait costs no CPU time.
 
+Where other programs keep every core busy, to yield is to lose the core for a slice of the
+scheduler, 4 ms or more, which sleeping avoids: the kernel prefers a process that wakes up. So a
+yield that takes that long makes the next waits sleep at once, more of them each time it happens
+again.
+
 Each word has one writer at a time, except the caller's bell, which every worker may ring. Each ring
 writes a number that no other recent ring has, so that two rings are never mistaken for none.
 """
@@ -26,6 +31,8 @@ _BELL = 0  # of the caller's
 _FUTEX_WAIT, _FUTEX_WAKE = 0, 1
 _FUTEX = {"x86_64": 202, "aarch64": 98}.get(platform.machine()) if sys.platform == "linux" else None
 _NAP_S = 0.0002  # if there is no futex
+_SLOW_S = 0.002  # of a yield; a slice of the scheduler is longer
+_FEWEST_SKIPS, _MOST_SKIPS = 128, 1024  # waits without polling, after a slow one
 _MOST = 0x7FFFFFFF  # counters continue from 0
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -48,6 +55,7 @@ class Gate:
         self._seen = [0] * self._caller  # answers that the caller has taken
         self._obeyed = [0] * self._caller  # orders that the worker has taken
         self._pending: set[int] = set()
+        self._skips = self._last_skips = 0
 
     def order(self, worker: int, order: int) -> None:
         """Send a worker an order. If two are sent before it looks, it gets the later one twice."""
@@ -107,18 +115,36 @@ class Gate:
     def _wait(self, line: int, word: int, seen: int, timeout_s: float | None) -> None:
         """Wait until a word differs from `seen`, or the timeout; may return early."""
         words, now_s = self._words, time.monotonic()
-        spin_until_s = now_s + self._spin_s
+        spin_until_s = self._spin_until_s(now_s)
         end_s = None if timeout_s is None else now_s + timeout_s
         while words[line, word] == seen:
-            now_s = time.monotonic()
             if end_s is not None and now_s >= end_s:
                 return
             if now_s < spin_until_s:
-                os.sched_yield()
-            elif _FUTEX is None:
+                now_s = self._yield_core(now_s)
+                continue
+            if _FUTEX is None:
                 time.sleep(_NAP_S)
             else:
                 self._futex(line, word, _FUTEX_WAIT, seen, None if end_s is None else end_s - now_s)
+            now_s = time.monotonic()
+
+    def _spin_until_s(self, now_s: float) -> float:
+        """Return until when to poll; `now_s` in waits that do not."""
+        if self._skips:
+            self._skips -= 1
+            return now_s
+        self._last_skips //= 2
+        return now_s + self._spin_s
+
+    def _yield_core(self, before_s: float) -> float:
+        """Let other processes run; return the time. If that took long, skip the next polls."""
+        os.sched_yield()
+        now_s = time.monotonic()
+        if now_s - before_s >= _SLOW_S:
+            self._last_skips = min(max(4 * self._last_skips, _FEWEST_SKIPS), _MOST_SKIPS)
+            self._skips = self._last_skips
+        return now_s
 
     def _wake(self, line: int, word: int) -> None:
         if _FUTEX is not None:

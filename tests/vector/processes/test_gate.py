@@ -5,6 +5,7 @@ import mmap
 import multiprocessing
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -255,6 +256,31 @@ def test_the_first_answer_of_a_replacement_wakes_the_caller(gate_class):
             assert gate.answers(1, timeout_s=3600) == [(0, 1)]
             os.kill(pid, signal.SIGKILL)
         gate.forget(0)
+
+
+def test_on_a_busy_core_waits_sleep_and_do_not_yield_it(gate_class):
+    """To yield is to wait until the other process has used up its slice of the core."""
+    core, waits = {min(os.sched_getaffinity(0))}, 200
+    flags = shared_words(1)[0]  # 0: the wait is over, 1: how often the core was given up
+
+    def occupy():
+        os.sched_setaffinity(0, core)
+        while not flags[0]:
+            pass
+
+    def wait():
+        os.sched_setaffinity(0, core)
+        gate = gate_class(shared_words(1))
+        gate.order(0, 1)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+        for _ in range(waits):
+            gate.answers(1, timeout_s=0.0002)
+        flags[:2] = 1, resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw - before
+
+    with processes(lambda target: target(), (occupy,), (wait,)):
+        pass
+    assert flags[0]
+    assert flags[1] < waits / 2
 
 
 def test_counters_continue_after_an_overflow(gate_class):
