@@ -10,7 +10,7 @@ from torch.distributions import Distribution, Normal
 
 from pufferlib.distributions import Head, Heads, as_float32
 from pufferlib.policy import Rows, State, is_recurrent, map_state, state_rows, write_state_rows
-from pufferlib.pytorch import greedy_actions, sample_actions
+from pufferlib.pytorch import ActionSampler, greedy_actions
 
 ALL_ROWS = slice(None)
 
@@ -69,6 +69,7 @@ class PolicyRunner:
         self.denormalize: Callable[[Tensor], Tensor] = lambda values: values
         self.is_compiled = compile_mode != "none"
         self._call = torch.compile(policy, mode=compile_mode) if self.is_compiled else policy
+        self._sample = ActionSampler()
         self._num_rows = num_rows
         self._is_half = precision == "bfloat16"
         self.state_batch_dim = int(policy.state_batch_dim) if self.is_recurrent else 0  # type: ignore[arg-type]
@@ -85,15 +86,18 @@ class PolicyRunner:
 
     def state(self, rows: Rows = ALL_ROWS) -> State | None:
         """Return the state of `rows`: views for a slice; None if the policy has no memory."""
-        if self._state is None:
-            return None
+        if self._state is None or self._are_all(rows):
+            return self._state
         state: State = state_rows(self._state, rows, self.state_batch_dim)
         return state
+
+    def _are_all(self, rows: Rows) -> bool:
+        return isinstance(rows, slice) and rows in (ALL_ROWS, slice(0, self._num_rows))
 
     def act(
         self,
         observations: Tensor,
-        starts: Tensor,
+        starts: Tensor | None,
         rows: Rows = ALL_ROWS,
         is_greedy: bool = False,
         joint: Tensor | None = None,
@@ -102,7 +106,7 @@ class PolicyRunner:
 
         Args:
             observations: (B, ...), on `device`.
-            starts: bool (B,), the observation is the first of an episode.
+            starts: bool (B,), the observation is the first of an episode; ignored without memory.
             rows: which of the `num_rows` rows these are.
             is_greedy: take the most probable actions; otherwise they are sampled.
             joint: see `forward`.
@@ -112,9 +116,9 @@ class PolicyRunner:
         if is_greedy:
             actions = greedy_actions(heads)
         else:
-            actions, log_probabilities, _ = sample_actions(heads)
+            actions, log_probabilities = self._sample(heads)
         if self._state is not None and state is not None:
-            if isinstance(rows, slice) and len(observations) == self._num_rows:
+            if self._are_all(rows):
                 # A CUDA graph's next run overwrites what the last one returned.
                 self._state = map_state(torch.clone, state) if self.is_compiled else state
             else:
@@ -148,13 +152,17 @@ class PolicyRunner:
                 games, for a policy with a `CentralCritic`; None for any other.
         """
         more = {} if joint is None else {"joint_observations": joint}
-        half = torch.autocast(self.device.type, torch.bfloat16)
-        with half if self._is_half else contextlib.nullcontext():
+        with self._precision():
             if self.is_recurrent:
                 heads, values, state = self._call(observations, state, starts, **more)
             else:
                 heads, values = self._call(observations, **more)
         return _as_float32(heads), values.squeeze(-1).float(), state
+
+    def _precision(self) -> contextlib.AbstractContextManager[object]:
+        if self._is_half:
+            return torch.autocast(self.device.type, torch.bfloat16)
+        return contextlib.nullcontext()
 
 
 def _as_float32(heads: Heads) -> Heads:
