@@ -165,7 +165,7 @@ def train_together(rank, folder):
             trainer_of("plain", HALF, dataclasses.replace(CONFIG, exact_resume=True), context)
         config = dataclasses.replace(CONFIG, minibatches=2)
         trainer = trainer_of("memory", HALF, config, context)
-        found = {"opening": trainer._collector._observations.clone()}
+        found = {"opening": trainer._collector._observed.tensor.clone()}
         while not trainer.is_done:
             found["metrics"] = trainer.step()
         found |= {"weights": weights_of(trainer), "scale": trainer.state_dict()["reward_scale"]}
@@ -175,7 +175,10 @@ def train_together(rank, folder):
             found["expected"] = draw(trainer)
         dist.barrier()
         trainer.load(f"{folder}/checkpoint.pt")
-        found["resumed"], found["again"] = draw(trainer), trainer._collector._observations.clone()
+        found["resumed"], found["again"] = (
+            draw(trainer),
+            trainer._collector._observed.tensor.clone(),
+        )
         torch.save(found, f"{folder}/{rank}.pt")
 
 
