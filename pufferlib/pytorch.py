@@ -204,15 +204,12 @@ class ActionSampler:
 
     def _sample(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         """Sample logits (B, n) of one discrete action."""
-        noise = self._noise
-        if noise.shape != logits.shape or (noise.device, noise.dtype) != (
-            logits.device,
-            logits.dtype,
-        ):
-            self._noise = noise = torch.empty_like(logits)
+        is_alike = self._noise.dtype == logits.dtype and self._noise.device == logits.device
+        if not is_alike or self._noise.shape != logits.shape:
+            self._noise = torch.empty_like(logits)
             self._signs = -torch.ones_like(logits[0])
         log_probabilities = logits.log_softmax(-1)
-        actions = (log_probabilities.exp() / noise.exponential_()).argmax(-1)
+        actions = (log_probabilities.exp() / self._noise.exponential_()).argmax(-1)
         chosen = nn.functional.nll_loss(  # weighted: the log-probability, not its negative
             log_probabilities, actions, self._signs, reduction="none"
         )

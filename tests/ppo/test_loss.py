@@ -9,7 +9,8 @@ import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.logger import Logger
 
-from pufferlib.ppo.algorithm import normalized, ppo_loss
+from pufferlib.ppo.advantage import normalized, standardized
+from pufferlib.ppo.algorithm import ppo_loss
 
 SETTINGS = {"clip_coefficient": 0.2, "value_coefficient": 0.5, "entropy_coefficient": 0.1}
 

@@ -9,7 +9,7 @@ from pufferlib import vector
 from pufferlib.exceptions import ArgumentError, CheckpointError
 from pufferlib.models import Default, GRUWrapper, LSTMWrapper
 from pufferlib.ppo import PPOConfig
-from pufferlib.ppo.algorithm import advantages as generalized_advantages
+from pufferlib.ppo.advantage import advantages as generalized_advantages
 from pufferlib.training import Trainer
 from pufferlib.vtrace import VTraceConfig
 from pufferlib.vtrace.algorithm import vtrace_loss, vtrace_targets
