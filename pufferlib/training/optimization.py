@@ -65,6 +65,9 @@ class GradientSteps:
         """
         found = torch.autograd.grad(losses["total"], self._weights, allow_unused=True)
         for weight, gradient in zip(self._weights, found, strict=True):
+            if gradient is not None and gradient.stride() != weight.stride():
+                # A fused optimizer pairs elements by their place in memory.
+                gradient = torch.empty_like(weight).copy_(gradient)
             weight.grad = gradient
         self._context.all_reduce_gradients(self._policy)
         norm = nn.utils.clip_grad_norm_(self._policy.parameters(), self._max_gradient_norm)

@@ -65,6 +65,17 @@ def test_adam_is_that_of_its_paper():
         torch.testing.assert_close(policy.weight.data.double(), weights, rtol=3e-7, atol=0)
 
 
+def test_a_gradient_in_another_order_of_memory_reaches_its_own_weights():
+    policy = nn.Linear(3, 2, bias=False)
+    before = policy.weight.detach().clone()
+    rising = torch.arange(-2.0, 4.0).view(3, 2)
+    steps = steps_of(policy, make_adam(policy, 0.01))
+    steps.take({"total": (policy.weight.T * rising).sum()})
+    # The first step of Adam is the sign of the gradient, which is rising.T, times the rate.
+    change = policy.weight.detach() - before
+    torch.testing.assert_close(change, -0.01 * rising.T.sign(), atol=1e-6, rtol=1e-4)
+
+
 @pytest.mark.parametrize("is_fused", [False, True])
 @pytest.mark.parametrize("what", ["loss", "gradient"])
 def test_a_number_that_is_not_finite_ends_the_steps_before_it(is_fused, what):
