@@ -51,7 +51,7 @@ def test_a_rollout_batch_takes_few_operations(has_memory, most):
 
 
 # V-trace computes its targets in every minibatch, PPO once an update.
-@pytest.mark.parametrize(("config", "most"), [(PPOConfig, 150), (VTraceConfig, 175)])
+@pytest.mark.parametrize(("config", "most"), [(PPOConfig, 150), (VTraceConfig, 176)])
 def test_an_update_takes_few_operations_and_waits_for_none(config, most):
     trainer = trainer_of(config, entropy_coefficient=0.01)
     rollout = trainer.collect()

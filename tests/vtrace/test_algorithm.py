@@ -35,7 +35,7 @@ def one_row(ratios, terminals=(), truncations=(), final_values=(0.0, 0.0), absen
         terminals=flags[0],
         truncations=flags[1],
         final_values=torch.tensor([final_values]),
-        valid=~flags[2],
+        valid=~flags[2] if absent else None,
         **{"gamma": GAMMA, **settings},
     )
     return targets[0].tolist(), advantages[0].tolist()
