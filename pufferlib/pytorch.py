@@ -185,10 +185,7 @@ def sample_actions(heads: Heads, actions: Tensor | None = None) -> tuple[Tensor,
 
 
 class ActionSampler:
-    """Samples actions as `sample_actions` does, without entropies and in fewer operations.
-
-    It keeps tensors of the size of a batch, so it is for one caller.
-    """
+    """Samples as `sample_actions`, in fewer operations and without entropies; for one caller."""
 
     def __init__(self) -> None:
         self._noise = self._signs = torch.empty(0)
@@ -203,17 +200,14 @@ class ActionSampler:
         return sample_actions(heads)[:2]
 
     def _sample(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Sample logits (B, n) of one discrete action."""
-        is_alike = self._noise.dtype == logits.dtype and self._noise.device == logits.device
-        if not is_alike or self._noise.shape != logits.shape:
+        if self._noise.shape != logits.shape or self._noise.device != logits.device:
             self._noise = torch.empty_like(logits)
             self._signs = -torch.ones_like(logits[0])
         log_probabilities = logits.log_softmax(-1)
         actions = (log_probabilities.exp() / self._noise.exponential_()).argmax(-1)
-        chosen = nn.functional.nll_loss(  # weighted: the log-probability, not its negative
-            log_probabilities, actions, self._signs, reduction="none"
-        )
-        return actions, chosen
+        # Weighted by -1: the log-probability, not its negative.
+        loss = nn.functional.nll_loss
+        return actions, loss(log_probabilities, actions, self._signs, reduction="none")
 
 
 def greedy_actions(heads: Heads) -> Tensor:
@@ -283,12 +277,26 @@ def _sample_discrete(logits: Tensor, actions: Tensor | None) -> tuple[Tensor, Te
         probabilities = logits.detach().log_softmax(-1).exp()
         actions = (probabilities / torch.empty_like(probabilities).exponential_()).argmax(-1)
     actions = actions.long()
-    evaluate: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] = _Categorical.apply
-    return actions, *evaluate(logits, actions)
+    if torch.compiler.is_compiling():  # which fuses what autograd adds
+        return actions, *_evaluate(logits, actions)[:2]
+    apply: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] = _Categorical.apply
+    return actions, *apply(logits, actions)
+
+
+def _evaluate(logits: Tensor, actions: Tensor) -> tuple[Tensor, ...]:
+    """Return log-probabilities and entropies (...), and what their gradient is made of."""
+    log_probabilities = logits.log_softmax(-1)
+    probabilities = log_probabilities.exp()
+    places = actions.unsqueeze(-1)
+    chosen = log_probabilities.gather(-1, places).squeeze(-1)
+    # Clamped where the probability is 0, because 0 * -inf is NaN.
+    finite = log_probabilities.clamp(min=_LOG_OF_ZERO)
+    entropies = -(probabilities * finite).sum(-1)
+    return chosen, entropies, probabilities, finite, places
 
 
 class _Categorical(torch.autograd.Function):
-    """Log-probabilities of actions and entropies, with a gradient in half of autograd's operations.
+    """`_evaluate` with a gradient in half of autograd's operations.
 
     For logits x, probabilities p, the action a as a one-hot vector and the entropy H:
     d log p(a) / dx = a - p and dH / dx = -p (log p + H).
@@ -296,22 +304,14 @@ class _Categorical(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
-        """Return log-probabilities (...) and entropies (...) for logits (..., n) and actions."""
-        log_probabilities = logits.log_softmax(-1)
-        probabilities = log_probabilities.exp()
-        places = actions.unsqueeze(-1)
-        chosen = log_probabilities.gather(-1, places).squeeze(-1)
-        # Clamped where the probability is 0, because 0 * -inf is NaN.
-        finite = log_probabilities.clamp(min=_LOG_OF_ZERO)
-        entropies = -(probabilities * finite).sum(-1)
-        ctx.save_for_backward(probabilities, finite, entropies, places)
+        chosen, entropies, *others = _evaluate(logits, actions)
+        ctx.save_for_backward(entropies, *others)
         return chosen, entropies
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, of_chosen: Tensor, of_entropies: Tensor) -> tuple[Tensor, None]:
-        """Return the gradient of the logits."""
-        probabilities, finite, entropies, places = ctx.saved_tensors
+        entropies, probabilities, finite, places = ctx.saved_tensors
         of_chosen, of_entropies = of_chosen.unsqueeze(-1), of_entropies.unsqueeze(-1)
         apart = finite + entropies.unsqueeze(-1)
         gradient = -(torch.addcmul(of_chosen, of_entropies, apart) * probabilities)

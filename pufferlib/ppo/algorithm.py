@@ -5,7 +5,7 @@ into minibatches and take a gradient step on each. The mathematics are pure func
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -55,6 +55,7 @@ class PPO:
         self._config, self._runner, self._context = config, runner, context
         self._generator = generator
         self.optimizer = make_adam(runner.policy, config.learning_rate)
+        self._compute_loss = runner.compiled(self._forward_and_loss)
         self._adapted_learning_rate = config.learning_rate  # with kl_adaptive
         self._normalizer = ReturnNormalizer() if config.normalize_returns else None
         if self._normalizer is not None:
@@ -138,11 +139,7 @@ class PPO:
 
     def _loss(self, minibatch: Minibatch, entropy_coefficient: float) -> "Loss":
         """Return the loss of a minibatch under the present policy."""
-        config, all_reduce_sum = self._config, self._context.all_reduce_sum
-        heads, values, _ = self._runner.forward(
-            minibatch.observations, minibatch.state, minibatch.starts, minibatch.joint
-        )
-        _, log_probabilities, entropies = sample_actions(heads, minibatch.actions)
+        all_reduce_sum = self._context.all_reduce_sum
         estimates, returns, old_values = minibatch.advantages, minibatch.returns, minibatch.values
         if self._normalizer is not None:
             returns = self._normalizer.normalize(returns)
@@ -150,24 +147,34 @@ class PPO:
         valid, count = minibatch.valid if minibatch.has_absent else None, None
         if valid is not None or self._context.world_size > 1:
             count = all_reduce_sum(minibatch.valid.sum()).clamp(min=1)
-        if config.normalize_advantages and count is None:
+        if self._config.normalize_advantages and count is None:
             estimates = standardized(estimates)
-        elif config.normalize_advantages:
+        elif self._config.normalize_advantages:
             estimates = normalized(estimates, minibatch.valid, all_reduce_sum)
-        return ppo_loss(
-            log_probabilities=log_probabilities,
+        return self._compute_loss(
+            (minibatch.observations, minibatch.state, minibatch.starts, minibatch.joint),
+            minibatch.actions,
             old_log_probabilities=minibatch.log_probabilities,
-            entropies=entropies,
-            values=values,
+            old_values=old_values,
             advantages=estimates,
             returns=returns,
             valid=valid,
-            clip_coefficient=config.clip_coefficient,
-            value_coefficient=config.value_coefficient,
-            entropy_coefficient=entropy_coefficient,
-            old_values=old_values,
-            value_clip=config.value_clip,
             count=count,
+            entropy_coefficient=entropy_coefficient,
+        )
+
+    def _forward_and_loss(self, seen: tuple[Any, ...], actions: Tensor, **others: Any) -> "Loss":
+        """Return the loss of actions; `seen` are the arguments of `PolicyRunner.forward`."""
+        heads, values, _ = self._runner.forward(*seen)
+        _, log_probabilities, entropies = sample_actions(heads, actions)
+        return ppo_loss(
+            log_probabilities=log_probabilities,
+            entropies=entropies,
+            values=values,
+            clip_coefficient=self._config.clip_coefficient,
+            value_coefficient=self._config.value_coefficient,
+            value_clip=self._config.value_clip,
+            **others,
         )
 
     def state_dict(self) -> StateDict:

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from pufferlib.policy import Rows, State, is_recurrent, map_state, state_rows, w
 from pufferlib.pytorch import ActionSampler, greedy_actions
 
 ALL_ROWS = slice(None)
+_Called = TypeVar("_Called", bound=Callable[..., Any])
 
 
 class Decision(NamedTuple):
@@ -68,7 +69,9 @@ class PolicyRunner:
         self.is_recurrent = is_recurrent(policy)
         self.denormalize: Callable[[Tensor], Tensor] = lambda values: values
         self.is_compiled = compile_mode != "none"
-        self._call = torch.compile(policy, mode=compile_mode) if self.is_compiled else policy
+        self._compile_mode = compile_mode
+        self._call = self.compiled(policy)
+        self._decide = self.compiled(self._forward_and_sample)
         self._sample = ActionSampler()
         self._num_rows = num_rows
         self._is_half = precision == "bfloat16"
@@ -111,12 +114,13 @@ class PolicyRunner:
             is_greedy: take the most probable actions; otherwise they are sampled.
             joint: see `forward`.
         """
-        heads, values, state = self.forward(observations, self.state(rows), starts, joint)
+        given = observations, self.state(rows), starts, joint
         log_probabilities = None
         if is_greedy:
+            heads, values, state = self.forward(*given)
             actions = greedy_actions(heads)
         else:
-            actions, log_probabilities = self._sample(heads)
+            (heads, values, state), (actions, log_probabilities) = self._decide(*given)
         if self._state is not None and state is not None:
             if self._are_all(rows):
                 # A CUDA graph's next run overwrites what the last one returned.
@@ -124,6 +128,24 @@ class PolicyRunner:
             else:
                 write_state_rows(self._state, rows, self.state_batch_dim, state)
         return Decision(actions, log_probabilities, self.denormalize(values), heads)
+
+    def _forward_and_sample(
+        self,
+        observations: Tensor,
+        state: State | None,
+        starts: Tensor | None,
+        joint: Tensor | None,
+    ) -> tuple[tuple[Heads, Tensor, State | None], tuple[Tensor, Tensor]]:
+        """Return the result of `forward`, and sampled actions with their log-probabilities."""
+        found = self.forward(observations, state, starts, joint)
+        return found, self._sample(found[0])
+
+    def compiled(self, function: _Called) -> _Called:
+        """Return a function or a network, compiled if networks are; it begins when first called."""
+        if not self.is_compiled:
+            return function
+        compiled: _Called = torch.compile(function, mode=self._compile_mode)
+        return compiled
 
     def values(
         self,

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pufferlib.annotations import StateDict
 from pufferlib.exceptions import ArgumentError
+from pufferlib.policy import State
 from pufferlib.pytorch import sample_actions
 from pufferlib.training.distributed import DistributedContext
 from pufferlib.training.minibatch import Sequences
@@ -54,6 +55,8 @@ class VTrace:
         self._config, self._runner, self._context = config, runner, context
         self._generator = generator
         self.optimizer = make_adam(runner.policy, config.learning_rate)
+        self._evaluate = runner.compiled(self._forward)
+        self._compute_loss = runner.compiled(vtrace_loss)
 
     def update(self, rollout: Rollout, progress: float) -> dict[str, float]:
         """Learn from a rollout; see `Algorithm.update`."""
@@ -81,11 +84,20 @@ class VTrace:
     def _loss(self, minibatch: Sequences) -> "Loss":
         """Return the loss of a minibatch under the present policy."""
         config, valid, count = self._config, None, None
-        if minibatch.has_absent:
+        if minibatch.has_absent or self._runner.is_compiled:  # of which a mask is no other graph
             valid = minibatch.valid
         if valid is not None or self._context.world_size > 1:
             count = self._context.all_reduce_sum(minibatch.valid.sum()).clamp(min=1)
-        log_probabilities, entropies, values = self._evaluate(minibatch)
+        log_probabilities, entropies, values = (
+            found.view(minibatch.valid.shape)
+            for found in self._evaluate(
+                minibatch.observations,
+                minibatch.state,
+                minibatch.starts,
+                minibatch.joint,
+                minibatch.actions.flatten(0, 1),
+            )
+        )
         with torch.no_grad():
             targets, advantages = vtrace_targets(
                 log_ratios=log_probabilities - minibatch.log_probabilities,
@@ -101,8 +113,11 @@ class VTrace:
                 rho_clip=config.rho_clip,
                 c_clip=config.c_clip,
             )
-        self._judged.append((values.detach(), targets, minibatch.valid))
-        return vtrace_loss(
+        seen = values.detach()
+        if self._runner.is_compiled:  # a CUDA graph's next run overwrites it
+            seen = seen.clone()
+        self._judged.append((seen, targets, minibatch.valid))
+        return self._compute_loss(
             log_probabilities=log_probabilities,
             old_log_probabilities=minibatch.log_probabilities,
             entropies=entropies,
@@ -116,16 +131,20 @@ class VTrace:
             count=count,
         )
 
-    def _evaluate(self, minibatch: Sequences) -> tuple[Tensor, Tensor, Tensor]:
-        """Return (log-probabilities, entropies, values) of the present policy, each (B, T)."""
-        observations, shape = minibatch.observations, minibatch.valid.shape
+    def _forward(
+        self,
+        observations: Tensor,
+        state: State | None,
+        starts: Tensor,
+        joint: Tensor | None,
+        actions: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return (log-probabilities, entropies, values) of the present policy, each (B * T,)."""
         if not self._runner.is_recurrent:
             observations = observations.flatten(0, 1)  # (B * T, ...)
-        heads, values, _ = self._runner.forward(
-            observations, minibatch.state, minibatch.starts, minibatch.joint
-        )
-        _, log_probabilities, entropies = sample_actions(heads, minibatch.actions.flatten(0, 1))
-        return log_probabilities.view(shape), entropies.view(shape), values.view(shape)
+        heads, values, _ = self._runner.forward(observations, state, starts, joint)
+        _, log_probabilities, entropies = sample_actions(heads, actions)
+        return log_probabilities, entropies, values
 
     def state_dict(self) -> StateDict:
         """Return what a checkpoint keeps besides the policy."""
