@@ -278,12 +278,13 @@ def _sample_discrete(logits: Tensor, actions: Tensor | None) -> tuple[Tensor, Te
         actions = (probabilities / torch.empty_like(probabilities).exponential_()).argmax(-1)
     actions = actions.long()
     if torch.compiler.is_compiling():  # which fuses what autograd adds
-        return actions, *_evaluate(logits, actions)[:2]
+        chosen, entropies, *_ = _evaluate(logits, actions)
+        return actions, chosen, entropies
     apply: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] = _Categorical.apply
     return actions, *apply(logits, actions)
 
 
-def _evaluate(logits: Tensor, actions: Tensor) -> tuple[Tensor, ...]:
+def _evaluate(logits: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Return log-probabilities and entropies (...), and what their gradient is made of."""
     log_probabilities = logits.log_softmax(-1)
     probabilities = log_probabilities.exp()

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,8 @@ from pufferlib.policy import Rows, State, is_recurrent, map_state, state_rows, w
 from pufferlib.pytorch import ActionSampler, greedy_actions
 
 ALL_ROWS = slice(None)
-_Called = TypeVar("_Called", bound=Callable[..., Any])
+_Given = ParamSpec("_Given")
+_Result = TypeVar("_Result")
 
 
 class Decision(NamedTuple):
@@ -140,12 +141,11 @@ class PolicyRunner:
         found = self.forward(observations, state, starts, joint)
         return found, self._sample(found[0])
 
-    def compiled(self, function: _Called) -> _Called:
+    def compiled(self, function: Callable[_Given, _Result]) -> Callable[_Given, _Result]:
         """Return a function or a network, compiled if networks are; it begins when first called."""
         if not self.is_compiled:
             return function
-        compiled: _Called = torch.compile(function, mode=self._compile_mode)
-        return compiled
+        return torch.compile(function, mode=self._compile_mode)
 
     def values(
         self,
