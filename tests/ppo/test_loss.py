@@ -192,7 +192,7 @@ def test_without_absent_agents_the_mask_changes_nothing():
     given = dict(zip((*names, "returns", "old_values"), numbers, strict=True))
     found = []
     for valid in (None, torch.ones(50).bool()):
-        weights = [given[name].clone().requires_grad_() for name in names[:4:2]]
+        weights = [given[name].detach().clone().requires_grad_() for name in names[:4:2]]
         given |= {"log_probabilities": weights[0], "entropies": weights[1], "valid": valid}
         loss = ppo_loss(**given, **SETTINGS, value_clip=0.5)
         loss.total.backward()
