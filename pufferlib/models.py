@@ -108,17 +108,17 @@ class FlatFeatures(nn.Module):
 
     def forward(self, observations: Tensor) -> Tensor:
         """Return float32 (B, size) for flat observations (B, ...)."""
-        batch = observations.shape[0]
         found = leaves_of(unflatten(observations, self._layout))
         features = []
         for number, field, choices in self._seen:
-            values = found[number].reshape(batch, -1)
+            leaf = found[number]
+            values = leaf.flatten(1) if leaf.ndim > 1 else leaf.unsqueeze(1)
             is_small = values.dtype == torch.uint8 and field.leaf.kind == "Box"
             if self.uint8 == "log" and is_small and not _is_image(field):
                 features.append(values.float().log1p())
             else:
                 features.append(features_of(values, field, choices))
-        return torch.cat(features, 1)
+        return features[0] if len(features) == 1 else torch.cat(features, 1)
 
 
 class Default(HiddenState):

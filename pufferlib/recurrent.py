@@ -76,16 +76,21 @@ class _MemoryWrapper(nn.Module, ABC):
     ) -> tuple[Heads, Tensor, State]:
         """Return (actions, value, state); see `pufferlib.policy.RecurrentPolicy`."""
         is_sequence = observations.dim() == self._observation_dims + 2
-        rows, steps = observations.shape[0], observations.shape[1] if is_sequence else 1
         flat = observations.flatten(0, 1) if is_sequence else observations  # (B * T, ...)
         hidden, lookup = self.policy.encode_observations(flat)
-        hidden = hidden.reshape(rows, steps, self.input_size).transpose(0, 1)  # (T, B, H)
+        if is_sequence:
+            rows, steps = observations.shape[:2]
+            hidden = hidden.reshape(rows, steps, self.input_size).transpose(0, 1)  # (T, B, H)
+            starts = None if starts is None else starts.transpose(0, 1)  # (T, B)
+        else:
+            hidden = hidden.unsqueeze(0)  # (1, B, H)
         if state is None:
-            state = self.initial_state(rows, hidden.device)
-        if starts is not None:
-            starts = starts.reshape(rows, steps).transpose(0, 1)  # (T, B)
+            state = self.initial_state(hidden.shape[1], hidden.device)
         hidden, state = self._run(hidden, state, starts)
-        hidden = hidden.transpose(0, 1).reshape(rows * steps, self.hidden_size)
+        if is_sequence:
+            hidden = hidden.transpose(0, 1).reshape(rows * steps, self.hidden_size)
+        else:
+            hidden = hidden.squeeze(0)
         actions, value = self.policy.decode_actions(hidden, lookup)
         return actions, value, state
 
@@ -103,14 +108,25 @@ class _MemoryWrapper(nn.Module, ABC):
         """Run the layer over (T, B, H), split only where an episode starts."""
         if starts is None:
             return self._recur(hidden, state)
-        cuts = [0, *[t for t in starts.any(1).nonzero().ravel().tolist() if t], len(hidden)]
+        if len(hidden) == 1:  # where episodes start need not be known, so nothing waits for a GPU
+            return self._recur(hidden, _without(state, starts))
         outputs = []
-        for begin, end in pairwise(cuts):
-            keep = (~starts[begin]).float().reshape(1, -1, 1)
-            state = map_state(lambda part, keep=keep: part * keep, state)
-            output, state = self._recur(hidden[begin:end], state)
+        for begin, end in pairwise([0, *_later_starts(starts), len(hidden)]):
+            output, state = self._recur(hidden[begin:end], _without(state, starts[begin]))
             outputs.append(output)
         return torch.cat(outputs), state
+
+
+def _later_starts(starts: Tensor) -> list[int]:
+    """Return the steps after the first in which an episode starts in a row, of (T, B)."""
+    return [step for step in starts.any(1).nonzero().ravel().tolist() if step]
+
+
+def _without(state: State, starts: Tensor) -> State:
+    """Return the state with the rows that start an episode, (B,) or (1, B), set to 0."""
+    starts = starts.reshape(1, -1, 1)
+    cleared: State = map_state(lambda part: part.masked_fill(starts, 0), state)
+    return cleared
 
 
 class LSTMWrapper(_MemoryWrapper):

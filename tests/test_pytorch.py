@@ -21,6 +21,7 @@ from pufferlib.models import Default
 from pufferlib.policies.nethack import Policy as NetHackPolicy
 from pufferlib.policies.pixels import NatureCNN
 from pufferlib.pytorch import (
+    ActionSampler,
     action_converter,
     greedy_actions,
     layer_init,
@@ -273,6 +274,25 @@ def test_probabilities_and_entropies_equal_those_of_torch(heads, reference):
 
 
 @over_heads
+def test_the_trainers_samples_are_those_of_sample_actions(heads, reference):
+    torch.manual_seed(0)
+    expected = sample_actions(heads)
+    torch.manual_seed(0)
+    actions, log_probabilities = ActionSampler()(heads)
+    assert torch.equal(actions, expected[0])
+    assert torch.equal(log_probabilities, expected[1])
+
+
+def test_one_discrete_action_is_drawn_as_torch_draws_it():
+    sample = ActionSampler()
+    for rows in (ROWS, 3, ROWS):
+        torch.manual_seed(0)
+        expected = torch.multinomial(logits(4)[:rows].softmax(-1), 1)[:, 0]
+        torch.manual_seed(0)
+        assert torch.equal(sample(logits(4)[:rows])[0], expected)
+
+
+@over_heads
 def test_given_actions_are_evaluated_and_returned(heads, reference):
     torch.manual_seed(0)
     given_actions = sample_actions(heads)[0]
@@ -305,6 +325,29 @@ def test_sample_frequencies_equal_probabilities():
     torch.testing.assert_close(frequencies, probabilities, atol=0.012, rtol=0)
     assert abs(actions[:, 1].mean() - 5) < 0.05
     assert abs(actions[:, 1].std() - 2) < 0.05
+
+
+@pytest.mark.parametrize("widths", [(4,), (4, 2, 4)])
+def test_gradients_of_choices_equal_those_of_torch(widths):
+    weights = torch.randn(2, ROWS, generator=torch.Generator().manual_seed(0))
+    actions = torch.stack([torch.arange(ROWS) % n for n in widths], 1)
+
+    def evaluate(heads):
+        if len(heads) == 1:
+            return sample_actions(heads[0], actions[:, 0])[1:]
+        return sample_actions(heads, actions)[1:]
+
+    def evaluate_by_torch(heads):
+        joint = Joint(heads)
+        return joint.log_prob(actions), joint.entropy()
+
+    gradients = []
+    for function in (evaluate, evaluate_by_torch):
+        heads = [(3 * logits(n)).requires_grad_() for n in widths]
+        log_probabilities, entropies = function(heads)
+        (weights[0] * log_probabilities + weights[1] * entropies).sum().backward()
+        gradients.append([head.grad for head in heads])
+    torch.testing.assert_close(gradients[0], gradients[1])
 
 
 @pytest.mark.parametrize("low", [-1e9, -np.inf])

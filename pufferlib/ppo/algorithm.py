@@ -4,26 +4,31 @@
 into minibatches and take a gradient step on each. The mathematics are pure functions below it.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from pufferlib.annotations import StateDict
-from pufferlib.exceptions import ArgumentError, SettingError
+from pufferlib.exceptions import SettingError
+from pufferlib.ppo.advantage import advantages, normalized, standardized
 from pufferlib.ppo.config import ADAPTIVE_LEARNING_RATES, PPOConfig
 from pufferlib.pytorch import sample_actions
 from pufferlib.training.distributed import DistributedContext
+from pufferlib.training.minibatch import Minibatch
 from pufferlib.training.optimization import (
+    GradientSteps,
+    Limit,
     adapted_learning_rate,
-    gradient_step,
+    load_adam,
+    make_adam,
     set_learning_rate,
     update_metrics,
     value_metrics,
 )
 from pufferlib.training.policy_runner import PolicyRunner
-from pufferlib.training.rollout import Minibatch, Rollout
+from pufferlib.training.rollout import Rollout
 from pufferlib.training.value_normalization import ReturnNormalizer
 
 
@@ -49,8 +54,8 @@ class PPO:
     ) -> None:
         self._config, self._runner, self._context = config, runner, context
         self._generator = generator
-        weights = runner.policy.parameters()
-        self.optimizer = torch.optim.Adam(weights, config.learning_rate, eps=1e-5)
+        self.optimizer = make_adam(runner.policy, config.learning_rate)
+        self._compute_loss = runner.compiled(self._forward_and_loss)
         self._adapted_learning_rate = config.learning_rate  # with kl_adaptive
         self._normalizer = ReturnNormalizer() if config.normalize_returns else None
         if self._normalizer is not None:
@@ -79,12 +84,8 @@ class PPO:
                 self._context.all_reduce_sum,
                 self._runner.device,
             )
-        losses: list[dict[str, float]] = []
         count = config.minibatches_of(len(rollout.columns), self._runner.is_recurrent)
-        for minibatch in self._minibatches(rollout, estimates, count):
-            losses.append(self._step(minibatch.to(self._runner.device), entropy_coefficient))
-            if config.target_kl is not None and losses[-1]["approximate_kl"] > config.target_kl:
-                break
+        losses = self._steps(rollout, estimates, count, entropy_coefficient)
         self._adapt_learning_rate(losses, count)
         values = rollout.part(rollout.values)[:-1]
         valid, all_reduce_sum = rollout.part(rollout.valid), self._context.all_reduce_sum
@@ -113,44 +114,67 @@ class PPO:
                 ADAPTIVE_LEARNING_RATES,
             )
 
-    def _minibatches(self, rollout: Rollout, estimates: Tensor, count: int) -> Iterator[Minibatch]:
-        """Yield the minibatches of all epochs, in a new random order each epoch."""
-        for _ in range(self._config.update_epochs):
-            yield from rollout.minibatches(
-                *(count, estimates, self._generator),
-                keeps_absent=self._runner.is_compiled,
-            )
-
-    def _step(self, minibatch: Minibatch, entropy_coefficient: float) -> dict[str, float]:
-        """Take one gradient step; return the losses by name."""
-        config, context, policy = self._config, self._context, self._runner.policy
-        heads, values, _ = self._runner.forward(
-            minibatch.observations, minibatch.state, minibatch.starts, minibatch.joint
+    def _steps(
+        self, rollout: Rollout, estimates: Tensor, count: int, entropy_coefficient: float
+    ) -> list[dict[str, float]]:
+        """Take the gradient steps of all epochs, of `count` each; return the losses of each."""
+        config, runner = self._config, self._runner
+        limit = None if config.target_kl is None else Limit("approximate_kl", config.target_kl)
+        steps = GradientSteps(
+            runner.policy, self.optimizer, self._context, config.max_gradient_norm, limit
         )
-        _, log_probabilities, entropies = sample_actions(heads, minibatch.actions)
+        minibatches = rollout.minibatches(
+            *(count, estimates, self._generator),
+            keeps_absent=runner.is_compiled,
+            epochs=config.update_epochs,
+        )
+        for taken, minibatch in enumerate(minibatches, 1):
+            loss = self._loss(minibatch.to(runner.device), entropy_coefficient)
+            steps.take(loss._asdict())
+            # A GPU skips the steps that follow; to ask it after each would let it wait.
+            is_asked = runner.device.type == "cpu" or taken % count == 0
+            if limit is not None and is_asked and steps.has_ended:
+                break
+        return steps.read()
+
+    def _loss(self, minibatch: Minibatch, entropy_coefficient: float) -> "Loss":
+        """Return the loss of a minibatch under the present policy."""
+        all_reduce_sum = self._context.all_reduce_sum
         estimates, returns, old_values = minibatch.advantages, minibatch.returns, minibatch.values
         if self._normalizer is not None:
             returns = self._normalizer.normalize(returns)
             old_values = self._normalizer.normalize(old_values)
-        if config.normalize_advantages:
-            estimates = normalized(estimates, minibatch.valid, context.all_reduce_sum)
-        loss = ppo_loss(
-            log_probabilities=log_probabilities,
+        valid, count = minibatch.valid if minibatch.has_absent else None, None
+        if valid is not None or self._context.world_size > 1:
+            count = all_reduce_sum(minibatch.valid.sum()).clamp(min=1)
+        if self._config.normalize_advantages and count is None:
+            estimates = standardized(estimates)
+        elif self._config.normalize_advantages:
+            estimates = normalized(estimates, minibatch.valid, all_reduce_sum)
+        return self._compute_loss(
+            (minibatch.observations, minibatch.state, minibatch.starts, minibatch.joint),
+            minibatch.actions,
             old_log_probabilities=minibatch.log_probabilities,
-            entropies=entropies,
-            values=values,
+            old_values=old_values,
             advantages=estimates,
             returns=returns,
-            valid=minibatch.valid,
-            clip_coefficient=config.clip_coefficient,
-            value_coefficient=config.value_coefficient,
+            valid=valid,
+            count=count,
             entropy_coefficient=entropy_coefficient,
-            old_values=old_values,
-            value_clip=config.value_clip,
-            count=context.all_reduce_sum(minibatch.valid.sum()).clamp(min=1),
         )
-        return gradient_step(
-            loss._asdict(), policy, self.optimizer, context, config.max_gradient_norm
+
+    def _forward_and_loss(self, seen: tuple[Any, ...], actions: Tensor, **others: Any) -> "Loss":
+        """Return the loss of actions; `seen` are the arguments of `PolicyRunner.forward`."""
+        heads, values, _ = self._runner.forward(*seen)
+        _, log_probabilities, entropies = sample_actions(heads, actions)
+        return ppo_loss(
+            log_probabilities=log_probabilities,
+            entropies=entropies,
+            values=values,
+            clip_coefficient=self._config.clip_coefficient,
+            value_coefficient=self._config.value_coefficient,
+            value_clip=self._config.value_clip,
+            **others,
         )
 
     def state_dict(self) -> StateDict:
@@ -183,60 +207,10 @@ class PPO:
             )
         if self._normalizer is not None:
             self._normalizer.load_state_dict(state["normalizer"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        load_adam(self.optimizer, state["optimizer"])
         adapted = state.get("adapted_learning_rate")
         if adapted is not None and adapted["from"] == self._config.learning_rate:
             self._adapted_learning_rate = adapted["to"]
-
-
-def advantages(
-    rewards: Tensor,
-    values: Tensor,
-    terminals: Tensor,
-    truncations: Tensor,
-    final_values: Tensor,
-    gamma: float,
-    gae_lambda: float,
-) -> Tensor:
-    """Return generalized advantage estimates (Schulman et al. 2016, arXiv:1506.02438, eq. 16).
-
-    The sum stops at the end of an episode. A truncated episode bootstraps from the value of its
-    last observation, not from the next episode's first.
-
-    Args:
-        rewards: float32 (T, B), received after the action at t.
-        values: float32 (T + 1, B); row T is the bootstrap.
-        terminals: bool (T, B), the episode ended after step t: nothing to bootstrap from.
-        truncations: bool (T, B), cut off after step t: bootstraps from `final_values`.
-        final_values: float32 (T, B), the value of the true last observation; read only where
-            truncated and not terminal.
-        gamma: discount per step, in [0, 1].
-        gae_lambda: in [0, 1]; 0 is TD(0), 1 is Monte Carlo.
-
-    Returns:
-        float32 (T, B), a new tensor.
-
-    Raises:
-        ArgumentError: if the shapes disagree.
-    """
-    steps, rows = rewards.shape
-    shapes = {tuple(t.shape) for t in (rewards, terminals, truncations, final_values)}
-    if shapes != {(steps, rows)} or tuple(values.shape) != (steps + 1, rows):
-        raise ArgumentError(
-            f"Shapes disagree: values must be {(steps + 1, rows)} and the rest {(steps, rows)}; "
-            f"got values {tuple(values.shape)}, the rest {sorted(shapes)}."
-        )
-    ends = terminals | truncations
-    bootstrap = torch.where(truncations, final_values, values[1:])
-    bootstrap = torch.where(terminals, torch.zeros_like(bootstrap), bootstrap)
-    deltas = rewards + gamma * bootstrap - values[:-1]  # (T, B), eq. 9
-    decay = gamma * gae_lambda * (~ends).to(rewards.dtype)
-    result = torch.empty_like(rewards)
-    running = torch.zeros_like(rewards[0])
-    for t in reversed(range(steps)):
-        running = deltas[t] + decay[t] * running
-        result[t] = running
-    return result
 
 
 class Loss(NamedTuple):
@@ -268,7 +242,7 @@ def ppo_loss(
     values: Tensor,
     advantages: Tensor,
     returns: Tensor,
-    valid: Tensor,
+    valid: Tensor | None,
     clip_coefficient: float,
     value_coefficient: float,
     entropy_coefficient: float,
@@ -285,7 +259,7 @@ def ppo_loss(
         values: float32 (N,), of the current value function.
         advantages: float32 (N,).
         returns: float32 (N,), the targets of the values.
-        valid: bool (N,), True if an agent was present; other samples are ignored.
+        valid: bool (N,), True if an agent was present; other samples are ignored. None: all are.
         clip_coefficient: epsilon of eq. 7.
         value_coefficient: c1 of eq. 9.
         entropy_coefficient: c2 of eq. 9.
@@ -294,49 +268,36 @@ def ppo_loss(
             not clip values.
         count: divides the sums; the number of valid samples if None.
     """
-    if count is None:
+    if count is None and valid is not None:
         count = valid.sum().clamp(min=1)
 
+    def kept(samples: Tensor) -> Tensor:
+        return samples if valid is None else torch.where(valid, samples, 0)
+
     def mean(samples: Tensor) -> Tensor:
-        return samples.sum() / count
+        return samples.mean(dtype=values.dtype) if count is None else samples.sum() / count
 
     # Invalid samples are zeroed before anything is computed from them. Zeroing the results would
     # let an infinity reach the gradient, as zero times infinity.
-    log_ratio = torch.where(valid, log_probabilities - old_log_probabilities, 0)
-    advantages = torch.where(valid, advantages, 0)
-    errors = torch.where(valid, values - returns, 0)
+    log_ratio = kept(log_probabilities - old_log_probabilities)
+    advantages = kept(advantages)
+    errors = kept(values - returns)
     ratio = log_ratio.exp()
-    clipped = ratio.clamp(1 - clip_coefficient, 1 + clip_coefficient)
-    policy = -mean(torch.minimum(ratio * advantages, clipped * advantages))
+    objective = ratio * advantages
+    with torch.no_grad():
+        change = ratio - 1
+        clipped = ratio.clamp(1 - clip_coefficient, 1 + clip_coefficient) * advantages
+        is_clipped = objective > clipped
+    # The minimum of both; a clipped objective has no gradient.
+    policy = -mean(torch.where(is_clipped, clipped, objective))
     squared = errors**2
     if value_clip is not None and old_values is not None:
         near = old_values + (values - old_values).clamp(-value_clip, value_clip)
-        squared = torch.maximum(squared, torch.where(valid, near - returns, 0) ** 2)
+        squared = torch.maximum(squared, kept(near - returns) ** 2)
     value = 0.5 * mean(squared)
-    entropy = mean(torch.where(valid, entropies, 0))
+    entropy = mean(kept(entropies))
     total = policy + value_coefficient * value - entropy_coefficient * entropy
     with torch.no_grad():
-        approximate_kl = mean((ratio - 1) - log_ratio)
-        clip_fraction = mean(((ratio - 1).abs() > clip_coefficient).to(values.dtype))
+        approximate_kl = mean(change - log_ratio)
+        clip_fraction = mean(change.abs() > clip_coefficient)
     return Loss(total, policy, value, entropy, approximate_kl, clip_fraction)
-
-
-def normalized(
-    advantages: Tensor,
-    valid: Tensor,
-    all_reduce_sum: Callable[[Tensor], Tensor] = lambda tensor: tensor,
-) -> Tensor:
-    """Return advantages (N,) with mean 0 and standard deviation 1 over the valid samples.
-
-    Args:
-        advantages: float32 (N,).
-        valid: bool (N,).
-        all_reduce_sum: sums a tensor over all processes that learn together.
-    """
-    kept = torch.where(valid, advantages, 0)
-    count, summed = all_reduce_sum(torch.stack([valid.sum().to(kept.dtype), kept.sum()]))
-    if count < 2:
-        return advantages
-    mean = summed / count
-    squared = all_reduce_sum(torch.where(valid, advantages - mean, 0).square().sum())
-    return (advantages - mean) / ((squared / (count - 1)).sqrt() + 1e-8)

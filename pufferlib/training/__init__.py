@@ -3,9 +3,10 @@
 In the order of the data: `config` has the settings; `policy_runner` runs a policy, `recorder` acts
 with it and fills a `rollout`, for the environments that `collector` steps; an `algorithm` learns
 from that, for a `learner`, of which there may be several (`learners`); and `trainer` is the loop
-around them. `policy_actor` acts where nothing is recorded. `statistics`, `finite`, `checkpoint`,
-`distributed` and `torch_state` serve it; `evaluation` plays whole episodes; `profile`,
-`utilization`, `loggers` and `dashboard` report.
+around them. A rollout is learned from in pieces (`minibatch`) by `optimization`'s gradient steps;
+`reverse_scan` computes discounted sums. `policy_actor` acts where nothing is recorded.
+`statistics`, `finite`, `checkpoint`, `distributed` and `torch_state` serve it; `evaluation` plays
+whole episodes; `profile`, `utilization`, `loggers` and `dashboard` report.
 """
 
 from pufferlib.training.algorithm import Algorithm

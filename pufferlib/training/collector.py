@@ -1,6 +1,6 @@
 """Collect rollouts: step the environments with the policy, and store the results."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from pufferlib.exceptions import ArgumentError
 from pufferlib.training.episodes import EpisodeCounts
 from pufferlib.training.finite import FiniteCheck
 from pufferlib.training.joint import JointObservations
+from pufferlib.training.observed import ObservedRows
 from pufferlib.training.opponents import Opponents
 from pufferlib.training.policy_actor import joined
 from pufferlib.training.profile import Profile
@@ -75,7 +76,7 @@ class Collector:
         self._learns = np.ones(vecenv.agents_per_batch, np.bool_)  # which rows are learned from
         for recorder in recorders:
             self._learns[recorder.places] = not recorder.part.is_frozen
-        self._copy: Callable[[NDArray[np.generic]], Tensor] = _copier(self._device)
+        self._staging: Tensor | None = None
 
     def begin(self, seed: int) -> None:
         """Reset all environments; environment i gets `seed + i`.
@@ -93,8 +94,8 @@ class Collector:
             recorder.restart()
         if self._opponents is not None:
             self._opponents.begin(seed)
-        self._starts = torch.ones(rows, dtype=torch.bool, device=self._device)
-        self._acting = torch.zeros(rows, dtype=torch.bool, device=self._device)
+        self._starts = np.ones(rows, np.bool_)
+        self._acting = np.zeros(rows, np.bool_)
         self._vecenv.async_reset(seed)
         self.counts.restart()
         batch = self._vecenv.recv()
@@ -131,16 +132,15 @@ class Collector:
             if group.segment is None:
                 group.segment, group.step = self._free.pop(0), 0
             if self._joint is not None:
-                self._joint.write(self._observations, group.segment, group.step)
+                self._joint.write(self._observed.tensor, group.segment, group.step)
             starts = self._starts[group.rows]
-            actions = [each.act(self._observations, starts, group) for each in self._recorders]
+            actions = [each.act(self._observed, starts, group) for each in self._recorders]
             group.ended = None
             chosen = self._joined(actions)
         if self._opponents is None:
             return chosen
         with self._profile.part("opponents"):
-            first = starts.cpu().numpy()
-            return self._opponents.act(self._batch, first, group.rows, chosen)
+            return self._opponents.act(self._batch, starts, group.rows, chosen)
 
     def _joined(self, actions: list[Array]) -> Array:
         """Return the actions of all policies in the order of the batch."""
@@ -160,7 +160,7 @@ class Collector:
         with self._profile.part("forward"):
             starts = self._starts[group.rows]
             for recorder in self._recorders:
-                recorder.bootstrap(self._observations, starts, group)
+                recorder.bootstrap(self._observed, starts, group)
             group.ended = None
 
     def _hold(self, batch: Batch) -> Group:
@@ -170,17 +170,17 @@ class Collector:
             group = self._groups[first // size]
             self._finite.observations(batch, self.timesteps)
             self._held, self._batch = group, batch
-            self._observations = self._copy(batch.observations)
-            self._masks = torch.tensor(batch.masks, device=self._device)
+            if self._device.type == "cuda" and self._staging is None:
+                self._staging = torch.tensor(batch.observations).pin_memory()
+            self._observed = ObservedRows(batch.observations, self._device, self._staging)
             if group.segment is None:
-                self._acting[group.rows] = self._masks
+                self._acting[group.rows] = batch.masks
         return group
 
     def _note(self, group: Group, batch: Batch) -> None:
         """Store the results of the group's last actions."""
         rows = group.rows
-        was_acting = self._acting[rows] & ~torch.tensor(batch.lost, device=self._device)
-        acted = taken = was_acting.cpu().numpy()
+        acted = taken = self._acting[rows] & ~batch.lost
         self._finite.rewards(batch, acted, self.timesteps)
         if self._opponents is not None:
             taken = acted & self._opponents.learns[rows]
@@ -189,9 +189,8 @@ class Collector:
         for recorder in self._recorders:
             recorder.note(batch, taken, acted, group)
         ends = batch.terminals | batch.truncations
-        ended = torch.tensor(ends, device=self._device)
-        self._starts[rows] = ended | (self._masks & ~was_acting)
-        self._acting[rows] = self._masks
+        self._starts[rows] = ends | (batch.masks & ~acted)
+        self._acting[rows] = batch.masks
         self.timesteps += int(taken[self._learns].sum())
         self.steps += int(acted.sum())
         self._count_returns(batch, taken, group)
@@ -207,22 +206,3 @@ class Collector:
             if recorder.part.name:
                 name = f"{recorder.part.name}/episode_return"
                 self.episodes.add({name: value} for value in recorder.returns(batch, taken, group))
-
-
-def _copier(device: torch.device) -> Callable[[NDArray[np.generic]], Tensor]:
-    """Return a function that copies rows, which the vectorizer will overwrite, to `device`.
-
-    For a GPU it goes through page-locked memory, which transfers in the background. That memory is
-    written again only after the actions have come back from the GPU, when the transfer is over.
-    """
-    if device.type != "cuda":
-        return torch.tensor
-    staging: list[Tensor] = []
-
-    def copy(rows: NDArray[np.generic]) -> Tensor:
-        if not staging:
-            staging.append(torch.tensor(rows).pin_memory())
-        staging[0].copy_(torch.from_numpy(rows))
-        return staging[0].to(device, non_blocking=True)
-
-    return copy

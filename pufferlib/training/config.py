@@ -62,7 +62,9 @@ class LoopConfig:
     float32."""
 
     compile: Literal["none", "default", "reduce-overhead", "max-autotune"] = "none"
-    """Mode of torch.compile for the network; reduce-overhead uses CUDA graphs."""
+    """Mode of torch.compile for the network, with the choice of actions and the loss;
+    reduce-overhead uses CUDA graphs. The first rollout and the first update are slow: they
+    compile."""
 
     storage: Literal["auto", "device", "cpu"] = "auto"
     """Where rollouts are kept; auto: on the device where half of its free memory holds them."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import gymnasium
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, TransformedDistribution
@@ -75,7 +76,7 @@ class Measurements:
         policy, device = self._runner.policy, self._runner.device
         state: Any = ()
         if self._runner.is_recurrent:
-            columns = torch.arange(len(rollout.columns), device=rollout.columns.device)
+            columns = np.arange(len(rollout.columns))
             sample = rollout.sequences(columns[: max(1, _PROBED_ROWS // rollout.horizon)])
             sample = sample.to(device)
             observations, state = sample.observations, (sample.state, sample.starts)

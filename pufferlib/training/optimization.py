@@ -1,49 +1,136 @@
-"""The gradient step that algorithms share, its learning rate and its metrics."""
+"""The gradient steps that algorithms share, their learning rate and their metrics."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from pufferlib.annotations import StateDict
 from pufferlib.training.distributed import DistributedContext
 from pufferlib.training.finite import check_finite
 
 
-def gradient_step(
-    losses: Mapping[str, Tensor],
-    policy: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    context: DistributedContext,
-    max_gradient_norm: float,
-) -> dict[str, float]:
-    """Minimize `losses["total"]` by one step; return the losses as numbers.
+class Limit(NamedTuple):
+    """A loss that ends an update once a gradient step finds it above `most`."""
 
-    "gradient_norm" is that of the whole gradient, before it is clipped.
+    name: str
+    most: float
+
+
+class GradientSteps:
+    """The gradient steps of an update.
+
+    A number that is read waits for a GPU, so losses are read at the end of the update, all at once.
+    Until then the optimizer itself skips the steps that must not be taken: one whose losses or
+    gradient are not finite, those that follow it, and those that follow one above `limit`.
 
     Args:
-        losses: scalars by name, each a sum over this process's samples divided by the number of
-            samples of all processes, so that their sum over the processes is the mean.
         policy: whose weights are changed.
-        optimizer: of these weights.
-        context: the processes that learn together; all take the same step.
+        optimizer: of these weights. One that is not fused cannot skip steps: with it, every step
+            waits for its losses.
+        context: the processes that learn together; all take the same steps.
         max_gradient_norm: a longer gradient is scaled down to this norm.
-
-    Raises:
-        NotFiniteError: a loss or the gradient is NaN or infinite; no weight has changed.
+        limit: ends the update early; None: nothing does.
     """
-    sums = context.all_reduce_sum(torch.stack([loss.detach() for loss in losses.values()]))
-    numbers = dict(zip(losses, sums.tolist(), strict=True))
-    for name, value in numbers.items():
-        check_finite(f"{name} loss", value)
-    optimizer.zero_grad()
-    losses["total"].backward()
-    context.all_reduce_gradients(policy)
-    norm = nn.utils.clip_grad_norm_(policy.parameters(), max_gradient_norm)
-    numbers["gradient_norm"] = norm.item()
-    check_finite("gradient's norm", numbers["gradient_norm"])
-    optimizer.step()
-    return numbers
+
+    def __init__(
+        self,
+        policy: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        context: DistributedContext,
+        max_gradient_norm: float,
+        limit: Limit | None = None,
+    ) -> None:
+        self._policy, self._optimizer, self._context = policy, optimizer, context
+        self._max_gradient_norm, self._limit = max_gradient_norm, limit
+        self._weights = [weight for weight in policy.parameters() if weight.requires_grad]
+        self._is_fused = all(group.get("fused") for group in optimizer.param_groups)
+        self._names: list[str] = []
+        self._numbers: list[Tensor] = []  # of each step, in the order of the names
+        device = self._weights[0].device
+        self._skips = torch.zeros((), device=device)  # 1 if the next step is to be skipped
+        self._scale = torch.ones((), device=device)
+
+    def take(self, losses: Mapping[str, Tensor]) -> None:
+        """Minimize `losses["total"]` by one step.
+
+        Args:
+            losses: scalars by name, each a sum over this process's samples divided by the number
+                of samples of all processes, so that their sum over the processes is the mean.
+
+        Raises:
+            NotFiniteError: with an optimizer that is not fused, see `read`.
+        """
+        found = torch.autograd.grad(losses["total"], self._weights, allow_unused=True)
+        for weight, gradient in zip(self._weights, found, strict=True):
+            if gradient is not None and gradient.stride() != weight.stride():
+                # A fused optimizer pairs elements by their place in memory.
+                gradient = torch.empty_like(weight).copy_(gradient)
+            weight.grad = gradient
+        self._context.all_reduce_gradients(self._policy)
+        norm = nn.utils.clip_grad_norm_(self._policy.parameters(), self._max_gradient_norm)
+        self._names = [*losses, "gradient_norm"]
+        with torch.no_grad():
+            self._note(torch.stack([*losses.values(), norm]))
+            if not self._is_fused:
+                self.read()
+                if self.has_ended:
+                    return
+            else:
+                self._optimizer.found_inf = self._skips  # type: ignore[attr-defined]
+            self._optimizer.step()
+            self._skip_after_limit()
+
+    def _note(self, numbers: Tensor) -> None:
+        """Keep the numbers of a step; skip it if one of them is not finite."""
+        if self._context.world_size > 1:
+            numbers = torch.cat([self._context.all_reduce_sum(numbers[:-1]), numbers[-1:]])
+        self._numbers.append(numbers)
+        # As torch.amp.GradScaler: sets `_skips` to 1 if a number is not finite, else leaves it.
+        torch._amp_foreach_non_finite_check_and_unscale_([numbers], self._skips, self._scale)
+
+    def _skip_after_limit(self) -> None:
+        if self._limit is not None:
+            number = self._numbers[-1][self._names.index(self._limit.name)]
+            torch.maximum(self._skips, number > self._limit.most, out=self._skips)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether further steps would be skipped; asking waits for a GPU."""
+        return bool(self._skips)
+
+    def read(self) -> list[dict[str, float]]:
+        """Return the losses of each step that was taken, with "gradient_norm".
+
+        That is the norm of the whole gradient, before it is clipped.
+
+        Raises:
+            NotFiniteError: a loss or the gradient of a step is NaN or infinite; the weights are
+                those before that step.
+        """
+        taken: list[dict[str, float]] = []
+        for numbers in torch.stack(self._numbers).tolist():
+            step = dict(zip(self._names, numbers, strict=True))
+            for name, value in step.items():
+                is_norm = name == "gradient_norm"
+                check_finite("gradient's norm" if is_norm else f"{name} loss", value)
+            taken.append(step)
+            if self._limit is not None and step[self._limit.name] > self._limit.most:
+                break
+        return taken
+
+
+def make_adam(policy: nn.Module, learning_rate: float) -> torch.optim.Adam:
+    """Return Adam for all weights, with CleanRL's epsilon, as one fused operation a step."""
+    return torch.optim.Adam(policy.parameters(), learning_rate, eps=1e-5, fused=True)
+
+
+def load_adam(optimizer: torch.optim.Adam, state: StateDict) -> None:
+    """Continue from a state of Adam; earlier versions saved that of one that was not fused."""
+    groups = [{**group, "fused": True, "foreach": None} for group in state["param_groups"]]
+    optimizer.load_state_dict({**state, "param_groups": groups})
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
@@ -92,13 +179,13 @@ def value_metrics(
         all_reduce_sum: sums a tensor over all processes that learn together.
     """
     samples = torch.stack([targets[valid], values[valid], (targets - values)[valid]])  # (3, N)
-    sums = torch.cat([samples.sum(1), valid.sum(dtype=samples.dtype)[None]])
-    *totals, count = all_reduce_sum(sums)
+    sums = all_reduce_sum(torch.cat([samples.sum(1), valid.sum(dtype=samples.dtype)[None]]))
+    means = sums[:3] / sums[3]
+    variances = all_reduce_sum((samples - means[:, None]).square().sum(1)) / sums[3]
+    *found, count = torch.cat([means, variances, sums[3:]]).tolist()
     if count == 0:
         return {}
-    means = torch.stack(totals) / count
-    variances = all_reduce_sum((samples - means[:, None]).square().sum(1)) / count
-    target, value, _, of_targets, of_values, of_errors = torch.cat([means, variances]).tolist()
+    target, value, _, of_targets, of_values, of_errors = found
     return {
         "loss/explained_variance": 1 - of_errors / of_targets if of_targets > 0 else 0.0,
         "rollout/return_mean": target,

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -10,9 +10,11 @@ from torch.distributions import Distribution, Normal
 
 from pufferlib.distributions import Head, Heads, as_float32
 from pufferlib.policy import Rows, State, is_recurrent, map_state, state_rows, write_state_rows
-from pufferlib.pytorch import greedy_actions, sample_actions
+from pufferlib.pytorch import ActionSampler, greedy_actions
 
 ALL_ROWS = slice(None)
+_Given = ParamSpec("_Given")
+_Result = TypeVar("_Result")
 
 
 class Decision(NamedTuple):
@@ -68,7 +70,10 @@ class PolicyRunner:
         self.is_recurrent = is_recurrent(policy)
         self.denormalize: Callable[[Tensor], Tensor] = lambda values: values
         self.is_compiled = compile_mode != "none"
-        self._call = torch.compile(policy, mode=compile_mode) if self.is_compiled else policy
+        self._compile_mode = compile_mode
+        self._call = self.compiled(policy)
+        self._decide = self.compiled(self._forward_and_sample)
+        self._sample = ActionSampler()
         self._num_rows = num_rows
         self._is_half = precision == "bfloat16"
         self.state_batch_dim = int(policy.state_batch_dim) if self.is_recurrent else 0  # type: ignore[arg-type]
@@ -85,15 +90,18 @@ class PolicyRunner:
 
     def state(self, rows: Rows = ALL_ROWS) -> State | None:
         """Return the state of `rows`: views for a slice; None if the policy has no memory."""
-        if self._state is None:
-            return None
+        if self._state is None or self._are_all(rows):
+            return self._state
         state: State = state_rows(self._state, rows, self.state_batch_dim)
         return state
+
+    def _are_all(self, rows: Rows) -> bool:
+        return isinstance(rows, slice) and rows in (ALL_ROWS, slice(0, self._num_rows))
 
     def act(
         self,
         observations: Tensor,
-        starts: Tensor,
+        starts: Tensor | None,
         rows: Rows = ALL_ROWS,
         is_greedy: bool = False,
         joint: Tensor | None = None,
@@ -102,24 +110,42 @@ class PolicyRunner:
 
         Args:
             observations: (B, ...), on `device`.
-            starts: bool (B,), the observation is the first of an episode.
+            starts: bool (B,), the observation is the first of an episode; ignored without memory.
             rows: which of the `num_rows` rows these are.
             is_greedy: take the most probable actions; otherwise they are sampled.
             joint: see `forward`.
         """
-        heads, values, state = self.forward(observations, self.state(rows), starts, joint)
+        given = observations, self.state(rows), starts, joint
         log_probabilities = None
         if is_greedy:
+            heads, values, state = self.forward(*given)
             actions = greedy_actions(heads)
         else:
-            actions, log_probabilities, _ = sample_actions(heads)
+            (heads, values, state), (actions, log_probabilities) = self._decide(*given)
         if self._state is not None and state is not None:
-            if isinstance(rows, slice) and len(observations) == self._num_rows:
+            if self._are_all(rows):
                 # A CUDA graph's next run overwrites what the last one returned.
                 self._state = map_state(torch.clone, state) if self.is_compiled else state
             else:
                 write_state_rows(self._state, rows, self.state_batch_dim, state)
         return Decision(actions, log_probabilities, self.denormalize(values), heads)
+
+    def _forward_and_sample(
+        self,
+        observations: Tensor,
+        state: State | None,
+        starts: Tensor | None,
+        joint: Tensor | None,
+    ) -> tuple[tuple[Heads, Tensor, State | None], tuple[Tensor, Tensor]]:
+        """Return the result of `forward`, and sampled actions with their log-probabilities."""
+        found = self.forward(observations, state, starts, joint)
+        return found, self._sample(found[0])
+
+    def compiled(self, function: Callable[_Given, _Result]) -> Callable[_Given, _Result]:
+        """Return a function or a network, compiled if networks are; it begins when first called."""
+        if not self.is_compiled:
+            return function
+        return torch.compile(function, mode=self._compile_mode)
 
     def values(
         self,
@@ -148,13 +174,17 @@ class PolicyRunner:
                 games, for a policy with a `CentralCritic`; None for any other.
         """
         more = {} if joint is None else {"joint_observations": joint}
-        half = torch.autocast(self.device.type, torch.bfloat16)
-        with half if self._is_half else contextlib.nullcontext():
+        with self._precision():
             if self.is_recurrent:
                 heads, values, state = self._call(observations, state, starts, **more)
             else:
                 heads, values = self._call(observations, **more)
         return _as_float32(heads), values.squeeze(-1).float(), state
+
+    def _precision(self) -> contextlib.AbstractContextManager[object]:
+        if self._is_half:
+            return torch.autocast(self.device.type, torch.bfloat16)
+        return contextlib.nullcontext()
 
 
 def _as_float32(heads: Heads) -> Heads:

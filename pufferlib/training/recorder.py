@@ -12,9 +12,10 @@ from pufferlib.annotations import Array
 from pufferlib.policy import State, map_state
 from pufferlib.pytorch import action_converter
 from pufferlib.training.joint import JointObservations, last_observations, peers_of
+from pufferlib.training.observed import ObservedRows
 from pufferlib.training.policy_runner import Decision, PolicyRunner
 from pufferlib.training.profile import Profile
-from pufferlib.training.rollout import Rollout
+from pufferlib.training.rollout import Rollout, Segment
 from pufferlib.training.statistics import RewardScale
 from pufferlib.vector import Batch, VectorEnv
 
@@ -84,6 +85,7 @@ class Recorder:
         self._joint = joint
         self._convert = action_converter(vecenv, part.policy)
         self._storage: Rollout | None = None
+        self._views: dict[int, Segment] = {}  # of the storage, by segment
         self._sums = np.zeros(part.count(vecenv.num_agents))  # of rewards, in unfinished episodes
 
     def restart(self) -> None:
@@ -91,62 +93,83 @@ class Recorder:
         self.runner.reset()
         self._sums[:] = 0
 
-    def act(self, observations: Tensor, starts: Tensor, group: Group) -> Array:
+    def act(self, observed: ObservedRows, starts: NDArray[np.bool_], group: Group) -> Array:
         """Choose and store actions for a batch; return those of the policy's rows, as sent.
 
         Args:
-            observations: (B, ...), of all rows of the batch.
+            observed: what all rows of the batch observe.
             starts: bool (B,), the observation is the first of an episode.
             group: of the batch.
         """
-        joint = self._seen_by_critic(observations)
-        if not self._has_all:
-            observations, starts = observations[self.rows], starts[self.rows]
         rows = self._rows_of(group)
         state = self.runner.state(rows) if group.step == 0 else None
         if state is not None:  # act() writes into it
             state = map_state(torch.clone, state)
-        decision = self.runner.act(observations, starts, rows, joint=joint)
+        joint = self._seen_by_critic(observed)
+        if self._storage is None:  # the first action says what a storage of actions is like
+            observations = observed.tensor[self.rows]
+            first = self._starts(starts)
+        else:
+            observations, first = self._store_observations(observed, starts, group)
+        decision = self.runner.act(observations, first, rows, joint=joint)
         if not self.part.is_frozen:
-            self._store(observations, starts, decision, state, group)
+            if self._storage is None:
+                self._storage = self._allocate(observations, decision.actions)
+                self._store_observations(observed, starts, group)
+            self._store_decision(decision, state, group)
         return self._convert(decision.actions, decision.heads)
 
-    def _store(
-        self,
-        observations: Tensor,
-        starts: Tensor,
-        decision: Decision,
-        state: State | None,
-        group: Group,
-    ) -> None:
-        """Store what the policy saw and chose; `state` is that before the first step."""
-        actions, log_probabilities, values, _ = decision
-        assert log_probabilities is not None  # the actions are sampled
-        if self._storage is None:
-            self._storage = self._allocate(observations, actions)
-        storage, device = self._storage, self._storage_device
-        if group.ended is not None:
-            storage.values[-1, self._columns(group.ended)] = values.to(device)
-        step, columns = group.step, self._columns(group.segment)
-        if step == 0:
-            storage.set_initial_state(columns, state)
-        storage.observations[step, columns] = observations.to(device)
-        storage.actions[step, columns] = actions.to(device)
-        storage.log_probabilities[step, columns] = log_probabilities.to(device)
-        storage.values[step, columns] = values.to(device)
-        storage.starts[step, columns] = starts.to(device)
+    def _store_observations(
+        self, observed: ObservedRows, starts: NDArray[np.bool_], group: Group
+    ) -> tuple[Tensor, Tensor | None]:
+        """Store what the policy sees; return observations and starts on the policy's device."""
+        segment, step = self._segment(group.segment), group.step
+        self.storage.steps.starts[step, segment.columns] = starts[self.places]
+        if segment.observed is None:
+            observations = observed.tensor if self._has_all else observed.tensor[self.rows]
+            segment.observations[step].copy_(observations)
+        else:
+            segment.observed[step] = observed.array[self.places]
+            if self._device.type == "cpu":
+                observations = segment.observations[step]
+            else:
+                observations = observed.tensor[self.rows]
+        return observations, self._starts(starts)
 
-    def bootstrap(self, observations: Tensor, starts: Tensor, group: Group) -> None:
+    def _starts(self, starts: NDArray[np.bool_]) -> Tensor | None:
+        """Return the starts of the policy's rows on its device.
+
+        None if there are none, or the policy has no memory; a compiled one would be compiled again.
+        """
+        own = starts[self.places]
+        if not self.runner.is_recurrent or not (own.any() or self.runner.is_compiled):
+            return None
+        return torch.tensor(own, device=self._device)
+
+    def _store_decision(self, decision: Decision, state: State | None, group: Group) -> None:
+        """Store what the policy chose; `state` is that before the first step."""
+        assert decision.log_probabilities is not None  # the actions are sampled
+        segment, step = self._segment(group.segment), group.step
+        if group.ended is not None:
+            self._segment(group.ended).values[-1].copy_(decision.values)
+        if step == 0:
+            self.storage.set_initial_state(segment.columns, state)
+        torch._foreach_copy_(  # one operation
+            [segment.actions[step], segment.log_probabilities[step], segment.values[step]],
+            [decision.actions, decision.log_probabilities, decision.values],
+        )
+
+    def bootstrap(self, observed: ObservedRows, starts: NDArray[np.bool_], group: Group) -> None:
         """Store the value of the observation that follows the last finished segment."""
         if self.part.is_frozen:
             return
         values = self.runner.values(
-            observations[self.rows],
-            starts[self.rows],
+            observed.tensor[self.rows],
+            self._starts(starts),
             self._rows_of(group),
-            self._seen_by_critic(observations),
+            self._seen_by_critic(observed),
         )
-        self.storage.values[-1, self._columns(group.ended)] = values.to(self._storage_device)
+        self._segment(group.ended).values[-1].copy_(values)
 
     def note(
         self, batch: Batch, taken: NDArray[np.bool_], acted: NDArray[np.bool_], group: Group
@@ -161,21 +184,21 @@ class Recorder:
         """
         if self.part.is_frozen:
             return
-        storage, device, places = self.storage, self._storage_device, self.places
+        steps, places = self.storage.steps, self.places
         step, columns = group.step, self._columns(group.segment)
         terminals, truncations = batch.terminals[places], batch.truncations[places]
         rewards = batch.rewards[places]
         if self._scale is not None:
             ends = terminals | truncations
             rewards = self._scale(rewards, ends, taken[places], self._rows_of(group))
-        storage.valid[step, columns] = torch.tensor(taken[places], device=device)
-        storage.rewards[step, columns] = torch.tensor(rewards, device=device)
-        storage.terminals[step, columns] = torch.tensor(terminals, device=device)
-        storage.truncations[step, columns] = torch.tensor(truncations, device=device)
+        steps.valid[step, columns] = taken[places]
+        steps.rewards[step, columns] = rewards
+        steps.terminals[step, columns] = terminals
+        steps.truncations[step, columns] = truncations
         if truncations.any():
             with self._profile.part("forward"):
                 values = self._final_values(self._rows_of(group), batch, acted)
-                storage.final_values[step, columns] = values.to(device)
+                self.storage.final_values[step, columns] = values.to(self._storage_device)
         lost = batch.lost[places]
         if lost.any():
             self._leave_out(step, columns, lost)
@@ -199,9 +222,8 @@ class Recorder:
     def rollout(self, segments: list[int]) -> Rollout:
         """Return the storage, with these segments as the rollout."""
         columns = [self._columns(segment) for segment in segments]
-        self.storage.columns = torch.cat(
-            [torch.arange(part.start, part.stop) for part in columns]
-        ).to(self._storage_device)
+        self.storage.columns = torch.cat([torch.arange(each.start, each.stop) for each in columns])
+        self.storage.upload()
         return self.storage
 
     @property
@@ -219,20 +241,23 @@ class Recorder:
         assert segment is not None
         return slice(segment * self._count, (segment + 1) * self._count)
 
+    def _segment(self, number: int | None) -> Segment:
+        """Return views of a segment of the storage."""
+        assert number is not None
+        if number not in self._views:
+            self._views[number] = Segment(self.storage, self._columns(number))
+        return self._views[number]
+
     def _leave_out(self, step: int, columns: slice, rows: NDArray[np.bool_]) -> None:
         """Give steps lost with a worker an advantage of 0, and bootstrap nothing across them."""
-        storage = self.storage
-        lost = torch.tensor(rows, device=self._storage_device)
-        for tensor, value in (
-            (storage.rewards, storage.values[step, columns]),
-            (storage.terminals, torch.ones_like(lost)),
-            (storage.truncations, torch.zeros_like(lost)),
-        ):
-            tensor[step, columns] = torch.where(lost, value, tensor[step, columns])
+        steps, values = self.storage.steps, self.storage.values[step, columns].cpu().numpy()
+        steps.rewards[step, columns][rows] = values[rows]
+        steps.terminals[step, columns][rows] = True
+        steps.truncations[step, columns][rows] = False
 
-    def _seen_by_critic(self, observations: Tensor) -> Tensor | None:
+    def _seen_by_critic(self, observed: ObservedRows) -> Tensor | None:
         """Return the observations of all agents for each row; None without a central critic."""
-        return None if self._peers is None else observations[self._peers]
+        return None if self._peers is None else observed.tensor[self._peers]
 
     def _final_values(self, rows: slice, batch: Batch, acted: NDArray[np.bool_]) -> Tensor:
         """Return the value of the last observation of each row, 0 where not truncated.

@@ -1,105 +1,58 @@
 """Rollout storage: observations, actions and rewards, `horizon` steps to a column."""
 
-import dataclasses
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from pufferlib.annotations import Array
 from pufferlib.policy import Rows, State, map_state, state_rows, write_state_rows
 from pufferlib.training.config import LoopConfig
+from pufferlib.training.minibatch import Minibatch, Sequences
 from pufferlib.vector import VectorEnv
 
-_Samples = TypeVar("_Samples", "Minibatch", "Sequences")
-
 
 @dataclass
-class Minibatch:
-    """A piece of a rollout to learn from.
+class Steps:
+    """What is known of each step without the network, in NumPy: arrays (T, B).
 
-    N samples, or for a recurrent policy N = B * T of B whole rows, those of a row together.
-
-    Attributes:
-        observations: (N, ...), or (B, T, ...) if recurrent.
-        state: of the rows before their first step; None unless recurrent.
-        starts: bool (B, T); None unless recurrent.
-        actions: (N, ...).
-        log_probabilities: float32 (N,), when the actions were taken.
-        values: float32 (N,), likewise.
-        advantages: float32 (N,).
-        returns: float32 (N,).
-        valid: bool (N,).
-        joint: observations (N, agents, ...) or (B, T, agents, ...) of all agents of the game, the
-            row's own first; None unless a central critic sees them.
-    """
-
-    observations: Tensor
-    state: State | None
-    starts: Tensor | None
-    actions: Tensor
-    log_probabilities: Tensor
-    values: Tensor
-    advantages: Tensor
-    returns: Tensor
-    valid: Tensor
-    joint: Tensor | None = None
-
-    def to(self, device: torch.device) -> "Minibatch":
-        """Return it on `device`: itself, if it is there."""
-        return _on_device(self, device)
-
-
-@dataclass
-class Sequences:
-    """Whole columns of a rollout: B sequences of T steps.
+    On the CPU the tensors of the rollout are views of them.
 
     Attributes:
-        observations: (B, T, ...), seen before the action at t.
-        state: before the first step, of B rows; None unless recurrent.
-        starts: bool (B, T), the observation at t is the first of an episode.
-        actions: (B, T, ...), taken at t.
-        log_probabilities: float32 (B, T), of those actions, when taken.
-        values: float32 (B, T + 1), when collected; column T is the value after the last step.
-        rewards: float32 (B, T), received after the action at t.
-        terminals: bool (B, T), the episode ended after step t.
-        truncations: bool (B, T), the episode was cut off after step t.
-        final_values: float32 (B, T), the value of the true last observation, where truncated.
-        valid: bool (B, T), an agent acted at t.
-        joint: observations (B, T, agents, ...) of all agents of the game, the row's own first; None
-            unless a central critic sees them.
+        rewards: float32, see `Rollout`, as for the others, which are bool.
     """
 
-    observations: Tensor
-    state: State | None
-    starts: Tensor
-    actions: Tensor
-    log_probabilities: Tensor
-    values: Tensor
-    rewards: Tensor
-    terminals: Tensor
-    truncations: Tensor
-    final_values: Tensor
-    valid: Tensor
-    joint: Tensor | None = None
-
-    def to(self, device: torch.device) -> "Sequences":
-        """Return it on `device`: itself, if it is there."""
-        return _on_device(self, device)
+    rewards: NDArray[np.float32]
+    terminals: NDArray[np.bool_]
+    truncations: NDArray[np.bool_]
+    starts: NDArray[np.bool_]
+    valid: NDArray[np.bool_]
 
 
-def _on_device(samples: _Samples, device: torch.device) -> _Samples:
-    if samples.actions.device == device:
-        return samples
-    values = {field.name: getattr(samples, field.name) for field in dataclasses.fields(samples)}
-    moved: dict[str, Any] = {
-        name: value if value is None else map_state(lambda tensor: tensor.to(device), value)
-        for name, value in values.items()
-    }
-    return dataclasses.replace(samples, **moved)
+class Segment:
+    """Views of some columns of a rollout, one for each step: to write one takes one operation.
+
+    Attributes:
+        columns: which.
+        observations: T views (B, ...).
+        actions: likewise.
+        log_probabilities: T views (B,).
+        values: T + 1 views (B,).
+        observed: the observations in NumPy, (T, B, ...); None unless they are on the CPU.
+    """
+
+    def __init__(self, rollout: "Rollout", columns: slice) -> None:
+        self.columns = columns
+        own = rollout.observations[:, columns]
+        self.observations = own.unbind()
+        self.actions = rollout.actions[:, columns].unbind()
+        self.log_probabilities = rollout.log_probabilities[:, columns].unbind()
+        self.values = rollout.values[:, columns].unbind()
+        self.observed: Array | None = own.numpy() if own.device.type == "cpu" else None
 
 
 class Rollout:
@@ -123,9 +76,8 @@ class Rollout:
         final_values: float32, the value of the true last observation, where truncated.
         starts: bool, the observation at t is the first of an episode.
         valid: bool, an agent acted at t.
+        steps: the five of these that are known without the network, where they are written.
         initial_state: of a recurrent policy before step 0, with B rows; None without memory.
-        columns: int64, those that form the rollout, in the order they were finished; others are
-            still being written.
         joint: observations (T, rows, ...) of all agents, for a central critic; None without one.
         peers: int64 (B, agents), which rows of `joint` the critic sees for each column.
     """
@@ -144,22 +96,40 @@ class Rollout:
         def empty(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
             return torch.zeros(shape, dtype=dtype, device=device)
 
-        flag = torch.bool
         self.horizon, self.rows = horizon, rows
         self.observations = empty(horizon, rows, *observation.shape[1:], dtype=observation.dtype)
         self.actions = empty(horizon, rows, *action.shape[1:], dtype=action.dtype)
-        self.log_probabilities = empty(horizon, rows)
         self.values = empty(horizon + 1, rows)
-        self.rewards = empty(horizon, rows)
-        self.terminals = empty(horizon, rows, dtype=flag)
-        self.truncations = empty(horizon, rows, dtype=flag)
-        self.final_values = empty(horizon, rows)
-        self.starts = empty(horizon, rows, dtype=flag)
-        self.valid = empty(horizon, rows, dtype=flag)
+        # Side by side, so that a minibatch is gathered from all of them in one operation.
+        self._floats = empty(3, horizon, rows)
+        self._flags = empty(4, horizon, rows, dtype=torch.bool)
+        self.log_probabilities, self.final_values, self.rewards = self._floats
+        self.terminals, self.truncations, self.starts, self.valid = self._flags
+        known = (self.rewards, self.terminals, self.truncations, self.starts, self.valid)
+        self.steps = Steps(*(tensor.cpu().numpy() for tensor in known))
         self.initial_state: State | None = None
-        self.columns = torch.arange(rows, device=device)
+        self.columns = torch.arange(rows)
         self.joint: Tensor | None = None
         self.peers: Tensor | None = None
+
+    @property
+    def columns(self) -> Tensor:
+        """Those that form the rollout, int64, in the order they were finished.
+
+        Others are still being written.
+        """
+        return self._columns
+
+    @columns.setter
+    def columns(self, columns: Tensor) -> None:
+        self._places: NDArray[np.int64] = columns.cpu().numpy()
+        self._columns = columns.to(self.values.device)
+
+    def upload(self) -> None:
+        """Copy what was written to `steps` to the tensors; on the CPU they share memory."""
+        if self.values.device.type != "cpu":
+            for name, array in vars(self.steps).items():
+                getattr(self, name).copy_(torch.from_numpy(array))
 
     def set_initial_state(self, columns: slice, state: State | None) -> None:
         """Store the state that the segments of `columns` begin with; None if there is none."""
@@ -186,14 +156,21 @@ class Rollout:
         """Return the columns of `tensor`, (T, B, ...), that form the rollout: (T, columns, ...)."""
         return tensor if len(self.columns) == self.rows else tensor[:, self.columns]
 
+    @property
+    def acted(self) -> NDArray[np.bool_]:
+        """Where an agent acted, (T, columns): `part(valid)` without waiting for a GPU."""
+        valid = self.steps.valid
+        return valid if len(self._places) == self.rows else valid[:, self._places]
+
     def minibatches(
         self,
         count: int,
         advantages: Tensor,
         generator: torch.Generator,
         keeps_absent: bool = False,
+        epochs: int = 1,
     ) -> Iterator[Minibatch]:
-        """Yield `count` random pieces that together form the rollout.
+        """Yield, for each epoch, `count` random pieces that together form the rollout.
 
         A recurrent policy gets whole columns. For any other the samples of absent agents are left
         out, unless too few would remain for `count` pieces.
@@ -201,48 +178,52 @@ class Rollout:
         Args:
             count: pieces; at most the columns if recurrent, else the samples.
             advantages: float32 (T, columns).
-            generator: draws the order, on the CPU.
+            generator: draws a new order for each epoch, on the CPU.
             keeps_absent: leave out none, so that the pieces of every rollout have the same sizes.
+            epochs: how often every sample is in a piece.
         """
-        returns = advantages + self.part(self.values)[:-1]
-        is_recurrent = self.initial_state is not None
-        device = self.observations.device
-        pieces = torch.arange(len(self.columns) * (1 if is_recurrent else self.horizon)).to(device)
-        if not is_recurrent and not keeps_absent:
-            valid = pieces[self.part(self.valid).flatten()]
-            pieces = valid if len(valid) >= count else pieces
-        order = torch.randperm(len(pieces), generator=generator).to(device)
-        for chosen in pieces[order].tensor_split(count):
-            if is_recurrent:
-                yield self._rows(chosen, advantages, returns)
-            else:
-                yield self._samples(chosen, advantages, returns)
+        is_recurrent, acted = self.initial_state is not None, self.acted
+        pieces = np.arange(len(self._places) if is_recurrent else acted.size)
+        has_absent = not acted.all()
+        if has_absent and not is_recurrent and not keeps_absent:
+            present = np.flatnonzero(acted)
+            if len(present) >= count:
+                pieces, has_absent = present, False
+        values = self.part(self.values)[:-1]
+        numbers = torch.stack(  # (4, T, columns), gathered together
+            [self.part(self.log_probabilities), values, advantages, advantages + values]
+        )
+        take = self._columns_of if is_recurrent else self._samples_of
+        for _ in range(epochs):
+            order = torch.randperm(len(pieces), generator=generator).numpy()
+            for minibatch in take(np.array_split(pieces[order], count), numbers):
+                minibatch.has_absent = has_absent or keeps_absent
+                yield minibatch
 
-    def sequences(self, chosen: Tensor) -> Sequences:
+    def sequences(self, chosen: NDArray[np.int64]) -> Sequences:
         """Return whole columns of the rollout, copied.
 
         Args:
-            chosen: int64 (B,), on the rollout's device: places in `columns`, which counts those
-                that form the rollout from 0.
+            chosen: (B,), places in `columns`, which counts those that form the rollout from 0.
         """
-        rows = self.columns[chosen]
-
-        def sequence(tensor: Tensor) -> Tensor:
-            return tensor[:, rows].transpose(0, 1)  # (B, T, ...)
-
+        places = self._places[chosen]
+        rows = self._uploaded(places)
+        log_probabilities, final_values, rewards = _sequences(self._floats, rows)
+        terminals, truncations, starts, valid = _sequences(self._flags, rows)
         return Sequences(
-            observations=sequence(self.observations),
+            observations=_sequence(self.observations, rows),
             state=self.initial_state_of(rows),
-            starts=sequence(self.starts),
-            actions=sequence(self.actions),
-            log_probabilities=sequence(self.log_probabilities),
-            values=sequence(self.values),
-            rewards=sequence(self.rewards),
-            terminals=sequence(self.terminals),
-            truncations=sequence(self.truncations),
-            final_values=sequence(self.final_values),
-            valid=sequence(self.valid),
+            starts=starts,
+            actions=_sequence(self.actions, rows),
+            log_probabilities=log_probabilities,
+            values=_sequence(self.values, rows),
+            rewards=rewards,
+            terminals=terminals,
+            truncations=truncations,
+            final_values=final_values,
+            valid=valid,
             joint=self._joint_sequence(rows),
+            has_absent=not self.steps.valid[:, places].all(),
         )
 
     def _joint_sequence(self, rows: Tensor) -> Tensor | None:
@@ -251,40 +232,70 @@ class Rollout:
             return None
         return self.joint[:, self.peers[rows]].transpose(0, 1)
 
-    def _rows(self, chosen: Tensor, advantages: Tensor, returns: Tensor) -> Minibatch:
-        columns = self.sequences(chosen)
-        return Minibatch(
-            observations=columns.observations,
-            state=columns.state,
-            starts=columns.starts,
-            actions=columns.actions.flatten(0, 1),
-            log_probabilities=columns.log_probabilities.flatten(),
-            values=columns.values[:, :-1].flatten(),
-            advantages=advantages[:, chosen].T.flatten(),
-            returns=returns[:, chosen].T.flatten(),
-            valid=columns.valid.flatten(),
-            joint=columns.joint,
-        )
+    def _uploaded(self, places: NDArray[np.int64]) -> Tensor:
+        """Return indices on the device of the rollout, without waiting for it."""
+        indices, device = torch.from_numpy(places), self.values.device
+        if device.type == "cuda":
+            indices = indices.pin_memory()
+        return indices.to(device, non_blocking=True)
 
-    def _samples(self, chosen: Tensor, advantages: Tensor, returns: Tensor) -> Minibatch:
-        width = len(self.columns)
-        steps, columns = chosen // width, self.columns[chosen % width]
-        samples = steps * self.rows + columns
-        joint = None
-        if self.joint is not None and self.peers is not None:
-            joint = self.joint[steps[:, None], self.peers[columns]]  # (N, agents, ...)
-        return Minibatch(
-            observations=self.observations.flatten(0, 1)[samples],
-            state=None,
-            starts=None,
-            actions=self.actions.flatten(0, 1)[samples],
-            log_probabilities=self.log_probabilities.flatten()[samples],
-            values=self.values[:-1].flatten()[samples],
-            advantages=advantages.flatten()[chosen],
-            returns=returns.flatten()[chosen],
-            valid=self.valid.flatten()[samples],
-            joint=joint,
-        )
+    def _columns_of(self, pieces: list[NDArray[np.int64]], numbers: Tensor) -> Iterator[Minibatch]:
+        """Yield minibatches of whole columns; each piece counts those of the rollout from 0."""
+        for chosen in pieces:
+            rows = self._uploaded(self._places[chosen])
+            own = _sequences(numbers, self._uploaded(chosen)).flatten(1)
+            log_probabilities, values, advantages, returns = own  # each (B * T,)
+            yield Minibatch(
+                observations=_sequence(self.observations, rows),
+                state=self.initial_state_of(rows),
+                starts=_sequence(self.starts, rows),
+                actions=_sequence(self.actions, rows).flatten(0, 1),
+                log_probabilities=log_probabilities,
+                values=values,
+                advantages=advantages,
+                returns=returns,
+                valid=_sequence(self.valid, rows).flatten(),
+                joint=self._joint_sequence(rows),
+            )
+
+    def _samples_of(self, pieces: list[NDArray[np.int64]], numbers: Tensor) -> Iterator[Minibatch]:
+        """Yield minibatches of samples; each piece counts those of the rollout by steps."""
+        numbers = numbers.flatten(1)  # (4, N)
+        observations, actions = self.observations.flatten(0, 1), self.actions.flatten(0, 1)
+        valid = self.valid.flatten()
+        for chosen in pieces:
+            steps, columns = np.divmod(chosen, len(self._places))
+            places = self._places[columns]
+            samples = self._uploaded(steps * self.rows + places)
+            is_all = len(self._places) == self.rows
+            own = numbers.index_select(1, samples if is_all else self._uploaded(chosen))
+            log_probabilities, values, advantages, returns = own  # each (n,)
+            joint = None
+            if self.joint is not None and self.peers is not None:
+                peers = self.peers[self._uploaded(places)]
+                joint = self.joint[self._uploaded(steps)[:, None], peers]  # (n, agents, ...)
+            yield Minibatch(
+                observations=observations.index_select(0, samples),
+                state=None,
+                starts=None,
+                actions=actions.index_select(0, samples),
+                log_probabilities=log_probabilities,
+                values=values,
+                advantages=advantages,
+                returns=returns,
+                valid=valid.index_select(0, samples),
+                joint=joint,
+            )
+
+
+def _sequence(tensor: Tensor, rows: Tensor) -> Tensor:
+    """Return some columns of a tensor (T, B, ...), copied: (rows, T, ...)."""
+    return tensor.index_select(1, rows).transpose(0, 1)
+
+
+def _sequences(tensors: Tensor, rows: Tensor) -> Tensor:
+    """Return some columns of several tensors (K, T, B), copied: (K, rows, T)."""
+    return tensors.index_select(2, rows).transpose(1, 2)
 
 
 def storage_device(config: LoopConfig, vecenv: VectorEnv, device: torch.device) -> torch.device:

@@ -8,21 +8,27 @@ are pure functions below it.
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from pufferlib.annotations import StateDict
 from pufferlib.exceptions import ArgumentError
+from pufferlib.policy import State
 from pufferlib.pytorch import sample_actions
 from pufferlib.training.distributed import DistributedContext
+from pufferlib.training.minibatch import Sequences
 from pufferlib.training.optimization import (
-    gradient_step,
+    GradientSteps,
+    load_adam,
+    make_adam,
     set_learning_rate,
     update_metrics,
     value_metrics,
 )
 from pufferlib.training.policy_runner import PolicyRunner
-from pufferlib.training.rollout import Rollout, Sequences
+from pufferlib.training.reverse_scan import reverse_scan
+from pufferlib.training.rollout import Rollout
 from pufferlib.vtrace.config import VTraceConfig
 
 
@@ -48,34 +54,50 @@ class VTrace:
     ) -> None:
         self._config, self._runner, self._context = config, runner, context
         self._generator = generator
-        weights = runner.policy.parameters()
-        self.optimizer = torch.optim.Adam(weights, config.learning_rate, eps=1e-5)
+        self.optimizer = make_adam(runner.policy, config.learning_rate)
+        self._evaluate = runner.compiled(self._forward)
+        self._compute_loss = runner.compiled(vtrace_loss)
 
     def update(self, rollout: Rollout, progress: float) -> dict[str, float]:
         """Learn from a rollout; see `Algorithm.update`."""
         annealed = 1 - progress if self._config.anneal_learning_rate else 1
         set_learning_rate(self.optimizer, self._config.learning_rate * annealed)
         self._judged: list[tuple[Tensor, Tensor, Tensor]] = []  # values, targets, valid
-        losses = [
-            self._step(minibatch.to(self._runner.device))
-            for minibatch in self._minibatches(rollout)
-        ]
+        steps = GradientSteps(
+            self._runner.policy, self.optimizer, self._context, self._config.max_gradient_norm
+        )
+        for minibatch in self._minibatches(rollout):
+            steps.take(self._loss(minibatch.to(self._runner.device))._asdict())
+        losses = steps.read()
         values, targets, valid = (torch.cat(parts) for parts in zip(*self._judged, strict=True))
         metrics = value_metrics(values, targets, valid, self._context.all_reduce_sum)
         return {**update_metrics(self.optimizer, losses), **metrics}
 
     def _minibatches(self, rollout: Rollout) -> Iterator[Sequences]:
         """Yield the minibatches of all epochs, in a new random order each epoch."""
-        count, device = len(rollout.columns), rollout.columns.device
+        count = len(rollout.columns)
         for _ in range(self._config.update_epochs):
-            order = torch.randperm(count, generator=self._generator).to(device)
-            for chosen in order.tensor_split(self._config.minibatches):
+            order = torch.randperm(count, generator=self._generator).numpy()
+            for chosen in np.array_split(order, self._config.minibatches):
                 yield rollout.sequences(chosen)
 
-    def _step(self, minibatch: Sequences) -> dict[str, float]:
-        """Take one gradient step; return the losses by name."""
-        config, context, policy = self._config, self._context, self._runner.policy
-        log_probabilities, entropies, values = self._evaluate(minibatch)
+    def _loss(self, minibatch: Sequences) -> "Loss":
+        """Return the loss of a minibatch under the present policy."""
+        config, valid, count = self._config, None, None
+        if minibatch.has_absent or self._runner.is_compiled:  # of which a mask is no other graph
+            valid = minibatch.valid
+        if valid is not None or self._context.world_size > 1:
+            count = self._context.all_reduce_sum(minibatch.valid.sum()).clamp(min=1)
+        log_probabilities, entropies, values = (
+            found.view(minibatch.valid.shape)
+            for found in self._evaluate(
+                minibatch.observations,
+                minibatch.state,
+                minibatch.starts,
+                minibatch.joint,
+                minibatch.actions.flatten(0, 1),
+            )
+        )
         with torch.no_grad():
             targets, advantages = vtrace_targets(
                 log_ratios=log_probabilities - minibatch.log_probabilities,
@@ -85,40 +107,44 @@ class VTrace:
                 terminals=minibatch.terminals,
                 truncations=minibatch.truncations,
                 final_values=minibatch.final_values,
-                valid=minibatch.valid,
+                valid=valid,
                 gamma=config.gamma,
                 gae_lambda=config.gae_lambda,
                 rho_clip=config.rho_clip,
                 c_clip=config.c_clip,
             )
-        self._judged.append((values.detach(), targets, minibatch.valid))
-        loss = vtrace_loss(
+        seen = values.detach()
+        if self._runner.is_compiled:  # a CUDA graph's next run overwrites it
+            seen = seen.clone()
+        self._judged.append((seen, targets, minibatch.valid))
+        return self._compute_loss(
             log_probabilities=log_probabilities,
             old_log_probabilities=minibatch.log_probabilities,
             entropies=entropies,
             values=values,
             targets=targets,
             advantages=advantages,
-            valid=minibatch.valid,
+            valid=valid,
             rho_clip=config.rho_clip,
             value_coefficient=config.value_coefficient,
             entropy_coefficient=config.entropy_coefficient,
-            count=context.all_reduce_sum(minibatch.valid.sum()).clamp(min=1),
-        )
-        return gradient_step(
-            loss._asdict(), policy, self.optimizer, context, config.max_gradient_norm
+            count=count,
         )
 
-    def _evaluate(self, minibatch: Sequences) -> tuple[Tensor, Tensor, Tensor]:
-        """Return (log-probabilities, entropies, values) of the present policy, each (B, T)."""
-        observations, shape = minibatch.observations, minibatch.valid.shape
+    def _forward(
+        self,
+        observations: Tensor,
+        state: State | None,
+        starts: Tensor,
+        joint: Tensor | None,
+        actions: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return (log-probabilities, entropies, values) of the present policy, each (B * T,)."""
         if not self._runner.is_recurrent:
             observations = observations.flatten(0, 1)  # (B * T, ...)
-        heads, values, _ = self._runner.forward(
-            observations, minibatch.state, minibatch.starts, minibatch.joint
-        )
-        _, log_probabilities, entropies = sample_actions(heads, minibatch.actions.flatten(0, 1))
-        return log_probabilities.view(shape), entropies.view(shape), values.view(shape)
+        heads, values, _ = self._runner.forward(observations, state, starts, joint)
+        _, log_probabilities, entropies = sample_actions(heads, actions)
+        return log_probabilities, entropies, values
 
     def state_dict(self) -> StateDict:
         """Return what a checkpoint keeps besides the policy."""
@@ -126,7 +152,7 @@ class VTrace:
 
     def load_state_dict(self, state: StateDict) -> None:
         """Continue from `state_dict`."""
-        self.optimizer.load_state_dict(state["optimizer"])
+        load_adam(self.optimizer, state["optimizer"])
 
 
 def vtrace_targets(
@@ -137,7 +163,7 @@ def vtrace_targets(
     terminals: Tensor,
     truncations: Tensor,
     final_values: Tensor,
-    valid: Tensor,
+    valid: Tensor | None,
     gamma: float,
     gae_lambda: float = 1.0,
     rho_clip: float = 1.0,
@@ -158,7 +184,8 @@ def vtrace_targets(
         truncations: bool (B, T), cut off after step t: bootstraps from `final_values`.
         final_values: float32 (B, T), the value of the true last observation; read only where
             truncated and not terminal.
-        valid: bool (B, T), an agent acted at t; what other steps hold reaches no result.
+        valid: bool (B, T), an agent acted at t; what other steps hold reaches no result. None: one
+            always did.
         gamma: discount per step, in [0, 1].
         gae_lambda: in [0, 1], scales c (remark 2).
         rho_clip: rho-bar, the largest weight of a step's own error.
@@ -176,28 +203,28 @@ def vtrace_targets(
     """
     rows, steps = rewards.shape
     rest = (log_ratios, rewards, terminals, truncations, final_values, valid)
-    shapes = {tuple(tensor.shape) for tensor in rest}
+    shapes = {tuple(tensor.shape) for tensor in rest if tensor is not None}
     if shapes != {(rows, steps)} or tuple(values.shape) != (rows, steps + 1):
         raise ArgumentError(
             f"Shapes disagree: values must be {(rows, steps + 1)} and the rest {(rows, steps)}; "
             f"got values {tuple(values.shape)}, the rest {sorted(shapes)}."
         )
-    ratios = torch.where(valid, log_ratios, 0).exp()
+
+    def kept(tensor: Tensor) -> Tensor:
+        return tensor if valid is None else torch.where(valid, tensor, 0)
+
+    ratios = kept(log_ratios).exp()
     rhos = ratios.clamp(max=rho_clip)
-    cs = gae_lambda * ratios.clamp(max=c_clip)
-    ends = terminals | truncations
-    bootstrap = torch.where(truncations, final_values, values[:, 1:])
-    bootstrap = torch.where(terminals, 0, bootstrap)
-    errors = torch.where(valid, rewards + gamma * bootstrap - values[:, :-1], 0)  # (B, T)
-    decay = gamma * (~ends).to(rewards.dtype)
+    cs = gae_lambda * (rhos if c_clip == rho_clip else ratios.clamp(max=c_clip))
+    own = values[:, :-1]
+    bootstrap = torch.where(truncations, final_values, values[:, 1:]).masked_fill(terminals, 0)
+    errors = kept(rewards + gamma * bootstrap - own)  # (B, T)
+    decay = torch.full_like(rewards, gamma).masked_fill_(terminals | truncations, 0)
     # v - V of each observation, by remark 1, from the last to the first.
-    corrections = torch.zeros_like(values)
-    for t in reversed(range(steps)):
-        later = decay[:, t] * cs[:, t] * corrections[:, t + 1]
-        corrections[:, t] = torch.where(valid[:, t], rhos[:, t] * errors[:, t] + later, 0)
-    targets = torch.where(valid, values[:, :-1] + corrections[:, :-1], 0)
-    advantages = errors + gae_lambda * decay * corrections[:, 1:]
-    return targets, torch.where(valid, advantages, 0)
+    corrections = reverse_scan(rhos * errors, kept(decay * cs), dim=1)
+    targets = kept(own + corrections)
+    later = torch.nn.functional.pad(corrections[:, 1:], (0, 1))  # 0 after the last step
+    return targets, kept(errors + gae_lambda * decay * later)
 
 
 class Loss(NamedTuple):
@@ -228,7 +255,7 @@ def vtrace_loss(
     values: Tensor,
     targets: Tensor,
     advantages: Tensor,
-    valid: Tensor,
+    valid: Tensor | None,
     rho_clip: float,
     value_coefficient: float,
     entropy_coefficient: float,
@@ -245,28 +272,31 @@ def vtrace_loss(
         values: float32, of the present value function.
         targets: float32, without gradient: what the values should be.
         advantages: float32, without gradient.
-        valid: bool, an agent was there; other samples are ignored.
+        valid: bool, an agent was there; other samples are ignored. None: one always was.
         rho_clip: the largest weight of a sample in the policy gradient.
         value_coefficient: weight of the value loss.
         entropy_coefficient: weight of the entropy bonus.
         count: divides the sums; the number of valid samples if None.
     """
-    if count is None:
+    if count is None and valid is not None:
         count = valid.sum().clamp(min=1)
 
+    def kept(samples: Tensor) -> Tensor:
+        return samples if valid is None else torch.where(valid, samples, 0)
+
     def mean(samples: Tensor) -> Tensor:
-        return samples.sum() / count
+        return samples.mean() if count is None else samples.sum() / count
 
     # Invalid samples become zero before anything is computed from them: to zero a result would
     # still let an infinity through to the gradient, as zero times infinity.
-    log_probabilities = torch.where(valid, log_probabilities, 0)
-    log_ratio = log_probabilities.detach() - torch.where(valid, old_log_probabilities, 0)
+    log_probabilities = kept(log_probabilities)
+    log_ratio = log_probabilities.detach() - kept(old_log_probabilities)
     ratio = log_ratio.exp()
     rho = ratio.clamp(max=rho_clip)
-    policy = -mean(rho * torch.where(valid, advantages, 0) * log_probabilities)
-    value = 0.5 * mean(torch.where(valid, values - targets, 0) ** 2)
-    entropy = mean(torch.where(valid, entropies, 0))
+    policy = -mean(rho * kept(advantages) * log_probabilities)
+    value = 0.5 * mean(kept(values - targets) ** 2)
+    entropy = mean(kept(entropies))
     total = policy + value_coefficient * value - entropy_coefficient * entropy
     approximate_kl = mean((ratio - 1) - log_ratio)
-    importance_weight = mean(torch.where(valid, rho, 0))
+    importance_weight = mean(kept(rho))
     return Loss(total, policy, value, entropy, approximate_kl, importance_weight)

@@ -7,7 +7,7 @@ from gymnasium.spaces import Box, Discrete
 from stable_baselines3.common.buffers import RolloutBuffer
 
 from pufferlib.exceptions import ArgumentError
-from pufferlib.ppo.algorithm import advantages
+from pufferlib.ppo.advantage import advantages
 
 GAMMA, LAMBDA = 0.5, 0.5
 

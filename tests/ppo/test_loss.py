@@ -9,7 +9,8 @@ import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.logger import Logger
 
-from pufferlib.ppo.algorithm import normalized, ppo_loss
+from pufferlib.ppo.advantage import normalized, standardized
+from pufferlib.ppo.algorithm import ppo_loss
 
 SETTINGS = {"clip_coefficient": 0.2, "value_coefficient": 0.5, "entropy_coefficient": 0.1}
 
@@ -182,3 +183,21 @@ def test_loss_and_gradients_equal_those_of_stable_baselines(normalize):
     assert 0 < found["clip_fraction"] < 1
     for gradient, parameter in zip(gradients, parameters, strict=True):
         torch.testing.assert_close(gradient, parameter.grad)
+
+
+def test_without_absent_agents_the_mask_changes_nothing():
+    generator = torch.Generator().manual_seed(0)
+    numbers = torch.randn(7, 50, generator=generator).unbind()
+    names = ("log_probabilities", "old_log_probabilities", "entropies", "values", "advantages")
+    given = dict(zip((*names, "returns", "old_values"), numbers, strict=True))
+    found = []
+    for valid in (None, torch.ones(50).bool()):
+        weights = [given[name].detach().clone().requires_grad_() for name in names[:4:2]]
+        given |= {"log_probabilities": weights[0], "entropies": weights[1], "valid": valid}
+        loss = ppo_loss(**given, **SETTINGS, value_clip=0.5)
+        loss.total.backward()
+        found.append([*(part.detach() for part in loss), *(each.grad for each in weights)])
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+    all_valid = torch.ones(50).bool()
+    assert torch.equal(standardized(numbers[0]), normalized(numbers[0], all_valid))
+    assert standardized(numbers[0][:1]) == numbers[0][:1]

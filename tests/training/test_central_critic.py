@@ -3,6 +3,7 @@
 import functools
 import math
 
+import numpy as np
 import pytest
 import torch
 from role_environments import Blind, Roles
@@ -77,7 +78,7 @@ def test_values_are_of_what_all_agents_of_the_game_see(is_grouped, memory):
     if taker is not None:
         assert taker.values[:2, 0].tolist() == [111, 222]
     # What is learned from shows the critic the same.
-    [sequences] = [rollout.sequences(torch.arange(len(rollout.columns)))]
+    [sequences] = [rollout.sequences(np.arange(len(rollout.columns)))]
     assert sequences.joint.shape == (len(rollout.columns), 8, 3, 2)
     steps = sequences.joint[..., 1] @ torch.tensor([1.0, 10.0, 100.0])
     assert steps[columns[0]].tolist() == FIRST * 2

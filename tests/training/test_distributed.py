@@ -1,6 +1,5 @@
 """Two processes that train together take the same step as one process with all rows."""
 
-import copy
 import dataclasses
 import os
 import subprocess
@@ -16,6 +15,7 @@ from pufferlib.exceptions import SettingError
 from pufferlib.models import Default, LSTMWrapper, NormalizedObservations
 from pufferlib.ppo import TrainConfig, Trainer
 from pufferlib.registry.ocean import env_creator
+from pufferlib.training.rollout import Rollout
 from pufferlib.training.statistics import RewardScale
 from pufferlib.vtrace import VTraceConfig
 
@@ -59,15 +59,14 @@ def draw(trainer):
 
 def half_of(rollout, rank):
     """Return the rollout of half the rows."""
-    half = copy.copy(rollout)
     rows = slice(rank * HALF, (rank + 1) * HALF)
+    dim = 1 if rollout.initial_state is not None else 0
+    half = Rollout(rollout.horizon, rollout.observations[0], rollout.actions[0], HALF, dim)
     for name, value in vars(rollout).items():
-        if isinstance(value, torch.Tensor) and value.dim() >= 2:
-            setattr(half, name, value[:, rows])
+        if isinstance(value, torch.Tensor) and not name.startswith("_"):
+            getattr(half, name)[:] = value[:, rows]
     if rollout.initial_state is not None:
         half.initial_state = tuple(part[:, rows] for part in rollout.initial_state)
-    half.rows = HALF
-    half.columns = torch.arange(HALF)
     return half
 
 
@@ -165,7 +164,7 @@ def train_together(rank, folder):
             trainer_of("plain", HALF, dataclasses.replace(CONFIG, exact_resume=True), context)
         config = dataclasses.replace(CONFIG, minibatches=2)
         trainer = trainer_of("memory", HALF, config, context)
-        found = {"opening": trainer._collector._observations.clone()}
+        found = {"opening": trainer._collector._observed.tensor.clone()}
         while not trainer.is_done:
             found["metrics"] = trainer.step()
         found |= {"weights": weights_of(trainer), "scale": trainer.state_dict()["reward_scale"]}
@@ -175,7 +174,10 @@ def train_together(rank, folder):
             found["expected"] = draw(trainer)
         dist.barrier()
         trainer.load(f"{folder}/checkpoint.pt")
-        found["resumed"], found["again"] = draw(trainer), trainer._collector._observations.clone()
+        found["resumed"], found["again"] = (
+            draw(trainer),
+            trainer._collector._observed.tensor.clone(),
+        )
         torch.save(found, f"{folder}/{rank}.pt")
 
 

@@ -1,5 +1,7 @@
 """The gradient step, against torch's own SGD and a calculation by hand."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -7,8 +9,11 @@ from torch import nn
 from pufferlib.exceptions import NotFiniteError
 from pufferlib.training.distributed import DistributedContext
 from pufferlib.training.optimization import (
+    GradientSteps,
+    Limit,
     adapted_learning_rate,
-    gradient_step,
+    load_adam,
+    make_adam,
     set_learning_rate,
     update_metrics,
 )
@@ -19,42 +24,105 @@ class Weights(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.tensor([3.0, 4.0]))
 
+    def losses(self, other=7.0):
+        """Return a loss whose gradient is the weight, and another one."""
+        return {"total": (self.weight**2).sum() / 2, "other": torch.tensor(other)}
 
-def step(policy, losses, max_gradient_norm=1e9):
-    optimizer = torch.optim.SGD(policy.parameters(), lr=0.1)
-    return gradient_step(losses, policy, optimizer, DistributedContext(), max_gradient_norm)
+
+def steps_of(policy, optimizer=None, max_gradient_norm=1e9, limit=None):
+    optimizer = optimizer or torch.optim.SGD(policy.parameters(), lr=0.1)
+    return GradientSteps(policy, optimizer, DistributedContext(), max_gradient_norm, limit)
 
 
 def test_the_total_loss_is_minimized_and_every_loss_returned():
     policy = Weights()
-    total = (policy.weight**2).sum() / 2  # its gradient is the weight
-    numbers = step(policy, {"total": total, "other": torch.tensor(7.0)})
-    assert numbers == {"total": 12.5, "other": 7, "gradient_norm": 5}
+    steps = steps_of(policy)
+    steps.take(policy.losses())
+    assert steps.read() == [{"total": 12.5, "other": 7, "gradient_norm": 5}]
     torch.testing.assert_close(policy.weight.data, torch.tensor([2.7, 3.6]))
 
 
 def test_a_long_gradient_is_scaled_down():
     policy = Weights()
-    numbers = step(policy, {"total": (policy.weight**2).sum() / 2}, max_gradient_norm=1.0)
+    steps = steps_of(policy, max_gradient_norm=1.0)
+    steps.take(policy.losses())
     # The gradient (3, 4) of norm 5, which is reported, becomes (0.6, 0.8).
-    assert numbers["gradient_norm"] == 5
+    assert steps.read()[0]["gradient_norm"] == 5
     torch.testing.assert_close(policy.weight.data, torch.tensor([2.94, 3.92]), atol=1e-5, rtol=0)
 
 
-def test_a_loss_that_is_not_finite_changes_no_weight():
+def test_adam_is_that_of_its_paper():
     policy = Weights()
-    losses = {"total": policy.weight.sum(), "other": torch.tensor(float("nan"))}
-    with pytest.raises(NotFiniteError, match="The other loss is nan"):
-        step(policy, losses)
-    assert policy.weight.tolist() == [3.0, 4.0]
+    steps = steps_of(policy, make_adam(policy, 0.01))
+    weights, first, second = torch.tensor([3.0, 4.0]).double(), 0.0, 0.0
+    for count in range(1, 6):
+        steps.take(policy.losses())
+        # Kingma and Ba 2015 (arXiv:1412.6980), algorithm 1; the gradient is the weight.
+        first = 0.9 * first + 0.1 * weights
+        second = 0.999 * second + 0.001 * weights**2
+        change = (first / (1 - 0.9**count)) / ((second / (1 - 0.999**count)).sqrt() + 1e-5)
+        weights = weights - 0.01 * change
+        torch.testing.assert_close(policy.weight.data.double(), weights, rtol=3e-7, atol=0)
 
 
-def test_a_gradient_that_is_not_finite_changes_no_weight():
+def test_a_gradient_in_another_order_of_memory_reaches_its_own_weights():
+    policy = nn.Linear(3, 2, bias=False)
+    before = policy.weight.detach().clone()
+    rising = torch.arange(-2.0, 4.0).view(3, 2)
+    steps = steps_of(policy, make_adam(policy, 0.01))
+    steps.take({"total": (policy.weight.T * rising).sum()})
+    # The first step of Adam is the sign of the gradient, which is rising.T, times the rate.
+    change = policy.weight.detach() - before
+    torch.testing.assert_close(change, -0.01 * rising.T.sign(), atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("is_fused", [False, True])
+@pytest.mark.parametrize("what", ["loss", "gradient"])
+def test_a_number_that_is_not_finite_ends_the_steps_before_it(is_fused, what):
     policy = Weights()
-    total = (policy.weight - policy.weight.detach()).sqrt().sum()  # 0, with a slope of infinity
-    with pytest.raises(NotFiniteError, match=r"gradient's norm is (inf|nan)"):
-        step(policy, {"total": total})
-    assert policy.weight.tolist() == [3.0, 4.0]
+    optimizer = torch.optim.Adam(policy.parameters(), 0.1, fused=is_fused)
+    steps = steps_of(policy, optimizer)
+    steps.take(policy.losses())
+    before, state = policy.weight.clone(), optimizer.state[policy.weight]["exp_avg"].clone()
+    bad = policy.losses(float("nan"))
+    if what == "gradient":
+        zero = policy.weight - policy.weight.detach()
+        bad = {"total": zero.sqrt().sum(), "other": torch.tensor(7.0)}  # 0, of infinite slope
+    expected = "The other loss is nan" if what == "loss" else r"gradient's norm is (inf|nan)"
+    with pytest.raises(NotFiniteError, match=expected):  # noqa: PT012 - the first to know it raises
+        steps.take(bad)
+        assert steps.has_ended
+        steps.take(policy.losses())
+        steps.read()
+    assert torch.equal(policy.weight, before)
+    assert torch.equal(optimizer.state[policy.weight]["exp_avg"], state)
+    assert optimizer.state[policy.weight]["step"] == 1
+
+
+def test_no_step_is_taken_after_one_above_the_limit():
+    policy = Weights()
+    steps = steps_of(policy, make_adam(policy, 0.1), limit=Limit("other", 2.0))
+    weights = []
+    for other in (1.0, 3.0, 1.0, 1.0):
+        steps.take(policy.losses(other))
+        weights.append(policy.weight.clone())
+    assert not torch.equal(weights[0], weights[1])  # the step that finds it is taken
+    assert torch.equal(weights[1], weights[3])
+    assert steps.has_ended
+    assert [step["other"] for step in steps.read()] == [1.0, 3.0]
+
+
+def test_adam_continues_from_a_checkpoint_of_one_that_was_not_fused():
+    policies = [Weights(), Weights()]
+    optimizers = [torch.optim.Adam(each.parameters(), 0.1, eps=1e-5) for each in policies]
+    for policy, optimizer in zip(policies, optimizers, strict=True):
+        steps_of(policy, optimizer).take(policy.losses())
+    optimizers[1] = make_adam(policies[1], 0.1)
+    load_adam(optimizers[1], copy.deepcopy(optimizers[0].state_dict()))
+    assert optimizers[1].param_groups[0]["fused"]
+    for policy, optimizer in zip(policies, optimizers, strict=True):
+        steps_of(policy, optimizer).take(policy.losses())
+    torch.testing.assert_close(policies[0].weight, policies[1].weight, rtol=3e-7, atol=0)
 
 
 def test_metrics_are_the_learning_rate_and_the_mean_of_each_loss():

@@ -86,7 +86,7 @@ def numbered_rollout(state_batch_dim):
 @pytest.mark.parametrize("state_batch_dim", [0, 1])
 def test_sequences_are_whole_columns_in_the_order_asked_for(state_batch_dim):
     rollout = numbered_rollout(state_batch_dim)
-    found = rollout.sequences(torch.tensor([2, 0]))
+    found = rollout.sequences(np.array([2, 0]))
     for row, column in enumerate((2, 3)):
         for name in ("observations", "actions", "log_probabilities", "values", "rewards"):
             assert torch.equal(getattr(found, name)[row], getattr(rollout, name)[:, column])
@@ -100,7 +100,7 @@ def test_sequences_are_whole_columns_in_the_order_asked_for(state_batch_dim):
 
 
 def test_sequences_move_to_another_device_with_their_state():
-    found = numbered_rollout(1).sequences(torch.tensor([1]))
+    found = numbered_rollout(1).sequences(np.array([1]))
     assert found.to(CPU) is found
     moved = found.to(torch.device("meta"))
     tensors = [value for value in vars(moved).values() if isinstance(value, torch.Tensor)]

@@ -18,7 +18,7 @@ from pufferlib.environment import PufferEnv
 from pufferlib.exceptions import ArgumentError, CheckpointError, ContractError, SettingError
 from pufferlib.models import Default, LSTMWrapper
 from pufferlib.ppo import TrainConfig, Trainer
-from pufferlib.ppo.algorithm import advantages
+from pufferlib.ppo.advantage import advantages
 from pufferlib.pytorch import sample_actions
 from pufferlib.registry.ocean import make_env as make_squared
 from pufferlib.training.evaluation import evaluate

@@ -9,7 +9,7 @@ from pufferlib import vector
 from pufferlib.exceptions import ArgumentError, CheckpointError
 from pufferlib.models import Default, GRUWrapper, LSTMWrapper
 from pufferlib.ppo import PPOConfig
-from pufferlib.ppo.algorithm import advantages as generalized_advantages
+from pufferlib.ppo.advantage import advantages as generalized_advantages
 from pufferlib.training import Trainer
 from pufferlib.vtrace import VTraceConfig
 from pufferlib.vtrace.algorithm import vtrace_loss, vtrace_targets
@@ -35,7 +35,7 @@ def one_row(ratios, terminals=(), truncations=(), final_values=(0.0, 0.0), absen
         terminals=flags[0],
         truncations=flags[1],
         final_values=torch.tensor([final_values]),
-        valid=~flags[2],
+        valid=~flags[2] if absent else None,
         **{"gamma": GAMMA, **settings},
     )
     return targets[0].tolist(), advantages[0].tolist()
