@@ -94,6 +94,8 @@ class Collector:
         if self._opponents is not None:
             self._opponents.begin(seed)
         self._starts = torch.ones(rows, dtype=torch.bool, device=self._device)
+        # Rows that have not acted since their last episode ended: who waits, masked, has.
+        self._fresh = torch.ones(rows, dtype=torch.bool, device=self._device)
         self._acting = torch.zeros(rows, dtype=torch.bool, device=self._device)
         self._vecenv.async_reset(seed)
         self.counts.restart()
@@ -179,7 +181,8 @@ class Collector:
     def _note(self, group: Group, batch: Batch) -> None:
         """Store the results of the group's last actions."""
         rows = group.rows
-        was_acting = self._acting[rows] & ~torch.tensor(batch.lost, device=self._device)
+        lost = torch.tensor(batch.lost, device=self._device)
+        was_acting = self._acting[rows] & ~lost
         acted = taken = was_acting.cpu().numpy()
         self._finite.rewards(batch, acted, self.timesteps)
         if self._opponents is not None:
@@ -190,7 +193,8 @@ class Collector:
             recorder.note(batch, taken, acted, group)
         ends = batch.terminals | batch.truncations
         ended = torch.tensor(ends, device=self._device)
-        self._starts[rows] = ended | (self._masks & ~was_acting)
+        self._fresh[rows] = ended | lost | (self._fresh[rows] & ~was_acting)
+        self._starts[rows] = ended | (self._masks & self._fresh[rows])
         self._acting[rows] = self._masks
         self.timesteps += int(taken[self._learns].sum())
         self.steps += int(acted.sum())
