@@ -14,7 +14,7 @@ from rich.console import Console
 from pufferlib.matches import play
 from pufferlib.runs import Run
 
-pytestmark = [pytest.mark.learn, pytest.mark.slow, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.learn, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 SEEDS = os.environ.get("LEARN_SEEDS", "1").split(",")
 
