@@ -2,6 +2,7 @@
 
     OMP_NUM_THREADS=1 python benchmarks/curves.py learning --out docs/images/learning.svg
     OMP_NUM_THREADS=1 python benchmarks/curves.py ocean --out docs/images/ocean.svg
+    OMP_NUM_THREADS=1 python benchmarks/curves.py selfplay --out docs/images/selfplay.svg
 
 Each run is `puffer train TASK --train.seed SEED`, without other flags, in its own process.
 """
@@ -26,8 +27,13 @@ SETS = {
         *("squared", "bandit", "memory", "password", "stochastic", "continuous", "spaces"),
         "multiagent",
     ),
+    "selfplay": ("open_spiel/tic_tac_toe",),
 }
-METRICS = {"learning": "episode/episode_return", "ocean": "episode/score"}
+METRICS = {
+    "learning": "episode/episode_return",
+    "ocean": "episode/score",
+    "selfplay": "selfplay/rating",  # Elo above random play
+}
 
 
 def main() -> None:

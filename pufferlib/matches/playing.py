@@ -121,7 +121,7 @@ class _Boards:
         self._returns[counted] += batch.rewards.reshape(self._shape)[counted]
         self._steps += 1
         self._playing &= ~(counted & ends)
-        self._starts = ends | (self._masks & ~was_there)
+        self._starts = ends | (self._starts & ~was_there)  # who waits, masked, goes on
         # Agents that wait to join do so while others of their game play on, or not at all.
         is_over: NDArray[np.bool_] = ~np.any(self._took_part & self._playing, axis=1)
         return [env for env, game in enumerate(self._games) if game and is_over[env]]

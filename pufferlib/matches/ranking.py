@@ -11,7 +11,7 @@ from pufferlib.matches.match import SEED, Arena, ArenaOptions, open_arena
 from pufferlib.matches.schedule import missing
 from pufferlib.rating import Game, Ratings, append_games, fit, read_games
 from pufferlib.rating.games import GAMES, RANDOM
-from pufferlib.runs.folder import RUNS, make_folder
+from pufferlib.runs.folder import CONFIG, RUNS, make_folder
 
 PICTURE = "ratings.svg"
 Progress = Callable[[int, int], None]  # gets the games played by now, and how many there will be
@@ -102,8 +102,15 @@ def check_writable(path: Path, flag: str) -> None:
     """Make the folder of a file of games, and the file.
 
     Raises:
-        ArgumentError: that is not possible; says to name another with `flag`.
+        ArgumentError: that is not possible, or the file is the record of a run's training; says to
+            name another with `flag`.
     """
+    if path.name == GAMES and (path.parent / CONFIG).exists():
+        raise ArgumentError(
+            f"{path} is the record of the games of a run's training, and a resume cuts it after "
+            f"those of the checkpoint. Name another file with {flag}; to go on from these games, a "
+            f"copy."
+        )
     make_folder(path.parent, flag)
     try:
         path.open("a").close()

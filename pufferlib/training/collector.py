@@ -95,6 +95,8 @@ class Collector:
         if self._opponents is not None:
             self._opponents.begin(seed)
         self._starts = np.ones(rows, np.bool_)
+        # Rows that have not acted since their last episode ended: who waits, masked, has.
+        self._fresh = np.ones(rows, np.bool_)
         self._acting = np.zeros(rows, np.bool_)
         self._vecenv.async_reset(seed)
         self.counts.restart()
@@ -189,7 +191,8 @@ class Collector:
         for recorder in self._recorders:
             recorder.note(batch, taken, acted, group)
         ends = batch.terminals | batch.truncations
-        self._starts[rows] = ends | (batch.masks & ~acted)
+        self._fresh[rows] = ends | batch.lost | (self._fresh[rows] & ~acted)
+        self._starts[rows] = ends | (batch.masks & self._fresh[rows])
         self._acting[rows] = batch.masks
         self.timesteps += int(taken[self._learns].sum())
         self.steps += int(acted.sum())

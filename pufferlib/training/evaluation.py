@@ -191,7 +191,7 @@ def _play(vecenv: VectorEnv, act: Actor, seed: int, max_steps: int | None) -> Ev
         # Rows that wait to join do so while others of their environment play on, or not at all.
         continuing = np.bincount(env_of_row, active & ~ends, vecenv.num_envs) > 0
         playing &= continuing[env_of_row]
-        starts = ends | (batch.masks & ~was_there)
+        starts = ends | (starts & ~was_there)  # who waits, masked, goes on
         steps += 1
     took_part = lengths > 0
     whole, cut = took_part & ~playing, int((took_part & playing).sum())

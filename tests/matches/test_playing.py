@@ -74,6 +74,11 @@ def test_a_game_goes_on_while_one_who_waits_has_not_ended(leaver, turns):
         assert (game.returns, game.steps) == (tuple(paid), 4)
 
 
+def test_who_waits_without_a_row_remembers_its_game():
+    for game in play(["match_games:Counting", "random"], env="match_games:Waiting", games=6):
+        assert game.returns[game.players.index("match_games:Counting")] == 1 + 2
+
+
 def test_agents_that_take_no_part_do_not_count_in_the_mean_of_their_side():
     options = {"env.kwargs.agents": TEAMS, "env.kwargs.absent": "blue_1"}
     for game in play(PLAYERS, env="match_games:Lives", overrides=options, games=4):

@@ -102,6 +102,13 @@ def test_a_file_of_other_games_is_refused(tmp_path):
         rank(names, games=2, path=path / "below", env=GAME)
 
 
+def test_the_record_of_a_run_s_training_is_not_added_to(runs):
+    for path in (Path(runs[0]), Path(runs[0]) / "games.jsonl"):
+        with pytest.raises(ArgumentError, match=r"the games of a run's training.* with --file"):
+            rank([runs[0]], games=2, path=path)
+    assert not (Path(runs[0]) / "games.jsonl").exists()
+
+
 def test_games_of_players_who_are_not_named_are_rated_too(tmp_path):
     first = rank(["match_games:one"], games=10, path=tmp_path, env=GAME)
     game = first.games[0]

@@ -1,5 +1,6 @@
 """OpenSpiel: its list of games, chance under a seed, and rewards that add up to returns."""
 
+import copy
 from contextlib import closing
 
 import numpy as np
@@ -63,6 +64,54 @@ def test_chance_is_the_seed_s():
     )
     assert first == again
     assert first != other
+
+
+def test_chance_draws_what_numpy_s_choice_draws():
+    generator, deck = np.random.default_rng(3), pyspiel.load_game("leduc_poker")
+    with closing(open_spiel.make_env("open_spiel/leduc_poker")) as env:
+        env.reset(seed=3)
+        for _ in range(20):
+            state = deck.new_initial_state()
+            while not state.is_terminal():
+                if state.is_chance_node():
+                    outcomes, chances = zip(*state.chance_outcomes(), strict=True)
+                    state.apply_action(int(generator.choice(outcomes, p=chances)))
+                else:
+                    assert str(env.unwrapped.spiel_state) == str(state)
+                    state.apply_action(1)  # call
+                    env.step(dict.fromkeys(env.agents, 1))
+            assert env.unwrapped.spiel_state.is_terminal()
+            env.reset()
+
+
+SHOWN = ["kuhn_poker", "connect_four", "backgammon", "goofspiel", "hanabi"]
+
+
+@pytest.mark.parametrize("is_information_state", [False, True])
+@pytest.mark.parametrize("game", SHOWN)
+def test_players_observe_what_the_state_of_the_game_says(game, is_information_state):
+    task, choose = f"open_spiel/{game}", np.random.default_rng(1)
+    with closing(open_spiel.make_env(task, is_information_state=is_information_state)) as made:
+        env = copy.deepcopy(made.unwrapped)
+    has_history = env.game.get_type().provides_information_state_tensor
+    observations, _ = env.reset(seed=1)
+    is_over = False
+    while not is_over:
+        state, is_over = env.spiel_state, not env.agents
+        for player, seen in enumerate(observations.values()):
+            read = (
+                state.information_state_tensor
+                if is_information_state and has_history
+                else state.observation_tensor
+            )
+            assert seen["observation"].ravel().tolist() == np.float32(read(player)).tolist()
+            legal = [] if is_over else state.legal_actions(player)
+            assert np.flatnonzero(seen["action_mask"]).tolist() == (legal or [0])
+            assert seen["turn"] == bool(legal)
+        if not is_over:
+            masks = {agent: observations[agent]["action_mask"] for agent in env.agents}
+            moves = {agent: choose.choice(np.flatnonzero(mask)) for agent, mask in masks.items()}
+            observations = env.step(moves)[0]
 
 
 def test_all_players_move_at_once_where_the_game_says_so():

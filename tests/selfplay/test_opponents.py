@@ -250,7 +250,7 @@ class Masked(PufferEnv):
         self.now = now
         self.masks[:] = [now % 2 == 0, now % 2 == 1]
         self.observations[:] = 0
-        self.observations[now % 2] = [0, now, 1]  # 0: players forget where a row comes back
+        self.observations[now % 2] = [now // 2, now, 1]  # 0 where the game of the agent begins
 
 
 def test_a_game_goes_on_while_an_agent_that_waits_has_not_ended(tmp_path):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import training_environments
+from match_games import Waiting
 from training_environments import EPISODE_STEPS, Constant, OneValue, Roster
 
 from pufferlib import vector
@@ -73,6 +74,12 @@ def test_starts_ends_and_presence_are_those_of_each_agent():
     assert starts == [True, False] * 3
     assert not steps["valid"][:, absent].any()
     assert steps["rewards"][~steps["valid"]].eq(0).all()
+
+
+def test_no_episode_starts_where_an_agent_has_waited_without_a_row():
+    steps = collected(collector_of(vector.make(Waiting)), rollouts=2)  # acts twice in a game
+    for agent in range(2):
+        assert steps["starts"][steps["valid"][:, agent], agent].tolist()[:6] == [True, False] * 3
 
 
 def test_a_truncated_episode_alone_has_the_value_of_its_last_observation():

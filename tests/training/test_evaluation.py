@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from environments import TIMETABLE, Population
+from match_games import ACTIONS, Waiting
 from memory_policies import DictMemory
 
 from pufferlib import vector
@@ -118,6 +119,30 @@ def test_returns_of_agents_count_from_joining_to_leaving():
     result = evaluate(vecenv, None, seed=0)
     assert result.lengths.tolist() == [1, 3, 1] * 2
     assert result.returns.tolist() == [10, 11 + 21 + 31, 32] * 2
+
+
+class CountsSteps(torch.nn.Module):
+    """Plays the number of steps since the episode of the row started."""
+
+    state_batch_dim = 0
+
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.tensor(1e6))
+
+    def initial_state(self, rows, device=None):
+        return torch.zeros(rows, dtype=torch.int64, device=device)
+
+    def forward(self, observations, state=None, starts=None):
+        state = torch.where(starts, 0, state)
+        logits = self.scale * torch.nn.functional.one_hot(state, ACTIONS)
+        return logits, torch.zeros(len(observations), 1), state + 1
+
+
+def test_the_memory_of_who_waits_without_a_row_goes_on():
+    result = evaluate(vector.make(Waiting, num_envs=2), CountsSteps(), seed=0, is_greedy=True)
+    assert result.lengths.tolist() == [2] * 4
+    assert result.returns.tolist() == [0 + 2] * 4
 
 
 def test_evaluation_restores_torchs_generator_and_the_policys_mode():
