@@ -20,7 +20,7 @@ class Failing(gymnasium.Env):
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
-        return self.observation_space.sample(), {}
+        return self.np_random.random(2, np.float32), {}
 
     def step(self, action):
         self._steps += 1

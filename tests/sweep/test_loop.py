@@ -20,7 +20,8 @@ from pufferlib.sweep.confirm import confirmed
 from pufferlib.sweep.executor import LocalExecutor, split_cores
 from pufferlib.sweep.journal import JOURNAL, open_journal, read_journal
 from pufferlib.sweep.sweep import Sweep
-from pufferlib.sweep.trial_folder import TrialResult, TrialSpec, ask_to_stop
+from pufferlib.sweep.trial_files import ask_to_stop
+from pufferlib.sweep.trial_folder import TrialResult, TrialSpec
 from pufferlib.training.loggers import read_metrics
 
 OWN = f"{Path(sweep_environments.__file__)}:make_env"
