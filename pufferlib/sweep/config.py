@@ -64,9 +64,9 @@ class SweepConfig:
     the cost."""
 
     early_stop: float | None = 0.5
-    """Stop a trial, after a third of its steps, whose latest evaluation is below this quantile of
-    the others' at the same cost: by default their median; see Golovin et al. 2017 (Google Vizier,
-    KDD, 3.2.2). None: train every trial to its end."""
+    """Stop a trial, after a third of its steps or once it has cost more than most, whose latest
+    evaluation is below this quantile of the others' at the same cost: by default their median; see
+    Golovin et al. 2017 (Google Vizier, KDD, 3.2.2). None: train every trial to its end."""
 
     stall_s: float = 600.0
     """End a trial that has logged no metrics for so long, or three times as long while it is
