@@ -45,10 +45,9 @@ class SweepConfig:
     num_gpus: float = 0
     """Its GPUs. Ray hides those of a node from trials that take none."""
 
-    sampler: Literal["tpe", "random", "pareto"] = "tpe"
+    sampler: Literal["tpe", "random"] = "tpe"
     """What proposes settings. tpe: multivariate TPE for several objectives (Ozaki et al. 2022, JAIR
-    74). random: independent draws. pareto, experimental: Gaussian processes of score and cost; see
-    docs/sweeps-samplers.md."""
+    74). random: independent draws. See docs/sweeps-samplers.md."""
 
     seed: int = 1
     """Seeds the sampler."""
