@@ -16,6 +16,7 @@ from pufferlib.vector.ray.cluster import join, places, ray_module
 
 _COPY_S = 1.0  # between copies of a trial's folder
 _KILL_S = 10.0  # until an actor that was to kill its trial is killed itself
+_LOSS_S = 5.0  # until Ray has noticed that a node is lost, and places nothing there
 
 
 class RayExecutor:
@@ -103,6 +104,8 @@ class RayProcess:
         self._begin_s = time.monotonic()
         self._placed_s: float | None = None
         self._killed_s: float | None = None
+        self._lost_s: float | None = None
+        self._is_abandoned = False
         self._ending: Ending | None = None
 
     @property
@@ -134,6 +137,9 @@ class RayProcess:
                 return self._failed(1, "out of memory")
             if getattr(error, "actor_init_failed", False):
                 return self._failed(1, f"Ray cannot start it: {error}")
+            self._lost_s = self._lost_s or time.monotonic()
+            if not self._is_abandoned and time.monotonic() < self._lost_s + _LOSS_S:
+                return None
             return self._failed(trial.INTERRUPTED, "its node was lost")
         ending, changes = answer
         write_changes(self._folder, changes)
@@ -163,5 +169,6 @@ class RayProcess:
 
     def abandon(self) -> None:
         """Kill the actor, and its trial with it; nothing more is copied."""
+        self._is_abandoned = True
         if self._ray.is_initialized():
             self._ray.kill(self._actor)

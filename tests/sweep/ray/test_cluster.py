@@ -78,7 +78,8 @@ def test_a_sweep_outlives_the_loss_of_a_node(cluster, tmp_path):
     study = Sweep.configure(ENV, {**settings, "sweep.trials": 3}).run(Console(file=out, width=200))
     thread.join()
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 3
-    assert out.getvalue().count("is run again: its node was lost") == 1
+    lost = [line for line in out.getvalue().splitlines() if "run again: its node was lost" in line]
+    assert len(set(lost)) == 1, lost  # of one trial, though Ray may have placed it there again
     assert sorted(check_whole(folder) for folder in folders) == [0, 0, 1]
     for trial, folder in zip(study.trials, folders, strict=True):
         assert trial.values == [TrialResult.read(folder).score, TrialResult.read(folder).cpu_s]
