@@ -29,10 +29,13 @@ ENV = f"{Path(sweep_environments.__file__)}:make_env"
 SETTINGS = {
     "env.kwargs.at": 10**9,
     "vec.backend": "Serial",
-    "vec.num_envs": 2,
-    "train.total_timesteps": 20_000,
+    "env.kwargs.pause_s": 0.002,
+    "vec.num_envs": 8,
+    "train.total_timesteps": 4_000,
+    "train.horizon": 16,
+    "train.minibatches": 2,
     "train.update_epochs": 1,
-    "train.checkpoint_interval": 5,
+    "train.checkpoint_interval": 2,
     "sweep.space.train.learning_rate": "log 1e-4 1e-2",
     "sweep.sampler": "random",
     "sweep.executor": "ray",
@@ -52,7 +55,7 @@ def check_whole(folder):
     """Check that nothing of a trial is missing or there twice; return how often it was resumed."""
     updates = [metrics["updates"] for metrics in read_metrics(folder)]
     assert updates == list(range(1, len(updates) + 1))
-    assert read_metrics(folder)[-1]["timesteps"] >= 20_000
+    assert read_metrics(folder)[-1]["timesteps"] >= 4_000
     assert (folder / "log.txt").exists()
     played = Run.open(folder).evaluate(folder / "checkpoint.pt", 8, 3_000_000)
     assert played["sampled"].mean == TrialResult.read(folder).score
