@@ -10,7 +10,7 @@ all of the time; the part of the time in which the mean reaches that of TPE afte
 milliseconds of a proposal.
 
     puffer sweep TASK --sweep.sampler tpe --sweep.seed 1 --run runs/tpe-1    # and the others
-    python benchmarks/samplers.py --sweeps runs/tpe-1 runs/pareto-1 ...
+    python benchmarks/samplers.py --sweeps runs/tpe-1 runs/random-1 ...
 
 compares sweeps of a real task in the same way, up to the time that all of them have used. Scores
 are those of the search, above that of the cheapest front that any of them has; the area is a share

@@ -35,6 +35,30 @@ def local_ray(num_cpus, **options):
 
 
 @contextlib.contextmanager
+def nodes_of_one_cpu(count):
+    """Run a head without CPUs, where this process is, and so many nodes of one CPU each.
+
+    Yields the cluster, and its nodes by their id.
+    """
+    import ray
+    from ray.cluster_utils import Cluster
+
+    with importable():
+        cluster = Cluster(
+            initialize_head=True, connect=True, head_node_args={"num_cpus": 0, **SMALL}
+        )
+        nodes = [
+            cluster.add_node(num_cpus=1, object_store_memory=SMALL["object_store_memory"])
+            for _ in range(count)
+        ]
+    cluster.wait_for_nodes()
+    yield cluster, {node.node_id: node for node in nodes}
+    ray.shutdown()
+    cluster.shutdown()
+    end(ray)
+
+
+@contextlib.contextmanager
 def importable():
     """Let processes started within the context import the modules in this folder."""
     with pytest.MonkeyPatch.context() as patch:

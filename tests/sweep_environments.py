@@ -10,20 +10,25 @@ import numpy as np
 
 
 class Failing(gymnasium.Env):
-    """Ten steps an episode, a reward for action 1; fails when `at` steps were taken."""
+    """Ten steps an episode, a reward for action 1; fails when `at` steps were taken.
+
+    Each step takes `pause_s`, so that training takes time, and not the CPU.
+    """
 
     observation_space = gymnasium.spaces.Box(0, 1, (2,), np.float32)
     action_space = gymnasium.spaces.Discrete(2)
 
-    def __init__(self, how="not", at=100, reward=1.0):
+    def __init__(self, how="not", at=100, reward=1.0, pause_s=0.0):
         self._how, self._at, self._reward, self._steps = how, at, reward, 0
+        self._pause_s = pause_s
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
-        return self.observation_space.sample(), {}
+        return self.np_random.random(2, np.float32), {}
 
     def step(self, action):
         self._steps += 1
+        time.sleep(self._pause_s)
         if self._steps == self._at:
             self._fail()
         observation = np.full(2, action, np.float32)

@@ -10,7 +10,7 @@ import torch._dynamo  # which the first optimizer imports
 from pufferlib.references import distributions
 from pufferlib.sweep import trial
 from pufferlib.sweep.executor import LocalExecutor
-from pufferlib.sweep.trial_folder import LOG
+from pufferlib.sweep.trial_files import LOG
 
 assert torch._dynamo
 

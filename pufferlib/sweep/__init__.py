@@ -9,9 +9,9 @@ or from Python:
     Sweep.configure("CartPole-v1", {"sweep.trials": 30}).run()
 
 `space` says what is searched, `trial` is the process that trains and scores one choice of settings,
-`executor` starts, watches and ends these processes, `journal` keeps the results, `sweep` ties them
-together. `samplers` propose settings; `report` makes front, importance and tables of the results,
-and `preset` writes a trial into a preset.
+`executor` starts, watches and ends these processes, as `ray` does on the nodes of a cluster,
+`journal` keeps the results, `sweep` ties them together. `samplers` propose settings; `report` makes
+front, importance and tables of the results, and `preset` writes a trial into a preset.
 
 What the study of a sweep holds, for `samplers` and `report`, and for any program that opens
 `journal.log` with Optuna:
@@ -45,7 +45,8 @@ User attributes of a trial:
     curve             [[cpu_s, score], ...] at the evaluations during training, of the first seed
     stopped_early     True if it was stopped because it could hardly win
     state_reason      of a failed trial: "diverged", "killed by signal 9", "out of memory",
-                      "no progress within 600 s", "disk full", or the message of the error
+                      "no progress within 600 s", "disk full", "its node was lost", or the
+                      message of the error
 
 User attributes of the study (those of a finished trial can no longer change):
 

@@ -1,5 +1,6 @@
 """The settings of a sweep, which stand in [sweep] of a preset and behind --sweep. on a command."""
 
+import math
 import sys
 from dataclasses import dataclass, field
 from typing import Literal
@@ -32,12 +33,21 @@ class SweepConfig:
 
     jobs: int | None = None
     """Trials side by side; each has its own part of the usable cores. None: one for each core with
-    vec.backend Serial and without a GPU, otherwise one."""
+    vec.backend Serial and without a GPU, otherwise one; with sweep.executor ray, as many as fit."""
 
-    sampler: Literal["tpe", "random", "pareto"] = "tpe"
+    executor: Literal["local", "ray"] = "local"
+    """Where trials run. ray: on the cluster that vec.backend Ray would use, each on one of its
+    nodes: see docs/sweeps.md."""
+
+    num_cpus: float = 1
+    """CPUs of the Ray cluster that each trial takes: above 0, and whole if above 1."""
+
+    num_gpus: float = 0
+    """Its GPUs. Ray hides those of a node from trials that take none."""
+
+    sampler: Literal["tpe", "random"] = "tpe"
     """What proposes settings. tpe: multivariate TPE for several objectives (Ozaki et al. 2022, JAIR
-    74). random: independent draws. pareto, experimental: Gaussian processes of score and cost; see
-    docs/sweeps-samplers.md."""
+    74). random: independent draws. See docs/sweeps-samplers.md."""
 
     seed: int = 1
     """Seeds the sampler."""
@@ -53,9 +63,9 @@ class SweepConfig:
     the cost."""
 
     early_stop: float | None = 0.5
-    """Stop a trial, after a third of its steps, whose latest evaluation is below this quantile of
-    the others' at the same cost: by default their median; see Golovin et al. 2017 (Google Vizier,
-    KDD, 3.2.2). None: train every trial to its end."""
+    """Stop a trial, after a third of its steps or once it has cost more than most, whose latest
+    evaluation is below this quantile of the others' at the same cost: by default their median; see
+    Golovin et al. 2017 (Google Vizier, KDD, 3.2.2). None: train every trial to its end."""
 
     stall_s: float = 600.0
     """End a trial that has logged no metrics for so long, or three times as long while it is
@@ -86,12 +96,27 @@ class SweepConfig:
             raise SettingError(f"sweep.jobs must be at least 1; got {self.jobs}.")
         if self.hours is not None and not self.hours > 0:
             raise SettingError(f"sweep.hours must be above 0; got {self.hours}.")
+        for name in ("num_cpus", "num_gpus"):
+            self._check_share(name)
         if not self.stall_s > 0:
             raise SettingError(f"sweep.stall_s must be above 0; got {self.stall_s}.")
         if self.early_stop is not None and not 0 < self.early_stop < 1:
             raise SettingError(
                 f"sweep.early_stop must lie between 0 and 1, or be None; got {self.early_stop}."
             )
+
+    def _check_share(self, name: str) -> None:
+        """Refuse what Ray cannot assign, and what has no effect."""
+        value = getattr(self, name)
+        if value == getattr(SweepConfig, name):
+            return
+        if self.executor != "ray":
+            raise SettingError(
+                f"sweep.{name} has no effect with sweep.executor {self.executor}. Leave it out, or "
+                f"use sweep.executor ray."
+            )
+        if not 0 < value < math.inf or (value > 1 and value % 1):
+            raise SettingError(f"sweep.{name} must be above 0, and whole if above 1; got {value}.")
 
 
 @dataclass(frozen=True)

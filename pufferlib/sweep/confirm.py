@@ -15,7 +15,8 @@ from pufferlib.runs.folder import GROUP, defer_signals
 from pufferlib.sweep.config import CONFIRM_SEED, CONFIRM_SEEDS_APART
 from pufferlib.sweep.executor import Ending, Executor, Process
 from pufferlib.sweep.front import to_confirm
-from pufferlib.sweep.trial_folder import SPEC, TrialResult, TrialSpec, find_stall
+from pufferlib.sweep.trial_files import SPEC
+from pufferlib.sweep.trial_folder import TrialResult, TrialSpec, find_stall
 from pufferlib.training.loggers import write_json
 
 if TYPE_CHECKING:

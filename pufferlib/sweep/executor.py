@@ -1,4 +1,4 @@
-"""Start, watch and end the processes of trials on this machine."""
+"""Start, watch and end the processes of trials: on this machine, and what any executor needs."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ from typing import Protocol
 from pufferlib import proc
 from pufferlib.exceptions import SettingError
 from pufferlib.sweep import trial
-from pufferlib.sweep.trial_folder import LOG
+from pufferlib.sweep.trial_files import LOG
 
 _GRACE_S = 60.0  # to save a checkpoint
 _POLL_S = 0.05
@@ -36,12 +36,14 @@ class Ending:
         cpu_s: CPU seconds that it and its children used.
         wall_s: seconds from its start to its end.
         was_out_of_memory: the system has killed a process for memory in that time.
+        error: of the executor, such as the loss of a node, if that ended it.
     """
 
     code: int
     cpu_s: float
     wall_s: float
-    was_out_of_memory: bool
+    was_out_of_memory: bool = False
+    error: str | None = None
 
     @property
     def is_interrupted(self) -> bool:
@@ -51,6 +53,8 @@ class Ending:
     @property
     def reason(self) -> str:
         """Why there is no result, in a few words."""
+        if self.error is not None:
+            return self.error
         if self.code == trial.DISK_FULL:
             return "disk full"
         if self.code >= 0:
@@ -63,8 +67,9 @@ class Ending:
 class Process(Protocol):
     """A trial at work."""
 
-    started_s: float
-    """When it was started, in seconds of `time.time()`."""
+    @property
+    def started_s(self) -> float:
+        """When it was started, in seconds of `time.time()`; the present while it waits for that."""
 
     def poll(self) -> Ending | None:
         """Return how it ended; None if it has not. Nothing that it started is left after that."""
@@ -77,7 +82,7 @@ class Process(Protocol):
 
 
 class Executor(Protocol):
-    """Where trials run. `LocalExecutor` starts processes here; a cluster would be another one."""
+    """Where trials run: `LocalExecutor`, or `RayExecutor` of `pufferlib.sweep.ray`."""
 
     jobs: int
     """How many trials run side by side."""
@@ -86,7 +91,7 @@ class Executor(Protocol):
         """Start the trial in `folder`. At most `jobs` may run at a time."""
 
     def close(self) -> None:
-        """Interrupt what still runs, wait for it, and kill what does not end."""
+        """Interrupt what still runs, wait for it, and kill what does not end. May be repeated."""
 
 
 class LocalExecutor:
@@ -114,32 +119,11 @@ class LocalExecutor:
         return process
 
     def _launch(self, folder: Path, cores: tuple[int, ...]) -> "subprocess.Popen[bytes]":
-        numbers = ",".join(map(str, cores))
-        command = [sys.executable, "-m", trial.__name__, str(folder), str(os.getpid()), numbers]
-        with (folder / LOG).open("ab") as log:
-            return subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONPATH": _python_path(), **self._environment},
-                start_new_session=True,  # Ctrl+C is for the sweep, which passes it on
-            )
+        return launch(folder, cores, {"PYTHONPATH": python_path(), **self._environment})
 
     def close(self) -> None:
         """See `Executor.close`."""
-        for process in self._running:
-            process.interrupt()
-        limit_s = time.monotonic() + _GRACE_S
-        while self._running and time.monotonic() < limit_s:
-            for process in list(self._running):
-                process.poll()
-            time.sleep(_POLL_S)
-        while self._running:
-            process = self._running[0]
-            process.kill()
-            while process.poll() is None:
-                time.sleep(_POLL_S)
+        end_all(self._running)
 
     def _release(self, process: "LocalProcess") -> None:
         self._running.remove(process)
@@ -200,6 +184,51 @@ class LocalProcess:
             proc.kill(descendants)
 
 
+def launch(
+    folder: Path, cores: tuple[int, ...], environment: dict[str, str], cwd: str | None = None
+) -> "subprocess.Popen[bytes]":
+    """Start the process of the trial in `folder`; it writes into its log.
+
+    Args:
+        folder: of the trial.
+        cores: that it may use; (): all.
+        environment: variables that it gets in addition.
+        cwd: where it starts; None: here.
+    """
+    numbers = ",".join(map(str, cores))
+    command = [sys.executable, "-m", trial.__name__, str(folder), str(os.getpid()), numbers]
+    with (folder / LOG).open("ab") as log:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **environment},
+            cwd=cwd,
+            start_new_session=True,  # Ctrl+C is for the sweep, which passes it on
+        )
+
+
+def end_all(running: Sequence[Process]) -> None:
+    """Interrupt processes, wait for them, and kill those that do not end.
+
+    Args:
+        running: an ended one leaves this list when it is polled.
+    """
+    for process in list(running):
+        process.interrupt()
+    limit_s = time.monotonic() + _GRACE_S
+    while running and time.monotonic() < limit_s:
+        for process in list(running):
+            process.poll()
+        time.sleep(_POLL_S)
+    while running:
+        process = running[0]
+        process.kill()
+        while process.poll() is None:
+            time.sleep(_POLL_S)
+
+
 def split_cores(jobs: int) -> list[tuple[int, ...]]:
     """Return the cores of each job: disjoint, of equal number but for one; () where unknown.
 
@@ -227,7 +256,7 @@ def _oom_kills() -> int:
     return 0
 
 
-def _python_path() -> str:
+def python_path() -> str:
     """Return where this process finds modules, as next to its script, but for Python's own."""
     paths = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
     own = (*paths, *site.getsitepackages())

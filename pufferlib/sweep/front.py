@@ -33,25 +33,6 @@ def is_on_front(scores: ArrayLike, costs: ArrayLike) -> NDArray[np.bool_]:
     return chosen
 
 
-def layers(scores: ArrayLike, costs: ArrayLike, most: int | None = None) -> list[int]:
-    """Return indices by nondominated layer: the front, then the front of the rest, and so on.
-
-    Args:
-        scores: (N,), higher is better.
-        costs: (N,), lower is better.
-        most: stop after so many; None: all.
-    """
-    score, cost = np.asarray(scores, np.float64), np.asarray(costs, np.float64)
-    most = len(score) if most is None else min(most, len(score))
-    left = np.arange(len(score))
-    found: list[int] = []
-    while len(found) < most:
-        layer = is_on_front(score[left], cost[left])
-        found += left[layer].tolist()
-        left = left[~layer]
-    return found[:most]
-
-
 def finished(trials: Sequence["FrozenTrial"]) -> list["FrozenTrial"]:
     """Return the trials that have a finite score and cost, in their order."""
     from optuna.trial import TrialState

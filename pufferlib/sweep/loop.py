@@ -19,16 +19,8 @@ from pufferlib.sweep.config import SCORE_SEED
 from pufferlib.sweep.dimension import Dimension, Value
 from pufferlib.sweep.early_stop import Curve, EarlyStop
 from pufferlib.sweep.executor import Ending, Executor, Process
-from pufferlib.sweep.trial_folder import (
-    LOG,
-    SPEC,
-    CurveReader,
-    TrialResult,
-    TrialSpec,
-    ask_to_stop,
-    find_stall,
-    read_curve,
-)
+from pufferlib.sweep.trial_files import LOG, SPEC, ask_to_stop
+from pufferlib.sweep.trial_folder import CurveReader, TrialResult, TrialSpec, find_stall, read_curve
 from pufferlib.training.loggers import write_json
 
 if TYPE_CHECKING:
@@ -208,6 +200,8 @@ class SweepLoop:
         if job.reason is None and result is None and ending.is_interrupted:
             self._interruptions[number] += 1
             if self._interruptions[number] < _MOST_INTERRUPTIONS:
+                if ending.error is not None:
+                    self._print(f"{self._name(job.trial)} is run again: {ending.error}")
                 self._pending.appendleft(job.trial)
                 return
         if number == 0 and result is not None and result.is_refused:

@@ -3,22 +3,20 @@
 import warnings
 
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, TPESampler
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
 from pufferlib.exceptions import UnknownNameError, suggestion
-from pufferlib.sweep.pareto import ParetoSampler
-from pufferlib.sweep.seeded import SeededByTrial, random_sampler
+from pufferlib.sweep.seeded import SeededByTrial
 
-SAMPLERS = ("tpe", "random", "pareto")
+SAMPLERS = ("tpe", "random")
 
 
 def make_sampler(name: str, seed: int) -> BaseSampler:
     """Return a sampler.
 
     Args:
-        name: random; tpe, Optuna's multivariate tree of Parzen estimators (Bergstra et al. 2011,
-            NeurIPS 24; for several objectives Ozaki et al. 2022, JAIR 74); or pareto, see
-            `ParetoSampler`.
+        name: random; or tpe, Optuna's multivariate tree of Parzen estimators (Bergstra et al. 2011,
+            NeurIPS 24; for several objectives Ozaki et al. 2022, JAIR 74).
         seed: the same seed proposes the same settings after the same trials, also in another
             process.
 
@@ -26,15 +24,17 @@ def make_sampler(name: str, seed: int) -> BaseSampler:
         UnknownNameError: there is no such sampler.
     """
     if name == "random":
-        return SeededByTrial(random_sampler, seed)
+        return SeededByTrial(_random, seed)
     if name == "tpe":
         return SeededByTrial(_tpe, seed)
-    if name == "pareto":
-        return ParetoSampler(seed)
     raise UnknownNameError(
         f"There is no sampler {name!r}.{suggestion(name, SAMPLERS)} Samplers: "
         f"{', '.join(SAMPLERS)}."
     )
+
+
+def _random(seed: int) -> BaseSampler:
+    return RandomSampler(seed=seed)
 
 
 def _tpe(seed: int) -> BaseSampler:

@@ -6,13 +6,8 @@ from typing import Any
 import numpy as np
 from optuna import Study
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, RandomSampler
+from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
-
-
-def random_sampler(seed: int) -> BaseSampler:
-    """Return Optuna's sampler of independent draws."""
-    return RandomSampler(seed=seed)
 
 
 class SeededByTrial(BaseSampler):

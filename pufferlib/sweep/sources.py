@@ -56,7 +56,8 @@ class Stored:
             env = str(facts["env"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise CheckpointError(f"{path} cannot be read as a sweep: {error!r}.") from error
-        if sweep.jobs is not None and sweep.jobs > usable_cores():  # of another machine
+        is_local = sweep.executor == "local"
+        if is_local and sweep.jobs is not None and sweep.jobs > usable_cores():  # another machine's
             sweep = dataclasses.replace(sweep, jobs=None)
         return cls(env, config, given, sweep, space)
 

@@ -37,6 +37,7 @@ from pufferlib.sweep.sources import PREFIX, SPACE, SWEEP, Stored, configured, fl
 from pufferlib.sweep.space import FIXED, Space
 from pufferlib.training.config import choose_device
 from pufferlib.training.loggers import write_json
+from pufferlib.vector.ray.cluster import ray_module
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -117,7 +118,9 @@ class Sweep:
             config, tables = before.sweep, dict[str, object](before.space)
         config = configured(config, own)
         config.check()
-        if config.jobs is None:
+        if config.executor == "ray":
+            ray_module()
+        elif config.jobs is None:
             is_small = preset.config.vec.backend == "Serial"
             is_small &= choose_device(preset.config.train.device).type == "cpu"
             config = dataclasses.replace(config, jobs=usable_cores() if is_small else 1)
@@ -132,12 +135,13 @@ class Sweep:
         dataclasses.replace(preset.config, run=path).check()
         sweep = cls(preset, config, space, path, rows)
         sweep._check_space()
-        split_cores(sweep.jobs)
+        if config.executor == "local":
+            split_cores(sweep.jobs)
         return sweep
 
     @property
     def jobs(self) -> int:
-        """How many trials run side by side."""
+        """How many trials run side by side on this machine."""
         return self.config.jobs or 1
 
     def run(self, console: Console | None = None, executor: Executor | None = None) -> "Study":
@@ -148,10 +152,11 @@ class Sweep:
 
         Args:
             console: where to print; the terminal if None.
-            executor: where trials run; None: in processes of this machine.
+            executor: where trials run; None: as sweep.executor says.
 
         Raises:
             ArgumentError: the folder is in use, or holds another sweep.
+            SettingError: the trials do not fit on the Ray cluster.
             PufferError: ten trials in a row have failed, or the preset cannot be trained.
             LogError: the disk is full.
         """
@@ -161,7 +166,13 @@ class Sweep:
         from pufferlib.sweep.samplers import make_sampler
 
         console = console or Console()
-        with sigterm_as_interrupt(), locked(self.folder), _raise_log_error(self.folder):
+        executor = executor or self._make_executor()  # first: Ray handles SIGTERM in its own way
+        with (
+            closing(executor),
+            sigterm_as_interrupt(),
+            locked(self.folder),
+            _raise_log_error(self.folder),
+        ):
             self._check_folder()
             sampler = make_sampler(self.config.sampler, self.config.seed)
             study = open_journal(self.folder, sampler)
@@ -169,9 +180,7 @@ class Sweep:
             facts = json.loads(json.dumps(self.facts()))
             if study.user_attrs.get("sweep") != facts:
                 study.set_user_attr("sweep", facts)
-            environment = {"WANDB_RUN_GROUP": self.folder.name}
-            executor = executor or LocalExecutor(self.jobs, environment)
-            with closing(executor):
+            with closing(executor):  # while the folder is locked
                 try:
                     SweepLoop(self, study, executor, console).run()
                     confirm_front(self, study, executor, console)
@@ -183,6 +192,15 @@ class Sweep:
                     )
                     raise
         return study
+
+    def _make_executor(self) -> Executor:
+        environment = {"WANDB_RUN_GROUP": self.folder.name}
+        if self.config.executor == "local":
+            return LocalExecutor(self.jobs, environment)
+        from pufferlib.sweep.ray.executor import RayExecutor
+
+        config = self.config
+        return RayExecutor(config.jobs, config.num_cpus, config.num_gpus, environment)
 
     def run_of(self, values: Mapping[str, Value]) -> Run:
         """Return the preset with some settings changed, checked as far as it can be here.

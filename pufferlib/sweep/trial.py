@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from pufferlib import proc
 from pufferlib.exceptions import ArgumentError, NotFiniteError
+from pufferlib.sweep.trial_files import is_asked_to_stop, is_scoring, note_phase
 
 if TYPE_CHECKING:
     from pufferlib.runs import Run
@@ -83,7 +84,7 @@ def _run(folder: Path, spec: "TrialSpec") -> "TrialResult":
     Raises:
         KeyboardInterrupt: the trial is to be resumed later.
     """
-    from pufferlib.sweep.trial_folder import TrialResult, is_asked_to_stop, note_phase
+    from pufferlib.sweep.trial_folder import TrialResult
 
     runs: list[SeedResult] = []
     for seed in spec.seeds:
@@ -108,7 +109,7 @@ def _train_and_score(folder: Path, spec: "TrialSpec", seed: int) -> "tuple[SeedR
 
     from pufferlib.runs.evaluation import compare
     from pufferlib.runs.folder import CHECKPOINT
-    from pufferlib.sweep.trial_folder import SeedResult, is_asked_to_stop, note_phase
+    from pufferlib.sweep.trial_folder import SeedResult
     from pufferlib.training import checkpoint
 
     run = _make_run(spec, spec.run_folder(folder, seed), seed)
@@ -189,7 +190,6 @@ def _alone(folder: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _sigterm_as_interrupt(folder: Path) -> Iterator[None]:
     """Handle SIGTERM like Ctrl+C, unless the trial is asked to stop and past its training."""
-    from pufferlib.sweep.trial_folder import is_asked_to_stop, is_scoring
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         if not (is_asked_to_stop(folder) and is_scoring(folder)):

@@ -15,18 +15,13 @@ from pufferlib.annotations import JsonObject
 from pufferlib.exceptions import CheckpointError
 from pufferlib.runs.folder import CONFIG
 from pufferlib.runs.seeds import mean_interval
+from pufferlib.sweep.trial_files import PHASE, RESULT, SPEC, is_scoring
 from pufferlib.training.loggers import METRICS, read_metrics, write_json
 
 if TYPE_CHECKING:
     from pufferlib.runs import Run
     from pufferlib.sweep.config import SweepConfig
 
-LOG = "log.txt"
-SPEC = "trial.json"
-_RESULT = "result.json"
-_STOP = "stop"
-_PHASE = ".phase"
-_SCORING = "scoring"
 _SCORING_LIMITS = 3  # an evaluation logs nothing until it ends
 
 
@@ -145,45 +140,22 @@ class TrialResult:
 
     def write(self, folder: Path) -> None:
         """Write it into the folder of the trial, whole or not at all."""
-        write_json(folder / _RESULT, asdict(self))
+        write_json(folder / RESULT, asdict(self))
 
     @staticmethod
     def remove(folder: Path) -> None:
         """Let the trial in the folder run again."""
-        (folder / _RESULT).unlink(missing_ok=True)
+        (folder / RESULT).unlink(missing_ok=True)
 
     @classmethod
     def read(cls, folder: Path) -> "TrialResult | None":
         """Return what was written; None if the trial has not ended."""
         try:
-            values = json.loads((folder / _RESULT).read_text())
+            values = json.loads((folder / RESULT).read_text())
         except FileNotFoundError:
             return None
         runs = [SeedResult(**run) for run in values.pop("runs")]
         return cls(runs=runs, **values)
-
-
-def ask_to_stop(folder: Path) -> None:
-    """Let the trial in a folder score what it has reached once it gets SIGTERM."""
-    (folder / _STOP).touch()
-
-
-def is_asked_to_stop(folder: Path) -> bool:
-    """Return whether `ask_to_stop` was called for the trial in a folder."""
-    return (folder / _STOP).exists()
-
-
-def note_phase(folder: Path, *, is_scoring: bool) -> None:
-    """Let the sweep know that the trial in a folder goes on, with training or with its score."""
-    (folder / _PHASE).write_text(_SCORING if is_scoring else "training")
-
-
-def is_scoring(folder: Path) -> bool:
-    """Return whether the trial in a folder is past its training."""
-    try:
-        return (folder / _PHASE).read_text() == _SCORING
-    except FileNotFoundError:
-        return False
 
 
 class CurveReader:
@@ -254,7 +226,7 @@ def find_stall(folder: Path, since: float, stall_s: float) -> str | None:
         stall_s: how long it may train without metrics; an evaluation that scores it may take three
             times as long.
     """
-    files = [folder / _PHASE, folder / METRICS, *folder.glob(f"seed-*/{METRICS}")]
+    files = [folder / PHASE, folder / METRICS, *folder.glob(f"seed-*/{METRICS}")]
     latest = since
     for file in files:
         with contextlib.suppress(FileNotFoundError):

@@ -37,6 +37,12 @@ def test_a_trial_has_a_third_of_its_steps_to_begin_with(progress, stops):
     assert early_stop().can_hardly_win([(10.0, -100.0)], progress) == stops
 
 
+def test_a_trial_that_costs_more_than_most_has_no_third_to_begin_with():
+    assert early_stop().can_hardly_win([(20.1, 1.0)], 0.1)
+    assert not early_stop().can_hardly_win([(20.0, 1.0)], 0.1)  # what the median costs in all
+    assert not early_stop().can_hardly_win([(20.1, 21.0)], 0.1)
+
+
 def test_few_trials_stop_nothing():
     assert not early_stop(CURVES[:4]).can_hardly_win([(10.0, -100.0)], 0.5)
     assert not early_stop(quantile=None).can_hardly_win([(10.0, -100.0)], 0.5)

@@ -1,4 +1,4 @@
-"""The front, its layers and its area agree with their definitions, tried point by point."""
+"""The front and its area agree with their definitions, tried point by point."""
 
 import math
 
@@ -7,7 +7,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from pufferlib.sweep.front import front, hypervolume, is_on_front, layers, to_confirm
+from pufferlib.sweep.front import front, hypervolume, is_on_front, to_confirm
 
 
 def study_of(values):
@@ -36,18 +36,6 @@ def test_the_front_is_what_no_other_point_dominates(seed):
     points = [tuple(map(int, row)) for row in rng.integers(0, 8, (30, 2))]  # with ties
     scores, costs = zip(*points, strict=True)
     assert is_on_front(scores, costs).tolist() == by_definition(points)
-
-
-def test_layers_are_fronts_of_what_is_left():
-    points = [tuple(row) for row in np.random.default_rng(0).random((40, 2)).tolist()]
-    scores, costs = zip(*points, strict=True)
-    expected, left = [], points
-    while left:
-        chosen = by_definition(left)
-        expected += [points.index(p) for p, on in zip(left, chosen, strict=True) if on]
-        left = [p for p, on in zip(left, chosen, strict=True) if not on]
-    assert layers(scores, costs) == expected
-    assert layers(scores, costs, 7) == expected[:7]
 
 
 def test_the_front_of_a_study_leaves_out_what_has_no_finite_values():

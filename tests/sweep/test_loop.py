@@ -20,7 +20,8 @@ from pufferlib.sweep.confirm import confirmed
 from pufferlib.sweep.executor import LocalExecutor, split_cores
 from pufferlib.sweep.journal import JOURNAL, open_journal, read_journal
 from pufferlib.sweep.sweep import Sweep
-from pufferlib.sweep.trial_folder import TrialResult, TrialSpec, ask_to_stop
+from pufferlib.sweep.trial_files import ask_to_stop
+from pufferlib.sweep.trial_folder import TrialResult, TrialSpec
 from pufferlib.training.loggers import read_metrics
 
 OWN = f"{Path(sweep_environments.__file__)}:make_env"
@@ -297,10 +298,12 @@ def test_a_trial_that_can_hardly_win_is_stopped_and_scored(tmp_path, monkeypatch
     monkeypatch.setattr(loop, "_WATCH_S", 0.0)
     overrides = {
         "train.total_timesteps": 12_000,
-        "sweep.space.train.horizon": "power2 64 128",
+        "vec.num_envs": 8,
+        "train.horizon": 32,
+        "sweep.space.train.horizon": "power2 16 32",
         "env.kwargs.reward": 1.0,
         "sweep.space.env.kwargs.reward": "choices 1.0 0.0",
-        "sweep.trials": 10,
+        "sweep.trials": 8,
     }
     study, printed = run(OWN, tmp_path / "s", own("not", at=10**9, **overrides))
     assert all(trial.state == TrialState.COMPLETE for trial in study.trials)

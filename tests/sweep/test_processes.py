@@ -1,14 +1,17 @@
+import gc
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 import sweep_environments
+from sweep_processes import ForkExecutor
 
+from pufferlib.cli.main import main
+from pufferlib.sweep import sweep
 from pufferlib.sweep.journal import read_journal
 from pufferlib.sweep.trial_folder import TrialResult
 from pufferlib.training.loggers import read_metrics
@@ -16,16 +19,41 @@ from pufferlib.training.loggers import read_metrics
 pytestmark = pytest.mark.long
 
 ENV = f"{Path(sweep_environments.__file__)}:make_env"
-COMMAND = [sys.executable, "-m", "pufferlib.cli", "sweep", ENV, "--env.kwargs.at=1000000000"]
-COMMAND += ["--vec.backend=Serial", "--vec.num-envs=2", "--train.total-timesteps=12000"]
-COMMAND += ["--train.update-epochs=1", "--train.checkpoint-interval=5", "--sweep.trials=1"]
-COMMAND += ["--sweep.space.train.horizon=power2 32 128", "--sweep.confirm=0", "--run=s"]
+WORDS = ["sweep", ENV, "--env.kwargs.at=1000000000", "--sweep.jobs=1"]
+WORDS += ["--vec.backend=Serial", "--vec.num-envs=2", "--train.total-timesteps=3000"]
+WORDS += ["--train.update-epochs=1", "--train.checkpoint-interval=5", "--sweep.trials=1"]
+WORDS += [
+    "--sweep.space.train.horizon=power2 16 64",
+    "--train.horizon=16",
+    "--sweep.confirm=0",
+    "--run=s",
+]
 
 
 def begin(folder):
-    return subprocess.Popen(
-        COMMAND, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    """Run the command in a fork of this process, which has loaded everything; return its id."""
+    pid = os.fork()
+    if pid:
+        return pid
+    status = 1
+    try:
+        os.chdir(folder)
+        gc.collect()
+        for number, name in ((1, "out.txt"), (2, "err.txt")):
+            os.dup2(os.open(name, os.O_CREAT | os.O_WRONLY | os.O_APPEND), number)
+        sys.stdout, sys.stderr = (os.fdopen(number, "w") for number in (1, 2))
+        sweep.LocalExecutor = lambda jobs, environment: ForkExecutor(jobs)
+        status = main(WORDS)
+        sys.stderr.flush()
+    finally:
+        os._exit(status)
+
+
+def end(pid, folder):
+    """Wait for the command; return its status, and what it has printed."""
+    _, status = os.waitpid(pid, 0)
+    out, err = ((folder / name).read_text() for name in ("out.txt", "err.txt"))
+    return os.waitstatus_to_exitcode(status), out, err
 
 
 def wait_until_it_trains(trial, least):
@@ -39,21 +67,22 @@ def wait_until_it_trains(trial, least):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_sweep_that_is_ended_leaves_nothing_and_continues(number, tmp_path):
     trial = tmp_path / "s/trials/0000"
-    sweep = begin(tmp_path)
-    wait_until_it_trains(trial, 12)
-    pid = int((trial / ".lock").read_text())
-    sweep.send_signal(number)
-    out, err = sweep.communicate(timeout=60)
-    assert sweep.returncode == {signal.SIGINT: 130, signal.SIGTERM: 130}.get(number, -9), err
+    pid = begin(tmp_path)
+    wait_until_it_trains(trial, 8)
+    child = int((trial / ".lock").read_text())
+    os.kill(pid, number)
+    status, out, err = end(pid, tmp_path)
+    assert status == {signal.SIGINT: 130, signal.SIGTERM: 130}.get(number, -9), err
     if number != signal.SIGKILL:
         assert "The same command continues the sweep." in out
         assert "Saved" in (trial / "log.txt").read_text()
         with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
+            os.kill(child, 0)
     logged = len(read_metrics(trial))
 
-    out, err = begin(tmp_path).communicate(timeout=120)
-    assert "Trial 0 (the preset): score" in out, err
+    status, out, err = end(begin(tmp_path), tmp_path)
+    assert status == 0, err
+    assert "Trial 0 (the preset): score" in out
     updates = [metrics["updates"] for metrics in read_metrics(trial)]
     assert updates == list(range(1, len(updates) + 1))
     assert len(updates) > logged

@@ -44,11 +44,11 @@ def test_sweeps_of_a_task_are_compared_up_to_the_time_that_all_have_used(
 ):
     from pufferlib.sweep.journal import open_journal
 
-    # Area above the least score, 1, up to cost e^2: 9 of tpe after 30 s, of pareto after 20 s.
+    # Area above the least score, 1, up to cost e^2: 9 of tpe after 30 s, of random after 20 s.
     slow, quick = (10.0, math.e, 20.0), (10.0, math.e, 10.0)
     sweeps = {
         "tpe": [(1.0, 1.0, 10.0), slow, None],
-        "pareto": [(1.0, 1.0, 10.0), quick, (1.0, math.e**2, 60.0)],
+        "random": [(1.0, 1.0, 10.0), quick, (1.0, math.e**2, 60.0)],
     }
     for name, rows in sweeps.items():
         folder = tmp_path / name
@@ -62,9 +62,9 @@ def test_sweeps_of_a_task_are_compared_up_to_the_time_that_all_have_used(
             attributes = {"cpu_s": cpu_s}
             study.add_trial(create_trial(state=state, values=values, user_attrs=attributes))
     task, found = samplers.read_sweeps([tmp_path / name for name in sweeps])
-    tpe, pareto = list(samplers.rows(task, found))
+    tpe, random = list(samplers.rows(task, found))
     assert tpe == "| CartPole-v1 | tpe | 0.000 | 1.000 | 0.75 | nan |"
-    assert pareto == "| CartPole-v1 | pareto | 1.000 | 1.000 | 0.50 | nan |"
+    assert random == "| CartPole-v1 | random | 1.000 | 1.000 | 0.50 | nan |"
 
 
 @pytest.mark.long
@@ -77,6 +77,6 @@ def test_the_script_prints_a_row_for_each_sampler():
     )
     assert result.returncode == 0, result.stderr
     cells = [line.split(" | ") for line in result.stdout.splitlines()[2:]]
-    assert [row[:2] for row in cells] == [["| easy", name] for name in ("tpe", "random", "pareto")]
+    assert [row[:2] for row in cells] == [["| easy", name] for name in ("tpe", "random")]
     assert all(0 < float(row[2]) <= float(row[3]) < 1 for row in cells)
     assert float(cells[0][4]) <= 1

@@ -179,7 +179,7 @@ def test_sweep_tables_of_presets_are_read(tmp_path):
         ({"sweep.trails": 3}, "Did you mean 'sweep.trials'"),
         ({"sweep.trials": 0}, "at least 1"),
         ({"sweep.jobs": 10_000}, "usable cores"),
-        ({"sweep.sampler": "bayes"}, "'tpe' or 'random' or 'pareto'"),
+        ({"sweep.sampler": "bayes"}, "'tpe' or 'random'"),
         ({"sweep.hours": -1}, "above 0"),
         ({"sweep.early_stop": 1.0}, "between 0 and 1"),
         ({"train.gamma": 0.7, "sweep.space.train.gamma": "logit 0.8 0.99"}, "value 0.7 lies out"),

@@ -8,13 +8,8 @@ from pufferlib.exceptions import LogError
 from pufferlib.sweep import executor
 from pufferlib.sweep.loop import attributes_of
 from pufferlib.sweep.sweep import _raise_log_error
-from pufferlib.sweep.trial_folder import (
-    CurveReader,
-    SeedResult,
-    TrialResult,
-    find_stall,
-    note_phase,
-)
+from pufferlib.sweep.trial_files import note_phase
+from pufferlib.sweep.trial_folder import CurveReader, SeedResult, TrialResult, find_stall
 
 
 def lines(*values):
@@ -83,7 +78,7 @@ def test_kills_for_memory_are_counted_also_outside_containers(tmp_path, monkeypa
 
 def test_a_trial_finds_the_modules_that_the_sweep_finds(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
-    paths = executor._python_path().split(os.pathsep)
+    paths = executor.python_path().split(os.pathsep)
     assert paths[0] == str(tmp_path)
     assert os.path.dirname(os.path.dirname(pytest.__file__)) not in paths
 

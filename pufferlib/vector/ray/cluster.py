@@ -52,10 +52,15 @@ def join() -> Lease:
     return lease
 
 
-def places(num_cpus: float) -> int:
-    """Return how many workers of `num_cpus` fit on the cluster if no CPU were busy."""
+def places(num_cpus: float, num_gpus: float = 0) -> int:
+    """Return how many workers of so many CPUs and GPUs fit on the cluster if it were idle."""
+    needs = {"CPU": num_cpus, "GPU": num_gpus}
     return sum(
-        math.floor(node["Resources"].get("CPU", 0) / num_cpus + 1e-6)
+        min(
+            math.floor(node["Resources"].get(name, 0) / need + 1e-6)
+            for name, need in needs.items()
+            if need
+        )
         for node in ray_module().nodes()
         if node["Alive"]
     )

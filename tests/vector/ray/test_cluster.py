@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from ray_clusters import FILTERS, SMALL, end, importable, wait_until
+from ray_clusters import FILTERS, importable, nodes_of_one_cpu, wait_until
 from vector_environments import Echo
 from vector_processes import living_after, start_helpers
 
@@ -46,21 +46,8 @@ def nothing_left():
 @pytest.fixture
 def cluster():
     """A head without CPUs and four nodes of one each; this process is at the head."""
-    from ray.cluster_utils import Cluster
-
-    with importable():
-        cluster = Cluster(
-            initialize_head=True, connect=True, head_node_args={"num_cpus": 0, **SMALL}
-        )
-        nodes = [
-            cluster.add_node(num_cpus=1, object_store_memory=SMALL["object_store_memory"])
-            for _ in range(4)
-        ]
-    cluster.wait_for_nodes()
-    yield cluster, {node.node_id: node for node in nodes}
-    ray.shutdown()
-    cluster.shutdown()
-    end(ray)
+    with nodes_of_one_cpu(4) as found:
+        yield found
 
 
 def knowing_its_node(make):

@@ -1,0 +1,90 @@
+"""What runs a trial on a node of a Ray cluster, in a temporary folder there."""
+
+import fcntl
+import math
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import TextIO
+
+from pufferlib.sweep.executor import Ending, LocalProcess, launch
+from pufferlib.sweep.ray.files import Change, FolderReader, write_changes
+from pufferlib.sweep.trial_files import ask_to_stop
+
+Answer = tuple[Ending | None, list[Change]]
+
+_POLL_S = 0.05
+
+
+class TrialActor:
+    """The process of a trial on this node. Ray calls one method at a time, in order."""
+
+    def begin(
+        self, files: list[Change], num_cpus: float, environment: dict[str, str], cwd: str
+    ) -> Answer:
+        """Start the trial.
+
+        Args:
+            files: of its folder.
+            num_cpus: that it takes; each whole one is a core that no other trial has.
+            environment: variables that its process gets in addition.
+            cwd: where its process starts if this node has that folder.
+        """
+        self._folder = Path(tempfile.mkdtemp(prefix="pufferlib-trial-"))
+        write_changes(self._folder, files)
+        self._reader = FolderReader(self._folder)
+        self._reader.changes()  # the sweep has these
+        cores, self._core_locks = take_cores(math.floor(num_cpus))
+        child = launch(self._folder, cores, environment, cwd if os.path.isdir(cwd) else None)
+        self._process = LocalProcess(child, cores, lambda process: None)
+        return None, []
+
+    def report(self, wait_s: float) -> Answer:
+        """Return how the trial has ended, None if it has not, and what is new in its folder.
+
+        Args:
+            wait_s: for its end.
+        """
+        limit_s = time.monotonic() + wait_s
+        while (ending := self._process.poll()) is None and time.monotonic() < limit_s:
+            time.sleep(_POLL_S)
+        changes = self._reader.changes()
+        if ending is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        return ending, changes
+
+    def interrupt(self, is_asked_to_stop: bool) -> None:
+        """Ask the trial to save its state and end, or to score what it has reached first."""
+        if is_asked_to_stop:
+            ask_to_stop(self._folder)
+        self._process.interrupt()
+
+    def kill(self) -> None:
+        """End the trial at once."""
+        self._process.kill()
+
+
+def take_cores(count: int) -> tuple[tuple[int, ...], list[TextIO]]:
+    """Return cores that no other trial on this node has, and their locks; () if too few are free.
+
+    A lock file for each core says that it is taken; its process's end, however it comes, frees it.
+    """
+    usable = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    taken: dict[int, TextIO] = {}
+    for core in usable:
+        if len(taken) < count:
+            path = Path(tempfile.gettempdir(), f"pufferlib-core-{os.getuid()}-{core}")
+            file: TextIO = path.open("a")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                file.close()
+            else:
+                taken[core] = file
+    if len(taken) < count:
+        for lock in taken.values():
+            lock.close()
+        return (), []
+    return tuple(taken), list(taken.values())

@@ -1,0 +1,96 @@
+"""What a trial on another machine needs of Ray's executor, without Ray."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pufferlib.exceptions import SettingError
+from pufferlib.sweep.ray.actor import take_cores
+from pufferlib.sweep.ray.files import FolderReader, write_changes
+from pufferlib.sweep.sweep import Sweep
+
+
+def contents(folder):
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_a_copied_folder_follows_its_original(tmp_path):
+    own, copy = tmp_path / "own", tmp_path / "copy"
+    (own / "seed-2").mkdir(parents=True)
+    metrics = own / "seed-2/metrics.jsonl"
+    metrics.write_bytes(b"1\n2\n")
+    (own / "checkpoint.pt").write_bytes(b"first")
+    (own / ".phase").write_bytes(b"training")
+    for name in (".lock", ".checkpoint.pt.17", ".result.json"):  # of the other machine alone
+        (own / name).write_bytes(b"x")
+    reader = FolderReader(own)
+    kept = {"seed-2/metrics.jsonl", "checkpoint.pt", ".phase"}
+
+    def assert_copied(*, sent):
+        changes = reader.changes()
+        assert {change.name: change.data for change in changes} == sent
+        write_changes(copy, changes)
+        assert contents(copy) == {name: contents(own)[name] for name in kept}
+
+    assert_copied(sent={name: contents(own)[name] for name in kept})
+    assert_copied(sent={})
+    with metrics.open("ab") as file:
+        file.write(b"3\n")
+    assert_copied(sent={"seed-2/metrics.jsonl": b"3\n"})
+    metrics.write_bytes(b"1\n4\n5\n6\n")  # cut back to a checkpoint, and longer by now
+    (own / "checkpoint.pt").write_bytes(b"other")
+    os.utime(own / "checkpoint.pt", (1, 1))
+    assert_copied(sent={"seed-2/metrics.jsonl": b"1\n4\n5\n6\n", "checkpoint.pt": b"other"})
+
+
+def test_a_copy_that_is_cut_short_can_be_resumed(tmp_path):
+    own = tmp_path / "own"
+    own.mkdir()
+    for name in ("result.json", "checkpoint.pt", "run.json", "metrics.jsonl"):
+        (own / name).write_bytes(name.encode())
+    changes = FolderReader(own).changes()
+    order = [change.name for change in changes]
+    assert order == ["metrics.jsonl", "run.json", "checkpoint.pt", "result.json"]
+
+
+def test_a_checkpoint_is_read_before_the_metrics_that_reach_as_far(tmp_path, monkeypatch):
+    for name in ("metrics.jsonl", "run.json", "checkpoint.pt", "result.json"):
+        (tmp_path / name).touch()
+    read, read_bytes = [], Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path.name) or read_bytes(path))
+    FolderReader(tmp_path).changes()
+    assert read == ["result.json", "checkpoint.pt", "run.json", "metrics.jsonl"]
+
+
+def test_trials_on_a_node_have_cores_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    usable = os.sched_getaffinity(0)
+    first, locks = take_cores(1)
+    assert len(first) == 1
+    assert set(first) <= usable
+    others, more_locks = take_cores(len(usable) - 1)
+    assert set(others) == (usable - set(first) if len(usable) > 1 else set())
+    assert take_cores(1) == ((), [])  # none is free
+    for lock in (*locks, *more_locks):
+        lock.close()
+    assert take_cores(0) == ((), [])
+    again, locks = take_cores(1)
+    assert again == first
+    for lock in locks:
+        lock.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"sweep.num_cpus": 2}, r"sweep\.num_cpus has no effect with sweep\.executor local"),
+        ({"sweep.executor": "ray", "sweep.num_cpus": 1.5}, r"whole if above 1; got 1\.5"),
+        ({"sweep.executor": "ray", "sweep.num_gpus": -1}, r"must be above 0.*got -1"),
+        ({"sweep.executor": "slurm"}, "sweep.executor must be .*local.*ray.*slurm"),
+    ],
+)
+def test_settings_that_ray_cannot_use_are_refused(settings, message):
+    with pytest.raises(SettingError, match=message):
+        Sweep.configure("bandit", settings)
