@@ -25,7 +25,7 @@ demo: $(VENV)/.nethack ## train, evaluate and replay a NetHack agent, in about f
 # ARGS='-n 0' for none. COVERAGE=1 measures coverage.
 PYTEST := $(if $(COVERAGE),$(BIN)/coverage run,$(BIN)/python) -m pytest --numprocesses auto --dist loadfile
 
-test: $(VENV)/.test ## run the tests, except the longest and those of Ray, in about ten minutes
+test: $(VENV)/.test ## run the tests, except the longest and those of Ray, in about eight minutes
 	$(PYTEST) -m 'not slow and not long' $(ARGS)
 
 test-long: $(VENV)/.test ## run the longest tests, which `make test` leaves out

@@ -288,16 +288,16 @@ def test_exact_resume_begins_episodes_at_each_checkpoint(resume):
     assert not torch.equal(weights(exact), weights(without))
 
 
-def test_the_network_is_compiled_as_given(resume, monkeypatch):
+def test_the_network_the_choice_of_actions_and_the_loss_are_compiled_as_given(resume, monkeypatch):
     modes = []
 
-    def compiled(policy, mode):
+    def compiled(function, mode):
         modes.append(mode)
-        return policy  # compiling takes many seconds, and is not in question here
+        return function  # compiling takes many seconds, and is not in question here
 
     monkeypatch.setattr(torch, "compile", compiled)
     resume({"train.compile": "default"})
-    assert modes == ["default"]
+    assert modes == ["default"] * 3
 
 
 def test_rollouts_are_stored_where_the_setting_says(resume):
