@@ -4,12 +4,14 @@
 
 The tables of the record are added to docs/records/benchmarks.json, where they replace older ones of
 the same name. From that the page is written: each section between its markers, `<!-- bench SECTION:
-begin -->` and `end`. Sections of which the record has no tables stay as they are.
+begin -->` and `end`. Sections of which the record has no tables stay as they are. A section
+with a table that the record lacks is refused, because the table would be lost; --replace drops it.
 """
 
 import argparse
 import datetime
 import itertools
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,6 +22,8 @@ from tables import Table, markdown
 from targets import POOL, Verdict, best_alternative, best_way, verdicts
 
 PAGE, RECORD = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "records" / "benchmarks.json"
+# How the title of a table is found on the page; in "vector", each table is a row.
+TITLE, TITLE_OF_ROW = r"^\*\*(.+?)\*\*", r"^\| (?!target \|)(\S.*?) \|"
 
 
 def main() -> None:
@@ -29,6 +33,9 @@ def main() -> None:
     parser.add_argument("--page", type=Path, default=PAGE, help="default: docs/benchmarks.md")
     parser.add_argument(
         "--into", type=Path, default=RECORD, help="default: docs/records/benchmarks.json"
+    )
+    parser.add_argument(
+        "--replace", action="store_true", help="drop tables of the page that the record lacks"
     )
     arguments = parser.parse_args()
     if not arguments.record.exists():
@@ -41,6 +48,11 @@ def main() -> None:
         begin, end = markers(section)
         if begin not in page or end not in page:
             parser.error(f"{arguments.page} has no lines {begin} and {end}")
+    if not arguments.replace and (lost := [*missing(page, record)]):
+        parser.error(
+            f"{arguments.page} would lose tables that are neither in {arguments.into} nor in "
+            f"{arguments.record}: {'; '.join(lost)}. Measure them too, or drop them with --replace."
+        )
     save(record, arguments.into)
     arguments.page.write_text(written(page, record))
 
@@ -61,6 +73,18 @@ def written(page: str, record: dict[str, Any]) -> str:
         text = "\n\n".join(paragraphs(section, [*tables], record["runs"]))
         page = f"{before}{begin}\n{text}\n{end}{after}"
     return page
+
+
+def missing(page: str, record: dict[str, Any]) -> Iterator[str]:
+    """Yield the tables of a page which the record lacks, of the sections that it has."""
+    for section in {table["section"]: None for table in record["tables"]}:
+        begin, end = markers(section)
+        text = page.partition(begin)[2].partition(end)[0]
+        titles = re.findall(TITLE_OF_ROW if section == "vector" else TITLE, text, re.M)
+        known = {table["title"] for table in record["tables"] if table["section"] == section}
+        for title in dict.fromkeys(titles):
+            if title not in known:
+                yield f"{section}: {title}"
 
 
 def paragraphs(
