@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from dataclasses import asdict
@@ -96,15 +97,15 @@ def save(record: dict[str, Any], path: Path) -> None:
 
 
 def command() -> str:
-    """Return the command of this process, without the folders of the interpreter and script."""
+    """Return the command of this process, for a shell, without the folder of the interpreter."""
     script = Path(sys.argv[0]).resolve()
     shown = script.relative_to(ROOT) if script.is_relative_to(ROOT) else script
     words, skips = [], False
     for word in sys.argv[1:]:  # without --record and its file
-        if not skips and word != "--record":
+        if not skips and word != "--record" and not word.startswith("--record="):
             words.append(word)
         skips = word == "--record"
-    return " ".join(["python", str(shown), *words])
+    return shlex.join(["python", str(shown), *words])
 
 
 def git() -> dict[str, Any]:

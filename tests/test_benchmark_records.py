@@ -1,6 +1,7 @@
 """What the benchmarks record survives, and so do the tables of the docs."""
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -39,3 +40,13 @@ def test_tables_that_the_record_lacks_are_not_removed_from_the_page(section, tmp
     subprocess.run([*command, "--replace"], check=True, timeout=240)
     assert "B" in page.read_text()
     assert title not in page.read_text()
+
+
+@pytest.mark.parametrize("option", [["--record", "a b.json"], ["--record=a b.json"]])
+def test_a_recorded_command_can_be_run_again(option, monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import record
+
+    arguments = ["--options", "compile, bfloat16", "--kwargs", '{"observation_keys": ["chars"]}']
+    monkeypatch.setattr(sys, "argv", [str(BENCHMARKS / "options.py"), *option, *arguments])
+    assert shlex.split(record.command()) == ["python", "benchmarks/options.py", *arguments]
