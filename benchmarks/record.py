@@ -55,6 +55,10 @@ class Recorder:
         for verdict in verdicts(self._section, table):
             print(verdict)
         print(flush=True)
+        self.keep(table)
+
+    def keep(self, table: Table) -> None:
+        """Add a table to the record only: one that is not complete."""
         if self._path is not None:
             self._write(self._path, table)
 

@@ -50,3 +50,41 @@ def test_a_recorded_command_can_be_run_again(option, monkeypatch):
     arguments = ["--options", "compile, bfloat16", "--kwargs", '{"observation_keys": ["chars"]}']
     monkeypatch.setattr(sys, "argv", [str(BENCHMARKS / "options.py"), *option, *arguments])
     assert shlex.split(record.command()) == ["python", "benchmarks/options.py", *arguments]
+
+
+@pytest.fixture
+def measured_options(monkeypatch, tmp_path):
+    """A function that measures options on CartPole and returns the rows of the record."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import options
+
+    def measured(settings, *arguments):
+        path = tmp_path / "record.json"
+        sizes = ["--device", "cpu", "--only", "cartpole", "--rounds", "1", "--rollouts", "1"]
+        monkeypatch.setattr(options, "OPTIONS", settings)
+        names = ["--options", *settings]
+        command = ["options.py", *sizes, *names, "--record", str(path), *arguments]
+        monkeypatch.setattr(sys, "argv", command)
+        try:
+            options.main()
+        finally:
+            (table,) = json.loads(path.read_text())["tables"]
+            rows.update(table["rows"])
+
+    rows = {}
+    return measured, rows
+
+
+def test_an_option_that_fails_loses_no_other(measured_options):
+    measure, rows = measured_options
+    with pytest.raises(TypeError, match="unknown"):
+        measure({"float32": {}, "broken": {"unknown": 1}})
+    assert rows["float32"]["ratio"] == 1
+    assert rows["broken"] == {}
+
+
+def test_options_after_the_time_limit_are_left_out(measured_options):
+    measure, rows = measured_options
+    measure({"float32": {}, "bfloat16": {"precision": "bfloat16"}}, "--limit-s", "0")
+    assert rows["float32"]["steps_per_s"] > 0
+    assert rows["bfloat16"] == {}
