@@ -1,7 +1,10 @@
 """What the benchmarks record survives, and so do the tables of the docs."""
 
 import json
+import os
+import re
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -88,3 +91,55 @@ def test_options_after_the_time_limit_are_left_out(measured_options):
     measure({"float32": {}, "bfloat16": {"precision": "bfloat16"}}, "--limit-s", "0")
     assert rows["float32"]["steps_per_s"] > 0
     assert rows["bfloat16"] == {}
+
+
+# In place of Python: the first step leaves a process behind that keeps its output open.
+LEAVES_A_PROCESS = """#!/bin/sh
+[ "$1" != -c ] || exit 0
+echo "$*" >> "$CALLS"
+case $1 in *gpu_tests.py) setsid sleep 600 & echo $! > "$CALLS.pid" ;; esac
+echo done
+"""
+
+
+def test_the_script_for_gpus_takes_paths_of_the_caller_and_waits_for_its_steps_only(tmp_path):
+    (tmp_path / "python").write_text(LEAVES_A_PROCESS)
+    (tmp_path / "python").chmod(0o755)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "page.json").write_text("of an earlier run")
+    calls = tmp_path / "calls"
+    environ = {**os.environ, "PYTHON": "./python", "CALLS": str(calls)}
+    script = [str(BENCHMARKS / "gpu.sh"), "--cpu", "--out", "out", "--page", "page.md"]
+    try:
+        result = subprocess.run(
+            script, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60
+        )
+    finally:
+        os.kill(int((tmp_path / "calls.pid").read_text()), signal.SIGKILL)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.count("\ndone\n==") == 5
+    assert (tmp_path / "out" / "tests.log").read_text() == "done\n"
+    assert not (tmp_path / "out" / "page.json").exists()
+    report = calls.read_text().splitlines()[-1].split()
+    assert report[report.index("--page") + 1] == str(tmp_path / "page.md")
+
+
+def test_the_sizes_for_a_cpu_are_not_written_to_the_docs():
+    command = ["./gpu.sh", "--cpu", "--page", "../docs/benchmarks.md"]
+    refused = subprocess.run(
+        command, cwd=BENCHMARKS, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert refused.returncode == 2
+    assert "name another page" in refused.stderr
+
+
+def test_the_limits_of_the_script_for_gpus_add_up_to_eight_minutes():
+    text = (BENCHMARKS / "gpu.sh").read_text()
+    # The second of two branches is that for a CPU; the loop runs for two tasks.
+    on_gpu = re.sub(r"^else\n  step.*?^fi$", "", text, flags=re.M | re.S)
+    steps = re.findall(r'^ *step ("?[\w$-]+"?) (\d+) ', on_gpu, re.M)
+    assert len(steps) == 5
+    steps += [(name, limit_s) for name, limit_s in steps if "$task" in name]
+    limits_s = [int(limit_s) + 5 for _, limit_s in steps]  # and until it is killed
+    checks_s = map(int, re.findall(r"timeout --signal KILL (\d+)", text))
+    assert sum(limits_s) + sum(checks_s) <= 8 * 60
