@@ -72,6 +72,35 @@ def test_a_table_compares_each_seed_with_random_play(tool):
     ]
 
 
+FACTS = {
+    "scores": {"seed-1": {}},
+    "cpu_seconds": [],
+    "timesteps": 1000,
+    "date": "2026-11-30",
+    "machine": "a processor",
+    "commit": "0123456789abcdef",
+    "command": "puffer train squared",
+    "is_dirty": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "says_commit", "says_time"),
+    [
+        ({}, True, False),
+        ({"is_dirty": True}, False, False),  # no commit has the code that trained it
+        ({"commit": None, "is_dirty": None}, False, False),
+        ({"command": "python examples/demo.py --seconds 600"}, True, True),
+    ],
+)
+def test_a_page_says_which_commit_trained_it_and_whether_its_time_was_limited(
+    changed, says_commit, says_time, tool
+):
+    facts = tool("trained_pages")._facts("squared", FACTS | changed)
+    assert ("commit 01234567" in facts) == says_commit
+    assert ("depends on the machine" in facts) == says_time
+
+
 @pytest.mark.parametrize(
     ("steps", "fps", "frames", "first_ms"),
     [

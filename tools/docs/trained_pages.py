@@ -12,6 +12,8 @@ _PLAYERS = {
     "greedy": "trained, most probable actions",
 }
 
+TIMED = "The command trains for a time, so how many steps it takes depends on the machine. "
+
 
 @functools.cache
 def record(family: str) -> dict[str, Any] | None:
@@ -93,10 +95,11 @@ def _facts(family: str, found: dict[str, Any]) -> str:
     each = " with each seed" if seeds > 1 else ""
     cpu_s = found["cpu_seconds"]
     took = f" took {' and '.join(f'{seconds:,}' for seconds in cpu_s)} CPU seconds" if cpu_s else ""
-    changed = " with changes" if found["is_dirty"] else ""
-    commit = f", commit {found['commit'][:8]}{changed}" if found["commit"] else ""
+    is_known = found["commit"] and not found["is_dirty"]
+    commit = f", commit {found['commit'][:8]}" if is_known else ""
+    is_timed = "--seconds" in found["command"].split()
     link = f"{{download}}`Record <../records/trained/{family}.json>`"
     return (
         f"{found['timesteps']:,} steps of agents{each}{took}; {found['date']}, "
-        f"{found['machine']}{commit}. {link}."
+        f"{found['machine']}{commit}. {TIMED if is_timed else ''}{link}."
     )
