@@ -64,7 +64,10 @@ def test_the_glossary_has_every_metric():
     }
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/index.md", "docs/install.md"])
+PAGES = ["README.md", "docs/index.md", "docs/install.md", "docs/environments.md"]
+
+
+@pytest.mark.parametrize("page", [*PAGES, "examples/quickstart.py"])
 def test_a_page_has_the_number_of_families(page):
     assert f"{len(registry.builtin_families())} families" in (ROOT / page).read_text()
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from pufferlib import registry
+
 PATH = Path(__file__).parents[1] / "tools" / "wheels.py"
 
 
@@ -28,6 +30,12 @@ def test_a_package_with_wheels_for_some_versions_only_is_missing_for_the_others(
         "| `built` | `sdist` | yes | yes |",
         "| `late` | `sdist` | yes | no wheel of `binary` |",
     ]
+
+
+def test_the_table_of_the_docs_has_every_family_once(wheels):
+    table = wheels.PAGE.read_text().partition(wheels.BEGIN)[2].partition(wheels.END)[0]
+    families = [name for row in table.splitlines()[3:] for name in row.split("|")[1].split(", ")]
+    assert sorted(name.strip(" `") for name in families) == sorted(registry.builtin_families())
 
 
 def test_pip_that_fails_otherwise_is_not_a_missing_wheel(wheels, monkeypatch):
