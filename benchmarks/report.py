@@ -23,7 +23,7 @@ from targets import POOL, Verdict, best_alternative, best_way, verdicts
 
 PAGE, RECORD = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "records" / "benchmarks.json"
 # How the title of a table is found on the page; in "vector", each table is a row.
-TITLE, TITLE_OF_ROW = r"^\*\*(.+?)\*\*", r"^\| (?!target \|)(\S.*?) \|"
+TITLE, TITLE_OF_ROW = r"^\*\*(.+?)\*\*", r"^\| (?!target \|)([^ |].*?) \|"
 
 
 def main() -> None:

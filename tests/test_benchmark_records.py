@@ -38,7 +38,7 @@ def test_tables_that_the_record_lacks_are_not_removed_from_the_page(section, tmp
     before = page.read_text()
     refused = subprocess.run(command, capture_output=True, text=True, timeout=240)
     assert refused.returncode == 2
-    assert f"{section}: {title}." in refused.stderr
+    assert f"{new}: {section}: {title}. Measure" in refused.stderr
     assert (page.read_text(), into.exists()) == (before, False)
     subprocess.run([*command, "--replace"], check=True, timeout=240)
     assert "B" in page.read_text()
