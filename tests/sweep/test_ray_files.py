@@ -7,7 +7,9 @@ import pytest
 
 from pufferlib.exceptions import SettingError
 from pufferlib.sweep.ray.actor import take_cores
+from pufferlib.sweep.config import SweepConfig
 from pufferlib.sweep.ray.files import FolderReader, write_changes
+from pufferlib.sweep.sources import configured
 from pufferlib.sweep.sweep import Sweep
 
 
@@ -94,3 +96,22 @@ def test_trials_on_a_node_have_cores_of_their_own(tmp_path, monkeypatch):
 def test_settings_that_ray_cannot_use_are_refused(settings, message):
     with pytest.raises(SettingError, match=message):
         Sweep.configure("bandit", settings)
+
+
+@pytest.mark.parametrize(
+    ("before", "given", "now"),
+    [
+        (("ray", 64, 2, 1), {"executor": "local"}, ("local", None, 1, 0)),
+        (("ray", 64, 2, 1), {"jobs": 1, "executor": "local"}, ("local", 1, 1, 0)),
+        (("ray", 64, 2, 1), {"executor": "ray"}, ("ray", 64, 2, 1)),
+        (("local", 2, 1, 0), {"executor": "ray"}, ("ray", None, 1, 0)),
+        (("local", 2, 4, 1), {}, ("local", 2, 1, 0)),  # a preset for either
+        (("local", None, 4, 1), {"executor": "ray", "num_gpus": 0}, ("ray", None, 4, 0)),
+    ],
+)
+def test_shares_and_jobs_are_of_one_executor(before, given, now):
+    names = ("executor", "jobs", "num_cpus", "num_gpus")
+    config = SweepConfig(**dict(zip(names, before, strict=True)))
+    found = configured(config, {f"sweep.{name}": value for name, value in given.items()})
+    assert tuple(getattr(found, name) for name in names) == now
+    found.check()
