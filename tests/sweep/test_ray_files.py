@@ -8,7 +8,7 @@ import pytest
 from pufferlib.exceptions import SettingError
 from pufferlib.sweep.ray.actor import take_cores
 from pufferlib.sweep.config import SweepConfig
-from pufferlib.sweep.ray.files import FolderReader, write_changes
+from pufferlib.sweep.ray.files import Change, FolderReader, write_changes
 from pufferlib.sweep.sources import configured
 from pufferlib.sweep.sweep import Sweep
 
@@ -27,6 +27,8 @@ def test_a_copied_folder_follows_its_original(tmp_path):
     (own / ".phase").write_bytes(b"training")
     for name in (".lock", ".checkpoint.pt.17", ".result.json"):  # of the other machine alone
         (own / name).write_bytes(b"x")
+    (own / ".cache").mkdir()
+    (own / ".cache/big").write_bytes(b"x")
     reader = FolderReader(own)
     kept = {"seed-2/metrics.jsonl", "checkpoint.pt", ".phase"}
 
@@ -45,6 +47,37 @@ def test_a_copied_folder_follows_its_original(tmp_path):
     (own / "checkpoint.pt").write_bytes(b"other")
     os.utime(own / "checkpoint.pt", (1, 1))
     assert_copied(sent={"seed-2/metrics.jsonl": b"1\n4\n5\n6\n", "checkpoint.pt": b"other"})
+
+
+@pytest.mark.parametrize("name", ["../escaped", "a/../../escaped", "/{}/escaped", ""])
+def test_a_copied_file_stays_in_its_folder(name, tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    changes = [Change("metrics.jsonl", 0, b"1\n"), Change(name.format(tmp_path), 0, b"x")]
+    with pytest.raises(ValueError, match="must lie in its folder"):
+        write_changes(folder, changes)
+    assert contents(tmp_path) == {}
+
+
+@pytest.mark.parametrize("there", [None, b"1\n", b"1\n2\n3\n4\n"])
+def test_a_file_that_missed_a_change_is_sent_whole(there, tmp_path):
+    own, copy = tmp_path / "own", tmp_path / "copy"
+    for folder in (own, copy):
+        folder.mkdir()
+    (own / "metrics.jsonl").write_bytes(b"1\n2\n")
+    reader = FolderReader(own)
+    reader.changes()
+    if there is not None:
+        (copy / "metrics.jsonl").write_bytes(there)
+    before = contents(copy)
+    (own / "metrics.jsonl").write_bytes(b"1\n2\n3\n")
+    (own / "checkpoint.pt").write_bytes(b"at 3")
+    missing = write_changes(copy, reader.changes())
+    assert missing == ["metrics.jsonl", "checkpoint.pt"]  # never ahead of its metrics
+    assert contents(copy) == before
+    reader.forget(missing)
+    assert write_changes(copy, reader.changes()) == []
+    assert contents(copy) == contents(own)
 
 
 def test_a_copy_that_is_cut_short_can_be_resumed(tmp_path):

@@ -41,12 +41,14 @@ class TrialActor:
         self._process = LocalProcess(child, cores, lambda process: None)
         return None, []
 
-    def report(self, wait_s: float) -> Answer:
+    def report(self, wait_s: float, whole: list[str]) -> Answer:
         """Return how the trial has ended, None if it has not, and what is new in its folder.
 
         Args:
             wait_s: for its end.
+            whole: names of files that are to be sent whole.
         """
+        self._reader.forget(whole)
         limit_s = time.monotonic() + wait_s
         while (ending := self._process.poll()) is None and time.monotonic() < limit_s:
             time.sleep(_POLL_S)

@@ -142,11 +142,16 @@ class RayProcess:
                 return None
             return self._failed(trial.INTERRUPTED, "its node was lost")
         ending, changes = answer
-        write_changes(self._folder, changes)
+        try:
+            missing = write_changes(self._folder, changes)
+        except ValueError as error:
+            return self._failed(1, str(error))
+        if missing and ending is not None:
+            return self._failed(trial.INTERRUPTED, "its files could not be copied back")
         if self._placed_s is None:
             self._placed_s = time.time()
         if ending is None:
-            self._answer = self._actor.report.remote(_COPY_S)
+            self._answer = self._actor.report.remote(_COPY_S, missing)
         return ending
 
     def _failed(self, code: int, reason: str) -> Ending:
