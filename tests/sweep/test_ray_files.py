@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from pufferlib.exceptions import SettingError
-from pufferlib.sweep.ray.actor import take_cores
 from pufferlib.sweep.config import SweepConfig
+from pufferlib.sweep.ray.actor import TrialActor, make_trial_folder, take_cores
 from pufferlib.sweep.ray.files import Change, FolderReader, write_changes
 from pufferlib.sweep.sources import configured
 from pufferlib.sweep.sweep import Sweep
@@ -97,6 +97,27 @@ def test_a_checkpoint_is_read_before_the_metrics_that_reach_as_far(tmp_path, mon
     monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path.name) or read_bytes(path))
     FolderReader(tmp_path).changes()
     assert read == ["result.json", "checkpoint.pt", "run.json", "metrics.jsonl"]
+
+
+def test_folders_of_actors_that_were_killed_are_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    kept, lock = make_trial_folder()
+    orphan, orphan_lock = make_trial_folder()
+    (orphan / "checkpoint.pt").touch()
+    os.close(orphan_lock)  # as the end of its process does
+    new, new_lock = make_trial_folder()
+    assert {path for path in tmp_path.iterdir() if path.is_dir()} == {kept, new}
+    for each in (lock, new_lock):
+        os.close(each)
+
+
+@pytest.mark.parametrize("name", ["../escaped", "metrics.jsonl"])
+def test_a_trial_that_cannot_begin_leaves_no_folder(name, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    environment = {"A=B": "not a name"}  # which no process can get
+    with pytest.raises(ValueError, match=r"must lie in its folder|illegal environment"):
+        TrialActor().begin([Change(name, 0, b"x")], 0.5, environment, str(tmp_path))
+    assert [path for path in tmp_path.iterdir() if path.is_dir()] == []
 
 
 def test_trials_on_a_node_have_cores_of_their_own(tmp_path, monkeypatch):

@@ -1,11 +1,13 @@
 """What runs a trial on a node of a Ray cluster, in a temporary folder there."""
 
+import contextlib
 import fcntl
 import math
 import os
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -21,6 +23,8 @@ _POLL_S = 0.05
 class TrialActor:
     """The process of a trial on this node. Ray calls one method at a time, in order."""
 
+    _process: LocalProcess | None = None
+
     def begin(
         self, files: list[Change], num_cpus: float, environment: dict[str, str], cwd: str
     ) -> Answer:
@@ -32,13 +36,14 @@ class TrialActor:
             environment: variables that its process gets in addition.
             cwd: where its process starts if this node has that folder.
         """
-        self._folder = Path(tempfile.mkdtemp(prefix="pufferlib-trial-"))
-        write_changes(self._folder, files)
-        self._reader = FolderReader(self._folder)
-        self._reader.changes()  # the sweep has these
-        cores, self._core_locks = take_cores(math.floor(num_cpus))
-        child = launch(self._folder, cores, environment, cwd if os.path.isdir(cwd) else None)
-        self._process = LocalProcess(child, cores, lambda process: None)
+        self._folder, self._lock = make_trial_folder()
+        with self._removed_on_error():
+            write_changes(self._folder, files)
+            self._reader = FolderReader(self._folder)
+            self._reader.changes()  # the sweep has these
+            cores, self._core_locks = take_cores(math.floor(num_cpus))
+            child = launch(self._folder, cores, environment, cwd if os.path.isdir(cwd) else None)
+            self._process = LocalProcess(child, cores, lambda process: None)
         return None, []
 
     def report(self, wait_s: float, whole: list[str]) -> Answer:
@@ -48,11 +53,13 @@ class TrialActor:
             wait_s: for its end.
             whole: names of files that are to be sent whole.
         """
-        self._reader.forget(whole)
-        limit_s = time.monotonic() + wait_s
-        while (ending := self._process.poll()) is None and time.monotonic() < limit_s:
-            time.sleep(_POLL_S)
-        changes = self._reader.changes()
+        process = self._begun()
+        with self._removed_on_error():
+            self._reader.forget(whole)
+            limit_s = time.monotonic() + wait_s
+            while (ending := process.poll()) is None and time.monotonic() < limit_s:
+                time.sleep(_POLL_S)
+            changes = self._reader.changes()
         if ending is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
         return ending, changes
@@ -61,11 +68,48 @@ class TrialActor:
         """Ask the trial to save its state and end, or to score what it has reached first."""
         if is_asked_to_stop:
             ask_to_stop(self._folder)
-        self._process.interrupt()
+        self._begun().interrupt()
 
     def kill(self) -> None:
         """End the trial at once."""
-        self._process.kill()
+        self._begun().kill()
+
+    def _begun(self) -> LocalProcess:
+        assert self._process is not None
+        return self._process
+
+    @contextlib.contextmanager
+    def _removed_on_error(self) -> Iterator[None]:
+        """End the trial and remove its folder if it cannot be started or watched."""
+        try:
+            yield
+        except BaseException:
+            if self._process is not None:
+                self._process.kill()
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+
+
+def make_trial_folder() -> tuple[Path, int]:
+    """Return a temporary folder, and a descriptor of it that is locked while this process lives.
+
+    Folders of actors that were killed, whose locks are gone, are removed.
+    """
+    parent, prefix = Path(tempfile.gettempdir()), f"pufferlib-trial-{os.getuid()}-"
+    with (parent / f"pufferlib-trials-{os.getuid()}").open("a") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)  # a new folder is not locked at once
+        for folder in parent.glob(f"{prefix}*"):
+            with contextlib.suppress(OSError):
+                lock = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW)
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(folder, ignore_errors=True)
+                finally:
+                    os.close(lock)
+        folder = Path(tempfile.mkdtemp(prefix=prefix))
+        lock = os.open(folder, os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return folder, lock
 
 
 def take_cores(count: int) -> tuple[tuple[int, ...], list[TextIO]]:
