@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pufferlib.exceptions import SettingError
+from pufferlib.exceptions import ArgumentError, SettingError
 from pufferlib.sweep.config import SweepConfig
 from pufferlib.sweep.ray.actor import TrialActor, make_trial_folder, take_cores
 from pufferlib.sweep.ray.files import Change, FolderReader, write_changes
@@ -169,3 +169,19 @@ def test_shares_and_jobs_are_of_one_executor(before, given, now):
     found = configured(config, {f"sweep.{name}": value for name, value in given.items()})
     assert tuple(getattr(found, name) for name in names) == now
     found.check()
+
+
+@pytest.mark.long
+def test_a_folder_in_use_is_refused_before_ray_starts(tmp_path, monkeypatch):
+    def start():
+        raise AssertionError("Ray was started")
+
+    def refuse(folder):
+        raise ArgumentError("another process trains in it")
+
+    pytest.importorskip("ray")
+    monkeypatch.setattr("pufferlib.sweep.ray.executor.join", start)
+    monkeypatch.setattr("pufferlib.sweep.sweep.locked", refuse)
+    sweep = Sweep.configure("bandit", {"sweep.executor": "ray", "run": str(tmp_path / "s")})
+    with pytest.raises(ArgumentError, match="another process"):
+        sweep.run()

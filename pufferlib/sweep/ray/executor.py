@@ -51,10 +51,16 @@ class RayExecutor:
         if not 1 <= self.jobs <= most:
             cpus, gpus = (self._ray.cluster_resources().get(name, 0) for name in ("CPU", "GPU"))
             self._lease.leave()
+            cluster = f"this Ray cluster of {cpus:g} CPUs and {gpus:g} GPUs"
+            if not most:
+                raise SettingError(
+                    f"No node has place for a trial of sweep.num_cpus={num_cpus:g} and "
+                    f"sweep.num_gpus={num_gpus:g}, on {cluster}. Lower these settings, or add a "
+                    f"node with `ray start`."
+                )
             raise SettingError(
                 f"sweep.jobs={jobs} trials of sweep.num_cpus={num_cpus:g} and sweep.num_gpus="
-                f"{num_gpus:g} do not fit on this Ray cluster of {cpus:g} CPUs and {gpus:g} GPUs, "
-                f"which has places for {most}. Change these settings, or add nodes with "
+                f"{num_gpus:g} do not fit on {cluster}, which has places for {most}. Change these settings, or add nodes with "
                 f"`ray start`."
             )
         self._num_cpus = num_cpus
