@@ -60,8 +60,8 @@ class RayExecutor:
                 )
             raise SettingError(
                 f"sweep.jobs={jobs} trials of sweep.num_cpus={num_cpus:g} and sweep.num_gpus="
-                f"{num_gpus:g} do not fit on {cluster}, which has places for {most}. Change these settings, or add nodes with "
-                f"`ray start`."
+                f"{num_gpus:g} do not fit on {cluster}, which has places for {most}. Change "
+                f"these settings, or add nodes with `ray start`."
             )
         self._num_cpus = num_cpus
         self._environment = {"PYTHONPATH": python_path(), **(environment or {})}
