@@ -134,8 +134,38 @@ def test_trials_on_a_node_have_cores_of_their_own(tmp_path, monkeypatch):
     assert take_cores(0) == ((), [])
     again, locks = take_cores(1)
     assert again == first
+    assert take_cores(len(usable) + 1, wait_s=10**6) == ((), [])  # there will never be so many
     for lock in locks:
         lock.close()
+
+
+def test_a_trial_waits_for_the_cores_of_one_that_was_killed(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    usable = os.sched_getaffinity(0)
+    _, locks = take_cores(len(usable))
+
+    def free(seconds):
+        while locks:
+            locks.pop().close()
+
+    monkeypatch.setattr("pufferlib.sweep.ray.actor.time.sleep", free)
+    cores, own = take_cores(len(usable), wait_s=60)
+    assert set(cores) == usable
+    for lock in own:
+        lock.close()
+
+
+def test_the_log_says_that_a_trial_has_no_cores_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    actor = TrialActor()
+    actor.begin([], len(os.sched_getaffinity(0)) + 1, {}, str(tmp_path))
+    try:
+        _, changes = actor.report(0, [])
+    finally:
+        actor.kill()
+        ending, _ = actor.report(60, [])
+    assert ending is not None
+    assert b"runs on all of them" in b"".join(each.data for each in changes)
 
 
 @pytest.mark.parametrize(

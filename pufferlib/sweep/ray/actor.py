@@ -13,11 +13,12 @@ from typing import TextIO
 
 from pufferlib.sweep.executor import Ending, LocalProcess, launch
 from pufferlib.sweep.ray.files import Change, FolderReader, write_changes
-from pufferlib.sweep.trial_files import ask_to_stop
+from pufferlib.sweep.trial_files import LOG, ask_to_stop
 
 Answer = tuple[Ending | None, list[Change]]
 
 _POLL_S = 0.05
+_CORES_S = 5.0  # until a trial that was killed has freed its cores
 
 
 class TrialActor:
@@ -32,7 +33,9 @@ class TrialActor:
 
         Args:
             files: of its folder.
-            num_cpus: that it takes; each whole one is a core that no other trial has.
+            num_cpus: that it takes; each whole one is a core that no other trial has,
+                and with less than one it runs on all. So it does if too few are free, which its
+                log says.
             environment: variables that its process gets in addition.
             cwd: where its process starts if this node has that folder.
         """
@@ -41,7 +44,14 @@ class TrialActor:
             write_changes(self._folder, files)
             self._reader = FolderReader(self._folder)
             self._reader.changes()  # the sweep has these
-            cores, self._core_locks = take_cores(math.floor(num_cpus))
+            count = math.floor(num_cpus)
+            cores, self._core_locks = take_cores(count, _CORES_S)
+            if len(cores) < count:
+                with (self._folder / LOG).open("a") as log:
+                    log.write(
+                        f"Too few cores of this node are free to give this trial {count} of its "
+                        f"own: it runs on all of them.\n"
+                    )
             child = launch(self._folder, cores, environment, cwd if os.path.isdir(cwd) else None)
             self._process = LocalProcess(child, cores, lambda process: None)
         return None, []
@@ -93,7 +103,7 @@ class TrialActor:
 def make_trial_folder() -> tuple[Path, int]:
     """Return a temporary folder, and a descriptor of it that is locked while this process lives.
 
-    Folders of actors that were killed, whose locks are gone, are removed.
+    Folders of actors that were killed, whose locks are free, are removed.
     """
     parent, prefix = Path(tempfile.gettempdir()), f"pufferlib-trial-{os.getuid()}-"
     with (parent / f"pufferlib-trials-{os.getuid()}").open("a") as guard:
@@ -112,12 +122,30 @@ def make_trial_folder() -> tuple[Path, int]:
         return folder, lock
 
 
-def take_cores(count: int) -> tuple[tuple[int, ...], list[TextIO]]:
+def take_cores(count: int, wait_s: float = 0.0) -> tuple[tuple[int, ...], list[TextIO]]:
     """Return cores that no other trial on this node has, and their locks; () if too few are free.
 
     A lock file for each core says that it is taken; its process's end, however it comes, frees it.
+
+    Args:
+        count: of cores.
+        wait_s: for trials to free theirs: one that was killed has them until its process ends.
     """
     usable = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    limit_s = time.monotonic() + wait_s
+    while True:
+        taken = _lock_cores(usable, count)
+        if len(taken) == count:
+            return tuple(taken), list(taken.values())
+        for lock in taken.values():
+            lock.close()
+        if count > len(usable) or time.monotonic() >= limit_s:
+            return (), []
+        time.sleep(_POLL_S)
+
+
+def _lock_cores(usable: list[int], count: int) -> dict[int, TextIO]:
+    """Return the locks of so many free cores at most."""
     taken: dict[int, TextIO] = {}
     for core in usable:
         if len(taken) < count:
@@ -129,8 +157,4 @@ def take_cores(count: int) -> tuple[tuple[int, ...], list[TextIO]]:
                 file.close()
             else:
                 taken[core] = file
-    if len(taken) < count:
-        for lock in taken.values():
-            lock.close()
-        return (), []
-    return tuple(taken), list(taken.values())
+    return taken
