@@ -86,8 +86,13 @@ def read_presets(preset: Run, algorithm: object) -> tuple[SweepConfig, dict[str,
 
 
 def configured(config: SweepConfig, overrides: Mapping[str, object]) -> SweepConfig:
-    """Return the settings of the sweep with overrides by dotted name."""
+    """Return the settings of the sweep with overrides by dotted name.
+
+    Shares of nodes and jobs are of the executor that they were set for: another one has its
+    defaults, or the overrides.
+    """
     names = [f"{PREFIX}{field.name}" for field in dataclasses.fields(config)]
+    before = config.executor
     for name, value in overrides.items():
         if name.startswith(SPACE):
             continue
@@ -95,6 +100,14 @@ def configured(config: SweepConfig, overrides: Mapping[str, object]) -> SweepCon
         assert name in names
         key = name.removeprefix(PREFIX)
         config = dataclasses.replace(config, **{key: parse(name, value, annotation)})
+    of_another = ["jobs"] if config.executor != before else []
+    of_another += ["num_cpus", "num_gpus"] if config.executor != "ray" else []
+    defaults = {
+        name: getattr(SweepConfig, name)
+        for name in of_another
+        if f"{PREFIX}{name}" not in overrides
+    }
+    config = dataclasses.replace(config, **defaults)
     if f"{PREFIX}hours" in overrides and f"{PREFIX}trials" not in overrides:
         is_default = config.trials == SweepConfig.trials
         config = dataclasses.replace(config, trials=NO_LIMIT if is_default else config.trials)

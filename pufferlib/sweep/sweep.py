@@ -160,37 +160,37 @@ class Sweep:
             PufferError: ten trials in a row have failed, or the preset cannot be trained.
             LogError: the disk is full.
         """
+        console = console or Console()
+        with locked(self.folder):
+            executor = executor or self._make_executor()  # Ray handles SIGTERM in its own way
+            with closing(executor), sigterm_as_interrupt(), _raise_log_error(self.folder):
+                return self._search(executor, console)
+
+    def _search(self, executor: Executor, console: Console) -> "Study":
+        """Search in the locked folder; see `run`."""
         from pufferlib.sweep.confirm import confirm_front
         from pufferlib.sweep.journal import open_journal
         from pufferlib.sweep.loop import SweepLoop
         from pufferlib.sweep.samplers import make_sampler
 
-        console = console or Console()
-        executor = executor or self._make_executor()  # first: Ray handles SIGTERM in its own way
-        with (
-            closing(executor),
-            sigterm_as_interrupt(),
-            locked(self.folder),
-            _raise_log_error(self.folder),
-        ):
-            self._check_folder()
-            sampler = make_sampler(self.config.sampler, self.config.seed)
-            study = open_journal(self.folder, sampler)
-            write_json(self.folder / SWEEP, self.facts())
-            facts = json.loads(json.dumps(self.facts()))
-            if study.user_attrs.get("sweep") != facts:
-                study.set_user_attr("sweep", facts)
-            with closing(executor):  # while the folder is locked
-                try:
-                    SweepLoop(self, study, executor, console).run()
-                    confirm_front(self, study, executor, console)
-                    self._report(study, console)
-                except KeyboardInterrupt:
-                    console.print(
-                        "Saving the trials that run. The same command continues the sweep.",
-                        soft_wrap=True,
-                    )
-                    raise
+        self._check_folder()
+        sampler = make_sampler(self.config.sampler, self.config.seed)
+        study = open_journal(self.folder, sampler)
+        write_json(self.folder / SWEEP, self.facts())
+        facts = json.loads(json.dumps(self.facts()))
+        if study.user_attrs.get("sweep") != facts:
+            study.set_user_attr("sweep", facts)
+        with closing(executor):  # while SIGTERM is an interrupt
+            try:
+                SweepLoop(self, study, executor, console).run()
+                confirm_front(self, study, executor, console)
+                self._report(study, console)
+            except KeyboardInterrupt:
+                console.print(
+                    "Saving the trials that run. The same command continues the sweep.",
+                    soft_wrap=True,
+                )
+                raise
         return study
 
     def _make_executor(self) -> Executor:

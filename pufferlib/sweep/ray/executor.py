@@ -51,11 +51,17 @@ class RayExecutor:
         if not 1 <= self.jobs <= most:
             cpus, gpus = (self._ray.cluster_resources().get(name, 0) for name in ("CPU", "GPU"))
             self._lease.leave()
+            cluster = f"this Ray cluster of {cpus:g} CPUs and {gpus:g} GPUs"
+            if not most:
+                raise SettingError(
+                    f"No node has place for a trial of sweep.num_cpus={num_cpus:g} and "
+                    f"sweep.num_gpus={num_gpus:g}, on {cluster}. Lower these settings, or add a "
+                    f"node with `ray start`."
+                )
             raise SettingError(
                 f"sweep.jobs={jobs} trials of sweep.num_cpus={num_cpus:g} and sweep.num_gpus="
-                f"{num_gpus:g} do not fit on this Ray cluster of {cpus:g} CPUs and {gpus:g} GPUs, "
-                f"which has places for {most}. Change these settings, or add nodes with "
-                f"`ray start`."
+                f"{num_gpus:g} do not fit on {cluster}, which has places for {most}. Change "
+                f"these settings, or add nodes with `ray start`."
             )
         self._num_cpus = num_cpus
         self._environment = {"PYTHONPATH": python_path(), **(environment or {})}
@@ -142,11 +148,16 @@ class RayProcess:
                 return None
             return self._failed(trial.INTERRUPTED, "its node was lost")
         ending, changes = answer
-        write_changes(self._folder, changes)
+        try:
+            missing = write_changes(self._folder, changes)
+        except ValueError as error:
+            return self._failed(1, str(error))
+        if missing and ending is not None:
+            return self._failed(trial.INTERRUPTED, "its files could not be copied back")
         if self._placed_s is None:
             self._placed_s = time.time()
         if ending is None:
-            self._answer = self._actor.report.remote(_COPY_S)
+            self._answer = self._actor.report.remote(_COPY_S, missing)
         return ending
 
     def _failed(self, code: int, reason: str) -> Ending:

@@ -3,7 +3,7 @@
 import contextlib
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pufferlib.sweep.trial_files import PHASE, RESULT
 
@@ -33,7 +33,8 @@ class _Known:
 
 
 class FolderReader:
-    """Reads what has changed in a folder since it last did; lock and temporary files are left out.
+    """Reads what has changed in a folder since it last did; hidden files and folders (locks,
+    temporary files) are left out, but for the phase of a trial.
 
     Args:
         folder: with everything below it.
@@ -60,6 +61,11 @@ class FolderReader:
                     found.append(change)
         return found[::-1]
 
+    def forget(self, names: list[str]) -> None:
+        """Let `changes` return these files as a whole."""
+        for name in names:
+            self._known.pop(name, None)
+
     def _change(self, name: str) -> Change | None:
         path, before = self._folder / name, self._known.get(name)
         stat = path.stat()
@@ -75,28 +81,40 @@ class FolderReader:
         return Change(name, before.size, data[before.size :])
 
 
-def write_changes(folder: Path, changes: list[Change]) -> None:
+def write_changes(folder: Path, changes: list[Change]) -> list[str]:
     """Write what another folder's reader has found, in its order; files are replaced as a whole.
 
+    Returns:
+        names of what was not written: a change does not continue its file here, which is missing or
+        of another size, and those after it wait for it. `FolderReader.forget` gets them whole.
+
     Raises:
+        ValueError: a name leads out of the folder. Nothing was written.
         OSError: the disk is full or not writable.
     """
     for change in changes:
+        name = PurePosixPath(change.name)
+        if not name.parts or name.is_absolute() or ".." in name.parts:
+            raise ValueError(f"a file of a trial must lie in its folder; got {change.name!r}.")
+    for number, change in enumerate(changes):
         path = folder / change.name
-        path.parent.mkdir(parents=True, exist_ok=True)
         if change.offset:
-            with path.open("r+b") as file:
-                file.seek(change.offset)
+            if not path.is_file() or path.stat().st_size != change.offset:
+                return [each.name for each in changes[number:]]
+            with path.open("ab") as file:
                 file.write(change.data)
             continue
+        path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.copy")
         temporary.write_bytes(change.data)
         temporary.replace(path)
+    return []
 
 
 def _is_copied(name: str) -> bool:
-    own = name.rpartition("/")[2]
-    return own == PHASE or not own.startswith(".")
+    *folders, own = PurePosixPath(name).parts
+    is_hidden = any(each.startswith(".") for each in folders)
+    return not is_hidden and (own == PHASE or not own.startswith("."))
 
 
 def _rank(name: str) -> int:

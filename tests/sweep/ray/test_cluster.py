@@ -67,6 +67,8 @@ def test_a_sweep_outlives_the_loss_of_a_node(cluster, tmp_path):
     settings = {**SETTINGS, "run": str(tmp_path / "s")}
     with pytest.raises(SettingError, match=r"sweep.jobs=4 .* do not fit .* places for 3"):
         Sweep.configure(ENV, {**settings, "sweep.jobs": 4}).run()
+    with pytest.raises(SettingError, match=r"No node has place .* sweep.num_gpus=1, on"):
+        Sweep.configure(ENV, {**settings, "sweep.num_gpus": 1}).run()
     assert not (tmp_path / "s").exists()
 
     folders = [tmp_path / f"s/trials/000{number}" for number in range(3)]
