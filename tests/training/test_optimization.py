@@ -76,6 +76,44 @@ def test_a_gradient_in_another_order_of_memory_reaches_its_own_weights():
     torch.testing.assert_close(change, -0.01 * rising.T.sign(), atol=1e-6, rtol=1e-4)
 
 
+class Shifted(nn.Module):
+    """Weights whose gradients share memory: the same for `a` and `b`, whose parts are the rest."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Parameter(torch.ones(4)), nn.Parameter(torch.arange(4.0))
+        self.first, self.rest = nn.Parameter(torch.ones(1)), nn.Parameter(torch.ones(3))
+
+    def losses(self, factor=None):
+        a, b, *parts = self.parameters()
+        if factor is not None:  # each gradient is computed on its own
+            a, b, *parts = [factor * weight for weight in self.parameters()]
+        return {"total": ((a + b + torch.cat(parts)) ** 2).sum()}
+
+
+def test_weights_whose_gradients_share_memory_take_the_steps_of_a_plain_loop():
+    policy, plain = Shifted(), Shifted()
+    optimizer = torch.optim.SGD(plain.parameters(), lr=0.1)
+    steps = steps_of(policy, max_gradient_norm=0.5)
+    for _ in range(3):
+        steps.take(policy.losses())
+        optimizer.zero_grad()
+        plain.losses(1.0)["total"].backward()
+        nn.utils.clip_grad_norm_(plain.parameters(), 0.5)
+        optimizer.step()
+    for found, expected in zip(policy.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(found, expected)
+
+
+def test_hooks_on_accumulated_gradients_are_called():
+    policy = Weights()
+    policy.weight.register_post_accumulate_grad_hook(lambda weight: weight.grad.mul_(2))
+    steps = steps_of(policy)
+    for expected in ([3.0 - 0.6, 4.0 - 0.8], [2.4 - 0.48, 3.2 - 0.64]):
+        steps.take(policy.losses())
+        torch.testing.assert_close(policy.weight.data, torch.tensor(expected))
+
+
 @pytest.mark.parametrize("is_fused", [False, True])
 @pytest.mark.parametrize("what", ["loss", "gradient"])
 def test_a_number_that_is_not_finite_ends_the_steps_before_it(is_fused, what):
