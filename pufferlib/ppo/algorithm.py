@@ -121,19 +121,20 @@ class PPO:
         config, runner = self._config, self._runner
         limit = None if config.target_kl is None else Limit("approximate_kl", config.target_kl)
         steps = GradientSteps(
-            runner.policy, self.optimizer, self._context, config.max_gradient_norm, limit
+            *(runner.policy, self.optimizer, self._context),
+            max_gradient_norm=config.max_gradient_norm,
+            limit=limit,
+            epoch=count,
         )
         minibatches = rollout.minibatches(
             *(count, estimates, self._generator),
             keeps_absent=runner.is_compiled,
             epochs=config.update_epochs,
         )
-        for taken, minibatch in enumerate(minibatches, 1):
+        for minibatch in minibatches:
             loss = self._loss(minibatch.to(runner.device), entropy_coefficient)
             steps.take(loss._asdict())
-            # A GPU skips the steps that follow; to ask it after each would let it wait.
-            is_asked = runner.device.type == "cpu" or taken % count == 0
-            if limit is not None and is_asked and steps.has_ended:
+            if steps.has_ended:
                 break
         return steps.read()
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from pufferlib.exceptions import NotFiniteError
+from pufferlib.exceptions import ArgumentError, NotFiniteError
 from pufferlib.training.distributed import DistributedContext
 from pufferlib.training.optimization import (
     GradientSteps,
@@ -106,8 +106,11 @@ def test_weights_whose_gradients_share_memory_take_the_steps_of_a_plain_loop():
 
 
 def test_hooks_on_accumulated_gradients_are_called():
+    def double(weight):
+        weight.grad.mul_(2)
+
     policy = Weights()
-    policy.weight.register_post_accumulate_grad_hook(lambda weight: weight.grad.mul_(2))
+    policy.weight.register_post_accumulate_grad_hook(double)
     steps = steps_of(policy)
     for expected in ([3.0 - 0.6, 4.0 - 0.8], [2.4 - 0.48, 3.2 - 0.64]):
         steps.take(policy.losses())
@@ -148,6 +151,36 @@ def test_no_step_is_taken_after_one_above_the_limit():
     assert torch.equal(weights[1], weights[3])
     assert steps.has_ended
     assert [step["other"] for step in steps.read()] == [1.0, 3.0]
+
+
+@pytest.mark.parametrize("is_fused", [False, True])
+def test_the_steps_read_are_those_taken_where_rounding_reaches_the_limit(is_fused):
+    policy = Weights()
+    optimizer = torch.optim.Adam(policy.parameters(), 0.1, fused=is_fused)
+    # 0.1 is a little larger in float32, in which 0.1 is thus no step above it.
+    steps = steps_of(policy, optimizer, limit=Limit("other", 0.1))
+    for _ in range(2):
+        steps.take(policy.losses(0.1))
+    assert optimizer.state[policy.weight]["step"] == 2
+    assert len(steps.read()) == 2
+
+
+def test_weights_that_fused_adam_refuses_learn_too():
+    policy = nn.Module()
+    policy.weight = nn.Parameter(torch.tensor([3 + 4j]))
+    for optimizer in (make_adam(policy, 0.1), make_adam(policy, 0.1)):
+        before = policy.weight.detach().clone()
+        steps_of(policy, optimizer).take({"total": policy.weight.abs().square().sum() / 2})
+        load_adam(optimizer, copy.deepcopy(optimizer.state_dict()))
+        steps_of(policy, optimizer).take({"total": policy.weight.abs().square().sum() / 2})
+        # Adam's first steps are of the learning rate's length in both parts.
+        change = torch.view_as_real(before - policy.weight.detach())
+        torch.testing.assert_close(change, torch.full((1, 2), 0.2), rtol=0.05, atol=0)
+
+
+def test_a_policy_without_a_weight_to_train_is_refused():
+    with pytest.raises(ArgumentError, match="Weights has no weight that requires a gradient"):
+        steps_of(Weights().requires_grad_(False), torch.optim.SGD([torch.zeros(1)], lr=0.1))
 
 
 def test_adam_continues_from_a_checkpoint_of_one_that_was_not_fused():
