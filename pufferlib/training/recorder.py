@@ -112,7 +112,9 @@ class Recorder:
         else:
             observations, first = self._store_observations(observed, starts, group)
         decision = self.runner.act(observations, first, rows, joint=joint)
-        if not self.part.is_frozen:
+        if self.part.is_frozen:
+            decision.check_finite(self.part.policy)
+        else:
             if self._storage is None:
                 self._storage = self._allocate(observations, decision.actions)
                 self._store_observations(observed, starts, group)
