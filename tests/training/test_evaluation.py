@@ -78,7 +78,7 @@ def test_greedy_actions_are_the_most_probable_ones():
     assert evaluate(vecenv, policy, 100).lengths.tolist() != expected
 
 
-class SpoiltActions(AlwaysLeft):
+class NanActions(AlwaysLeft):
     """Gives logits, or a Normal, of NaN; its value is a number."""
 
     def __init__(self, is_continuous):
@@ -96,8 +96,8 @@ class SpoiltActions(AlwaysLeft):
 def test_a_policy_of_nan_is_not_given_a_score(is_continuous, is_greedy):
     actions = Box(-1, 1, (2,)) if is_continuous else Discrete(2)
     vecenv = vector.make(Sampler, [Box(-1, 1, (3,)), actions], num_envs=2)
-    with pytest.raises(NotFiniteError, match="SpoiltActions chose .* NaN in 2 of 2 rows"):
-        evaluate(vecenv, SpoiltActions(is_continuous), 100, is_greedy, max_steps=2)
+    with pytest.raises(NotFiniteError, match=r"NanActions chose .* NaN in 2 of 2 rows"):
+        evaluate(vecenv, NanActions(is_continuous), 100, is_greedy, max_steps=2)
 
 
 def test_greedy_actions_of_a_memory_need_no_random_numbers():
