@@ -96,7 +96,7 @@ class GradientSteps:
     def _set_gradients(self, loss: Tensor) -> None:
         """Set the gradient of every weight, as `backward`, which takes an operation more for each.
 
-        Each has memory of its own, in the order of its weight: they are scaled in place, and a
+        Each has separate memory, in the order of its weight: they are scaled in place, and a
         fused optimizer pairs elements by their place in memory.
         """
         if any(weight._post_accumulate_grad_hooks for weight in self._weights):

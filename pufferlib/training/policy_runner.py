@@ -35,7 +35,7 @@ class Decision(NamedTuple):
     heads: Heads
 
     def check_finite(self, policy: nn.Module) -> None:
-        """Refuse actions of NaN, where no loss would tell; waits for a GPU.
+        """Refuse actions of NaN, which no loss would reveal; waits for a GPU.
 
         Raises:
             NotFiniteError: names the policy.
