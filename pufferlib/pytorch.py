@@ -192,7 +192,7 @@ class ActionSampler:
 
     def __call__(self, heads: Heads) -> tuple[Tensor, Tensor]:
         """Return actions and their log-probabilities (B,); see `sample_actions`."""
-        if isinstance(heads, Tensor) and heads.ndim == 2:
+        if isinstance(heads, Tensor) and heads.ndim == 2 and not torch.compiler.is_compiling():
             return self._sample(heads)
         if _is_normal(heads):
             actions = heads.sample()

@@ -292,6 +292,23 @@ def test_one_discrete_action_is_drawn_as_torch_draws_it():
         assert torch.equal(sample(logits(4)[:rows])[0], expected)
 
 
+@torch.no_grad()
+def test_a_compiled_sampler_keeps_no_memory_of_its_graph():
+    graphs = []
+
+    def as_it_is(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    torch.compiler.reset()
+    sampled = torch.compile(ActionSampler().__call__, backend=as_it_is)(logits(4))
+    torch.compiler.reset()
+    nodes = [node for graph in graphs for node in graph.graph.nodes]
+    # The next run of a CUDA graph overwrites its outputs, and it must not write to its inputs.
+    assert [len(node.args[0]) for node in nodes if node.op == "output"] == [len(sampled)]
+    assert len([node for node in nodes if node.op == "placeholder"]) == 1
+
+
 @over_heads
 def test_given_actions_are_evaluated_and_returned(heads, reference):
     torch.manual_seed(0)

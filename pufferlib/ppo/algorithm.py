@@ -66,7 +66,7 @@ class PPO:
         config = self._config
         left = 1 - progress
         set_learning_rate(self.optimizer, self._learning_rate(left))  # also at a resume
-        entropy_coefficient = config.entropy_coefficient * (left if config.anneal_entropy else 1)
+        entropy_coefficient = self._entropy_coefficient(left)
         estimates = advantages(
             rollout.part(rollout.rewards),
             rollout.part(rollout.values),
@@ -99,6 +99,15 @@ class PPO:
             return self._adapted_learning_rate
         return config.learning_rate * (left if config.anneal_learning_rate else 1)
 
+    def _entropy_coefficient(self, left: float) -> float | Tensor:
+        """Return the entropy coefficient of an update, as `_learning_rate`."""
+        if not self._config.anneal_entropy:
+            return self._config.entropy_coefficient
+        annealed = self._config.entropy_coefficient * left
+        if self._runner.is_compiled:  # another number would be compiled again
+            return torch.tensor(annealed, device=self._runner.device)
+        return annealed
+
     def _adapt_learning_rate(self, losses: Sequence[Mapping[str, float]], count: int) -> None:
         """Adapt the next learning rate to the KL divergence in the last pass, of `count` steps.
 
@@ -115,29 +124,30 @@ class PPO:
             )
 
     def _steps(
-        self, rollout: Rollout, estimates: Tensor, count: int, entropy_coefficient: float
+        self, rollout: Rollout, estimates: Tensor, count: int, entropy_coefficient: float | Tensor
     ) -> list[dict[str, float]]:
         """Take the gradient steps of all epochs, of `count` each; return the losses of each."""
         config, runner = self._config, self._runner
         limit = None if config.target_kl is None else Limit("approximate_kl", config.target_kl)
         steps = GradientSteps(
-            runner.policy, self.optimizer, self._context, config.max_gradient_norm, limit
+            *(runner.policy, self.optimizer, self._context),
+            max_gradient_norm=config.max_gradient_norm,
+            limit=limit,
+            epoch=count,
         )
         minibatches = rollout.minibatches(
             *(count, estimates, self._generator),
             keeps_absent=runner.is_compiled,
             epochs=config.update_epochs,
         )
-        for taken, minibatch in enumerate(minibatches, 1):
+        for minibatch in minibatches:
             loss = self._loss(minibatch.to(runner.device), entropy_coefficient)
             steps.take(loss._asdict())
-            # A GPU skips the steps that follow; to ask it after each would let it wait.
-            is_asked = runner.device.type == "cpu" or taken % count == 0
-            if limit is not None and is_asked and steps.has_ended:
+            if steps.has_ended:
                 break
         return steps.read()
 
-    def _loss(self, minibatch: Minibatch, entropy_coefficient: float) -> "Loss":
+    def _loss(self, minibatch: Minibatch, entropy_coefficient: float | Tensor) -> "Loss":
         """Return the loss of a minibatch under the present policy."""
         all_reduce_sum = self._context.all_reduce_sum
         estimates, returns, old_values = minibatch.advantages, minibatch.returns, minibatch.values
@@ -245,7 +255,7 @@ def ppo_loss(
     valid: Tensor | None,
     clip_coefficient: float,
     value_coefficient: float,
-    entropy_coefficient: float,
+    entropy_coefficient: float | Tensor,
     old_values: Tensor | None = None,
     value_clip: float | None = None,
     count: Tensor | None = None,

@@ -119,6 +119,7 @@ def evaluate(
 
     Raises:
         ArgumentError: a pool, or another autoreset mode.
+        NotFiniteError: the policy gives NaN in place of actions or their probabilities.
     """
     check_autoreset(vecenv, "same_step", "evaluate")
     if vecenv.batch_size != vecenv.num_envs:

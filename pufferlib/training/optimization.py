@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pufferlib.annotations import StateDict
+from pufferlib.exceptions import ArgumentError
 from pufferlib.training.distributed import DistributedContext
 from pufferlib.training.finite import check_finite
 
@@ -33,6 +34,10 @@ class GradientSteps:
         context: the processes that learn together; all take the same steps.
         max_gradient_norm: a longer gradient is scaled down to this norm.
         limit: ends the update early; None: nothing does.
+        epoch: how many steps an epoch has; only after its last a GPU is asked whether to go on.
+
+    Raises:
+        ArgumentError: no weight is trainable.
     """
 
     def __init__(
@@ -42,15 +47,24 @@ class GradientSteps:
         context: DistributedContext,
         max_gradient_norm: float,
         limit: Limit | None = None,
+        epoch: int = 1,
     ) -> None:
         self._policy, self._optimizer, self._context = policy, optimizer, context
         self._max_gradient_norm, self._limit = max_gradient_norm, limit
         self._weights = [weight for weight in policy.parameters() if weight.requires_grad]
+        if not self._weights:
+            raise ArgumentError(
+                f"The policy {type(policy).__name__} has no weight that requires a gradient, so it "
+                f"cannot learn. Call requires_grad_() on those that shall be trained."
+            )
+        self._epoch = epoch
         self._is_fused = all(group.get("fused") for group in optimizer.param_groups)
         self._names: list[str] = []
         self._numbers: list[Tensor] = []  # of each step, in the order of the names
+        self._above: list[Tensor] = []  # bool, of each step, whether it is above the limit
         device = self._weights[0].device
         self._skips = torch.zeros((), device=device)  # 1 if the next step is to be skipped
+        self._shared = self._skips.numpy() if device.type == "cpu" else None  # the same memory
         self._scale = torch.ones((), device=device)
 
     def take(self, losses: Mapping[str, Tensor]) -> None:
@@ -63,12 +77,7 @@ class GradientSteps:
         Raises:
             NotFiniteError: with an optimizer that is not fused, see `read`.
         """
-        found = torch.autograd.grad(losses["total"], self._weights, allow_unused=True)
-        for weight, gradient in zip(self._weights, found, strict=True):
-            if gradient is not None and gradient.stride() != weight.stride():
-                # A fused optimizer pairs elements by their place in memory.
-                gradient = torch.empty_like(weight).copy_(gradient)
-            weight.grad = gradient
+        self._set_gradients(losses["total"])
         self._context.all_reduce_gradients(self._policy)
         norm = nn.utils.clip_grad_norm_(self._policy.parameters(), self._max_gradient_norm)
         self._names = [*losses, "gradient_norm"]
@@ -76,30 +85,53 @@ class GradientSteps:
             self._note(torch.stack([*losses.values(), norm]))
             if not self._is_fused:
                 self.read()
-                if self.has_ended:
+                if self._skips:
                     return
             else:
                 self._optimizer.found_inf = self._skips  # type: ignore[attr-defined]
             self._optimizer.step()
-            self._skip_after_limit()
+            if self._above:
+                torch.maximum(self._skips, self._above[-1], out=self._skips)
+
+    def _set_gradients(self, loss: Tensor) -> None:
+        """Set the gradient of every weight, as `backward`, which takes an operation more for each.
+
+        Each has separate memory, in the order of its weight: they are scaled in place, and a
+        fused optimizer pairs elements by their place in memory.
+        """
+        if any(weight._post_accumulate_grad_hooks for weight in self._weights):
+            self._optimizer.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss)
+            return
+        found = torch.autograd.grad(loss, self._weights, allow_unused=True)
+        seen = set()  # two weights that are added have one gradient
+        for weight, gradient in zip(self._weights, found, strict=True):
+            if gradient is not None:
+                memory = gradient.untyped_storage().data_ptr()
+                if memory in seen or gradient.stride() != weight.stride():
+                    gradient = torch.empty_like(weight).copy_(gradient)
+                seen.add(memory)
+            weight.grad = gradient
 
     def _note(self, numbers: Tensor) -> None:
         """Keep the numbers of a step; skip it if one of them is not finite."""
         if self._context.world_size > 1:
             numbers = torch.cat([self._context.all_reduce_sum(numbers[:-1]), numbers[-1:]])
         self._numbers.append(numbers)
+        if self._limit is not None:
+            self._above.append(numbers[self._names.index(self._limit.name)] > self._limit.most)
         # As torch.amp.GradScaler: sets `_skips` to 1 if a number is not finite, else leaves it.
         torch._amp_foreach_non_finite_check_and_unscale_([numbers], self._skips, self._scale)
 
-    def _skip_after_limit(self) -> None:
-        if self._limit is not None:
-            number = self._numbers[-1][self._names.index(self._limit.name)]
-            torch.maximum(self._skips, number > self._limit.most, out=self._skips)
-
     @property
     def has_ended(self) -> bool:
-        """Whether further steps would be skipped; asking waits for a GPU."""
-        return bool(self._skips)
+        """Whether further steps would be skipped.
+
+        To ask a GPU waits for it, so it answers at the end of each epoch only.
+        """
+        if self._shared is not None:
+            return bool(self._shared)
+        return len(self._numbers) % self._epoch == 0 and bool(self._skips)
 
     def read(self) -> list[dict[str, float]]:
         """Return the losses of each step that was taken, with "gradient_norm".
@@ -108,28 +140,37 @@ class GradientSteps:
 
         Raises:
             NotFiniteError: a loss or the gradient of a step is NaN or infinite; the weights are
-                those before that step.
+                those before that step. Running statistics are not: that step's minibatch was seen,
+                and on a GPU those that followed it in its epoch.
         """
         taken: list[dict[str, float]] = []
-        for numbers in torch.stack(self._numbers).tolist():
+        above = torch.stack(self._above).tolist() if self._above else [False] * len(self._numbers)
+        for numbers, is_last in zip(torch.stack(self._numbers).tolist(), above, strict=True):
             step = dict(zip(self._names, numbers, strict=True))
             for name, value in step.items():
                 is_norm = name == "gradient_norm"
                 check_finite("gradient's norm" if is_norm else f"{name} loss", value)
             taken.append(step)
-            if self._limit is not None and step[self._limit.name] > self._limit.most:
+            if is_last:
                 break
         return taken
 
 
 def make_adam(policy: nn.Module, learning_rate: float) -> torch.optim.Adam:
-    """Return Adam for all weights, with CleanRL's epsilon, as one fused operation a step."""
-    return torch.optim.Adam(policy.parameters(), learning_rate, eps=1e-5, fused=True)
+    """Return Adam for all weights, with CleanRL's epsilon.
+
+    A step is one fused operation, but for complex weights or on a device that is not known to have
+    all that `GradientSteps` needs.
+    """
+    weights = list(policy.parameters())
+    is_fused = all(w.is_floating_point() and w.device.type in ("cpu", "cuda") for w in weights)
+    return torch.optim.Adam(weights, learning_rate, eps=1e-5, fused=is_fused)
 
 
 def load_adam(optimizer: torch.optim.Adam, state: StateDict) -> None:
     """Continue from a state of Adam; earlier versions saved that of one that was not fused."""
-    groups = [{**group, "fused": True, "foreach": None} for group in state["param_groups"]]
+    is_fused = optimizer.param_groups[0]["fused"]
+    groups = [{**group, "fused": is_fused, "foreach": None} for group in state["param_groups"]]
     optimizer.load_state_dict({**state, "param_groups": groups})
 
 

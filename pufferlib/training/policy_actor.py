@@ -67,9 +67,13 @@ class PolicyActor:
             starts: bool (B,), the observation is the first of an episode.
             rows: which of the rows these are.
             is_greedy: take the most probable actions; otherwise they are sampled.
+
+        Raises:
+            NotFiniteError: a policy gives NaN in place of actions or their probabilities.
         """
         if self._parts[0].agents is None:
             decision = self._runners[0].act(observations, starts, rows, is_greedy)
+            decision.check_finite(self._parts[0].policy)
             return self._convert[0](decision.actions, decision.heads)
         if isinstance(rows, slice):
             rows = torch.arange(self.num_rows, device=self._device)[rows]
@@ -78,6 +82,7 @@ class PolicyActor:
             places, own = part.within(rows)
             if len(places):
                 decision = runner.act(observations[places], starts[places], own, is_greedy)
+                decision.check_finite(part.policy)
                 chosen.append((places, convert(decision.actions, decision.heads)))
         return joined(chosen, len(observations))
 

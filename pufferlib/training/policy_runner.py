@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
 from pufferlib.distributions import Head, Heads, as_float32
+from pufferlib.exceptions import NotFiniteError
 from pufferlib.policy import Rows, State, is_recurrent, map_state, state_rows, write_state_rows
 from pufferlib.pytorch import ActionSampler, greedy_actions
 
@@ -32,6 +33,27 @@ class Decision(NamedTuple):
     log_probabilities: Tensor | None
     values: Tensor
     heads: Heads
+
+    def check_finite(self, policy: nn.Module) -> None:
+        """Refuse actions of NaN, which no loss would reveal; waits for a GPU.
+
+        Raises:
+            NotFiniteError: names the policy.
+        """
+        if self.log_probabilities is not None:
+            numbers = [self.log_probabilities]
+        else:
+            heads = self.heads if isinstance(self.heads, Sequence) else [self.heads]
+            numbers = [self.actions, *(head for head in heads if isinstance(head, Tensor))]
+        rows = len(self.actions)
+        flags = torch.cat([number.reshape(rows, -1).isnan() for number in numbers], 1)
+        count = int(flags.any(1).sum())
+        if count > 0:
+            raise NotFiniteError(
+                f"The policy {type(policy).__name__} chose actions from NaN in {count} of {rows} "
+                f"rows. Its weights or what it computes of the observations are not finite: load "
+                f"an earlier checkpoint, or look for the first layer that returns NaN."
+            )
 
 
 class PolicyRunner:

@@ -85,6 +85,7 @@ class Recorder:
         self._joint = joint
         self._convert = action_converter(vecenv, part.policy)
         self._storage: Rollout | None = None
+        self._seen: tuple[Array, Tensor] | None = None  # by the policy on the CPU; one memory
         self._views: dict[int, Segment] = {}  # of the storage, by segment
         self._sums = np.zeros(part.count(vecenv.num_agents))  # of rewards, in unfinished episodes
 
@@ -112,7 +113,9 @@ class Recorder:
         else:
             observations, first = self._store_observations(observed, starts, group)
         decision = self.runner.act(observations, first, rows, joint=joint)
-        if not self.part.is_frozen:
+        if self.part.is_frozen:
+            decision.check_finite(self.part.policy)
+        else:
             if self._storage is None:
                 self._storage = self._allocate(observations, decision.actions)
                 self._store_observations(observed, starts, group)
@@ -131,7 +134,12 @@ class Recorder:
         else:
             segment.observed[step] = observed.array[self.places]
             if self._device.type == "cpu":
-                observations = segment.observations[step]
+                # Apart from the storage: the policy may scale what it gets in place.
+                if self._seen is None:
+                    array = np.empty_like(segment.observed[step])
+                    self._seen = array, torch.from_numpy(array)
+                self._seen[0][...] = segment.observed[step]
+                observations = self._seen[1]
             else:
                 observations = observed.tensor[self.rows]
         return observations, self._starts(starts)

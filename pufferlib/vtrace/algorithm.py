@@ -64,10 +64,14 @@ class VTrace:
         set_learning_rate(self.optimizer, self._config.learning_rate * annealed)
         self._judged: list[tuple[Tensor, Tensor, Tensor]] = []  # values, targets, valid
         steps = GradientSteps(
-            self._runner.policy, self.optimizer, self._context, self._config.max_gradient_norm
+            *(self._runner.policy, self.optimizer, self._context),
+            max_gradient_norm=self._config.max_gradient_norm,
+            epoch=self._config.minibatches,
         )
         for minibatch in self._minibatches(rollout):
             steps.take(self._loss(minibatch.to(self._runner.device))._asdict())
+            if steps.has_ended:
+                break
         losses = steps.read()
         values, targets, valid = (torch.cat(parts) for parts in zip(*self._judged, strict=True))
         metrics = value_metrics(values, targets, valid, self._context.all_reduce_sum)

@@ -4,12 +4,14 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from environments import TIMETABLE, Population
+from environments import TIMETABLE, Population, Sampler
+from gymnasium.spaces import Box, Discrete
 from match_games import ACTIONS, Waiting
 from memory_policies import DictMemory
+from torch.distributions import Normal
 
 from pufferlib import vector
-from pufferlib.exceptions import ArgumentError
+from pufferlib.exceptions import ArgumentError, NotFiniteError
 from pufferlib.models import Default, LSTMWrapper
 from pufferlib.registry.ocean.squared import Squared
 from pufferlib.training.evaluation import Evaluation, acting, evaluate
@@ -74,6 +76,28 @@ def test_greedy_actions_are_the_most_probable_ones():
     policy = SlightlyLeft()
     assert evaluate(vecenv, policy, 100, is_greedy=True).lengths.tolist() == expected
     assert evaluate(vecenv, policy, 100).lengths.tolist() != expected
+
+
+class NanActions(AlwaysLeft):
+    """Gives logits, or a Normal, of NaN; its value is a number."""
+
+    def __init__(self, is_continuous):
+        super().__init__()
+        self.bias.data[0], self.is_continuous = torch.nan, is_continuous
+
+    def forward(self, observations):
+        rows = self.bias.expand(len(observations), 2)
+        heads = Normal(rows, torch.ones_like(rows), validate_args=False)
+        return heads if self.is_continuous else rows, observations[:, :1]
+
+
+@pytest.mark.parametrize("is_greedy", [False, True])
+@pytest.mark.parametrize("is_continuous", [False, True])
+def test_a_policy_of_nan_is_not_given_a_score(is_continuous, is_greedy):
+    actions = Box(-1, 1, (2,)) if is_continuous else Discrete(2)
+    vecenv = vector.make(Sampler, [Box(-1, 1, (3,)), actions], num_envs=2)
+    with pytest.raises(NotFiniteError, match=r"NanActions chose .* NaN in 2 of 2 rows"):
+        evaluate(vecenv, NanActions(is_continuous), 100, is_greedy, max_steps=2)
 
 
 def test_greedy_actions_of_a_memory_need_no_random_numbers():

@@ -9,6 +9,7 @@ from pufferlib import vector
 from pufferlib.exceptions import NotFiniteError
 from pufferlib.models import Default
 from pufferlib.ppo import TrainConfig, Trainer
+from pufferlib.vtrace import VTraceConfig
 
 
 class Faulty(gymnasium.Env):
@@ -40,9 +41,9 @@ class Faulty(gymnasium.Env):
         }
 
 
-def trainer_of(**faults):
+def trainer_of(config=TrainConfig, **faults):
     vecenv = vector.make([Faulty, Faulty], env_kwargs=[{}, faults], num_envs=2)
-    config = TrainConfig(horizon=8, minibatches=2, threads=1)
+    config = config(horizon=8, minibatches=2, threads=1)
     return Trainer(config, vecenv, Default(vecenv))
 
 
@@ -92,3 +93,15 @@ def test_a_nonfinite_loss_does_not_change_the_weights():
         trainer.update(rollout)
     for weight, kept in zip(trainer.policy.parameters(), before, strict=True):
         assert torch.equal(weight, kept)
+
+
+@pytest.mark.parametrize("config", [TrainConfig, VTraceConfig])
+def test_the_policy_is_not_run_after_a_step_that_is_not_finite(config):
+    trainer = trainer_of(config)
+    rollout = trainer.collect()
+    rollout.rewards[2] = torch.nan
+    runs = []  # each would change running statistics, and draw from torch's random stream
+    trainer.policy.register_forward_hook(lambda *given: runs.append(given))
+    with pytest.raises(NotFiniteError):
+        trainer.update(rollout)
+    assert len(runs) == 1

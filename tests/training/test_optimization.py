@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from pufferlib.exceptions import NotFiniteError
+from pufferlib.exceptions import ArgumentError, NotFiniteError
 from pufferlib.training.distributed import DistributedContext
 from pufferlib.training.optimization import (
     GradientSteps,
@@ -76,6 +76,47 @@ def test_a_gradient_in_another_order_of_memory_reaches_its_own_weights():
     torch.testing.assert_close(change, -0.01 * rising.T.sign(), atol=1e-6, rtol=1e-4)
 
 
+class Shifted(nn.Module):
+    """Weights whose gradients share memory: the same for `a` and `b`, whose parts are the rest."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Parameter(torch.ones(4)), nn.Parameter(torch.arange(4.0))
+        self.first, self.rest = nn.Parameter(torch.ones(1)), nn.Parameter(torch.ones(3))
+
+    def losses(self, factor=None):
+        a, b, *parts = self.parameters()
+        if factor is not None:  # each gradient is computed on its own
+            a, b, *parts = [factor * weight for weight in self.parameters()]
+        return {"total": ((a + b + torch.cat(parts)) ** 2).sum()}
+
+
+def test_weights_whose_gradients_share_memory_take_the_steps_of_a_plain_loop():
+    policy, plain = Shifted(), Shifted()
+    optimizer = torch.optim.SGD(plain.parameters(), lr=0.1)
+    steps = steps_of(policy, max_gradient_norm=0.5)
+    for _ in range(3):
+        steps.take(policy.losses())
+        optimizer.zero_grad()
+        plain.losses(1.0)["total"].backward()
+        nn.utils.clip_grad_norm_(plain.parameters(), 0.5)
+        optimizer.step()
+    for found, expected in zip(policy.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(found, expected)
+
+
+def test_hooks_on_accumulated_gradients_are_called():
+    def double(weight):
+        weight.grad.mul_(2)
+
+    policy = Weights()
+    policy.weight.register_post_accumulate_grad_hook(double)
+    steps = steps_of(policy)
+    for expected in ([3.0 - 0.6, 4.0 - 0.8], [2.4 - 0.48, 3.2 - 0.64]):
+        steps.take(policy.losses())
+        torch.testing.assert_close(policy.weight.data, torch.tensor(expected))
+
+
 @pytest.mark.parametrize("is_fused", [False, True])
 @pytest.mark.parametrize("what", ["loss", "gradient"])
 def test_a_number_that_is_not_finite_ends_the_steps_before_it(is_fused, what):
@@ -110,6 +151,36 @@ def test_no_step_is_taken_after_one_above_the_limit():
     assert torch.equal(weights[1], weights[3])
     assert steps.has_ended
     assert [step["other"] for step in steps.read()] == [1.0, 3.0]
+
+
+@pytest.mark.parametrize("is_fused", [False, True])
+def test_the_steps_read_are_those_taken_where_rounding_reaches_the_limit(is_fused):
+    policy = Weights()
+    optimizer = torch.optim.Adam(policy.parameters(), 0.1, fused=is_fused)
+    # 0.1 is a little larger in float32, in which 0.1 is thus no step above it.
+    steps = steps_of(policy, optimizer, limit=Limit("other", 0.1))
+    for _ in range(2):
+        steps.take(policy.losses(0.1))
+    assert optimizer.state[policy.weight]["step"] == 2
+    assert len(steps.read()) == 2
+
+
+def test_weights_that_fused_adam_refuses_learn_too():
+    policy = nn.Module()
+    policy.weight = nn.Parameter(torch.tensor([3 + 4j]))
+    for optimizer in (make_adam(policy, 0.1), make_adam(policy, 0.1)):
+        before = policy.weight.detach().clone()
+        steps_of(policy, optimizer).take({"total": policy.weight.abs().square().sum() / 2})
+        load_adam(optimizer, copy.deepcopy(optimizer.state_dict()))
+        steps_of(policy, optimizer).take({"total": policy.weight.abs().square().sum() / 2})
+        # Adam's first steps are of the learning rate's length in both parts.
+        change = torch.view_as_real(before - policy.weight.detach())
+        torch.testing.assert_close(change, torch.full((1, 2), 0.2), rtol=0.05, atol=0)
+
+
+def test_a_policy_without_a_weight_to_train_is_refused():
+    with pytest.raises(ArgumentError, match="Weights has no weight that requires a gradient"):
+        steps_of(Weights().requires_grad_(False), torch.optim.SGD([torch.zeros(1)], lr=0.1))
 
 
 def test_adam_continues_from_a_checkpoint_of_one_that_was_not_fused():

@@ -140,13 +140,14 @@ class Drawn(gymnasium.Env):
         return self.np_random.uniform(-1, 1, 3).astype(np.float32)
 
 
-def trainer_of(compiled, is_recurrent):
+def trainer_of(compiled, is_recurrent, **settings):
     vecenv = vector.make(Drawn, num_envs=6)
     torch.manual_seed(0)
     policy = Default(vecenv, hidden_size=16)
     if is_recurrent:
         policy = LSTMWrapper(vecenv, policy)
-    config = TrainConfig(horizon=16, minibatches=3, update_epochs=2, device="cpu", compile=compiled)
+    sizes = {"horizon": 16, "minibatches": 3, "update_epochs": 2}
+    config = TrainConfig(**sizes, **settings, device="cpu", compile=compiled)
     return Trainer(config, vecenv, policy)
 
 
@@ -189,6 +190,15 @@ def test_a_compiled_policy_trains_as_it_does_uncompiled(graphs, is_recurrent):
     torch.testing.assert_close(weights["default"], weights["none"], rtol=1e-4, atol=1e-5)
     # Recurrent state must last from step to step, unlike the outputs of a CUDA graph.
     assert not any("lstm" in str(node.target) for graph in graphs for node in graph.graph.nodes)
+
+
+def test_annealing_the_entropy_coefficient_costs_no_compilation(graphs):
+    trainer = trainer_of("default", False, entropy_coefficient=0.1, anneal_entropy=True)
+    rollout = trainer.collect()
+    trainer.algorithm.update(rollout, 0.0)
+    compiled = len(graphs)
+    trainer.algorithm.update(rollout, 0.5)
+    assert len(graphs) == compiled
 
 
 def reuse_outputs(graph, inputs):

@@ -96,6 +96,18 @@ def test_a_rollout_stores_each_action_with_its_observation_and_results():
     assert rollout.valid.all()
 
 
+class ScalingPolicy(CountingPolicy):
+    """Scales observations in place."""
+
+    def forward(self, observations):
+        return super().forward(observations.div_(255))
+
+
+def test_a_policy_that_writes_to_its_observations_leaves_the_stored_ones():
+    rollout = trainer_of(ScalingPolicy).collect()
+    assert rollout.observations[:, 0, 0].tolist() == [0, 1, 2, 3, 4, 0, 1, 2]
+
+
 @pytest.mark.parametrize(("num_seeds", "used"), [(1, 4), (3, 12)])
 def test_seeds_that_environments_use_count_as_used(num_seeds, used, monkeypatch):
     monkeypatch.setattr(Clock, "num_seeds", num_seeds)
