@@ -552,7 +552,7 @@ def test_a_vectorizer_in_another_autoreset_mode_is_refused(autoreset):
         Trainer(TrainConfig(), vecenv, Default(vecenv))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.learn
 def test_a_recurrent_policy_solves_squared_from_scratch():
     # A random walk reaches the target in its three moves in about one game of a hundred.
