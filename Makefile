@@ -42,7 +42,7 @@ soak: $(VENV)/.test ## kill, break and delay environments for ten minutes, and c
 	PUFFERLIB_SOAK_S=600 $(BIN)/python -m pytest -m soak -s tests/vector tests/sweep --timeout 900 $(ARGS)
 
 test-tasks: $(VENV)/.test ## create and play every task of every family, ten minutes
-	$(BIN)/python -m pytest -m tasks tests/registry $(ARGS)
+	$(BIN)/python -m pytest -m tasks tests/registry tests/runs $(ARGS)
 
 check: lint types test test-long ## format, lint, types and all tests: what CI runs
 

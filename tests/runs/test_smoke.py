@@ -64,7 +64,8 @@ def test_a_task_without_seeds_passes_without_comparing_streams(capsys):
     assert "passed" in capsys.readouterr().out
 
 
-@pytest.mark.long
+@pytest.mark.tasks
+@pytest.mark.slow
 def test_the_native_form_of_a_task_is_tested_too(capfd):
     assert main(["test", "procgen-bigfish-v0"]) == 0
     shown = capfd.readouterr().out

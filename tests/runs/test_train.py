@@ -83,14 +83,10 @@ def uninterrupted(tmp_path_factory):
     return of
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("kind", "backend", "number"),
-    [
-        pytest.param("plain", "serial", signal.SIGKILL, marks=pytest.mark.long),
-        pytest.param("plain", "workers", signal.SIGTERM, marks=pytest.mark.long),
-        pytest.param("scaled", "serial", signal.SIGTERM, marks=pytest.mark.long),
-        pytest.param("scaled", "workers", signal.SIGKILL, marks=pytest.mark.long),
-    ],
+    [("plain", "serial", signal.SIGTERM), ("scaled", "workers", signal.SIGKILL)],
 )
 def test_a_run_killed_at_any_moment_and_resumed_exactly_equals_one_that_was_not(
     tmp_path, uninterrupted, kind, backend, number
