@@ -19,6 +19,7 @@ _TRIAL, _CURVE, _FAILED = "#8c96a0", "#c9d1d8", "#b0413e"
 _FRONT, _CONFIRMED, _PRESET = COLORS[0], COLORS[1], COLORS[4]
 _WIDTH_IN, _HEIGHT_IN, _DPI = 7.2, 4.4, 150
 _MOST_CURVES = 100
+_LEAST_COST_S = 0.01  # a tick of the clock of CPU time; an axis of logarithms has no 0
 
 
 def draw_front(study: "Study", title: str, out: Path) -> None:
@@ -57,29 +58,35 @@ def _draw(panel: Any, study: "Study") -> None:
     done, best = finished(trials), front(trials)
     on_front = {trial.number for trial in best}
     others = [t for t in done if t.number not in on_front and t.number != 0]
-    _draw_curves(panel, done)
     panel.set_xscale("log")
+    # Before data is drawn: matplotlib's own limits warn where costs differ by rounding only.
+    failed_s = _failed_s(trials, {trial.number for trial in done})
+    _limit(panel, done, failed_s)
+    _draw_curves(panel, done)
     _scatter(panel, others, color=_TRIAL, s=16, alpha=0.8, label="trial", zorder=3)
     if best:
-        _draw_front(panel, best, max(trial.values[1] for trial in done))
+        _draw_front(panel, best, max(map(_cost_s, done)))
     _draw_confirmed(panel, best, study.user_attrs)
     preset = [trial for trial in done if trial.number == 0]
     _scatter(
         panel, preset, color=_PRESET, s=110, marker="*", label="preset", zorder=7, edgecolor="black"
     )
-    _limit(panel, done)
     _name_front(panel, best)
-    _draw_failed(panel, trials, {trial.number for trial in done})
+    _draw_failed(panel, failed_s)
     panel.set_xlabel("CPU seconds of training")
     panel.set_ylabel("score (mean return)")
     panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     panel.xaxis.set_major_formatter("{x:g}")
 
 
+def _cost_s(trial: "FrozenTrial") -> float:
+    return max(trial.values[1], _LEAST_COST_S)
+
+
 def _scatter(panel: Any, trials: "Sequence[FrozenTrial]", **style: Any) -> None:
     if trials:
         style = {"edgecolor": "white", "linewidth": 0.5, **style}
-        panel.scatter([t.values[1] for t in trials], [t.values[0] for t in trials], **style)
+        panel.scatter([_cost_s(t) for t in trials], [t.values[0] for t in trials], **style)
 
 
 def _draw_curves(panel: Any, done: "Sequence[FrozenTrial]") -> None:
@@ -95,7 +102,7 @@ def _draw_curves(panel: Any, done: "Sequence[FrozenTrial]") -> None:
 
 def _draw_front(panel: Any, best: "Sequence[FrozenTrial]", end_s: float) -> None:
     """Draw the front as steps: the best score for at most so much CPU time."""
-    xs = [trial.values[1] for trial in best]
+    xs = [_cost_s(trial) for trial in best]
     ys = [trial.values[0] for trial in best]
     panel.step([*xs, end_s], [*ys, ys[-1]], where="post", color=_FRONT, zorder=4, label="front")
     panel.scatter(xs, ys, color=_FRONT, s=34, zorder=5, edgecolor="white", linewidth=0.8)
@@ -106,14 +113,14 @@ def _name_front(panel: Any, best: "Sequence[FrozenTrial]") -> None:
     taken: list[tuple[float, float]] = []
     for trial in reversed(best):
         x, y = panel.transAxes.inverted().transform(
-            panel.transData.transform((trial.values[1], trial.values[0]))
+            panel.transData.transform((_cost_s(trial), trial.values[0]))
         )
         if any(abs(x - other_x) < 0.035 and abs(y - other_y) < 0.045 for other_x, other_y in taken):
             continue
         taken.append((x, y))
         panel.annotate(
             str(trial.number),
-            (trial.values[1], trial.values[0]),
+            (_cost_s(trial), trial.values[0]),
             xytext=(-5, 4),
             textcoords="offset points",
             ha="right",
@@ -133,7 +140,7 @@ def _draw_confirmed(panel: Any, best: "Sequence[FrozenTrial]", attributes: dict[
         if len(scores) < 3:  # Student's interval of two would leave the picture
             low, high = min(scores), max(scores)
         panel.errorbar(
-            trial.values[1],
+            _cost_s(trial),
             mean,
             yerr=[[mean - low], [high - mean]],
             color=_CONFIRMED,
@@ -149,22 +156,29 @@ def _draw_confirmed(panel: Any, best: "Sequence[FrozenTrial]", attributes: dict[
         label = ""
 
 
-def _limit(panel: Any, done: "Sequence[FrozenTrial]") -> None:
+def _failed_s(trials: "Sequence[FrozenTrial]", done: set[int]) -> list[float]:
+    """Return the CPU seconds of the failed trials that started."""
+    failed = [trial for trial in trials if trial.state.is_finished() and trial.number not in done]
+    costs = [trial.user_attrs.get("cpu_s") for trial in failed]
+    return [max(cpu_s, _LEAST_COST_S) for cpu_s in costs if cpu_s is not None]
+
+
+def _limit(panel: Any, done: "Sequence[FrozenTrial]", failed_s: Sequence[float]) -> None:
     """Show all trials, except scores far below the others: some failures have no bound."""
+    costs = [*map(_cost_s, done), *failed_s]
+    if costs:
+        panel.set_xlim(min(costs) / 2, max(costs) * 1.3)
     if not done:
         return
-    scores, costs = [trial.values[0] for trial in done], [trial.values[1] for trial in done]
+    scores = [trial.values[0] for trial in done]
     high, spread = max(scores), max(scores) - float(np.median(scores))
     low = max(min(scores), float(np.quantile(scores, 0.1)) - spread / 2)
     room = 0.12 * ((high - low) or 1.0)
     panel.set_ylim(low - room, high + room)
-    panel.set_xlim(min(costs) / 2, max(costs) * 1.3)
 
 
-def _draw_failed(panel: Any, trials: "Sequence[FrozenTrial]", done: set[int]) -> None:
+def _draw_failed(panel: Any, costs: Sequence[float]) -> None:
     """Draw the failed trials as crosses at the bottom, at the cost they had until then."""
-    failed = [t for t in trials if t.state.is_finished() and t.number not in done]
-    costs = [cpu_s for t in failed if (cpu_s := t.user_attrs.get("cpu_s"))]
     if costs:
         panel.scatter(
             costs,

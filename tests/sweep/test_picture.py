@@ -51,6 +51,22 @@ def test_what_is_not_there_is_not_named(study, tmp_path):
     assert "with fresh seeds" not in texts(tmp_path / "front.svg")
 
 
+@pytest.mark.parametrize(
+    "costs", [(5.410338541002129, 5.41033854100213), (0.1, 0.1), (0.0, 0.1), (0.0, 0.0)]
+)
+def test_costs_that_are_equal_nearly_so_or_0_are_drawn(costs, tmp_path):
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    for score, cost in enumerate(costs):
+        study.add_trial(create_trial(values=(score, cost), user_attrs={"curve": [[cost, score]]}))
+    draw_front(study, "a task", tmp_path / "front.svg")
+    assert {"preset", "front"} <= set(texts(tmp_path / "front.svg"))
+    failed = optuna.create_study(directions=["maximize", "minimize"])
+    for cost in costs:
+        failed.add_trial(create_trial(state=TrialState.FAIL, user_attrs={"cpu_s": cost}))
+    draw_front(failed, "a task", tmp_path / "failed.svg")
+    assert "failed" in texts(tmp_path / "failed.svg")
+
+
 def test_a_picture_in_an_unknown_format_or_place_is_refused(tmp_path):
     with pytest.raises(ArgumentError, match=r"must end in \.png, \.svg, \.pdf; got .*front\.gif"):
         draw_front(a_study(), "a task", tmp_path / "front.gif")
