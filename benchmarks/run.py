@@ -19,7 +19,7 @@ from tables import Table
 from targets import verdicts
 
 FOLDER = Path(__file__).resolve().parent
-LIMITS_S = {"emulation": 80, "vector": 690, "per_call": 20, "busy": 110}  # 15 minutes
+LIMITS_S = {"emulation": 60, "vector": 620, "per_call": 20, "busy": 200}  # 15 minutes
 OPTIONS = {"emulation": (), "vector": ("--table-s", "34"), "per_call": (), "busy": ()}
 QUICK = {
     "emulation": ("--rounds", "1"),
