@@ -72,7 +72,9 @@ class Judge:
         keys = game._observation_keys
         self._observation = tuple(arrays[key] if key in READ else None for key in keys)
         self._game.last_observation = self._observation
-        self._are_compared = [key in _COMPARED for key in keys]
+        before = {key: arrays[key].copy() for key in _COMPARED}
+        self._game._previous_obs = tuple(before.get(key) for key in keys)
+        self._compared = [(before[key], arrays[key]) for key in _COMPARED]
 
     def begin(self) -> None:
         """Begin an episode, as the wrapper `NetHackEpisode` and `reset` of MiniHack and NLE do."""
@@ -99,10 +101,8 @@ class Judge:
         return float(reward)
 
     def _remember(self) -> None:
-        self._game._previous_obs = tuple(
-            array.copy() if is_compared else None
-            for array, is_compared in zip(self._observation, self._are_compared, strict=True)
-        )
+        for before, array in self._compared:
+            before[...] = array
 
 
 def is_described(descriptions: Array, name: str) -> bool:

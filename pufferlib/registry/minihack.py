@@ -7,7 +7,10 @@ Observations: Dict, bytes when flat (3.8 KB): 'chars' Box(0, 255, (21, 79), uint
 15, (21, 79), uint8), 'blstats' Box(-2147483648, 2147483647, (27,), int64), 'message' Box(0, 255,
 (256,), uint8); `observation_keys` chooses others. Actions: Discrete(8), Discrete(10) KeyRoom, up to
 16 for navigation and the Restricted tasks; Discrete(85) the other skills. One agent.
-Deterministic under a seed through the seeding done here.
+Deterministic under a seed through the seeding done here. An event at a place, such as to pray at
+the altar, took the last action of an episode for one of the next; here it does not.
+
+With `num_envs=n`, n games are one native environment, of every task but the five of KeyRoom.
 
 The MiniHack-Boxoban tasks are left out: their levels need a separate download.
 """

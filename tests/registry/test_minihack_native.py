@@ -155,7 +155,7 @@ def manager(**parts):
     rewards = RewardManager()
     often = {"repeatable": True, "terminal_required": False}
     rewards.add_message_event(["stairs", "solid"], reward=-0.125, **often)
-    rewards.add_coordinate_event((39, 10), reward=0.25, **often)
+    rewards.add_coordinate_event((37, 10), reward=0.25, **often)  # from where it begins, too
     rewards.add_positional_event("no such thing", "search", reward=4, **often)
     rewards.add_location_event("staircase down", reward=2, terminal_sufficient=True)
     for name, part in parts.items():
