@@ -67,9 +67,10 @@ def compile_level(directory: str, des_file: str) -> None:
     """Compile a level into the folder of a game whose data has none."""
     from minihack.base import HACKDIR
 
-    Path(directory, "mylevel.des").write_text(des_file)
+    # A new file: to empty the last one takes milliseconds on some disks.
+    Path(directory, "mylevel.lev").unlink(missing_ok=True)
     compiler = str(Path(HACKDIR, "lev_comp"))
-    subprocess.run([compiler, "mylevel.des"], cwd=directory, check=False)
+    subprocess.run([compiler], cwd=directory, input=des_file, text=True, check=False)
 
 
 class Rooms:
@@ -83,13 +84,14 @@ class Rooms:
     def __init__(self, game: Any, directory: str) -> None:
         self._game, self._directory = copy.copy(game), directory
         self._game.nethack = None  # is closed
-        self._game.minigrid_env = copy.deepcopy(game.minigrid_env)
-        self._game.minigrid_env.unwrapped.np_random = np.random.default_rng()
+        self._rooms = copy.deepcopy(game.minigrid_env.unwrapped)
+        self._rooms.np_random = np.random.default_rng()
+        self._game.minigrid_env = self._rooms
 
     def __call__(self, seed: int | None) -> None:
         """Compile the next level, drawn with this seed if given."""
         if seed is not None:
-            self._game.minigrid_env.unwrapped.np_random = np.random.default_rng(seed)
+            self._rooms.np_random = np.random.default_rng(seed)
         compile_level(self._directory, self._game.get_env_desc())
 
 
