@@ -5,11 +5,11 @@ from contextlib import closing
 
 import numpy as np
 import pytest
-from nethack_parity import play_both, walks
+from nethack_parity import TWINS, play_both, walks
 
 from pufferlib import vector
 from pufferlib.exceptions import ArgumentError
-from pufferlib.registry import minihack
+from pufferlib.registry import _nethack_native, minihack
 from pufferlib.testing import check_env
 
 CORRIDOR = """
@@ -33,7 +33,7 @@ SAMPLES = (
     "MiniHack-Pray-Distr-v0",  # an action at a place
     "MiniHack-ExploreMaze-Easy-Mapped-v0",  # a function
     "MiniHack-Sokoban1a-v1",  # methods
-    "MiniHack-MultiRoom-N2-Extreme-v0",  # rooms of MiniGrid
+    "MiniHack-MultiRoom-N4-v0",  # rooms of MiniGrid
     "MiniHack-LavaCrossingS9N1-v0",
 )
 NATIVE = [
@@ -118,8 +118,10 @@ def test_a_task_that_is_done_is_rewarded_as_in_one_game(name, text):
     assert play_task(name, 2, 0, {0: 1, len(actions) // 3 * 2: 8}, actions)[1] >= 5
 
 
+@pytest.mark.parametrize("twin", TWINS)
 @pytest.mark.parametrize(("limit", "ends"), [(4, (0, 0, 2)), (5, (0, 2, 0))])
-def test_what_happens_on_the_last_step_allowed_is_not_rewarded(limit, ends):
+def test_what_happens_on_the_last_step_allowed_is_not_rewarded(limit, ends, twin, monkeypatch):
+    monkeypatch.setattr(_nethack_native, "Batch", TWINS[twin])
     name = "MiniHack-Eat-Fixed-v0"
     found = play_task(name, 2, 0, {0: 1}, typed(name, EAT, 2), max_episode_steps=limit)
     assert tuple(found) == ends
