@@ -30,7 +30,6 @@ _DEFAULTS = {
     "reward_win": 1,
     "reward_lose": 0,
 }
-ARGUMENTS = tuple(_DEFAULTS)
 
 
 def needs_judge(game: Any) -> bool:
