@@ -14,7 +14,7 @@ def nothing_left():
     left = children()
     end_and_reap(left)
     assert left == set()
-    assert open_descriptors() == before
+    assert open_descriptors() <= before  # fewer, where the garbage of an earlier test is collected
 
 
 @pytest.fixture(params=["serial", "one worker", "two workers"])

@@ -204,10 +204,10 @@ def test_workers_are_replaced_while_the_callers_environments_continue():
 def test_the_timeout_does_not_apply_to_the_callers_environments():
     class Slow(Echo):
         def step(self, action):
-            time.sleep(1.5 if self.tag == 1 else 0)
+            time.sleep(3.5 if self.tag == 1 else 0)
             return super().step(action)
 
-    with opened([Slow] * 2, [[0], [1]], timeout_s=1) as envs:
+    with opened([Slow] * 2, [[0], [1]], timeout_s=3) as envs:
         envs.reset(seed=0)
         assert envs.step([5, 6])[1].tolist() == [5, 6]
 
