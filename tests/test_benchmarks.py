@@ -244,7 +244,7 @@ def test_native_games_are_compared_with_as_many_ordinary_ones():
             "1.00",
             "1.00",
         )
-        assert float(table["native"]["ratio"]) > 0
+        assert float(table["native"]["ratio"]) >= 0  # of a turn of microseconds
 
 
 @pytest.mark.long
