@@ -17,6 +17,13 @@ def nothing_left():
     assert open_descriptors() <= before  # fewer, where the garbage of an earlier test is collected
 
 
+@pytest.fixture
+def _patient(monkeypatch):
+    """Give workers a minute to close their environments, instead of a second."""
+    monkeypatch.setattr("pufferlib.vector.processes.worker_process.GRACE_S", 60.0)
+    monkeypatch.setattr("pufferlib.vector.ray.workers._GRACE_S", 60.0)
+
+
 @pytest.fixture(params=["serial", "one worker", "two workers"])
 def make(request):
     """`pufferlib.vector.make` for each backend; closes what it made."""

@@ -224,6 +224,7 @@ def test_time_between_steps_does_not_count(monkeypatch):
     envs.close()
 
 
+@pytest.mark.usefixtures("_patient")
 @pytest.mark.parametrize("where", WHERE)
 def test_a_failure_closes_the_other_environments_without_noise(where, make, tmp_path, capfd):
     creators = [Echo, Echo, Faulty, Echo]

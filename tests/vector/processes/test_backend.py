@@ -208,6 +208,7 @@ def test_each_worker_is_a_separate_process():
         assert len(set(pids)) == 3
 
 
+@pytest.mark.usefixtures("_patient")
 def test_workers_close_their_environments(tmp_path):
     graves = [tmp_path / name for name in "abcd"]
     with pool([Echo] * 4, [[0, 9, None, grave] for grave in graves], num_workers=2) as envs:

@@ -110,6 +110,7 @@ def test_a_step_that_the_caller_has_not_begun_is_not_taken_before_a_reset():
         assert envs.step([3, 4])[0].tolist() == [[0, 0, 1, 3], [1, 0, 1, 4]]
 
 
+@pytest.mark.usefixtures("_patient")
 def test_all_environments_are_closed_wherever_they_are(tmp_path):
     graves = [tmp_path / name for name in "abcd"]
     with opened([Echo] * 4, [[0, 9, None, grave] for grave in graves]) as envs:
@@ -128,6 +129,7 @@ def make_and_play(*args, **kwargs):
         play(envs)
 
 
+@pytest.mark.usefixtures("_patient")
 @pytest.mark.parametrize("on_failure", ["raise", "restart"])
 @pytest.mark.parametrize("where", ["__init__", "reset", "step"])
 def test_a_failure_in_the_calling_process_is_raised(where, on_failure, tmp_path):

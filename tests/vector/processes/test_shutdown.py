@@ -243,6 +243,7 @@ envs.close()
     assert (said, errors) == ("0\n[[0, 0, 2, 3], [0, 0, 2, 4]]\n", "")
 
 
+@pytest.mark.usefixtures("_patient")
 def test_workers_close_even_if_they_have_not_begun_their_last_command(tmp_path):
     for number in range(6):
         graves = [tmp_path / f"{number} {tag}" for tag in range(4)]

@@ -587,6 +587,7 @@ def test_restarts_come_to_an_end():
     assert error.__notes__ == ["The worker was not replaced: max_restarts=2 is used up."]
 
 
+@pytest.mark.usefixtures("_patient")
 def test_close_leaves_no_process_and_closes_the_environments(tmp_path):
     graves = [tmp_path / name for name in "abcd"]
     with opened([Echo] * 4, [[0, 9, None, grave] for grave in graves], num_workers=2) as envs:
