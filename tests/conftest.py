@@ -4,15 +4,18 @@ import contextlib
 import functools
 import gc
 import os
+import random
 import signal
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import heavy
+import numpy as np
 import pytest
 import threadpoolctl
 from vector_processes import children, end_and_reap, living_after
@@ -146,6 +149,16 @@ def one_blas_thread() -> Iterator[None]:
     """Let NumPy multiply in one thread: OpenBLAS's wait by spinning, on cores that others need."""
     with threadpoolctl.threadpool_limits(1, user_api="blas"):
         yield
+
+
+@pytest.fixture(autouse=True)
+def seeded(request: pytest.FixtureRequest) -> None:
+    """Seed the global generators by the test's name, so that no draw depends on earlier tests."""
+    seed = zlib.crc32(request.node.nodeid.encode())
+    random.seed(seed)
+    np.random.seed(seed)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(seed)
 
 
 @pytest.fixture(autouse=True)
