@@ -1,6 +1,7 @@
 """The smoke test passes environments that can be trained on, and finds faults of others."""
 
 import dataclasses
+import gc
 import os
 import re
 import signal
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from vector_processes import end_process
+from vector_processes import end_process, living_after
 
 from pufferlib import registry
 from pufferlib.cli.main import main
@@ -33,7 +34,7 @@ from pufferlib.runs.smoke import (
 from pufferlib.testing.resources import ResourceSnapshot
 from pufferlib.vector import make
 
-SLEEP = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
+SLEEP = [sys.executable, "-S", "-c", "import time; time.sleep(600)"]
 
 
 @pytest.fixture
@@ -216,6 +217,7 @@ def test_a_process_left_is_found_though_descriptors_are_fewer(impatient):
 
 
 def test_a_descriptor_left_is_found_though_processes_are_fewer():
+    gc.collect()  # else descriptors of earlier tests may be closed in between
     with subprocess.Popen(SLEEP) as process:
         snapshot = ResourceSnapshot()
         process.kill()
@@ -242,6 +244,7 @@ def test_a_process_that_a_worker_started_is_found_after_the_worker_ended(impatie
             snapshot.check_released()
     finally:
         os.kill(orphan, signal.SIGKILL)
+    assert living_after({orphan}, deadline_s=60) == set()
     snapshot.check_released()
 
 

@@ -48,7 +48,6 @@ def chosen(vecenv, free_bytes, monkeypatch, storage="auto", device=GPU):
     return storage_device(TrainConfig(horizon=HORIZON, storage=storage), vecenv, device)
 
 
-@pytest.mark.timeout(60)
 def test_half_of_the_free_memory_must_hold_the_observations(vecenv, monkeypatch):
     config = TrainConfig(horizon=HORIZON, minibatches=1, device="cpu")
     observations = Trainer(config, vecenv, Default(vecenv)).collect().observations
