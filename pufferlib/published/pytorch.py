@@ -59,13 +59,17 @@ def nativize_tensor(observation: Tensor, native_dtype: NativeDType) -> Structure
     return piece.reshape(-1, *shape)
 
 
-def unpack_batched_obs(batched_obs: Any, flat_observation_space: Any) -> Structure:
+def unpack_batched_obs(
+    batched_obs: Any, flat_observation_space: Any, flat_observation_structure: object = None
+) -> Structure:
     """Return flat observations in the environment's structure; as `pufferlib.pytorch.unflatten`.
 
     Args:
         batched_obs: (B, ...).
-        flat_observation_space: that of an environment or a vectorizer, or the environment's own
-            space. The two may be given in either order: 0.2 had the space first.
+        flat_observation_space: that of an environment or a vectorizer, its `unflatten_context`, or
+            the environment's own space. The two may be given in either order: 0.2 had the space
+            first.
+        flat_observation_structure: without effect; the space has it. 0.4 to 0.6 passed it.
     """
     space: AnySpace = flat_observation_space
     if isinstance(batched_obs, gymnasium.Space):
