@@ -90,9 +90,9 @@ class Serial:
 
     def unpack_batched_obs(self, batched_obs: Any) -> Any:
         """Return flat observations in the environment's structure."""
-        from pufferlib.pytorch import unflatten  # loads torch
+        from pufferlib.published.pytorch import unpack_batched_obs  # loads torch
 
-        return unflatten(batched_obs, self._envs.observation_layout)
+        return unpack_batched_obs(batched_obs, self._envs.flat_observation_space)
 
 
 class Multiprocessing(Serial):

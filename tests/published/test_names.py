@@ -151,9 +151,11 @@ def test_observations_unpack_with_what_0_4_to_0_7_passed(names):
     rows = torch.from_numpy(envs.reset(seed=1)[0])
     for described in (envs, envs.driver_env):
         given = [getattr(described, name) for name in names]
-        actual = emulation.unpack_batched_obs(rows, *given)
-        for key, value in Sampler(space).reset(seed=1)[0].items():
-            np.testing.assert_array_equal(actual[key][0], value)
+        for batch in (rows, rows.numpy()):
+            actual = emulation.unpack_batched_obs(batch, *given)
+            for key, value in Sampler(space).reset(seed=1)[0].items():
+                assert type(actual[key]) is type(batch)
+                np.testing.assert_array_equal(actual[key][0], value)
 
 
 def test_wrappers_of_0_5_to_1_0_adapt_old_environments():
