@@ -81,7 +81,7 @@ def test_logits_log_probabilities_and_values_equal_the_policys(action_space, obs
     actions, log_probabilities, entropies = sample_actions(heads)
     output = module.forward_train({"obs": rows})
     distribution = module.get_train_action_dist_cls().from_logits(output["action_dist_inputs"])
-    same = functools.partial(torch.testing.assert_close, rtol=1e-5, atol=1e-5)
+    same = functools.partial(torch.testing.assert_close, rtol=1e-6, atol=1e-6)
     if not isinstance(action_space, Box):
         logits = heads if isinstance(heads, torch.Tensor) else torch.cat(heads, 1)
         assert torch.equal(output["action_dist_inputs"], logits)

@@ -185,6 +185,6 @@ def check_equal(module, network, rows):
     actions, log_probabilities, _ = sample_actions(heads)
     output = module.forward_exploration({"obs": rows})
     distribution = module.get_train_action_dist_cls().from_logits(output["action_dist_inputs"])
-    torch.testing.assert_close(distribution.logp(actions), log_probabilities, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(distribution.logp(actions), log_probabilities, rtol=1e-6, atol=1e-6)
     own = module.compute_values({"obs": rows})
-    torch.testing.assert_close(own, values.squeeze(1), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(own, values.squeeze(1), rtol=1e-6, atol=1e-6)

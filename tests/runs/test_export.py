@@ -131,7 +131,7 @@ def test_outputs_are_those_of_the_policy(name, suffix, tmp_path):
         found = run_model(path, {**parts, **states})
         assert [value.name for value in exported.inputs] == [*parts, *states]
         for output, one in zip(found, [*expected, value.squeeze(-1), *after], strict=True):
-            np.testing.assert_allclose(output, one.numpy(), rtol=1e-5, atol=1e-5)
+            np.testing.assert_allclose(output, one.numpy(), rtol=1e-6, atol=1e-6)
 
 
 def test_inputs_and_outputs_are_named_with_type_and_shape(tmp_path):
