@@ -2,16 +2,24 @@
 
 import contextlib
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
+from pufferlib.action_sampling import ActionSampler, greedy_actions
 from pufferlib.distributions import Head, Heads, as_float32
 from pufferlib.exceptions import NotFiniteError
-from pufferlib.policy import Rows, State, is_recurrent, map_state, state_rows, write_state_rows
-from pufferlib.pytorch import ActionSampler, greedy_actions
+from pufferlib.policy import (
+    Rows,
+    State,
+    is_recurrent,
+    map_state,
+    state_rows,
+    takes_start_steps,
+    write_state_rows,
+)
 
 ALL_ROWS = slice(None)
 _Given = ParamSpec("_Given")
