@@ -65,7 +65,7 @@ class GradientSteps:
         device = self._weights[0].device
         self._skips = torch.zeros((), device=device)  # 1 if the next step is to be skipped
         self._shared = self._skips.numpy() if device.type == "cpu" else None  # the same memory
-        self._scale = torch.ones((), device=device)
+        self._one = torch.ones((), device=device)
 
     def take(self, losses: Mapping[str, Tensor]) -> None:
         """Minimize `losses["total"]` by one step.
@@ -103,7 +103,9 @@ class GradientSteps:
             self._optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
             return
-        found = torch.autograd.grad(loss, self._weights, allow_unused=True)
+        # Given one, autograd makes none for each step.
+        one = self._one if loss.dtype == self._one.dtype else None
+        found = torch.autograd.grad(loss, self._weights, one, allow_unused=True)
         seen = set()  # two weights that are added have one gradient
         for weight, gradient in zip(self._weights, found, strict=True):
             if gradient is not None:
@@ -121,7 +123,7 @@ class GradientSteps:
         if self._limit is not None:
             self._above.append(numbers[self._names.index(self._limit.name)] > self._limit.most)
         # As torch.amp.GradScaler: sets `_skips` to 1 if a number is not finite, else leaves it.
-        torch._amp_foreach_non_finite_check_and_unscale_([numbers], self._skips, self._scale)
+        torch._amp_foreach_non_finite_check_and_unscale_([numbers], self._skips, self._one)
 
     @property
     def has_ended(self) -> bool:
