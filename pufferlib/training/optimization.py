@@ -57,6 +57,7 @@ class GradientSteps:
                 f"The policy {type(policy).__name__} has no weight that requires a gradient, so it "
                 f"cannot learn. Call requires_grad_() on those that shall be trained."
             )
+        self._are_of_one_kind = len({(each.dtype, each.device) for each in self._weights}) == 1
         self._epoch = epoch
         self._is_fused = all(group.get("fused") for group in optimizer.param_groups)
         self._names: list[str] = []
@@ -79,7 +80,7 @@ class GradientSteps:
         """
         self._set_gradients(losses["total"])
         self._context.all_reduce_gradients(self._policy)
-        norm = nn.utils.clip_grad_norm_(self._policy.parameters(), self._max_gradient_norm)
+        norm = self._clip_gradients()
         self._names = [*losses, "gradient_norm"]
         with torch.no_grad():
             self._note(torch.stack([*losses.values(), norm]))
@@ -114,6 +115,21 @@ class GradientSteps:
                     gradient = torch.empty_like(weight).copy_(gradient)
                 seen.add(memory)
             weight.grad = gradient
+
+    @torch.no_grad()
+    def _clip_gradients(self) -> Tensor:
+        """Clip the norm of the gradient; return what it was.
+
+        As `clip_grad_norm_`, in half the time for a small network: that groups the gradients by
+        device and dtype.
+        """
+        gradients = [weight.grad for weight in self._weights if weight.grad is not None]
+        if not (self._are_of_one_kind and gradients):
+            return nn.utils.clip_grad_norm_(self._weights, self._max_gradient_norm)
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        factor = (self._max_gradient_norm / (norm + 1e-6)).clamp(max=1)
+        torch._foreach_mul_(gradients, factor)
+        return norm
 
     def _note(self, numbers: Tensor) -> None:
         """Keep the numbers of a step; skip it if one of them is not finite."""
