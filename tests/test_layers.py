@@ -21,7 +21,7 @@ LAYERS = [
     {"old_interfaces"},
     {"emulation", "wrappers"},
     {"vector"},
-    {"testing", "distributions", "action_conversion", "pytorch"},
+    {"testing", "distributions", "action_conversion", "action_sampling", "pytorch"},
     {"policy"},
     {"agent_policies"},
     {"action_heads", "normalization", "recurrent", "models"},

@@ -14,8 +14,6 @@ from importlib.metadata import version
 import gymnasium
 import numpy as np
 import pytest
-import torch
-from torch import nn
 from vector_processes import end_process, living_after
 
 from pufferlib import registry
@@ -25,7 +23,6 @@ from pufferlib.exceptions import ContractError, OldInterfaceWarning
 from pufferlib.registry import ocean
 from pufferlib.registry.ocean.squared import Squared
 from pufferlib.runs.smoke import (
-    check_policy,
     check_same,
     installed_version,
     play,
@@ -265,42 +262,6 @@ def test_an_environment_that_leaves_a_process_behind_fails(capsys, monkeypatch, 
     error = capsys.readouterr().err
     assert "After close, processes remain" in error
     assert {int(pid) for pid in re.findall(r"\((\d+)\)", error)} <= set(started)
-
-
-class Network(nn.Module):
-    """Differs in one place when it is compiled: "log probability", "value", "gradient", or none."""
-
-    def __init__(self, place):
-        super().__init__()
-        self.place, self.layer = place, nn.Linear(3, 4)
-        self.unused = nn.Linear(1, 1) if place == "unused" else None
-
-    def forward(self, observations):
-        hidden = self.layer(observations)
-        off = float(torch.compiler.is_compiling())
-        scale = torch.tensor([1.0, 2.0, 3.0])
-        heads = hidden[:, :3] + off * scale * (self.place == "log probability")
-        value = hidden[:, 3:] + off * (self.place == "value")
-        if self.place == "gradient" and torch.compiler.is_compiling():
-            value = value.detach() + 0 * hidden[:, 3:]
-        return heads, value
-
-
-@pytest.mark.parametrize("place", ["none", "log probability", "value", "gradient"])
-def test_a_policy_must_be_the_same_compiled(compile_whole, place):
-    torch.manual_seed(0)
-    arguments = Network(place), torch.randn(5, 3), torch.tensor([0, 1, 2, 0, 1])
-    if place == "none":
-        check_policy(*arguments, is_one_graph=True)
-    else:
-        with pytest.raises(ContractError, match=rf"the policy returns a different {place}"):
-            check_policy(*arguments, is_one_graph=True)
-
-
-def test_weights_without_gradient_are_named():
-    arguments = Network("unused"), torch.randn(2, 3), torch.tensor([0, 1])
-    with pytest.raises(ContractError, match=r"No gradient reaches unused.weight, unused.bias"):
-        check_policy(*arguments, is_one_graph=True)
 
 
 def test_a_warning_is_found_unless_it_is_filtered():
