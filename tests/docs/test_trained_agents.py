@@ -72,6 +72,26 @@ def test_a_table_compares_each_seed_with_random_play(tool):
     ]
 
 
+@pytest.mark.parametrize(
+    ("curve", "scores", "starts"),
+    [
+        (
+            "episode/episode_return",
+            {"random": [0, 2], "greedy": [1, 3], "sampled": [3, 4]},
+            "It is",
+        ),
+        ("episode/episode_return", {"random": [0, 2], "greedy": [1, 3], "sampled": [2, 4]}, "**By"),
+        ("selfplay/score_random", {"greedy": [0.51, 0.6], "sampled": [0.4, 0.6]}, "It is"),
+        ("selfplay/score_random", {"greedy": [0.5, 0.6], "sampled": [0.4, 0.6]}, "**By"),
+    ],
+)
+def test_a_page_says_whether_the_agent_is_better_than_random_play(curve, scores, starts, tool):
+    intervals = {name: {"interval": ends} for name, ends in scores.items()}
+    found = {"curve": curve, "scores": {"seed-1": intervals}}
+    assert tool("trained_pages").verdict(found).startswith(starts)
+    assert tool("trained_pages").verdict(found | {"note": "A note."}).endswith(" A note.")
+
+
 FACTS = {
     "scores": {"seed-1": {}},
     "cpu_seconds": [],

@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument(
         "--draw", type=Path, metavar="RUN", help="a run, or a folder of seeds, that exists already"
     )
+    parser.add_argument("--note", help="what the page says of the agent, in a sentence")
     given, flags = parser.parse_known_args()
     source = registry.resolve(given.env)
     if source.family is None:
@@ -56,6 +57,8 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     RECORDS.mkdir(exist_ok=True)
     record = draw(folder, source.family.name, given.episodes)
+    if given.note:
+        record["note"] = given.note
     text = json.dumps(record, indent=2) + "\n"
     (RECORDS / f"{source.family.name}.json").write_text(text)
     print(text)
