@@ -3,6 +3,7 @@
 import importlib
 import io
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -53,6 +54,15 @@ def test_the_pages_of_the_other_families_show_random_play(tool):
         assert f"environments/{family}.png" in picture
         assert "`Task-v0`, played at random" in picture
         assert pages.section(family) == ""
+
+
+def test_every_family_has_its_speeds(tool):
+    speed = tool("family_pages")._speed
+    for family in registry.builtin_families():
+        assert "| Multiprocessing | " in speed(family, "Task-v0")
+    assert re.search(r"\| bare \| [\d,]+ \(1\.00\) \|", speed("atari", "Task-v0"))
+    assert "| bare |" not in speed("magent", "Task-v0")
+    assert speed("no-family", "Task-v0") == ""
 
 
 def test_a_table_compares_each_seed_with_random_play(tool):
