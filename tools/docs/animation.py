@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageOps
 
-MOST_BYTES = 200_000
-_MOST_FRAMES = 150
+MOST_BYTES = 250_000
+MOST_FRAMES = 150
 _MOST_WIDTH = 480  # of pictures; text keeps its size
 _LEAST_WIDTH, _MARGIN = 240, 8  # of text, around its letters
 _SHORTEST_S, _LONGEST_S, _LONGEST_FRAME_S = 3.0, 12.0, 0.4
@@ -47,7 +47,7 @@ def write_animation(
             data = _webp(images_now, durations, quality)
             if len(data) <= MOST_BYTES:
                 path.write_bytes(data)
-                return images[len(images) * 2 // 3]
+                return images_now[len(images_now) * 2 // 3]
     raise ValueError(f"{path} would have {len(data):,} bytes, more than {MOST_BYTES:,}.")
 
 
@@ -60,7 +60,7 @@ def thinned(
     for index, frame in enumerate(frames):
         if index % stride == 0:
             kept.append(_narrowed(Image.fromarray(frame), is_text))
-            if len(kept) > _MOST_FRAMES:
+            if len(kept) > MOST_FRAMES:
                 kept, stride = kept[::2], 2 * stride
     return kept, stride
 
@@ -93,7 +93,8 @@ def _is_far_too_large(images: list[Image.Image], quality: int | None) -> bool:
 
 def _webp(images: list[Image.Image], durations: list[int], quality: int | None) -> bytes:
     """Return an animated WebP that repeats forever."""
-    options = {"lossless": True} if quality is None else {"quality": quality}
+    # Of lossless pictures the quality is the effort.
+    options = {"lossless": True, "quality": 30} if quality is None else {"quality": quality}
     first, *others = images
     file = io.BytesIO()
     first.save(
