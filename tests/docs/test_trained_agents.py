@@ -169,7 +169,7 @@ def test_the_empty_margins_of_text_are_cut(tool, tmp_path):
 def test_noise_is_compressed_until_it_fits(tool, tmp_path):
     pytest.importorskip("PIL.Image")
     generator = np.random.default_rng(0)
-    noise = [generator.integers(0, 256, (120, 160, 3), np.uint8) for _ in range(12)]
+    noise = [generator.integers(0, 256, (120, 160, 3), np.uint8) for _ in range(16)]
     animation = tool("animation")
     animation.write_animation(tmp_path / "film.webp", noise, 4)
     assert (tmp_path / "film.webp").stat().st_size <= animation.MOST_BYTES
