@@ -7,6 +7,8 @@ const command = document.getElementById("command");
 const note = document.getElementById("note");
 const copy = document.getElementById("copy");
 
+const TRAINING = ["train", "sweep"]; // what takes a backend
+
 function option(value) {
   const element = document.createElement("option");
   element.value = element.textContent = value;
@@ -24,7 +26,7 @@ function flags() {
   const backend = fields.backend.value;
   const found = [];
   if (action === "film") found.push("--video", "film.mp4");
-  if (action === "train" && backend) found.push("--vec.backend", backend);
+  if (TRAINING.includes(action) && backend) found.push("--vec.backend", backend);
   return found.join(" ");
 }
 
@@ -49,7 +51,7 @@ function text() {
 function update() {
   const isKnown = TASKS[fields.family.value].includes(fields.task.value);
   note.textContent = isKnown ? "" : `${fields.family.value} has no task named ${fields.task.value}.`;
-  fields.backend.disabled = fields.action.value !== "train";
+  fields.backend.disabled = !TRAINING.includes(fields.action.value);
   command.textContent = isKnown ? text() : "";
   copy.disabled = !isKnown;
   copy.textContent = "Copy";

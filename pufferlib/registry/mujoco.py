@@ -64,6 +64,7 @@ def make_env(
             unless the variable MUJOCO_GL says otherwise.
         **kwargs: passed to `gymnasium.make` (`max_episode_steps`) and to the task
             (`ctrl_cost_weight`, `exclude_current_positions_from_observation` ...).
+            `camera_name="track"` films what walks away from Gymnasium's own camera.
 
     Raises:
         ArgumentError: there is no such render mode, or a window is asked for without a display.

@@ -31,6 +31,7 @@ class Episode:
         policy: None plays at random.
         seed: of the episode.
         is_greedy: the policy takes the most probable actions; otherwise they are sampled.
+        every: render before every so many steps only.
 
     Attributes:
         steps: taken so far.
@@ -39,19 +40,25 @@ class Episode:
     """
 
     def __init__(
-        self, vecenv: VectorEnv, policy: nn.Module | None, seed: int, is_greedy: bool = False
+        self,
+        vecenv: VectorEnv,
+        policy: nn.Module | None,
+        seed: int,
+        is_greedy: bool = False,
+        every: int = 1,
     ) -> None:
         self._vecenv, self._policy, self._seed = vecenv, policy, seed
-        self._is_greedy = is_greedy
+        self._is_greedy, self._every = is_greedy, every
         self.steps, self.total, self.has_ended = 0, 0.0, False
 
     def frames(self) -> Iterator[Rendered]:
-        """Yield what `render` returns before each step, until the end or `MAX_FRAMES`."""
+        """Yield what `render` returns before a step, until the end or `MAX_FRAMES` steps."""
         with acting(self._vecenv, self._policy, self._seed, self._is_greedy) as act:
             observations, _ = self._vecenv.reset(self._seed)
             ends = np.ones(self._vecenv.num_agents, np.bool_)
             while not self.has_ended and self.steps < MAX_FRAMES:
-                yield self._vecenv.render()[0]
+                if self.steps % self._every == 0:
+                    yield self._vecenv.render()[0]
                 actions = act(observations, ends)
                 observations, rewards, terminals, truncations, _ = self._vecenv.step(actions)
                 ends = terminals | truncations
@@ -62,12 +69,12 @@ class Episode:
 
 @contextmanager
 def one_episode(
-    run: Run, path: Path | None, seed: int, is_greedy: bool = False
+    run: Run, path: Path | None, seed: int, is_greedy: bool = False, every: int = 1
 ) -> Iterator[Episode]:
     """Yield an episode of one environment, played by the policy of a checkpoint, or at random."""
     with torch_threads(run.config.train.threads), closing(run.make_vecenv(num_envs=1)) as vecenv:
         policy = None if path is None else load_policy(run, vecenv, path)
-        yield Episode(vecenv, policy, seed, is_greedy)
+        yield Episode(vecenv, policy, seed, is_greedy, every)
 
 
 def film(

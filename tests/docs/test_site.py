@@ -97,6 +97,10 @@ def page(address: str) -> Iterator[Any]:
             {"family": "classic_control", "task": "Acrobot-v1", "action": "film"},
             "puffer eval Acrobot-v1 --video film.mp4",
         ),
+        (
+            {"family": "ocean", "task": "memory", "action": "sweep", "backend": "Serial"},
+            "puffer sweep memory --vec.backend Serial",
+        ),
         ({"family": "atari", "task": "ALE/Pnog-v5"}, ""),
     ],
     ids=lambda value: "-".join(value.values()) if isinstance(value, dict) else "",

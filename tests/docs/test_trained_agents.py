@@ -3,6 +3,7 @@
 import importlib
 import io
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -48,11 +49,21 @@ def test_a_record_has_its_pictures_and_a_page(path, tool):
 
 def test_the_pages_of_the_other_families_show_random_play(tool):
     pages = tool("trained_pages")
-    for family in set(registry.builtin_families()) - {path.stem for path in RECORDS}:
+    others = set(registry.builtin_families()) - {path.stem for path in RECORDS}
+    for family in others | {"a-new-family"}:
         picture = pages.picture(family, "Task-v0")
         assert f"environments/{family}.png" in picture
         assert "`Task-v0`, played at random" in picture
         assert pages.section(family) == ""
+
+
+def test_every_family_has_its_speeds(tool):
+    speed = tool("family_pages")._speed
+    for family in registry.builtin_families():
+        assert "| Multiprocessing | " in speed(family, "Task-v0")
+    assert re.search(r"\| bare \| [\d,]+ \(1\.00\) \|", speed("atari", "Task-v0"))
+    assert "| bare |" not in speed("magent", "Task-v0")
+    assert speed("no-family", "Task-v0") == ""
 
 
 def test_a_table_compares_each_seed_with_random_play(tool):
@@ -70,6 +81,26 @@ def test_a_table_compares_each_seed_with_random_play(tool):
         "| trained, sampled actions, seed 2 | 20.00 | 19.00, 21.00 |",
         "| trained, most probable actions, seed 2 | 21.00 | 20.00, 22.00 |",
     ]
+
+
+@pytest.mark.parametrize(
+    ("curve", "scores", "starts"),
+    [
+        (
+            "episode/episode_return",
+            {"random": [0, 2], "greedy": [1, 3], "sampled": [3, 4]},
+            "It is",
+        ),
+        ("episode/episode_return", {"random": [0, 2], "greedy": [1, 3], "sampled": [2, 4]}, "**By"),
+        ("selfplay/score_random", {"greedy": [0.51, 0.6], "sampled": [0.4, 0.6]}, "It is"),
+        ("selfplay/score_random", {"greedy": [0.5, 0.6], "sampled": [0.4, 0.6]}, "**By"),
+    ],
+)
+def test_a_page_says_whether_the_agent_is_better_than_random_play(curve, scores, starts, tool):
+    intervals = {name: {"interval": ends} for name, ends in scores.items()}
+    found = {"curve": curve, "scores": {"seed-1": intervals}}
+    assert tool("trained_pages").verdict(found).startswith(starts)
+    assert tool("trained_pages").verdict(found | {"note": "A note."}).endswith(" A note.")
 
 
 FACTS = {
@@ -138,7 +169,7 @@ def test_the_empty_margins_of_text_are_cut(tool, tmp_path):
 def test_noise_is_compressed_until_it_fits(tool, tmp_path):
     pytest.importorskip("PIL.Image")
     generator = np.random.default_rng(0)
-    noise = [generator.integers(0, 256, (120, 160, 3), np.uint8) for _ in range(12)]
+    noise = [generator.integers(0, 256, (120, 160, 3), np.uint8) for _ in range(16)]
     animation = tool("animation")
     animation.write_animation(tmp_path / "film.webp", noise, 4)
     assert (tmp_path / "film.webp").stat().st_size <= animation.MOST_BYTES

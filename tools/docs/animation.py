@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageOps
 
-MOST_BYTES = 200_000
-_MOST_FRAMES = 150
+MOST_BYTES = 250_000
+MOST_FRAMES = 150
 _MOST_WIDTH = 480  # of pictures; text keeps its size
 _LEAST_WIDTH, _MARGIN = 240, 8  # of text, around its letters
 _SHORTEST_S, _LONGEST_S, _LONGEST_FRAME_S = 3.0, 12.0, 0.4
@@ -23,7 +23,8 @@ def write_animation(
 ) -> Image.Image:
     """Write frames into a WebP of at most `MOST_BYTES`; return the frame at two thirds.
 
-    Long episodes are shown faster and with fewer frames, short ones more slowly.
+    Long episodes are shown faster and with fewer frames, short ones more slowly. What is still too
+    large loses every second frame, and then half of its width.
 
     Args:
         path: ends in .webp.
@@ -36,13 +37,17 @@ def write_animation(
         images = _cropped(images)
     seconds = min(max(stride * len(images) / fps, _SHORTEST_S), _LONGEST_S)
     frame_ms = 1000 * min(seconds / len(images), _LONGEST_FRAME_S)
-    durations = [round(frame_ms)] * (len(images) - 1) + [round(1000 * _LAST_FRAME_S)]
-    for images_now, durations_now in ((images, durations), (images[::2], durations[::2])):
+    half = images[::2]
+    quarter = [ImageOps.scale(image, 0.5) for image in half]
+    for images_now, ms in ((images, frame_ms), (half, 2 * frame_ms), (quarter, 2 * frame_ms)):
+        durations = [round(ms)] * (len(images_now) - 1) + [round(1000 * _LAST_FRAME_S)]
         for quality in _QUALITIES:
-            data = _webp(images_now, durations_now, quality)
+            if _is_far_too_large(images_now, quality):
+                continue
+            data = _webp(images_now, durations, quality)
             if len(data) <= MOST_BYTES:
                 path.write_bytes(data)
-                return images[len(images) * 2 // 3]
+                return images_now[len(images_now) * 2 // 3]
     raise ValueError(f"{path} would have {len(data):,} bytes, more than {MOST_BYTES:,}.")
 
 
@@ -55,7 +60,7 @@ def thinned(
     for index, frame in enumerate(frames):
         if index % stride == 0:
             kept.append(_narrowed(Image.fromarray(frame), is_text))
-            if len(kept) > _MOST_FRAMES:
+            if len(kept) > MOST_FRAMES:
                 kept, stride = kept[::2], 2 * stride
     return kept, stride
 
@@ -80,9 +85,16 @@ def _cropped(images: list[Image.Image]) -> list[Image.Image]:
     return [ImageOps.scale(image, factor) for image in framed]
 
 
+def _is_far_too_large(images: list[Image.Image], quality: int | None) -> bool:
+    """Return what a tenth of the frames says; to encode them all takes long."""
+    tenth = images[::10]
+    return len(_webp(tenth, [1] * len(tenth), quality)) > MOST_BYTES / 2
+
+
 def _webp(images: list[Image.Image], durations: list[int], quality: int | None) -> bytes:
     """Return an animated WebP that repeats forever."""
-    options = {"lossless": True} if quality is None else {"quality": quality}
+    # Of lossless pictures the quality is the effort.
+    options = {"lossless": True, "quality": 30} if quality is None else {"quality": quality}
     first, *others = images
     file = io.BytesIO()
     first.save(

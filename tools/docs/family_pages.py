@@ -1,6 +1,7 @@
 """Pages of the site, one for each family of environments, from the registry."""
 
 import re
+from pathlib import Path
 from types import ModuleType
 
 import family_spaces
@@ -15,6 +16,7 @@ _SPACES = ("Observations", "Actions", "Agents")
 _STARTS = r"\b(Source|License|Cite|Install|Observations|Actions|Agents): "
 # The first words of what a docstring says after its labels.
 _NOTES = r"(?m)^(?=Deterministic|Not deterministic|Left out|$)"
+_BENCHMARKS = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 _SHOWN = 12  # tasks in the table; the others are in a list to open
 
 
@@ -66,7 +68,7 @@ policy = source.default_policy()(envs)
 
 {_spaces(family.name, labels)}
 
-## Presets
+{_speed(family.name, example)}## Presets
 
 {_presets(module)}
 
@@ -112,6 +114,28 @@ def _presets(module: ModuleType) -> str:
         for name in names
     )
     return f"Settings that `puffer train` takes here by default:\n\n{files}"
+
+
+def _speed(name: str, example: str) -> str:
+    """Return the family's row of the table of all speeds; nothing if it has none."""
+    _, _, table = _BENCHMARKS.read_text().partition("<!-- bench all: begin -->")
+    rows = [line for line in table.partition("<!--")[0].splitlines() if line.startswith("|")]
+    row = [line for line in rows if line.startswith(f"| {name} |")]
+    if not row:
+        return ""
+    head, values = ([cell.strip() for cell in line.split("|")[2:-1]] for line in (rows[0], row[0]))
+    measured = [(title, value) for title, value in zip(head, values, strict=True) if value]
+    cells = "\n".join(f"| {title} | {value} |" for title, value in measured)
+    return f"""## Speed
+
+Agent steps per second of eight `{example}` with random actions on two cores, in parentheses the
+median ratio to the row that has 1.00 ([how it was measured](../benchmarks.md#every-environment)):
+
+| | steps/s |
+|---|---|
+{cells}
+
+"""
 
 
 def _tasks(tasks: tuple[str, ...], unseeded: tuple[str, ...]) -> str:

@@ -10,18 +10,21 @@ docs/records/trained/; then `make docs` and `python tools/docs/environments_page
 """
 
 import argparse
+import itertools
 import json
+import math
 import os
 import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from animation import write_animation
+from animation import MOST_FRAMES, write_animation
 
 from pufferlib import registry
+from pufferlib.annotations import Kwargs
 from pufferlib.matches import play, score
 from pufferlib.rating.games import RANDOM
 from pufferlib.runs import Run
@@ -47,6 +50,11 @@ def main() -> None:
     parser.add_argument(
         "--draw", type=Path, metavar="RUN", help="a run, or a folder of seeds, that exists already"
     )
+    parser.add_argument(
+        "--film-kwargs", type=json.loads, default={}, metavar="JSON", help="of the filmed game"
+    )
+    parser.add_argument("--film-steps", type=int, help="film the first steps of a long game only")
+    parser.add_argument("--note", help="what the page says of the agent, in a sentence")
     given, flags = parser.parse_known_args()
     source = registry.resolve(given.env)
     if source.family is None:
@@ -55,7 +63,10 @@ def main() -> None:
     folder = given.draw or train(source.name, source.label, given.seeds, flags)
     IMAGES.mkdir(exist_ok=True)
     RECORDS.mkdir(exist_ok=True)
-    record = draw(folder, source.family.name, given.episodes)
+    filming = Filming(given.film_kwargs, given.film_steps)
+    record = draw(folder, source.family.name, given.episodes, filming)
+    if given.note:
+        record["note"] = given.note
     text = json.dumps(record, indent=2) + "\n"
     (RECORDS / f"{source.family.name}.json").write_text(text)
     print(text)
@@ -71,7 +82,14 @@ def train(task: str, label: str, seeds: int, flags: Sequence[str]) -> Path:
     return folder
 
 
-def draw(folder: Path, family: str, episodes: int) -> dict[str, Any]:
+class Filming(NamedTuple):
+    """What is filmed: arguments of the environment, and only the first steps, if not None."""
+
+    kwargs: Kwargs
+    steps: int | None
+
+
+def draw(folder: Path, family: str, episodes: int, filming: "Filming") -> dict[str, Any]:
     """Write the film, its still and the curve of a run; return the record."""
     runs = members(folder) if is_group(folder) else [folder]
     first = Run.open(runs[0])
@@ -81,6 +99,10 @@ def draw(folder: Path, family: str, episodes: int) -> dict[str, Any]:
     scores = {run.name: games(run) if is_game else returns(run, episodes) for run in runs}
     of_first = scores[runs[0].name]
     is_greedy = of_first["greedy"]["mean"] >= of_first["sampled"]["mean"]
+    of_filmed = of_first["greedy" if is_greedy else "sampled"]
+    filmed = Run.open(runs[0], {f"env.kwargs.{key}": filming.kwargs[key] for key in filming.kwargs})
+    steps = filming.steps or of_filmed.get("length", MOST_FRAMES)
+    every = math.ceil(steps / MOST_FRAMES)
     return {
         **provenance(first, runs, metric),
         "measure": f"score in {GAMES} games against random play: 1 for a win, 0.5 for a tie"
@@ -88,7 +110,10 @@ def draw(folder: Path, family: str, episodes: int) -> dict[str, Any]:
         else f"mean return of {episodes} episodes",
         "first_seed": FIRST_SEED,
         "scores": scores,
-        "film": film(first, runs[0] / CHECKPOINT, family, is_greedy),
+        "film": film(
+            *(filmed, runs[0] / CHECKPOINT, family, is_greedy),
+            *(every, filming.steps),
+        ),
     }
 
 
@@ -97,7 +122,7 @@ def provenance(run: Run, folders: Sequence[Path], metric: str) -> dict[str, Any]
     facts = [read_facts(folder) for folder in folders]
     last = [read_metrics(folder) for folder in folders]
     cpu_s = [line["cpu_seconds"] for lines in last for line in lines[-1:] if "cpu_seconds" in line]
-    git = facts[0]["git"]["pufferlib"]
+    git, cores = facts[0]["git"]["pufferlib"], facts[0]["cores"]
     return {
         "task": run.config.env.task,
         "command": command_of(facts[0]["command"]),
@@ -107,7 +132,7 @@ def provenance(run: Run, folders: Sequence[Path], metric: str) -> dict[str, Any]
         "date": facts[0]["time"][:10],
         "commit": git and git["commit"],
         "is_dirty": git and git["is_dirty"],
-        "machine": f"{processor()}, {facts[0]['cores']} cores, with other programs",
+        "machine": f"{processor()}, {cores} core{'' if cores == 1 else 's'}, with other programs",
         "versions": facts[0]["versions"],
     }
 
@@ -159,13 +184,16 @@ def _rounded(mean: float, interval: tuple[float, float]) -> dict[str, Any]:
     return {"mean": round(mean, 4), "interval": [round(end, 4) for end in interval]}
 
 
-def film(run: Run, checkpoint: Path, family: str, is_greedy: bool) -> dict[str, Any]:
-    """Film one episode; return what it shows."""
+def film(
+    run: Run, checkpoint: Path, family: str, is_greedy: bool, every: int, steps: int | None = None
+) -> dict[str, Any]:
+    """Film every so many steps of one episode, or of its first steps; return what it shows."""
     run, fps = rendering(run)
     is_text = run.config.env.kwargs.get("render_mode") == "ansi"
-    with one_episode(run, checkpoint, FIRST_SEED, is_greedy) as episode:
-        frames = as_frames(episode.frames())
-        still = write_animation(IMAGES / f"{family}.webp", frames, fps, is_text)
+    with one_episode(run, checkpoint, FIRST_SEED, is_greedy, every) as episode:
+        last = None if steps is None else math.ceil(steps / every)
+        frames = as_frames(itertools.islice(episode.frames(), last))
+        still = write_animation(IMAGES / f"{family}.webp", frames, fps / every, is_text)
     still.quantize(256).save(IMAGES / f"{family}.png", optimize=True)
     actions = "greedy" if is_greedy else "sampled"
     return {

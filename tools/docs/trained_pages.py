@@ -43,12 +43,14 @@ def picture(family: str, sample: str) -> str:
     film = found["film"]
     actions = {"greedy": "its most probable", "sampled": "sampled"}[film["actions"]]
     end = "" if film["has_ended"] else " so far"
+    is_better = any(_is_better(scores) for scores in found["scores"].values())
+    caution = "" if is_better else ", which is no better than random play by its scores"
     return f"""```{{image}} ../images/trained/{family}.webp
 :alt: An episode of {found["task"]}, played by a trained agent
 ```
 
-`{found["task"]}`, played by the [agent trained below](#trained-agent) with {actions} actions:
-{film["steps"]:,} steps, a return of {film["return"]:.2f}{end}."""
+`{found["task"]}`, played by the [agent trained below](#trained-agent){caution},
+with {actions} actions: {film["steps"]:,} steps, a return of {film["return"]:.2f}{end}."""
 
 
 def section(family: str) -> str:
@@ -64,6 +66,8 @@ def section(family: str) -> str:
 
 {_table(found["scores"])}
 
+{verdict(found)}
+
 ```{{image}} ../images/trained/{family}.svg
 :alt: {found["curve"]} by timesteps, of {found["task"]}
 :width: 480px
@@ -72,6 +76,27 @@ def section(family: str) -> str:
 {_facts(family, found)}
 
 """
+
+
+def verdict(found: dict[str, Any]) -> str:
+    """Return in words whether the scores show more than random play."""
+    is_game = found["curve"].startswith("selfplay/")
+    by_seed = [_is_better(scores) for scores in found["scores"].values()]
+    if all(by_seed):
+        reason = "its interval is above 0.5" if is_game else "the intervals do not overlap"
+        text = f"It is better than random play: {reason}."
+    elif any(by_seed):
+        text = f"{sum(by_seed)} of {len(by_seed)} agents are better than random play."
+    else:
+        reason = "the interval includes 0.5" if is_game else "the intervals overlap"
+        text = f"**By these numbers it is no better than random play:** {reason}."
+    return f"{text} {found['note']}" if "note" in found else text
+
+
+def _is_better(scores: dict[str, Any]) -> bool:
+    """Return whether an agent's interval is above that of random play, in games above 0.5."""
+    random = scores["random"]["interval"][1] if "random" in scores else 0.5
+    return any(scores[name]["interval"][0] > random for name in ("sampled", "greedy"))
 
 
 def _table(scores: dict[str, Any]) -> str:
@@ -100,6 +125,6 @@ def _facts(family: str, found: dict[str, Any]) -> str:
     is_timed = "--seconds" in found["command"].split()
     link = f"{{download}}`Record <../records/trained/{family}.json>`"
     return (
-        f"{found['timesteps']:,} steps of agents{each}{took}; {found['date']}, "
+        f"{found['timesteps']:,} agent steps{each}{took}; {found['date']}, "
         f"{found['machine']}{commit}. {TIMED if is_timed else ''}{link}."
     )
