@@ -101,6 +101,11 @@ def test_imports_point_one_way(path):
     assert imported_parts(path) <= allowed
 
 
+def test_no_module_has_more_than_350_lines():
+    lengths = {path: len(path.read_text().splitlines()) for path in modules()}
+    assert {path: length for path, length in lengths.items() if length > 350} == {}
+
+
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_nothing_outside_the_command_line_imports_it(path):
     assert "cli" not in imported_parts(path, may_import_root=True)
