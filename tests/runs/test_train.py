@@ -105,6 +105,7 @@ def uninterrupted(tmp_path_factory):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)  # it starts up to three trainings
 @pytest.mark.parametrize(
     ("kind", "backend", "number"),
     [("plain", "serial", signal.SIGTERM), ("scaled", "workers", signal.SIGKILL)],
@@ -127,6 +128,7 @@ def test_a_run_killed_at_any_moment_and_resumed_exactly_equals_one_that_was_not(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_a_run_killed_and_resumed_continues_in_other_episodes(tmp_path, uninterrupted):
     run, arguments = tmp_path / "run", ["squared", *SMALL, *BACKENDS["serial"]]
     assert killed(run, arguments, signal.SIGKILL, 7, 0) == -signal.SIGKILL
