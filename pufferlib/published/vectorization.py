@@ -92,7 +92,7 @@ class Serial:
         """Return flat observations in the environment's structure."""
         from pufferlib.published.pytorch import unpack_batched_obs  # loads torch
 
-        return unpack_batched_obs(batched_obs, self._envs.flat_observation_space)
+        return unpack_batched_obs(batched_obs, self._envs.single_observation_space)
 
 
 class Multiprocessing(Serial):
