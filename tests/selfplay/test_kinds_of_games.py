@@ -18,8 +18,9 @@ SMALL = {
     "log.tensorboard": False,
     "train.total_timesteps": 288,
     "eval.share": 0.0,
-    "selfplay.opponents": "uniform:0.7,random:0.3",
+    "selfplay.opponents": "uniform:0.5,random:0.5",
     "selfplay.self_share": 0.0,
+    "selfplay.active": 8,
     "selfplay.snapshot_interval": 1,
 }
 KINDS = {  # task, settings, sides, what the returns of a game say
