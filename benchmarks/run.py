@@ -21,7 +21,7 @@ from targets import verdicts
 FOLDER = Path(__file__).resolve().parent
 LIMITS_S = {"emulation": 60, "vector": 620, "per_call": 20, "busy": 200}  # 15 minutes
 QUICK_LIMIT_S = 600  # for each: --quick only checks that it works, on any machine
-OPTIONS = {"emulation": (), "vector": ("--table-s", "34"), "per_call": (), "busy": ()}
+OPTIONS = {"emulation": (), "vector": ("--table-s", "32"), "per_call": (), "busy": ()}
 QUICK = {
     "emulation": ("--rounds", "1"),
     "vector": (
