@@ -61,7 +61,7 @@ def cpu_s(pids: Iterable[int]) -> float:
     return sum(time.clock_gettime((~pid << 3) | 2) for pid in pids)
 
 
-def rest(pids: Iterable[int], limit_s: float = 2.0) -> None:
+def rest(pids: Iterable[int], limit_s: float = 20.0) -> None:
     """Wait until none of these processes runs; warn if that takes longer than `limit_s`."""
     pids, quiet, end_s = set(pids), 0, time.monotonic() + limit_s
     while quiet < 3:  # processes that alternate may both look idle once

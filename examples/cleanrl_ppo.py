@@ -41,6 +41,7 @@ def parse_args() -> argparse.Namespace:
 if __name__ == "__main__":
     args = parse_args()
     torch.manual_seed(args.seed)
+    torch.set_num_threads(1)  # two, for so small a network, would mostly wait for each other
 
     # Environments and agent
     envs = pufferlib.vector.make(gymnasium.make, [args.env_id], num_envs=args.num_envs)

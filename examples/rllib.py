@@ -11,6 +11,7 @@ import functools
 
 import gymnasium
 import ray
+import torch
 from ray.rllib.algorithms.ppo import PPOConfig
 
 from pufferlib.frameworks import rllib
@@ -23,6 +24,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=100_000, help="at most (default: 100000)")
     parser.add_argument("--save", metavar="FOLDER", help="for the checkpoint of RLlib")
     args = parser.parse_args()
+    torch.set_num_threads(1)  # two, for so small a network, would mostly wait for each other
 
     policy_creator = functools.partial(Default, hidden_size=64, critic="separate")
     config = rllib.configure(

@@ -6,6 +6,7 @@ python examples/sb3.py        # a minute; prints the mean return of 20 episodes,
 import argparse
 
 import gymnasium
+import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.evaluation import evaluate_policy
 
@@ -32,6 +33,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--save", default="cartpole-sb3.zip", help="file of the model")
     arguments = parser.parse_args()
+    torch.set_num_threads(1)  # two, for so small a network, would mostly wait for each other
     vecenv = pufferlib.vector.make(make_env, backend=arguments.backend, num_envs=8, num_workers=2)
     env = sb3.PufferVecEnv(vecenv)
     # The settings of RL Baselines3 Zoo.

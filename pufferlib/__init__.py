@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _SUBMODULES = (
     "action_conversion",
     "action_heads",
+    "action_sampling",
     "agent_policies",
     "annotations",
     "arguments",

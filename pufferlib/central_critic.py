@@ -1,6 +1,6 @@
 """A centralized critic: the value sees what all agents of a game observe."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ from pufferlib.emulation.description import HasSpaces, describe
 from pufferlib.exceptions import ArgumentError
 from pufferlib.models import FlatFeatures
 from pufferlib.normalization import NormalizedObservations
-from pufferlib.policy import State
+from pufferlib.policy import State, takes_start_steps
 from pufferlib.pytorch import layer_init
 
 
@@ -55,6 +55,7 @@ class CentralCritic(nn.Module):
                 f"num_agents={num_agents}. Leave it out."
             )
         self.policy, self.num_agents = policy, num_agents
+        self._takes_start_steps = takes_start_steps(policy)
         self.features = FlatFeatures(env)
         self._row_shape = describe(env).single_observation_space.shape
         self.normalizer = NormalizedObservations(env, nn.Identity()) if is_normalized else None
@@ -82,6 +83,7 @@ class CentralCritic(nn.Module):
         observations: Tensor,
         *memory: Any,
         joint_observations: Tensor | None = None,
+        start_steps: Sequence[int] | None = None,
     ) -> tuple[Any, ...]:
         """Return (actions, value), and the state of a policy with memory; see `Policy`.
 
@@ -89,8 +91,10 @@ class CentralCritic(nn.Module):
             observations: (B, ...), or with memory (B, T, ...) too.
             *memory: state and starts, of a policy with memory; see `RecurrentPolicy`.
             joint_observations: (B, num_agents, ...) or (B, T, num_agents, ...).
+            start_steps: see `RecurrentPolicy`.
         """
-        heads, value, *state = self.policy(observations, *memory)
+        more = {"start_steps": start_steps} if self._takes_start_steps else {}
+        heads, value, *state = self.policy(observations, *memory, **more)
         if joint_observations is None:
             value = torch.full_like(value, torch.nan)
         else:

@@ -9,6 +9,7 @@ policy keeps the state between calls and never looks inside; the policy resets t
 that start an episode.
 """
 
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeAlias
 
@@ -65,6 +66,10 @@ class RecurrentPolicy(Protocol):
     Attributes:
         state_batch_dim: the dimension of every state tensor that counts the rows; 1 for the
             (layers, B, H) of `nn.LSTM` and `nn.GRU`.
+
+    Optional argument of `forward`:
+        start_steps: the steps of a sequence in which an episode starts in any row, ascending; None:
+            unknown. To look for them in `starts` would wait for a GPU.
     """
 
     state_batch_dim: int
@@ -138,6 +143,11 @@ def is_recurrent(policy: object) -> bool:
             f"tensors that counts rows: 1 for nn.LSTM and nn.GRU."
         )
     return True
+
+
+def takes_start_steps(policy: nn.Module) -> bool:
+    """Return whether the `forward` of a policy takes `start_steps`; see `RecurrentPolicy`."""
+    return "start_steps" in inspect.signature(policy.forward).parameters
 
 
 def map_state(function: Callable[..., Tensor], state: State, *others: State) -> Any:

@@ -52,6 +52,10 @@ NAMES: dict[str, dict[str, str]] = {
         name: f"gymnasium.spaces:{name}"
         for name in ("Box", "Dict", "Discrete", "MultiBinary", "MultiDiscrete", "Tuple")
     },
+    "pufferlib.wrappers": {
+        "GymToGymnasium": "pufferlib.old_interfaces.gym:OldGymEnv",
+        "PettingZooTruncatedWrapper": "pufferlib.old_interfaces.pettingzoo:OldParallelEnv",
+    },
 }
 """By module and published name, where the object is: module:attribute."""
 

@@ -1,7 +1,7 @@
 """Recurrent layers for any policy: LSTM and GRU."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -72,7 +72,11 @@ class _MemoryWrapper(nn.Module, ABC):
         """Run the layer over (T, B, H); return its outputs and the state after them."""
 
     def forward(
-        self, observations: Tensor, state: State | None = None, starts: Tensor | None = None
+        self,
+        observations: Tensor,
+        state: State | None = None,
+        starts: Tensor | None = None,
+        start_steps: Sequence[int] | None = None,
     ) -> tuple[Heads, Tensor, State]:
         """Return (actions, value, state); see `pufferlib.policy.RecurrentPolicy`."""
         is_sequence = observations.dim() == self._observation_dims + 2
@@ -86,7 +90,7 @@ class _MemoryWrapper(nn.Module, ABC):
             hidden = hidden.unsqueeze(0)  # (1, B, H)
         if state is None:
             state = self.initial_state(hidden.shape[1], hidden.device)
-        hidden, state = self._run(hidden, state, starts)
+        hidden, state = self._run(hidden, state, starts, start_steps)
         if is_sequence:
             hidden = hidden.transpose(0, 1).reshape(rows * steps, self.hidden_size)
         else:
@@ -104,27 +108,34 @@ class _MemoryWrapper(nn.Module, ABC):
         if hasattr(self.policy, "observe"):
             self.policy.observe(observations, valid, all_reduce_sum)
 
-    def _run(self, hidden: Tensor, state: State, starts: Tensor | None) -> tuple[Tensor, State]:
+    def _run(
+        self,
+        hidden: Tensor,
+        state: State,
+        starts: Tensor | None,
+        start_steps: Sequence[int] | None,
+    ) -> tuple[Tensor, State]:
         """Run the layer over (T, B, H), split only where an episode starts."""
         if starts is None:
             return self._recur(hidden, state)
+        starts = starts.unsqueeze(-1)  # (T, B, 1), or (B, 1)
         if len(hidden) == 1:  # where episodes start need not be known, so nothing waits for a GPU
             return self._recur(hidden, _without(state, starts))
+        if start_steps is None:
+            start_steps = starts.any(1).nonzero()[:, 0].tolist()
+        begins = sorted({0, *start_steps})
+        sizes = [end - begin for begin, end in pairwise([*begins, len(hidden)])]
         outputs = []
-        for begin, end in pairwise([0, *_later_starts(starts), len(hidden)]):
-            output, state = self._recur(hidden[begin:end], _without(state, starts[begin]))
+        for begin, piece in zip(begins, hidden.split(sizes), strict=True):
+            if begin in start_steps:
+                state = _without(state, starts[begin])
+            output, state = self._recur(piece, state)
             outputs.append(output)
         return torch.cat(outputs), state
 
 
-def _later_starts(starts: Tensor) -> list[int]:
-    """Return the steps after the first in which an episode starts in a row, of (T, B)."""
-    return [step for step in starts.any(1).nonzero().ravel().tolist() if step]
-
-
 def _without(state: State, starts: Tensor) -> State:
-    """Return the state with the rows that start an episode, (B,) or (1, B), set to 0."""
-    starts = starts.reshape(1, -1, 1)
+    """Return the state with the rows that start an episode, (B, 1) or (1, B, 1), set to 0."""
     cleared: State = map_state(lambda part: part.masked_fill(starts, 0), state)
     return cleared
 

@@ -4,14 +4,18 @@ import contextlib
 import functools
 import gc
 import os
+import random
 import signal
 import sys
 import threading
+import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import heavy
+import numpy as np
 import pytest
 import threadpoolctl
 from vector_processes import children, end_and_reap, living_after
@@ -147,6 +151,25 @@ def one_blas_thread() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def plain_terminal() -> Iterator[None]:
+    """Unset what a shell may say of its terminal: tests expect 80 columns without colors."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE"):
+            patch.delenv(name, raising=False)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def seeded(request: pytest.FixtureRequest) -> None:
+    """Seed the global generators by the test's name, so that no draw depends on earlier tests."""
+    seed = zlib.crc32(request.node.nodeid.encode())
+    random.seed(seed)
+    np.random.seed(seed)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(seed)
+
+
 @pytest.fixture(autouse=True)
 def no_thread_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that leaves a thread running, unless it is among the last."""
@@ -156,9 +179,11 @@ def no_thread_left(request: pytest.FixtureRequest) -> Iterator[None]:
         left = set(threading.enumerate()) - before[1]
         left = [thread for thread in left if thread.name != "tqdm_monitor"]  # torch.compile's
         for thread in left:
-            thread.join(10)
+            thread.join(60)
         assert not any(thread.is_alive() for thread in left), f"The test left {left} running."
-        new = _thread_names() - before[0]
+        end_s = time.monotonic() + 60
+        while (new := _thread_names() - before[0]) and time.monotonic() < end_s:
+            time.sleep(0.01)  # the kernel still lists a thread that was joined a moment ago
         assert new == set(), "The test left threads running. Mark it leaves_threads."
 
 
@@ -177,7 +202,7 @@ def nothing_left() -> Iterator[None]:
     before = _children()
     yield
     new = _children() - before
-    left = living_after(new, deadline_s=10)
+    left = living_after(new, deadline_s=60)
     end_and_reap(new)
     assert left == set(), "The test left processes running."
 

@@ -402,4 +402,6 @@ class Careless(gymnasium.Env[Any, Any]):
         return self._draw(), float(np.random.random()), False, False, {}
 
     def _draw(self) -> Any:
-        return np.array([random.random(), np.random.random(), self.torch.rand(1).item()])
+        # Of float32 two in a hundred draws would be equal once in thousands of runs.
+        drawn = self.torch.rand(1, dtype=self.torch.float64).item()
+        return np.array([random.random(), np.random.random(), drawn])

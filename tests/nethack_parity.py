@@ -2,6 +2,16 @@
 
 import numpy as np
 
+from pufferlib.registry import _nethack_batch_plain
+
+TWINS = {"plain": _nethack_batch_plain.Batch}
+try:
+    from pufferlib.registry import _nethack_batch
+except ModuleNotFoundError:  # no compiler
+    pass
+else:
+    TWINS["compiled"] = _nethack_batch.Batch
+
 
 def walks(num_envs, steps, seed=3, num_actions=23):
     """Return actions at random, MORE and the answers to prompts among them."""

@@ -73,7 +73,8 @@ def main(folder: Path, trials: int, kills: int, seed: int) -> None:
             if os.waitstatus_to_exitcode(status) == 0:  # it had ended
                 break
             pid = begin(folder, trials)
-    _, status = os.waitpid(pid, 0)
+    else:
+        _, status = os.waitpid(pid, 0)
     left = [each for each in proc.descendants() if each.state != "Z"]
     print(json.dumps({"status": os.waitstatus_to_exitcode(status), "left": len(left)}))
 

@@ -112,7 +112,7 @@ def test_the_script_for_gpus_takes_paths_of_the_caller_and_waits_for_its_steps_o
     script = [str(BENCHMARKS / "gpu.sh"), "--cpu", "--out", "out", "--page", "page.md"]
     try:
         result = subprocess.run(
-            script, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60
+            script, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=240
         )
     finally:
         os.kill(int((tmp_path / "calls.pid").read_text()), signal.SIGKILL)
@@ -127,7 +127,7 @@ def test_the_script_for_gpus_takes_paths_of_the_caller_and_waits_for_its_steps_o
 def test_the_sizes_for_a_cpu_are_not_written_to_the_docs():
     command = ["./gpu.sh", "--cpu", "--page", "../docs/benchmarks.md"]
     refused = subprocess.run(
-        command, cwd=BENCHMARKS, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=BENCHMARKS, capture_output=True, text=True, timeout=240, check=False
     )
     assert refused.returncode == 2
     assert "name another page" in refused.stderr

@@ -35,7 +35,7 @@ def repository(tmp_path):
 def git(folder, *arguments):
     identity = ["-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false"]
     command = ["git", "-C", str(folder), *identity, *arguments]
-    subprocess.run(command, check=True, capture_output=True, timeout=30)
+    subprocess.run(command, check=True, capture_output=True, timeout=240)
 
 
 def commit(folder, subject):
@@ -45,7 +45,7 @@ def commit(folder, subject):
 
 def run(folder, *arguments):
     command = [sys.executable, str(folder / "tools" / "check_words.py"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ LAYERS = [
     {"old_interfaces"},
     {"emulation", "wrappers"},
     {"vector"},
-    {"testing", "distributions", "action_conversion", "pytorch"},
+    {"testing", "distributions", "action_conversion", "action_sampling", "pytorch"},
     {"policy"},
     {"agent_policies"},
     {"action_heads", "normalization", "recurrent", "models"},
@@ -99,6 +99,11 @@ def test_imports_point_one_way(path):
     level = next(i for i, layer in enumerate(LAYERS) if part in layer)
     allowed = set().union(*LAYERS[: level + 1]) - FORBIDDEN.get(part, set())
     assert imported_parts(path) <= allowed
+
+
+def test_no_module_has_more_than_350_lines():
+    lengths = {path: len(path.read_text().splitlines()) for path in modules()}
+    assert {path: length for path, length in lengths.items() if length > 350} == {}
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: f"{path.parent.name}/{path.name}")

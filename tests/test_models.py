@@ -11,6 +11,7 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiBinary
 from spaces_cases import over_spaces, samples
 from torch.distributions import Normal
 
+from pufferlib.central_critic import CentralCritic
 from pufferlib.emulation import GymnasiumPufferEnv
 from pufferlib.models import Default, FlatFeatures, LSTMWrapper, Recurrent
 from pufferlib.pytorch import sample_actions
@@ -157,6 +158,20 @@ def test_state_is_reset_exactly_where_an_episode_starts():
             torch.testing.assert_close(logits[row, begin:end], alone)
             if own is None:
                 assert not torch.allclose(logits[row, begin], unbroken[row, begin])
+
+
+@pytest.mark.parametrize("is_central", [False, True])
+@torch.no_grad()
+def test_steps_known_to_have_a_start_change_nothing(is_central):
+    policy, observations, state = recurrent()
+    expected, _, expected_last = policy(observations, state, STARTS)
+    if is_central:
+        policy = CentralCritic(GymnasiumPufferEnv(Sampler(VECTOR)), policy, 2, hidden_size=8)
+    heads, _, last = policy(observations, state, STARTS, start_steps=[0, 2, 5])
+    assert torch.equal(heads, expected)
+    assert all(map(torch.equal, last, expected_last))
+    other = policy(observations, state, STARTS, start_steps=[0, 2])[0]  # they are what counts
+    assert not torch.equal(other, expected)
 
 
 @torch.no_grad()

@@ -11,8 +11,7 @@ import pytest
 
 from pufferlib import proc
 
-pytestmark = pytest.mark.timeout(60)
-SLEEP = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
+SLEEP = [sys.executable, "-S", "-c", "import time; time.sleep(600)"]
 # Starts a sleeping process, prints its id, and waits for a line.
 PARENT = f"""
 import subprocess, sys
@@ -75,7 +74,7 @@ def test_orphans_are_descendants_of_the_process_that_adopts_them():
 def test_a_zombie_is_a_descendant_until_it_is_waited_for():
     with subprocess.Popen([sys.executable, "-S", "-c", ""], stdout=subprocess.PIPE) as child:
         child.stdout.read()  # until it closes its end
-        end_s = time.monotonic() + 20
+        end_s = time.monotonic() + 120
         while proc.read(child.pid).state != "Z" and time.monotonic() < end_s:
             time.sleep(0.01)
         assert proc.read(child.pid).state == "Z"
@@ -88,7 +87,7 @@ def test_a_name_may_contain_anything(tmp_path):
     odd = tmp_path / ") S 1 (a"
     odd.symlink_to("/bin/sleep")
     with subprocess.Popen([str(odd), "60"]) as child:
-        end_s = time.monotonic() + 20
+        end_s = time.monotonic() + 120
         while proc.read(child.pid).name != odd.name and time.monotonic() < end_s:
             time.sleep(0.01)  # until it has executed the program
         assert proc.read(child.pid).name == odd.name

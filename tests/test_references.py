@@ -88,7 +88,7 @@ def test_a_reference_pickles_and_loads_in_another_process_and_directory(write, t
             input=pickle.dumps(reference),
             capture_output=True,
             cwd="/",
-            timeout=60,
+            timeout=240,
             check=True,
         )
         assert result.stdout.decode().strip() == expected

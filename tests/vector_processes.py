@@ -43,6 +43,15 @@ def living_after(pids, deadline_s):
     return living(pids)
 
 
+def wait_until_asleep(pids):
+    """Return when each of `pids` has slept ten times in a row: it no longer looks for orders."""
+    for pid in pids:
+        times = 0
+        while times < 10:
+            times = times + 1 if _stat(pid)[0] == "S" else 0
+            time.sleep(0.002)
+
+
 def end_and_reap(pids):
     """Kill processes, and reap those that are children of this one: no zombie is left."""
     for pid in pids:
@@ -60,7 +69,7 @@ def _all_pids():
 def _stat(pid):
     """Return (state, parent) of a process; ("X", 0) if it does not exist."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return "X", 0
     return fields[0], int(fields[1])

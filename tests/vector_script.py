@@ -7,7 +7,6 @@ it ends.
 
 import os
 import sys
-import time
 import weakref
 
 # As many packages do when they are imported. If the first finalizer is older than the import of
@@ -15,6 +14,7 @@ import weakref
 weakref.finalize(sys, int)
 
 from vector_environments import Echo, Faulty, Parent, fall_asleep  # noqa: E402
+from vector_processes import wait_until_asleep  # noqa: E402
 
 from pufferlib import vector  # noqa: E402
 
@@ -35,12 +35,14 @@ def main(start_method, doing, ending):
     )
     envs.reset(seed=0)
     children = envs.call("child_pid") if doing == "parents" else []
-    print(*envs.call("pid")[::2], *children, flush=True)
+    workers = envs.call("pid")[::2]
+    print(*workers, *children, flush=True)
     for _ in range(2):
         envs.step([1] * 4)
     envs.send([1] * 4)  # the third step, in which an environment may fall asleep
     if doing == "asleep":
-        time.sleep(0.5)  # an order to close that comes before this step has begun replaces it
+        # An order to close that comes before this step has begun replaces it.
+        wait_until_asleep(workers)
     else:
         envs.recv()
     os.write(1, b"ready\n")  # in one piece: workers write here, too

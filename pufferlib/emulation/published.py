@@ -49,6 +49,8 @@ class EmulatedNames:
         emulated: the dtypes for `pufferlib.pytorch.nativize_dtype`; False for native environments.
             Today policies take the layout.
         flat_observation_space: for `pufferlib.emulation.unpack_batched_obs`; the single one today.
+        flat_observation_structure: for the same function, in 0.4 to 0.6; the same space.
+        unflatten_context: for the same function, in 0.7; the same space.
         is_obs_emulated: observations were not flat.
         is_atn_emulated: actions were not flat.
         obs_dtype: of a row of observations as one structured value.
@@ -83,6 +85,8 @@ class EmulatedNames:
     @property
     def flat_observation_space(self: HasLayouts) -> gymnasium.spaces.Box:
         return self.single_observation_space
+
+    flat_observation_structure = unflatten_context = flat_observation_space
 
 
 class NativeNames:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import mse_loss
 
 from pufferlib.annotations import StateDict
 from pufferlib.exceptions import SettingError
@@ -161,8 +162,12 @@ class PPO:
             estimates = standardized(estimates)
         elif self._config.normalize_advantages:
             estimates = normalized(estimates, minibatch.valid, all_reduce_sum)
+        start_steps = None if self._runner.is_compiled else minibatch.start_steps
         return self._compute_loss(
-            (minibatch.observations, minibatch.state, minibatch.starts, minibatch.joint),
+            (
+                *(minibatch.observations, minibatch.state, minibatch.starts, minibatch.joint),
+                start_steps,
+            ),
             minibatch.actions,
             old_log_probabilities=minibatch.log_probabilities,
             old_values=old_values,
@@ -291,7 +296,6 @@ def ppo_loss(
     # let an infinity reach the gradient, as zero times infinity.
     log_ratio = kept(log_probabilities - old_log_probabilities)
     advantages = kept(advantages)
-    errors = kept(values - returns)
     ratio = log_ratio.exp()
     objective = ratio * advantages
     with torch.no_grad():
@@ -300,13 +304,16 @@ def ppo_loss(
         is_clipped = objective > clipped
     # The minimum of both; a clipped objective has no gradient.
     policy = -mean(torch.where(is_clipped, clipped, objective))
-    squared = errors**2
+    returns = kept(returns)
+    squared = mse_loss(kept(values), returns, reduction="none")
     if value_clip is not None and old_values is not None:
         near = old_values + (values - old_values).clamp(-value_clip, value_clip)
-        squared = torch.maximum(squared, kept(near - returns) ** 2)
-    value = 0.5 * mean(squared)
+        clipped_squared = mse_loss(kept(near), returns, reduction="none")
+        squared = torch.maximum(squared, clipped_squared)
+    error = mean(squared)
     entropy = mean(kept(entropies))
-    total = policy + value_coefficient * value - entropy_coefficient * entropy
+    total = torch.add(policy, error, alpha=0.5 * value_coefficient) - entropy_coefficient * entropy
+    value = 0.5 * error
     with torch.no_grad():
         approximate_kl = mean(change - log_ratio)
         clip_fraction = mean(change.abs() > clip_coefficient)

@@ -59,15 +59,29 @@ def nativize_tensor(observation: Tensor, native_dtype: NativeDType) -> Structure
     return piece.reshape(-1, *shape)
 
 
-def unpack_batched_obs(batched_obs: Any, flat_observation_space: Any) -> Structure:
+def unpack_batched_obs(
+    batched_obs: Any, flat_observation_space: Any, flat_observation_structure: object = None
+) -> Structure:
     """Return flat observations in the environment's structure; as `pufferlib.pytorch.unflatten`.
 
     Args:
-        batched_obs: (B, ...).
-        flat_observation_space: that of an environment or a vectorizer, or the environment's own
-            space. The two may be given in either order: 0.2 had the space first.
+        batched_obs: (B, ...), a tensor, or an array, whose parts are arrays.
+        flat_observation_space: that of an environment or a vectorizer, its `unflatten_context`, or
+            the environment's own space. The two may be given in either order: 0.2 had the space
+            first.
+        flat_observation_structure: without effect; the space has it. 0.4 to 0.6 passed it.
     """
     space: AnySpace = flat_observation_space
     if isinstance(batched_obs, gymnasium.Space):
         batched_obs, space = space, batched_obs
-    return unflatten(batched_obs, getattr(space, "layout", None) or Layout.of(space))
+    parts = unflatten(
+        torch.as_tensor(batched_obs), getattr(space, "layout", None) or Layout.of(space)
+    )
+    return _arrays(parts) if isinstance(batched_obs, np.ndarray) else parts
+
+
+def _arrays(parts: Structure) -> Structure:
+    """Return nested tensors as arrays, without a copy."""
+    if isinstance(parts, dict):
+        return {name: _arrays(part) for name, part in parts.items()}
+    return tuple(map(_arrays, parts)) if isinstance(parts, tuple) else parts.numpy()

@@ -90,9 +90,9 @@ class Serial:
 
     def unpack_batched_obs(self, batched_obs: Any) -> Any:
         """Return flat observations in the environment's structure."""
-        from pufferlib.pytorch import unflatten  # loads torch
+        from pufferlib.published.pytorch import unpack_batched_obs  # loads torch
 
-        return unflatten(batched_obs, self._envs.observation_layout)
+        return unpack_batched_obs(batched_obs, self._envs.single_observation_space)
 
 
 class Multiprocessing(Serial):
@@ -120,6 +120,16 @@ class RayVecEnv(Ray):
         self, binding: EnvCreator | Binding, num_workers: int = 1, envs_per_worker: int = 1
     ) -> None:
         super().__init__(binding, num_workers=num_workers, envs_per_worker=envs_per_worker)
+        self._seed: int | None = None
+
+    def seed(self, seed: int) -> None:
+        """Use `seed` at the next reset."""
+        self._seed = seed
+
+    def reset(self, seed: int | None = None) -> Array:
+        """Reset all environments; return the observations."""
+        seed, self._seed = self._seed if seed is None else seed, None
+        return super().reset(seed)
 
 
 def _sizes(

@@ -1,11 +1,15 @@
 """Levels of MiniHack: those that are given as text or file, and those of MiniGrid."""
 
+import copy
+import functools
 import os
 import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from pufferlib.exceptions import ArgumentError
 
@@ -50,18 +54,45 @@ def compile_levels_alone(directory: str) -> Callable[[str], None]:
     """
     from minihack.base import HACKDIR
 
-    library, compiler = Path(directory, "lib"), str(Path(HACKDIR, "lev_comp"))
+    library = Path(directory, "lib")
     if (library / "mylevel.lev").exists():
         os.replace(library / "mylevel.lev", Path(directory, "mylevel.lev"))
     names = sorted(path.name for path in library.iterdir())
     subprocess.run([str(Path(HACKDIR, "dlb")), "cf", "nhdat", *names], cwd=library, check=True)
     os.replace(library / "nhdat", Path(directory, "nhdat"))
+    return functools.partial(compile_level, directory)
 
-    def compile_level(des_file: str) -> None:
-        Path(directory, "mylevel.des").write_text(des_file)
-        subprocess.run([compiler, "mylevel.des"], cwd=directory, check=False)
 
-    return compile_level
+def compile_level(directory: str, des_file: str) -> None:
+    """Compile a level into the folder of a game whose data has none."""
+    from minihack.base import HACKDIR
+
+    # A new file: to empty the last one takes milliseconds on some disks.
+    Path(directory, "mylevel.lev").unlink(missing_ok=True)
+    compiler = str(Path(HACKDIR, "lev_comp"))
+    subprocess.run([compiler], cwd=directory, input=des_file, text=True, check=False)
+
+
+class Rooms:
+    """Draws the levels of one native game of MiniHack, as `MiniGridHack.reset` does.
+
+    Args:
+        game: an environment of MiniHack with rooms of MiniGrid; used as a pattern.
+        directory: of the native game.
+    """
+
+    def __init__(self, game: Any, directory: str) -> None:
+        self._game, self._directory = copy.copy(game), directory
+        self._game.nethack = None  # is closed
+        self._rooms = copy.deepcopy(game.minigrid_env.unwrapped)
+        self._rooms.np_random = np.random.default_rng()
+        self._game.minigrid_env = self._rooms
+
+    def __call__(self, seed: int | None) -> None:
+        """Compile the next level, drawn with this seed if given."""
+        if seed is not None:
+            self._rooms.np_random = np.random.default_rng(seed)
+        compile_level(self._directory, self._game.get_env_desc())
 
 
 def crossing(name: str) -> str:

@@ -63,7 +63,7 @@ cdef class Batch:
 
     cdef Game* games
     cdef Py_ssize_t count
-    cdef list press, is_over, is_normal, messages, explored
+    cdef list press, is_over, is_normal, messages, explored, judges
     cdef tuple leaves
     cdef object arrays, rows  # keep alive what the pointers point to
     cdef float* rewards
@@ -73,7 +73,7 @@ cdef class Batch:
     cdef int64_t max_steps
     cdef bint aborts
 
-    def __cinit__(self, games, arrays, rules, rewards, terminals, truncations):
+    def __cinit__(self, games, arrays, rules, rewards, terminals, truncations, judges=None):
         cdef Py_ssize_t i
         self.count = len(games)
         self.games = <Game*>calloc(self.count, sizeof(Game))
@@ -84,6 +84,9 @@ cdef class Batch:
         self.is_normal = [game.in_normal_game for game in games]
         self.messages = [each.message for each in arrays]
         self.explored = [{} for _ in games]
+        self.judges = [None] * self.count if judges is None else list(judges)
+        if len(self.judges) != self.count:
+            raise ValueError(f"{self.count} games take as many judges; got {len(self.judges)}")
         self.arrays, self.rows = list(arrays), (rewards, terminals, truncations)
         for i in range(self.count):
             self.games[i].blstats = <int64_t*>_data(arrays[i].blstats, "int64", 27)
@@ -109,6 +112,8 @@ cdef class Batch:
         game.status, game.total = RUNNING, 0
         self.explored[index] = {}
         _remember(game)
+        if self.judges[index] is not None:
+            self.judges[index].begin()
 
     def quit(self, Py_ssize_t index):
         """See the plain twin."""
@@ -130,7 +135,7 @@ cdef class Batch:
         for i in range(self.count):
             game = &self.games[i]
             self.press[i](keys[i])
-            status = self.end(i, self.answer(i, self.leaves))
+            status = self.end(i, keys[i], self.answer(i, self.leaves))
             game.status = RUNNING if status == ABORTED and not self.aborts else status
             reward = self.gain(i)
             _remember(game)
@@ -178,13 +183,15 @@ cdef class Batch:
                 return False
         return True
 
-    cdef int end(self, Py_ssize_t i, bint is_over) noexcept:
+    cdef int end(self, Py_ssize_t i, key, bint is_over) except? -2:
         cdef Game* game = &self.games[i]
         cdef bint is_cut
         game.steps += 1
+        is_cut = game.steps >= self.max_steps
+        if self.judges[i] is not None:
+            return self.judges[i].end(key, is_over, is_cut)
         if is_over:
             return DEATH
-        is_cut = game.steps >= self.max_steps
         if self.goal != NO_GOAL and not (is_cut and self.aborts) and self.is_at_goal(game):
             return SUCCESSFUL
         return ABORTED if is_cut else RUNNING
@@ -214,6 +221,8 @@ cdef class Batch:
         cdef Py_ssize_t cell
         cdef dict places
         cdef tuple place
+        if self.judges[i] is not None:
+            return self.judges[i].reward(game.status)
         if self.reward == BY_GOAL:
             return (game.status == SUCCESSFUL) + _penalty(game)
         if self.reward == BY_SCORE:

@@ -5,7 +5,7 @@ prompts, compute the reward of the task, find the end of an episode.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +61,28 @@ class Arrays(NamedTuple):
     internal: NDArray[np.int32]
 
 
+class Judge(Protocol):
+    """Ends and rewards of one game that are computed in Python, instead of `Rules.goal`, `reward`.
+
+    The limit stays that of the rules, which must abort.
+    """
+
+    def begin(self) -> None:
+        """Begin an episode: the game has just started."""
+
+    def end(self, key: int, is_over: bool, is_cut: bool) -> int:
+        """Return the status after a step.
+
+        Args:
+            key: that was pressed.
+            is_over: the game itself has ended.
+            is_cut: the limit is reached.
+        """
+
+    def reward(self, status: int) -> float:
+        """Return the reward of the step, once per step and after `end`, which returned `status`."""
+
+
 class Episode(NamedTuple):
     """An episode up to now.
 
@@ -80,8 +102,8 @@ class Episode(NamedTuple):
 class Game:
     """One game, and what must be remembered of its last step."""
 
-    def __init__(self, game: Any, arrays: Arrays) -> None:
-        self.arrays = arrays
+    def __init__(self, game: Any, arrays: Arrays, judge: Judge | None) -> None:
+        self.arrays, self.judge = arrays, judge
         self.press, self.is_over, self.is_normal = game.step, game.done, game.in_normal_game
 
     def begin(self) -> None:
@@ -90,6 +112,8 @@ class Game:
         self.explored: dict[tuple[int, int], int] = {}
         self.depth = self.experience_level = self.turns = self.last_score = 0
         self.remember()
+        if self.judge is not None:
+            self.judge.begin()
 
     def remember(self) -> None:
         """Keep what the next reward is a difference to, and the statistics."""
@@ -137,6 +161,8 @@ class Game:
     def gain(self, rules: Rules) -> float:
         """Return the reward of the step that was just taken."""
         blstats, kind = self.arrays.blstats, rules.reward
+        if self.judge is not None:
+            return self.judge.reward(self.status)
         if kind == "goal":
             return int(self.status == SUCCESSFUL) + self.penalty()
         if kind == "score":
@@ -171,6 +197,7 @@ class Batch:
         rewards: float32 (games,), written by `step`.
         terminals: bool (games,), likewise.
         truncations: bool (games,), likewise.
+        judges: of the games; None if the rules suffice.
     """
 
     def __init__(
@@ -181,8 +208,10 @@ class Batch:
         rewards: NDArray[np.float32],
         terminals: NDArray[np.bool_],
         truncations: NDArray[np.bool_],
+        judges: Sequence[Judge] | None = None,
     ) -> None:
-        self._games = [Game(*each) for each in zip(games, arrays, strict=True)]
+        each_judge = [None] * len(games) if judges is None else judges
+        self._games = [Game(*each) for each in zip(games, arrays, each_judge, strict=True)]
         self._rules = rules
         self._leaves = (b"",) if rules.leaves_all else LEFT_TO_AGENT
         self._rows: tuple[Array, ...] = (rewards, terminals, truncations)
@@ -207,7 +236,7 @@ class Batch:
         ended = []
         for index, (game, key) in enumerate(zip(self._games, keys, strict=True)):
             game.press(key)
-            status = self._status(game, is_over=game.answer(self._leaves))
+            status = self._status(game, key, is_over=game.answer(self._leaves))
             is_cut = status == ABORTED
             game.status = RUNNING if is_cut and not self._rules.aborts else status
             reward = game.gain(self._rules)
@@ -225,13 +254,15 @@ class Batch:
         statistics = (game.depth, game.experience_level, game.turns, game.last_score)
         return Episode(game.status, *statistics, game.total, game.steps)
 
-    def _status(self, game: Game, is_over: bool) -> int:
+    def _status(self, game: Game, key: int, is_over: bool) -> int:
         """Count a step; return how it ended the episode, ABORTED for any limit."""
         rules = self._rules
         game.steps += 1
+        is_cut = game.steps >= rules.max_steps
+        if game.judge is not None:
+            return game.judge.end(key, is_over, is_cut)
         if is_over:
             return DEATH
-        is_cut = game.steps >= rules.max_steps
         if not (is_cut and rules.aborts) and game.is_at(rules.goal, rules):
             return SUCCESSFUL
         return ABORTED if is_cut else RUNNING

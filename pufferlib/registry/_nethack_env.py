@@ -162,7 +162,8 @@ class NetHackEpisode(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs):
         game = self._game
         if self._is_running:
             _quit(game, game.last_observation, False)
-        game._frozen_steps = 0  # the counter of a time penalty, which NLE does not reset
+        # The counter of a time penalty, and what events compare with, which are not reset.
+        game._frozen_steps, game._previous_action = 0, None
         if self._generator is not None:
             self._seed_game(*self._generator.integers(LARGEST_SEED, size=3).tolist())
         if options is not None:  # nle 1.3.0 raises a KeyError for options without this one

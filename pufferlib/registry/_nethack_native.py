@@ -4,6 +4,7 @@ import ctypes
 import os
 import warnings
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -47,6 +48,10 @@ class Kind(NamedTuple):
         spawns_monsters: NetHack makes monsters at random.
         written: observations that NetHack writes, whether a row has them or not.
         dungeon: NetHack's data file with the levels; NLE's own if None.
+        make_judge: makes a game's judge, of the arrays that it writes into, by name; None if the
+            rules suffice.
+        make_rooms: makes, of a game's folder, what writes the level of each next game there,
+            under a seed if given.
     """
 
     rules: plain.Rules
@@ -58,6 +63,8 @@ class Kind(NamedTuple):
     spawns_monsters: bool = True
     written: tuple[str, ...] = ()
     dungeon: bytes | None = None
+    make_judge: Callable[[dict[str, Array]], plain.Judge] | None = None
+    make_rooms: Callable[[str], Callable[[int | None], None]] | None = None
 
 
 class NetHackGames(PufferEnv):
@@ -89,6 +96,7 @@ class NetHackGames(PufferEnv):
         self._shares = share_library
         self._checked: set[int] = set()  # games whose copies of the library are known to be equal
         self._games: list[Any] = []
+        self._rooms: list[Callable[[int | None], None]] = []
         self._is_playing = False  # they have been reset
         self._is_broken = False  # a call failed midway
         self._is_running = [False] * num_envs
@@ -113,15 +121,20 @@ class NetHackGames(PufferEnv):
         if not self._games:
             for _ in range(self.num_agents):
                 self._games.append(self._make_game())
-        needed = [self._connect(row, game) for row, game in enumerate(self._games)]
-        self._program_states = [arrays.pop("program_state") for arrays in needed]
+            make_rooms = self._kind.make_rooms
+            if make_rooms is not None:
+                self._rooms = [make_rooms(game._vardir) for game in self._games]
+        connected = [self._connect(row, game) for row, game in enumerate(self._games)]
+        self._program_states = [arrays["program_state"] for arrays in connected]
+        make_judge = self._kind.make_judge
         self._batch = Batch(
             [game._pynethack for game in self._games],
-            [plain.Arrays(**arrays) for arrays in needed],
+            [plain.Arrays(*(each[key] for key in plain.Arrays._fields)) for each in connected],
             self._kind.rules,
             self.rewards,
             self.terminals,
             self.truncations,
+            None if make_judge is None else [make_judge(arrays) for arrays in connected],
         )
 
     def reset(self, seed: int | None = None) -> tuple[Array, list[Info]]:
@@ -199,7 +212,7 @@ class NetHackGames(PufferEnv):
         return game
 
     def _connect(self, row: int, game: Any) -> dict[str, Array]:
-        """Let a game write into a row; return the arrays that are needed here, by name."""
+        """Let a game write into a row; return its arrays, by name."""
         layout, arrays = self.observation_layout, {}
         for field, view in zip(layout.fields, layout.views(self.observations[row]), strict=True):
             key = str(field.leaf.path[0])
@@ -210,7 +223,7 @@ class NetHackGames(PufferEnv):
                 arrays[key] = np.zeros(**nethack.OBSERVATION_DESC[key])
         game._pynethack.set_buffers(**arrays)
         arrays.setdefault("glyphs", np.zeros(**nethack.OBSERVATION_DESC["glyphs"]))
-        return {key: arrays[key] for key in _NEEDED}
+        return arrays
 
     def _begin(self, index: int, may_share: bool = True) -> None:
         """Quit a game that is running, and start the next one."""
@@ -218,10 +231,12 @@ class NetHackGames(PufferEnv):
         if self._is_running[index]:
             self._batch.quit(index)
         self._is_running[index] = True
-        generator = self._generators[index]
+        generator, level = self._generators[index], None
         if generator is not None:
             core, display, level = generator.integers(LARGEST_SEED, size=3).tolist()
             game._pynethack.set_initial_seeds(core, display, False, level)
+        if self._rooms:
+            self._rooms[index](level)
         while not self._reaches_play(index):
             warnings.warn(f"Not in moveloop after {_MOST_SCREENS} tries, aborting.", stacklevel=2)
         if self._shares and may_share:

@@ -7,7 +7,10 @@ Observations: Dict, bytes when flat (3.8 KB): 'chars' Box(0, 255, (21, 79), uint
 15, (21, 79), uint8), 'blstats' Box(-2147483648, 2147483647, (27,), int64), 'message' Box(0, 255,
 (256,), uint8); `observation_keys` chooses others. Actions: Discrete(8), Discrete(10) KeyRoom, up to
 16 for navigation and the Restricted tasks; Discrete(85) the other skills. One agent.
-Deterministic under a seed through the seeding done here.
+Deterministic under a seed through the seeding done here. An event at a place, such as to pray at
+the altar, took the last action of an episode for one of the next; here it does not.
+
+With `num_envs=n`, n games are one native environment, of every task but the five of KeyRoom.
 
 The MiniHack-Boxoban tasks are left out: their levels need a separate download.
 """
@@ -188,25 +191,6 @@ _TASKS = (
     "MiniHack-Zap-Fixed-v0",
     "MiniHack-Zap-v0",
 )
-# The beginnings of those that have a native form: no rewards and no levels made in Python.
-_NATIVE = (
-    "MiniHack-ClosedDoor",
-    "MiniHack-Corridor",
-    "MiniHack-Freeze-Lava",
-    "MiniHack-HideNSeek",
-    "MiniHack-Labyrinth",
-    "MiniHack-LavaCross-",
-    "MiniHack-LockedDoor",
-    "MiniHack-MazeWalk",
-    "MiniHack-Navigation-Custom",
-    "MiniHack-Quest",
-    "MiniHack-River",
-    "MiniHack-Room",
-    "MiniHack-Skill-Custom",
-    "MiniHack-WoD-Hard",
-    "MiniHack-WoD-Medium",
-    "MiniHack-WoD-Pro",
-)
 _BARE_ROOMS = (  # without monsters, objects and traps
     "MiniHack-Room-15x15-v0",
     "MiniHack-Room-5x5-v0",
@@ -215,7 +199,10 @@ _BARE_ROOMS = (  # without monsters, objects and traps
     "MiniHack-Room-Random-15x15-v0",
     "MiniHack-Room-Random-5x5-v0",
 )
-_NATIVE_ARGUMENTS = ("max_episode_steps", "character", "des_file", "autopickup", "pet")
+_NATIVE_ARGUMENTS = (
+    *("max_episode_steps", "character", "des_file", "autopickup", "pet", "reward_manager"),
+    *("penalty_mode", "penalty_step", "penalty_time", "reward_win", "reward_lose"),
+)
 
 FAMILY = Family(
     name="minihack",
@@ -230,7 +217,7 @@ FAMILY = Family(
         "MiniHack-LavaCrossingS9N1-v0",  # rooms of MiniGrid, with their size corrected
         "MiniHack-Eat-v0",  # a reward manager
     ),
-    single_tasks=tuple(task for task in _TASKS if not task.startswith(_NATIVE)),
+    single_tasks=tuple(task for task in _TASKS if "KeyRoom" in task),  # `step` plays several keys
     stale_pins=("minihack", "nle"),  # they ask for gymnasium == 1.2.0, and run on 1.4.0
     render_modes=("ansi", "human"),
 )
@@ -254,8 +241,9 @@ def make_env(
     At an episode's end `info` has, besides `episode_return` and `episode_length`: `success`, and
     those of `nethack.make_env`. Reaching the goal on the last step allowed is no success.
 
-    With `num_envs` it is a native environment, see `nethack.make_env`: of tasks that
-    MiniHack itself neither rewards nor builds during play; not those of `FAMILY.single_tasks`.
+    With `num_envs` it is a native environment, see `nethack.make_env`; not of KeyRoom, whose
+    `step` plays several keys. Rewards that a `RewardManager` or a task computes in Python are
+    computed by MiniHack's own code from what the native game shows (docs/benchmarks.md).
 
     Args:
         name: one of `FAMILY.tasks`. MiniHack-Navigation-Custom-v0 and MiniHack-Skill-Custom-v0 need
@@ -267,8 +255,9 @@ def make_env(
             native environments.
         num_envs: games of one native environment; one ordinary environment if None.
         share_library: see `nethack.make_env`.
-        **kwargs: passed to MiniHack (`max_episode_steps`, `obs_crop_h`, `penalty_step` ...). Its
-            `seeds` are drawn by Python's generator, which `reset(seed=)` does not seed.
+        **kwargs: passed to MiniHack (`max_episode_steps`, `obs_crop_h`, `penalty_step` ...). Of a
+            `reward_manager`, each game has a copy; native ones take `RewardManager` with MiniHack's
+            events. `seeds` are drawn by Python's generator, which `reset(seed=)` does not seed.
 
     Raises:
         ArgumentError: a custom task without `des_file`, no level in it, or NetHack does not know
@@ -286,6 +275,8 @@ def make_env(
             f"level in NetHack's description language, or the path of a .des file."
         )
     check_character(kwargs.get("character", "@"))
+    if kwargs.get("reward_manager") is not None:
+        kwargs["reward_manager"] = copy.deepcopy(kwargs["reward_manager"])
     env = _make_game(name, render_mode, {"observation_keys": list(observation_keys), **kwargs})
     if num_envs is not None:
         from pufferlib.registry._minihack_native import minihack_games

@@ -40,10 +40,13 @@ FAMILY = Family(
     render_modes=("rgb_array",),
 )
 _TWO_PLAYERS = "SlimeVolleyTwoPlayer-v0"
-PLAYERS = {_TWO_PLAYERS: {"baseline": "pufferlib.registry._slimevolley_env:Baseline"}}
+PLAYERS = {_TWO_PLAYERS: {"baseline": "pufferlib.registry.slimevolley:Baseline"}}
 """Scripted players for `puffer match`: of a task, what each is called and where it is."""
 
-__getattr__ = lazily(Policy="pufferlib.policies.by_observation:policy_of")
+__getattr__ = lazily(
+    Policy="pufferlib.policies.by_observation:policy_of",
+    Baseline="pufferlib.registry._slimevolley_env:Baseline",
+)
 
 
 def make_env(

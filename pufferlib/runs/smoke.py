@@ -8,7 +8,7 @@ import hashlib
 import multiprocessing
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import torch
 from rich.console import Console
-from torch import Tensor, nn
 
 from pufferlib.annotations import Space
 from pufferlib.exceptions import ContractError, OldInterfaceWarning
@@ -28,10 +27,10 @@ from pufferlib.policy import is_recurrent
 from pufferlib.pytorch import action_converter, sample_actions
 from pufferlib.registry import Family
 from pufferlib.runs.policy import make_policy
+from pufferlib.runs.policy_check import check_policy
 from pufferlib.runs.run import Run
 from pufferlib.testing import check_env, check_vector
 from pufferlib.testing.resources import ResourceSnapshot
-from pufferlib.training.torch_state import RandomStreams
 from pufferlib.vector import Batch, VectorEnv, make
 
 _STEPS = 1_000
@@ -39,7 +38,6 @@ _WORKERS = 2
 _SPAWNED_STEPS = 200  # a fresh interpreter plays the same, or differs soon
 _GAMES = 2  # of a native environment
 _TIMEOUT_S = 300.0  # of a worker, for one order
-_TOLERANCE = 1e-4  # of what a compiled policy gives, relative and absolute
 
 
 def smoke_test(run: Run, console: Console) -> dict[str, str]:
@@ -270,58 +268,6 @@ def _are_equal(one: object, other: object) -> bool:
     except AssertionError:
         return False
     return True
-
-
-def check_policy(
-    policy: nn.Module, observations: Tensor, actions: Tensor, is_one_graph: bool
-) -> None:
-    """Refuse a policy with weights that get no gradient, or whose compiled form differs.
-
-    Args:
-        policy: returns (heads, value, ...).
-        observations: (B, ...), of the rows of an environment.
-        actions: drawn for them.
-        is_one_graph: the policy must compile without a graph break.
-
-    Raises:
-        ContractError: says which weights, or what differs.
-    """
-    outputs, gradients = _gradient_step(policy, policy, observations, actions)
-    without = [name for name, gradient in gradients.items() if gradient is None]
-    if without:
-        raise ContractError(
-            f"No gradient reaches {', '.join(without)}. Use these weights, or drop them."
-        )
-    compiled = torch.compile(policy, backend="aot_eager", fullgraph=is_one_graph)
-    outputs_again, gradients_again = _gradient_step(policy, compiled, observations, actions)
-    differing = [*_differing(outputs, outputs_again)]
-    differing += [f"gradient of {name}" for name in _differing(gradients, gradients_again)]
-    if differing:
-        raise ContractError(
-            f"Compiled by torch.compile, the policy returns a different {', '.join(differing)}. "
-            f"Make forward compute the same whether it is compiled or not."
-        )
-
-
-def _gradient_step(
-    policy: nn.Module, call: Callable[..., Any], observations: Tensor, actions: Tensor
-) -> tuple[dict[str, Tensor], dict[str, Tensor | None]]:
-    """Return the outputs of `call` for `actions`, and the gradients of the weights, by name."""
-    policy.zero_grad()
-    heads, value = call(observations)[:2]
-    with RandomStreams(0).active():  # entropies may be estimated
-        _, log_probabilities, entropies = sample_actions(heads, actions)
-    outputs = {"log probability": log_probabilities, "entropy": entropies, "value": value}
-    torch.stack([part.mean() for part in outputs.values()]).sum().backward()
-    return outputs, {name: weight.grad for name, weight in policy.named_parameters()}
-
-
-def _differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
-    return [
-        name
-        for name, one in first.items()
-        if second[name] is None or not torch.allclose(one, second[name], _TOLERANCE, _TOLERANCE)
-    ]
 
 
 @contextlib.contextmanager

@@ -172,7 +172,8 @@ class PoolOpponents:
         """Continue from `state_dict`, with the pool and games it refers to; see `Opponents`.
 
         Raises:
-            CheckpointError: a member of the pool is missing, damaged or of another architecture.
+            CheckpointError: a member of the pool is missing, damaged or of another architecture; or
+                an earlier version kept the scores in another form.
         """
         self._ended = []
         record = None if state is None else state["record"]

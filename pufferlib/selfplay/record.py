@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pufferlib.annotations import StateDict
+from pufferlib.exceptions import CheckpointError
 from pufferlib.rating import Game, append_games, fit, read_games
 from pufferlib.rating.games import GAMES, RANDOM
 from pufferlib.selfplay.matchmaking import Candidate
@@ -115,12 +116,22 @@ class GameRecord:
         Args:
             state: None: count on from the games in the file, if there is one.
             cuts_file: remove the games after them from the file.
+
+        Raises:
+            CheckpointError: an earlier version kept the scores without the learner's side.
         """
         self._unsaved = []
         self._rated.clear()
         if state is None:
             self._num_saved = len(read_games(self._path)) if self._path.exists() else 0
             return
+        if not all(isinstance(by_side, dict) for by_side in state["scores"].values()):
+            folder = self._path.parent
+            raise CheckpointError(
+                f"The checkpoint in {folder} has scores of self-play without the policy's side, as "
+                f"an earlier version of pufferlib kept them. Resume the run with that version, or "
+                f"begin a new one from its weights: --init {folder}"
+            )
         self._num_saved, self._ratings = state["saved"], state["ratings"]
         self.scores.load_state_dict(state["scores"])
         if cuts_file and self._path.exists():

@@ -10,7 +10,7 @@ from pathlib import Path
 from pufferlib import proc
 from pufferlib.exceptions import ContractError
 
-_GRACE_S = 5.0  # for a process that was asked to end
+_GRACE_S = 20.0  # for a process that was asked to end
 
 
 class ResourceSnapshot:

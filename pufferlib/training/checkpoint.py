@@ -126,9 +126,12 @@ def check_architecture(policy: nn.Module, state: StateDict, path: Path) -> None:
     """Refuse a checkpoint whose weights do not fit `policy`.
 
     Raises:
-        CheckpointError: they are those of another architecture; names the first difference.
+        CheckpointError: it has none, or they are those of another architecture; names the first
+            difference.
     """
-    own, saved = policy.state_dict(), state["policy"]
+    own, saved = policy.state_dict(), state.get("policy")
+    if not isinstance(saved, dict):
+        raise CheckpointError(f"{path} holds no weights of a policy. Name another checkpoint.")
     for name in [*own, *saved]:
         here = tuple(own[name].shape) if name in own else "nothing"
         there = tuple(saved[name].shape) if name in saved else "nothing"

@@ -194,8 +194,8 @@ class Collector:
         self._fresh[rows] = ends | batch.lost | (self._fresh[rows] & ~acted)
         self._starts[rows] = ends | (batch.masks & self._fresh[rows])
         self._acting[rows] = batch.masks
-        self.timesteps += int(taken[self._learns].sum())
-        self.steps += int(acted.sum())
+        self.timesteps += int(np.count_nonzero(taken & self._learns))
+        self.steps += int(np.count_nonzero(acted))
         self._count_returns(batch, taken, group)
         self.counts.step(batch, taken, ends, rows)
         infos: list[Info] = batch.infos

@@ -31,6 +31,7 @@ class Minibatch:
         joint: observations (N, agents, ...) or (B, T, agents, ...) of all agents of the game, the
             row's own first; None unless a central critic sees them.
         has_absent: some of `valid` may be False; known without waiting for a GPU.
+        start_steps: the steps in which one of `starts` is True, likewise; None unless recurrent.
     """
 
     observations: Tensor
@@ -44,6 +45,7 @@ class Minibatch:
     valid: Tensor
     joint: Tensor | None = None
     has_absent: bool = True
+    start_steps: list[int] | None = None
 
     def to(self, device: torch.device) -> "Minibatch":
         """Return it on `device`: itself, if it is there."""
@@ -69,6 +71,7 @@ class Sequences:
         joint: observations (B, T, agents, ...) of all agents of the game, the row's own first; None
             unless a central critic sees them.
         has_absent: some of `valid` may be False; known without waiting for a GPU.
+        start_steps: the steps in which one of `starts` is True, likewise.
     """
 
     observations: Tensor
@@ -84,6 +87,7 @@ class Sequences:
     valid: Tensor
     joint: Tensor | None = None
     has_absent: bool = True
+    start_steps: list[int] | None = None
 
     def to(self, device: torch.device) -> "Sequences":
         """Return it on `device`: itself, if it is there."""
@@ -97,6 +101,6 @@ def _on_device(samples: _Samples, device: torch.device) -> _Samples:
     moved: dict[str, Any] = {
         name: map_state(lambda tensor: tensor.to(device), value)
         for name, value in values.items()
-        if value is not None and not isinstance(value, bool)
+        if value is not None and name not in ("has_absent", "start_steps")
     }
     return dataclasses.replace(samples, **moved)

@@ -57,6 +57,7 @@ class GradientSteps:
                 f"The policy {type(policy).__name__} has no weight that requires a gradient, so it "
                 f"cannot learn. Call requires_grad_() on those that shall be trained."
             )
+        self._are_of_one_kind = len({(each.dtype, each.device) for each in self._weights}) == 1
         self._epoch = epoch
         self._is_fused = all(group.get("fused") for group in optimizer.param_groups)
         self._names: list[str] = []
@@ -65,7 +66,7 @@ class GradientSteps:
         device = self._weights[0].device
         self._skips = torch.zeros((), device=device)  # 1 if the next step is to be skipped
         self._shared = self._skips.numpy() if device.type == "cpu" else None  # the same memory
-        self._scale = torch.ones((), device=device)
+        self._one = torch.ones((), device=device)
 
     def take(self, losses: Mapping[str, Tensor]) -> None:
         """Minimize `losses["total"]` by one step.
@@ -79,7 +80,7 @@ class GradientSteps:
         """
         self._set_gradients(losses["total"])
         self._context.all_reduce_gradients(self._policy)
-        norm = nn.utils.clip_grad_norm_(self._policy.parameters(), self._max_gradient_norm)
+        norm = self._clip_gradients()
         self._names = [*losses, "gradient_norm"]
         with torch.no_grad():
             self._note(torch.stack([*losses.values(), norm]))
@@ -103,7 +104,9 @@ class GradientSteps:
             self._optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
             return
-        found = torch.autograd.grad(loss, self._weights, allow_unused=True)
+        # Given one, autograd makes none for each step.
+        one = self._one if loss.dtype == self._one.dtype else None
+        found = torch.autograd.grad(loss, self._weights, one, allow_unused=True)
         seen = set()  # two weights that are added have one gradient
         for weight, gradient in zip(self._weights, found, strict=True):
             if gradient is not None:
@@ -113,6 +116,21 @@ class GradientSteps:
                 seen.add(memory)
             weight.grad = gradient
 
+    @torch.no_grad()
+    def _clip_gradients(self) -> Tensor:
+        """Clip the norm of the gradient; return what it was.
+
+        As `clip_grad_norm_`, in half the time for a small network: that groups the gradients by
+        device and dtype.
+        """
+        gradients = [weight.grad for weight in self._weights if weight.grad is not None]
+        if not (self._are_of_one_kind and gradients):
+            return nn.utils.clip_grad_norm_(self._weights, self._max_gradient_norm)
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        factor = (self._max_gradient_norm / (norm + 1e-6)).clamp(max=1)
+        torch._foreach_mul_(gradients, factor)
+        return norm
+
     def _note(self, numbers: Tensor) -> None:
         """Keep the numbers of a step; skip it if one of them is not finite."""
         if self._context.world_size > 1:
@@ -121,7 +139,7 @@ class GradientSteps:
         if self._limit is not None:
             self._above.append(numbers[self._names.index(self._limit.name)] > self._limit.most)
         # As torch.amp.GradScaler: sets `_skips` to 1 if a number is not finite, else leaves it.
-        torch._amp_foreach_non_finite_check_and_unscale_([numbers], self._skips, self._scale)
+        torch._amp_foreach_non_finite_check_and_unscale_([numbers], self._skips, self._one)
 
     @property
     def has_ended(self) -> bool:

@@ -2,16 +2,24 @@
 
 import contextlib
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
+from pufferlib.action_sampling import ActionSampler, greedy_actions
 from pufferlib.distributions import Head, Heads, as_float32
 from pufferlib.exceptions import NotFiniteError
-from pufferlib.policy import Rows, State, is_recurrent, map_state, state_rows, write_state_rows
-from pufferlib.pytorch import ActionSampler, greedy_actions
+from pufferlib.policy import (
+    Rows,
+    State,
+    is_recurrent,
+    map_state,
+    state_rows,
+    takes_start_steps,
+    write_state_rows,
+)
 
 ALL_ROWS = slice(None)
 _Given = ParamSpec("_Given")
@@ -98,6 +106,7 @@ class PolicyRunner:
         self._sample = ActionSampler()
         self._num_rows = num_rows
         self._is_half = precision == "bfloat16"
+        self._takes_start_steps = self.is_recurrent and takes_start_steps(policy)
         self.state_batch_dim = int(policy.state_batch_dim) if self.is_recurrent else 0  # type: ignore[arg-type]
         self._state: State | None = None
         self.reset()
@@ -185,6 +194,7 @@ class PolicyRunner:
         state: State | None = None,
         starts: Tensor | None = None,
         joint: Tensor | None = None,
+        start_steps: Sequence[int] | None = None,
     ) -> tuple[Heads, Tensor, State | None]:
         """Return (heads, values (B,), state), the first two float32 in any precision.
 
@@ -194,8 +204,12 @@ class PolicyRunner:
             starts: bool (B,) or (B, T), an episode begins here; None: nowhere.
             joint: observations (B, agents, ...) or (B, T, agents, ...) of all agents of the rows'
                 games, for a policy with a `CentralCritic`; None for any other.
+            start_steps: the steps of (B, T) in which an episode begins in any row; None: unknown.
+                A compiled policy would be compiled again for others.
         """
-        more = {} if joint is None else {"joint_observations": joint}
+        more: dict[str, Any] = {} if joint is None else {"joint_observations": joint}
+        if self._takes_start_steps and start_steps is not None:
+            more["start_steps"] = start_steps
         with self._precision():
             if self.is_recurrent:
                 heads, values, state = self._call(observations, state, starts, **more)

@@ -2,8 +2,6 @@
 
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 
 class Profile:
@@ -11,20 +9,12 @@ class Profile:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
+        self.inner_s = 0.0  # of the parts within the present one
         self._created_s = time.perf_counter()
-        self._inner_s = 0.0  # of the parts within the present one
 
-    @contextmanager
-    def part(self, name: str) -> Iterator[None]:
-        """Add the time of the block to `name`, except the time of nested parts."""
-        before_s, self._inner_s = self._inner_s, 0.0
-        began_s = time.perf_counter()
-        try:
-            yield
-        finally:
-            taken_s = time.perf_counter() - began_s
-            self.seconds[name] += taken_s - self._inner_s
-            self._inner_s = before_s + taken_s
+    def part(self, name: str) -> "_Part":
+        """Add the time of a `with` block to `name`, except the time of nested parts."""
+        return _Part(self, name)
 
     @property
     def elapsed_s(self) -> float:
@@ -36,6 +26,24 @@ class Profile:
         elapsed_s = self.elapsed_s
         shares = {name: seconds / elapsed_s for name, seconds in self.seconds.items()}
         return {**shares, "other": max(0.0, 1 - sum(shares.values()))}
+
+
+class _Part:
+    """A block that is timed; takes half as long as a generator of `contextlib`."""
+
+    __slots__ = ("_before_s", "_began_s", "_name", "_profile")
+
+    def __init__(self, profile: Profile, name: str) -> None:
+        self._profile, self._name = profile, name
+
+    def __enter__(self) -> None:
+        self._before_s, self._profile.inner_s = self._profile.inner_s, 0.0
+        self._began_s = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        profile, taken_s = self._profile, time.perf_counter() - self._began_s
+        profile.seconds[self._name] += taken_s - profile.inner_s
+        profile.inner_s = self._before_s + taken_s
 
 
 class Throughput:

@@ -105,6 +105,10 @@ class Rollout:
         self._flags = empty(4, horizon, rows, dtype=torch.bool)
         self.log_probabilities, self.final_values, self.rewards = self._floats
         self.terminals, self.truncations, self.starts, self.valid = self._flags
+        # With one axis for all samples: a view costs as much as a small computation.
+        self._flat_floats, self._flat_flags = self._floats.flatten(1), self._flags.flatten(1)
+        self._flat_observations = self.observations.flatten(0, 1)
+        self._flat_actions = self.actions.flatten(0, 1)
         known = (self.rewards, self.terminals, self.truncations, self.starts, self.valid)
         self.steps = Steps(*(tensor.cpu().numpy() for tensor in known))
         self.initial_state: State | None = None
@@ -208,15 +212,18 @@ class Rollout:
         """
         places = self._places[chosen]
         rows = self._uploaded(places)
-        log_probabilities, final_values, rewards = _sequences(self._floats, rows)
-        terminals, truncations, starts, valid = _sequences(self._flags, rows)
+        samples = self._uploaded(_samples_of_columns(places, self.horizon, self.rows))
+        grid = samples.view(len(places), self.horizon)
+        log_probabilities, final_values, rewards = self._flat_floats[:, grid]
+        terminals, truncations, starts, valid = self._flat_flags[:, grid]
+        observations = self._flat_observations.index_select(0, samples)  # copies whole rows
         return Sequences(
-            observations=_sequence(self.observations, rows),
+            observations=observations.unflatten(0, grid.shape),
             state=self.initial_state_of(rows),
             starts=starts,
-            actions=_sequence(self.actions, rows),
+            actions=self._flat_actions[grid],
             log_probabilities=log_probabilities,
-            values=_sequence(self.values, rows),
+            values=self.values.index_select(1, rows).transpose(0, 1),
             rewards=rewards,
             terminals=terminals,
             truncations=truncations,
@@ -224,6 +231,7 @@ class Rollout:
             valid=valid,
             joint=self._joint_sequence(rows),
             has_absent=not self.steps.valid[:, places].all(),
+            start_steps=self._start_steps(places),
         )
 
     def _joint_sequence(self, rows: Tensor) -> Tensor | None:
@@ -231,6 +239,11 @@ class Rollout:
         if self.joint is None or self.peers is None:
             return None
         return self.joint[:, self.peers[rows]].transpose(0, 1)
+
+    def _start_steps(self, places: NDArray[np.int64]) -> list[int]:
+        """Return the steps in which an episode starts in one of some columns."""
+        steps: list[int] = np.flatnonzero(self.steps.starts[:, places].any(1)).tolist()
+        return steps
 
     def _uploaded(self, places: NDArray[np.int64]) -> Tensor:
         """Return indices on the device of the rollout, without waiting for it."""
@@ -241,27 +254,34 @@ class Rollout:
 
     def _columns_of(self, pieces: list[NDArray[np.int64]], numbers: Tensor) -> Iterator[Minibatch]:
         """Yield minibatches of whole columns; each piece counts those of the rollout from 0."""
+        numbers = numbers.flatten(1)  # (4, N)
         for chosen in pieces:
-            rows = self._uploaded(self._places[chosen])
-            own = _sequences(numbers, self._uploaded(chosen)).flatten(1)
-            log_probabilities, values, advantages, returns = own  # each (B * T,)
+            places, shape = self._places[chosen], (len(chosen), self.horizon)
+            rows = self._uploaded(places)
+            samples = self._uploaded(_samples_of_columns(places, self.horizon, self.rows))
+            own = samples
+            if len(self._places) != self.rows:
+                own_places = _samples_of_columns(chosen, self.horizon, len(self._places))
+                own = self._uploaded(own_places)
+            log_probabilities, values, advantages, returns = numbers.index_select(1, own)
+            _, _, starts, valid = self._flat_flags.index_select(1, samples)
             yield Minibatch(
-                observations=_sequence(self.observations, rows),
+                observations=self._flat_observations.index_select(0, samples).unflatten(0, shape),
                 state=self.initial_state_of(rows),
-                starts=_sequence(self.starts, rows),
-                actions=_sequence(self.actions, rows).flatten(0, 1),
+                starts=starts.unflatten(0, shape),
+                actions=self._flat_actions.index_select(0, samples),
                 log_probabilities=log_probabilities,
                 values=values,
                 advantages=advantages,
                 returns=returns,
-                valid=_sequence(self.valid, rows).flatten(),
+                valid=valid,
                 joint=self._joint_sequence(rows),
+                start_steps=self._start_steps(places),
             )
 
     def _samples_of(self, pieces: list[NDArray[np.int64]], numbers: Tensor) -> Iterator[Minibatch]:
         """Yield minibatches of samples; each piece counts those of the rollout by steps."""
         numbers = numbers.flatten(1)  # (4, N)
-        observations, actions = self.observations.flatten(0, 1), self.actions.flatten(0, 1)
         valid = self.valid.flatten()
         for chosen in pieces:
             steps, columns = np.divmod(chosen, len(self._places))
@@ -275,10 +295,10 @@ class Rollout:
                 peers = self.peers[self._uploaded(places)]
                 joint = self.joint[self._uploaded(steps)[:, None], peers]  # (n, agents, ...)
             yield Minibatch(
-                observations=observations.index_select(0, samples),
+                observations=self._flat_observations.index_select(0, samples),
                 state=None,
                 starts=None,
-                actions=actions.index_select(0, samples),
+                actions=self._flat_actions.index_select(0, samples),
                 log_probabilities=log_probabilities,
                 values=values,
                 advantages=advantages,
@@ -288,14 +308,9 @@ class Rollout:
             )
 
 
-def _sequence(tensor: Tensor, rows: Tensor) -> Tensor:
-    """Return some columns of a tensor (T, B, ...), copied: (rows, T, ...)."""
-    return tensor.index_select(1, rows).transpose(0, 1)
-
-
-def _sequences(tensors: Tensor, rows: Tensor) -> Tensor:
-    """Return some columns of several tensors (K, T, B), copied: (K, rows, T)."""
-    return tensors.index_select(2, rows).transpose(1, 2)
+def _samples_of_columns(columns: NDArray[np.int64], horizon: int, count: int) -> NDArray[np.int64]:
+    """Return the places of whole columns in (T, count), flattened; those of a column together."""
+    return (columns[:, None] + count * np.arange(horizon)).ravel()
 
 
 def storage_device(config: LoopConfig, vecenv: VectorEnv, device: torch.device) -> torch.device:

@@ -5,12 +5,13 @@ step on each. Importance weights correct for samples that an older policy collec
 are pure functions below it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import mse_loss, pad
 
 from pufferlib.annotations import StateDict
 from pufferlib.exceptions import ArgumentError
@@ -92,22 +93,22 @@ class VTrace:
             valid = minibatch.valid
         if valid is not None or self._context.world_size > 1:
             count = self._context.all_reduce_sum(minibatch.valid.sum()).clamp(min=1)
-        log_probabilities, entropies, values = (
-            found.view(minibatch.valid.shape)
-            for found in self._evaluate(
-                minibatch.observations,
-                minibatch.state,
-                minibatch.starts,
-                minibatch.joint,
-                minibatch.actions.flatten(0, 1),
-            )
+        log_probabilities, entropies, values = self._evaluate(  # each (B * T,)
+            minibatch.observations,
+            minibatch.state,
+            minibatch.starts,
+            minibatch.joint,
+            None if self._runner.is_compiled else minibatch.start_steps,
+            minibatch.actions.flatten(0, 1),
         )
         with torch.no_grad():
+            old_log_probabilities = minibatch.log_probabilities
+            own = values.view_as(old_log_probabilities)  # (B, T)
             targets, advantages = vtrace_targets(
-                log_ratios=log_probabilities - minibatch.log_probabilities,
+                log_ratios=log_probabilities.view_as(old_log_probabilities) - old_log_probabilities,
                 rewards=minibatch.rewards,
                 # The observation after the last step is not stored, but its value is.
-                values=torch.cat([values, minibatch.values[:, -1:]], 1),
+                values=torch.cat([own, minibatch.values[:, -1:]], 1),
                 terminals=minibatch.terminals,
                 truncations=minibatch.truncations,
                 final_values=minibatch.final_values,
@@ -117,18 +118,17 @@ class VTrace:
                 rho_clip=config.rho_clip,
                 c_clip=config.c_clip,
             )
-        seen = values.detach()
         if self._runner.is_compiled:  # a CUDA graph's next run overwrites it
-            seen = seen.clone()
-        self._judged.append((seen, targets, minibatch.valid))
+            own = own.clone()
+        self._judged.append((own, targets, minibatch.valid))
         return self._compute_loss(
             log_probabilities=log_probabilities,
-            old_log_probabilities=minibatch.log_probabilities,
+            old_log_probabilities=old_log_probabilities.flatten(),
             entropies=entropies,
             values=values,
-            targets=targets,
-            advantages=advantages,
-            valid=valid,
+            targets=targets.flatten(),
+            advantages=advantages.flatten(),
+            valid=None if valid is None else valid.flatten(),
             rho_clip=config.rho_clip,
             value_coefficient=config.value_coefficient,
             entropy_coefficient=config.entropy_coefficient,
@@ -141,12 +141,13 @@ class VTrace:
         state: State | None,
         starts: Tensor,
         joint: Tensor | None,
+        start_steps: Sequence[int] | None,
         actions: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return (log-probabilities, entropies, values) of the present policy, each (B * T,)."""
         if not self._runner.is_recurrent:
             observations = observations.flatten(0, 1)  # (B * T, ...)
-        heads, values, _ = self._runner.forward(observations, state, starts, joint)
+        heads, values, _ = self._runner.forward(observations, state, starts, joint, start_steps)
         _, log_probabilities, entropies = sample_actions(heads, actions)
         return log_probabilities, entropies, values
 
@@ -219,16 +220,16 @@ def vtrace_targets(
 
     ratios = kept(log_ratios).exp()
     rhos = ratios.clamp(max=rho_clip)
-    cs = gae_lambda * (rhos if c_clip == rho_clip else ratios.clamp(max=c_clip))
+    cs = rhos if c_clip == rho_clip else ratios.clamp(max=c_clip)
     own = values[:, :-1]
     bootstrap = torch.where(truncations, final_values, values[:, 1:]).masked_fill(terminals, 0)
-    errors = kept(rewards + gamma * bootstrap - own)  # (B, T)
-    decay = torch.full_like(rewards, gamma).masked_fill_(terminals | truncations, 0)
+    errors = kept(torch.add(rewards, bootstrap, alpha=gamma) - own)  # (B, T)
+    # lambda scales c, and in the advantages the same correction: gamma times lambda.
+    decay = torch.full_like(rewards, gamma * gae_lambda).masked_fill_(terminals | truncations, 0)
     # v - V of each observation, by remark 1, from the last to the first.
     corrections = reverse_scan(rhos * errors, kept(decay * cs), dim=1)
-    targets = kept(own + corrections)
-    later = torch.nn.functional.pad(corrections[:, 1:], (0, 1))  # 0 after the last step
-    return targets, kept(errors + gae_lambda * decay * later)
+    later = pad(corrections[:, 1:], (0, 1))  # 0 after the last step
+    return kept(own + corrections), kept(torch.addcmul(errors, decay, later))
 
 
 class Loss(NamedTuple):
@@ -294,13 +295,21 @@ def vtrace_loss(
     # Invalid samples become zero before anything is computed from them: to zero a result would
     # still let an infinity through to the gradient, as zero times infinity.
     log_probabilities = kept(log_probabilities)
-    log_ratio = log_probabilities.detach() - kept(old_log_probabilities)
-    ratio = log_ratio.exp()
-    rho = ratio.clamp(max=rho_clip)
-    policy = -mean(rho * kept(advantages) * log_probabilities)
-    value = 0.5 * mean(kept(values - targets) ** 2)
+    with torch.no_grad():
+        log_ratio = log_probabilities - kept(old_log_probabilities)
+        ratio = log_ratio.exp()
+        rho = kept(ratio.clamp(max=rho_clip))
+        weights = rho * kept(advantages)
+        approximate_kl = mean((ratio - 1) - log_ratio)
+        importance_weight = mean(rho)
+    size = log_probabilities.numel() if count is None else count
+    policy = torch.dot(weights.flatten(), log_probabilities.flatten()) / -size
+    if count is None:
+        error = mse_loss(values, targets)
+    else:
+        error = mse_loss(kept(values), kept(targets), reduction="sum") / count
     entropy = mean(kept(entropies))
-    total = policy + value_coefficient * value - entropy_coefficient * entropy
-    approximate_kl = mean((ratio - 1) - log_ratio)
-    importance_weight = mean(kept(rho))
+    total = torch.add(policy, error, alpha=0.5 * value_coefficient)
+    total = torch.add(total, entropy, alpha=-entropy_coefficient)
+    value = 0.5 * error
     return Loss(total, policy, value, entropy, approximate_kl, importance_weight)

@@ -15,8 +15,11 @@
 The last three are applied automatically to environments that they recognize.
 """
 
+from typing import TYPE_CHECKING
+
 from pufferlib.old_interfaces.gym import OldGymEnv
 from pufferlib.old_interfaces.pettingzoo import OldAECEnv, OldParallelEnv
+from pufferlib.published_names import names_of
 from pufferlib.wrappers.equal_spaces import EqualSpaceTeams
 from pufferlib.wrappers.hooks import featurize, shape_reward
 from pufferlib.wrappers.nan import check_nan
@@ -40,3 +43,6 @@ __all__ = [
     "shape_reward",
     "silence",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = names_of(__name__)

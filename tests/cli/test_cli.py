@@ -122,7 +122,7 @@ def test_a_signal_saves_the_last_update_before_it_ends_the_run(tmp_path, number)
             assert time.monotonic() < deadline_s
             time.sleep(0.05)
         process.send_signal(number)
-        _, errors = process.communicate(timeout=90)
+        _, errors = process.communicate(timeout=240)
     finally:
         process.kill()
         process.communicate()

@@ -56,7 +56,7 @@ def puffer(arguments, stdout):
         stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
         env={name: os.environ[name] for name in os.environ if name != "PYTHONUNBUFFERED"},
     )

@@ -30,13 +30,21 @@ def torchrun(folder, *flags, words=("train", "squared", *SMALL)):
 
 # Runs the command line, then prints which C++ threads of the process group still exist.
 LEFT = """
-import glob, os, sys
+import contextlib, glob, os, sys, time
 from pathlib import Path
 from pufferlib.cli.main import main
 
+def threads():
+    names = []
+    for task in glob.glob("/proc/self/task/*/comm"):
+        with contextlib.suppress(OSError):  # it has ended since
+            names.append(Path(task).read_text().strip())
+    return sorted({name for name in names if "gloo" in name})
+
 code = main(sys.argv[1:])
-names = {Path(task).read_text().strip() for task in glob.glob("/proc/self/task/*/comm")}
-left = sorted(name for name in names if "gloo" in name)
+end_s = time.monotonic() + 30
+while (left := threads()) and time.monotonic() < end_s:
+    time.sleep(0.05)  # the kernel still lists a thread that was joined a moment ago
 os.write(1, " ".join(["left:", *left, "\\n"]).encode())  # in one piece: both write here
 sys.exit(code)
 """

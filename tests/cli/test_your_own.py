@@ -86,7 +86,6 @@ def puffer(capfd):
 
 
 @pytest.mark.long
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize(
     ("name", "package"),
     [
@@ -112,7 +111,6 @@ def test_an_environment_and_a_policy_of_your_own_in_every_command(folder, puffer
 
 
 @pytest.mark.long
-@pytest.mark.timeout(240)
 def test_an_environment_of_your_own_passes_the_smoke_test(folder, puffer):
     policy = ["--policy.name", "my_own.py:MyPolicy", "--policy.kwargs.slope", "0.5"]
     shown = puffer("test", "my_own.py:Corridor", "--env.kwargs.length", "3", *policy)
@@ -121,7 +119,6 @@ def test_an_environment_of_your_own_passes_the_smoke_test(folder, puffer):
 
 
 @pytest.mark.long
-@pytest.mark.timeout(120)
 def test_a_new_process_trains_in_forked_workers(folder):
     command = [sys.executable, "-m", "pufferlib.cli", "train", "my_own.py:Corridor", *TRAIN]
     parallel = ["--vec.backend", "Multiprocessing", "--vec.num-workers", "2"]
@@ -129,7 +126,7 @@ def test_a_new_process_trains_in_forked_workers(folder):
         [*command, *parallel, "--train.total-timesteps", "128"],
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=240,
     )
     assert result.returncode == 0, result.stderr
     assert "Saved runs/my_own-Corridor-" in result.stdout

@@ -225,7 +225,6 @@ def test_an_info_that_contains_itself_is_copied_once():
 
 @pytest.mark.parametrize("options", [{"backend": "Serial"}, {"num_workers": 2}, {"batch_size": 1}])
 @pytest.mark.parametrize("bare", [Stepped, SteppedPair])
-@pytest.mark.timeout(120)
 def test_every_backend_names_the_environment_too(options, bare):
     options = {"backend": "Multiprocessing", **options}
     if "batch_size" in options:

@@ -25,7 +25,6 @@ def run(script, *arguments, timeout=110):
 
 
 @pytest.mark.long
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("task", ["CartPole-v1", "Blackjack-v1"])
 def test_the_minimal_script_runs(task):
     result = run(OURS, *SMALL, "--env-id", task)
@@ -36,7 +35,6 @@ def test_the_minimal_script_runs(task):
 
 @pytest.mark.learn
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_minimal_script_learns_cartpole(seed):
     result = run(OURS, "--seed", seed, timeout=290)
@@ -46,7 +44,6 @@ def test_the_minimal_script_learns_cartpole(seed):
 
 
 @pytest.mark.long
-@pytest.mark.timeout(120)
 def test_the_vectorizer_alone_changes_no_number(tmp_path):
     ours = "vector.to_gymnasium(vector.make(gymnasium.make, [args.env_id], num_envs=args.num_envs))"
     theirs = r"gymnasium\.vector\.SyncVectorEnv\(.*?\n    \)"

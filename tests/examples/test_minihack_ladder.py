@@ -17,7 +17,7 @@ def test_it_fails_plain_and_runs_emulated_vectorized_and_from_a_pool(tmp_path):
         [sys.executable, str(EXAMPLE), "--rollouts", "1", "--envs", "4"],
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=240,
         cwd=tmp_path,
     )
     assert result.returncode == 0, result.stderr

@@ -17,7 +17,7 @@ def run(folder, *flags):
         [sys.executable, str(EXAMPLE), *flags],
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=240,
         cwd=folder,
     )
     assert result.returncode == 0, result.stderr

@@ -12,14 +12,13 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "your_own.py"
 
 
 @pytest.mark.long
-@pytest.mark.timeout(120)
 def test_the_example_learns_to_find_the_lamp(tmp_path):
     # At most 1 - 8 * 0.02 = 0.84 can be had; a random walk rarely gets to the lamp in 32 steps.
     result = subprocess.run(
         [sys.executable, str(EXAMPLE), "--timesteps", "20000"],
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=240,
         cwd=tmp_path,
         check=False,
     )
@@ -29,7 +28,6 @@ def test_the_example_learns_to_find_the_lamp(tmp_path):
     assert 0.7 < means["sampled"] <= 0.84
 
 
-@pytest.mark.timeout(120)
 def test_the_command_line_trains_and_evaluates_the_same_file(tmp_path, capsys):
     env, policy = f"{EXAMPLE}:Corridor", f"{EXAMPLE}:TwoLayers"
     small = ["--train.total-timesteps", "512", "--vec.num-envs", "4", "--vec.backend", "Serial"]

@@ -285,7 +285,7 @@ def test_a_missing_package_is_one_clear_sentence(name):
         [sys.executable, "-c", WITHOUT.format(name=name)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=True,
     )
     assert result.stdout.startswith("RLlib is not installed, or without its packages: ")

@@ -83,10 +83,10 @@ def parts_of(heads):
 def assert_same_heads(actual, expected):
     for one, other in zip(parts_of(actual), parts_of(expected), strict=True):
         if isinstance(other, torch.Tensor):
-            assert_close(one, other, atol=1e-6, rtol=0)
+            assert_close(one, other, atol=1e-6, rtol=1e-6)
         else:
-            assert_close(one.mean, other.mean, atol=1e-6, rtol=0)
-            assert_close(one.stddev, other.stddev, atol=1e-6, rtol=0)
+            assert_close(one.mean, other.mean, atol=1e-6, rtol=1e-6)
+            assert_close(one.stddev, other.stddev, atol=1e-6, rtol=1e-6)
 
 
 def log_probabilities_of(heads, columns):
@@ -121,19 +121,19 @@ def test_a_stateless_policy_has_the_numbers_of_the_bare_one(actions):
     assert rows.dtype == torch.uint8  # rows of bytes
     heads, values = bare(rows)
     assert_same_heads(made.get_distribution(rows).heads, heads)
-    assert_close(made.predict_values(rows), values, atol=1e-6, rtol=0)
+    assert_close(made.predict_values(rows), values, atol=1e-6, rtol=1e-6)
     given, own_values, own = made(rows)
     assert given.shape == (ROWS, *env.action_space.shape)
-    assert_close(own_values, values, atol=1e-6, rtol=0)
+    assert_close(own_values, values, atol=1e-6, rtol=1e-6)
     factor, middle = bounds_of(actions)
     samples = (given.reshape(ROWS, -1) - middle) / factor
     assert_close(own, log_probabilities_of(heads, samples), atol=1e-5, rtol=0)
     # As PPO gives them from its buffer: float32, and of Discrete int64 in one dimension.
     stored = given if isinstance(env.action_space, Discrete) else given.float()
     again_values, again, entropies = made.evaluate_actions(rows, stored)
-    assert_close(again, own, atol=1e-6, rtol=0)
-    assert_close(again_values, values, atol=1e-6, rtol=0)
-    assert_close(entropies, sample_actions(heads)[2], atol=1e-6, rtol=0)
+    assert_close(again, own, atol=1e-6, rtol=1e-6)
+    assert_close(again_values, values, atol=1e-6, rtol=1e-6)
+    assert_close(entropies, sample_actions(heads)[2], atol=1e-6, rtol=1e-6)
 
 
 @over_actions
@@ -153,9 +153,11 @@ def test_a_recurrent_policy_has_the_numbers_of_the_bare_one(creator, actions):
         heads, values, state = bare(row, state, start)
         distribution, _ = made.get_distribution(row, packed.pi, start.float())
         assert_same_heads(distribution.heads, heads)
-        assert_close(made.predict_values(row, packed.vf, start.float()), values, atol=1e-6, rtol=0)
+        assert_close(
+            made.predict_values(row, packed.vf, start.float()), values, atol=1e-6, rtol=1e-6
+        )
         given, own_values, own, packed = made(row, packed, start.float())
-        assert_close(own_values, values, atol=1e-6, rtol=0)
+        assert_close(own_values, values, atol=1e-6, rtol=1e-6)
         factor, middle = bounds_of(actions)
         samples = (given.reshape(8, -1) - middle) / factor
         assert_close(own, log_probabilities_of(heads, samples), atol=1e-5, rtol=0)
@@ -259,7 +261,7 @@ def test_continuous_actions_are_rescaled_as_in_our_trainer(creator, actions):
     assert log_probabilities.isfinite().all()
     if isinstance(heads, Beta):  # of the sample, not of the action
         assert_close(log_probabilities, heads.log_prob(samples).sum(1), atol=1e-4, rtol=0)
-    assert_close(made.evaluate_actions(rows, given)[1], log_probabilities, atol=1e-6, rtol=0)
+    assert_close(made.evaluate_actions(rows, given)[1], log_probabilities, atol=1e-6, rtol=1e-6)
 
 
 @pytest.mark.parametrize("actions", [Discrete(5), MultiDiscrete([3, 2])])

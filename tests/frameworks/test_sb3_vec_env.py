@@ -373,6 +373,7 @@ def test_pictures_are_of_environments(make):
         assert silent.get_images() == [None] * N
 
 
+@pytest.mark.filterwarnings("ignore:invalid escape sequence")  # moviepy's, if not compiled yet
 def test_vec_video_recorder_records_rows(make, tmp_path):
     pytest.importorskip("moviepy")
     env = VecVideoRecorder(make(Pictured, 2), str(tmp_path), lambda step: step == 0, 5)

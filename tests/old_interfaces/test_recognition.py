@@ -310,7 +310,6 @@ def test_an_old_parallel_environment_plays_as_the_current_one(old, emulated):
     np.testing.assert_array_equal(given, expected)
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize(("old", "current"), [(OldGym, Current), (OldPair, Pair)])
 def test_old_environments_play_in_worker_processes(old, current):
     expected = played(make(current, num_envs=2, backend=Serial))

@@ -17,7 +17,7 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Tuple
 from spaces_cases import SPACES, assert_agree, samples
 
 import pufferlib
-from pufferlib import emulation, environments, exceptions, postprocess, pytorch, registry
+from pufferlib import emulation, environments, exceptions, postprocess, pytorch, registry, vector
 from pufferlib.emulation import ActionLayout, GymnasiumPufferEnv, Layout, PettingZooPufferEnv
 from pufferlib.exceptions import (
     ActionError,
@@ -140,6 +140,27 @@ def test_observations_unpack_with_the_flat_space_or_the_environments_own(is_spac
         actual = emulation.unpack_batched_obs(*given)
         for key, value in pytorch.unflatten(rows, env.observation_layout).items():
             assert torch.equal(actual[key], value)
+
+
+@pytest.mark.parametrize(
+    "names", [["flat_observation_space", "flat_observation_structure"], ["unflatten_context"]]
+)
+def test_observations_unpack_with_what_0_4_to_0_7_passed(names):
+    space = STRUCTURED["like NetHack"]
+    envs = vector.make(Sampler, [space])
+    rows = torch.from_numpy(envs.reset(seed=1)[0])
+    for described in (envs, envs.driver_env):
+        given = [getattr(described, name) for name in names]
+        for batch in (rows, rows.numpy()):
+            actual = emulation.unpack_batched_obs(batch, *given)
+            for key, value in Sampler(space).reset(seed=1)[0].items():
+                assert type(actual[key]) is type(batch)
+                np.testing.assert_array_equal(actual[key][0], value)
+
+
+def test_wrappers_of_0_5_to_1_0_adapt_old_environments():
+    assert pufferlib.wrappers.GymToGymnasium is pufferlib.wrappers.OldGymEnv
+    assert pufferlib.wrappers.PettingZooTruncatedWrapper is pufferlib.wrappers.OldParallelEnv
 
 
 def test_a_namespace_is_an_object_and_a_mapping():

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from environments import Countdown
+from environments import Countdown, Sampler
+from gymnasium.spaces import Box, Dict, Discrete, Tuple
 
 from pufferlib import vector, vectorization
 from pufferlib.exceptions import ArgumentError
@@ -66,6 +67,18 @@ def test_the_asynchronous_calls_of_gymnasium_give_four_results_too():
     observations, rewards, dones, infos = envs.step_wait()
     assert (observations.shape, rewards.tolist(), dones.tolist()) == ((2, 2), [1, 1], [False] * 2)
     assert infos == []
+
+
+def test_observations_are_unpacked_as_arrays():
+    space = Dict(image=Box(0, 255, (2, 2), np.uint8), pair=Tuple((Discrete(3), Box(-1, 1, (2,)))))
+    envs = vectorization.Serial(Sampler, [space], num_envs=2)
+    parts = envs.unpack_batched_obs(envs.reset(seed=5))
+    for row in range(2):
+        bare = Sampler(space).reset(seed=5 + row)[0]
+        np.testing.assert_array_equal(parts["image"][row], bare["image"])
+        for part, value in zip(parts["pair"], bare["pair"], strict=True):
+            assert isinstance(part, np.ndarray)
+            np.testing.assert_array_equal(part[row], value)
 
 
 def test_only_todays_vectorizer_becomes_one_of_gymnasium():

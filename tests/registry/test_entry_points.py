@@ -37,7 +37,7 @@ def site(tmp_path_factory):
     site = tmp_path_factory.mktemp("site")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     pip += ["--no-index", "--no-deps", "--no-build-isolation", "--target", str(site), str(project)]
-    subprocess.run(pip, check=True, timeout=100, capture_output=True)
+    subprocess.run(pip, check=True, timeout=240, capture_output=True)
     return site
 
 
@@ -48,7 +48,7 @@ def run(site, *command, folder=None, check=True):
         env={**os.environ, "PYTHONPATH": f"{site}{os.pathsep}{ROOT}", "COLUMNS": "200"},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=240,
         check=check,
         cwd=folder or site,
     )
@@ -65,7 +65,6 @@ def test_the_family_in_contributing_is_shorter_than_forty_lines():
     assert all(len(line) <= 100 for line in text.splitlines())
 
 
-@pytest.mark.timeout(120)
 def test_an_installed_family_is_listed_like_ours(site):
     listed = puffer(site, "envs")
     assert re.search(r"^corridor +yes +corridor-8 +2 *$", listed.stdout, re.MULTILINE)
@@ -106,7 +105,6 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.timeout(120)
 def test_an_installed_family_is_stepped_in_this_process_and_in_workers(site, tmp_path):
     (tmp_path / "script.py").write_text(SCRIPT)
     result = run(site, "-W", "error", str(tmp_path / "script.py"))
@@ -118,7 +116,6 @@ def test_an_installed_family_is_stepped_in_this_process_and_in_workers(site, tmp
 
 
 @pytest.mark.long
-@pytest.mark.timeout(120)
 def test_an_installed_family_is_trained_on(site, tmp_path):
     flags = ["--vec.backend", "Serial", "--vec.num-envs", "8", "--train.total-timesteps", "2048"]
     flags += ["--train.device", "cpu", "--log.no-tensorboard", "--run", str(tmp_path / "run")]
@@ -224,7 +221,6 @@ def test_a_task_whose_name_is_taken_means_what_it_meant_before(install):
     assert [*third_party.modules] == ["mine"]
 
 
-@pytest.mark.timeout(120)
 def test_a_broken_family_breaks_no_command(install, tmp_path):
     install("bad-dist", "mine", "raise ValueError('no engine')")
     listed = puffer(tmp_path, "envs")
@@ -235,7 +231,6 @@ def test_a_broken_family_breaks_no_command(install, tmp_path):
     assert "puffer envs: The environment family 'mine' of bad-dist 1.2 is left" in refused.stderr
 
 
-@pytest.mark.timeout(120)
 def test_puffer_install_shows_the_command_of_a_family_whose_engine_is_missing(install, tmp_path):
     text = family("mine").replace("None", "'engine'")[:-2] + ", install='pip install engine')\n"
     text += MAKE_ENV

@@ -229,7 +229,7 @@ def child():
 microrts.make_env().close()
 process = multiprocessing.get_context("fork").Process(target=child)
 process.start()
-process.join(30)
+process.join(200)
 print("exit", process.exitcode)
 """
     run = subprocess.run(
@@ -255,7 +255,7 @@ def child():
 env = microrts.make_env()
 process = multiprocessing.get_context("fork").Process(target=child)
 process.start()
-process.join(30)
+process.join(200)
 print("exit", process.exitcode)
 process.kill()
 env.close()

@@ -78,6 +78,24 @@ def test_the_time_limit_truncates_and_is_no_success():
     assert info["success"] is False
 
 
+def test_an_event_does_not_look_at_the_action_before_a_reset():
+    minihack.make_env().close()  # imports the package, quietly
+    from minihack import RewardManager
+
+    rewards = RewardManager()
+    rewards.add_positional_event("throne", "search")  # never seen, so the hero stands there
+    env = minihack.make_env("MiniHack-Skill-Custom-v0", des_file=CORRIDOR, reward_manager=rewards)
+    search, north_west = (env.env.unwrapped.actions.index(ord(key)) for key in "sy")
+    env.reset(seed=0)
+    env.step(search)
+    assert env.step(north_west)[1:3] == (pytest.approx(0.99), True)  # less a step without time
+    env.reset(seed=0)
+    env.step(search)
+    env.reset(seed=0)
+    assert env.step(north_west)[1:3] == (pytest.approx(-0.01), False)
+    env.close()
+
+
 def test_a_crossing_has_the_size_in_its_name():
     env = minihack.make_env("MiniHack-LavaCrossingS9N1-v0", render_mode="ansi")
     env.reset(seed=0)

@@ -11,20 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from nethack_parity import play_both, walks
+from nethack_parity import TWINS, play_both, walks
 
 from pufferlib import vector
 from pufferlib.exceptions import ArgumentError, CallOrderError
-from pufferlib.registry import _nethack_batch_plain, _nethack_native, _nethack_sharing, nethack
+from pufferlib.registry import _nethack_native, _nethack_sharing, nethack
 from pufferlib.testing import check_env
 
-TWINS = {"plain": _nethack_batch_plain.Batch}
-try:
-    from pufferlib.registry import _nethack_batch
-except ModuleNotFoundError:  # no compiler
-    pass
-else:
-    TWINS["compiled"] = _nethack_batch.Batch
 TASKS = [task for task in nethack.FAMILY.tasks if task not in nethack.FAMILY.unseeded_tasks]
 
 

@@ -162,7 +162,7 @@ sys.stdin.read()
     assert shared
     assert all(line.endswith("(deleted)") for line in shared)
     try:
-        assert select.select([end], [], [], 30)[0]
+        assert select.select([end], [], [], 240)[0]
     finally:
         os.close(end)
 

@@ -404,7 +404,7 @@ def test_a_run_trains_outside_the_main_thread(tmp_path):
     settings |= {"vec.num_envs": 1}
     run = Run.configure("squared", settings)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        path = pool.submit(run.train, Console(file=io.StringIO())).result(timeout=120)
+        path = pool.submit(run.train, Console(file=io.StringIO())).result(timeout=240)
     assert path.is_file()
 
 

@@ -46,7 +46,7 @@ class Game(gymnasium.Env):
 def git(folder, *arguments):
     command = ["git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@b"]
     result = subprocess.run(
-        [*command, *arguments], capture_output=True, text=True, check=True, timeout=20
+        [*command, *arguments], capture_output=True, text=True, check=True, timeout=240
     )
     return result.stdout.strip()
 

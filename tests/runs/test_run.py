@@ -265,7 +265,7 @@ def test_an_algorithm_whose_file_was_moved_is_named_where_it_is_now(tmp_path):
 
 
 def finished(command):
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, timeout=240)
 
 
 def new_process(script):

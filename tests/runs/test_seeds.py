@@ -69,7 +69,7 @@ def test_the_table_has_a_row_for_each_seed_and_their_mean(group):
     for seed, returned in zip((4, 5), scores, strict=True):
         assert re.search(rf"seed-{seed} +256 +[\d,]+ +{returned:.2f}", printed)
     mean = sum(scores) / 2
-    half = 12.706 * abs(scores[0] - scores[1]) / 2  # t of one degree of freedom, s / sqrt(2)
+    half = 12.7062047 * abs(scores[0] - scores[1]) / 2  # t of one degree of freedom, s / sqrt(2)
     assert f"Mean return of 2 seeds: {mean:.2f}  95% interval of the mean" in printed
     assert f"[{mean - half:.2f}, {mean + half:.2f}]" in printed
 

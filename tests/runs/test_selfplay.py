@@ -243,3 +243,24 @@ def test_a_damaged_pool_is_refused_and_kept(trained, tmp_path):
         Run.open(copy, {"train.total_timesteps": 800}).train(QUIET)
     assert names_in(copy / "pool") == names_in(folder / "pool")
     assert (copy / "games.jsonl").read_text() == (folder / "games.jsonl").read_text()
+
+
+def test_a_checkpoint_with_scores_of_another_form_is_refused_and_kept(trained, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(trained, copy)
+    state = checkpoint.load(copy / "checkpoint.pt")
+    state["selfplay"]["record"]["scores"] = {"random": [1.0, 0.0]}  # not by side
+    checkpoint.save(copy / "checkpoint.pt", state)
+    with pytest.raises(CheckpointError, match="copy has scores of self-play without the policy"):
+        Run.open(copy, {"train.total_timesteps": 800}).train(QUIET)
+    assert names_in(copy / "pool") == names_in(trained / "pool")
+    assert (copy / "games.jsonl").read_text() == (trained / "games.jsonl").read_text()
+
+
+def test_a_first_member_without_weights_is_refused(tmp_path):
+    path = tmp_path / "empty.pt"
+    checkpoint.save(path, {"timesteps": 1})
+    given = {**SMALL, "run": tmp_path / "new", "selfplay.first": str(path)}
+    with pytest.raises(CheckpointError, match=r"empty\.pt holds no weights of a policy"):
+        Run.configure(GAME, {**given, "selfplay.opponents": "uniform"}).train(QUIET)
+    assert not (tmp_path / "new").exists()

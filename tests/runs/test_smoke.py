@@ -1,6 +1,7 @@
 """The smoke test passes environments that can be trained on, and finds faults of others."""
 
 import dataclasses
+import gc
 import os
 import re
 import signal
@@ -13,9 +14,7 @@ from importlib.metadata import version
 import gymnasium
 import numpy as np
 import pytest
-import torch
-from torch import nn
-from vector_processes import end_process
+from vector_processes import end_process, living_after
 
 from pufferlib import registry
 from pufferlib.cli.main import main
@@ -24,7 +23,6 @@ from pufferlib.exceptions import ContractError, OldInterfaceWarning
 from pufferlib.registry import ocean
 from pufferlib.registry.ocean.squared import Squared
 from pufferlib.runs.smoke import (
-    check_policy,
     check_same,
     installed_version,
     play,
@@ -33,7 +31,7 @@ from pufferlib.runs.smoke import (
 from pufferlib.testing.resources import ResourceSnapshot
 from pufferlib.vector import make
 
-SLEEP = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
+SLEEP = [sys.executable, "-S", "-c", "import time; time.sleep(600)"]
 
 
 @pytest.fixture
@@ -216,6 +214,7 @@ def test_a_process_left_is_found_though_descriptors_are_fewer(impatient):
 
 
 def test_a_descriptor_left_is_found_though_processes_are_fewer():
+    gc.collect()  # else descriptors of earlier tests may be closed in between
     with subprocess.Popen(SLEEP) as process:
         snapshot = ResourceSnapshot()
         process.kill()
@@ -242,6 +241,7 @@ def test_a_process_that_a_worker_started_is_found_after_the_worker_ended(impatie
             snapshot.check_released()
     finally:
         os.kill(orphan, signal.SIGKILL)
+    assert living_after({orphan}, deadline_s=60) == set()
     snapshot.check_released()
 
 
@@ -262,42 +262,6 @@ def test_an_environment_that_leaves_a_process_behind_fails(capsys, monkeypatch, 
     error = capsys.readouterr().err
     assert "After close, processes remain" in error
     assert {int(pid) for pid in re.findall(r"\((\d+)\)", error)} <= set(started)
-
-
-class Network(nn.Module):
-    """Differs in one place when it is compiled: "log probability", "value", "gradient", or none."""
-
-    def __init__(self, place):
-        super().__init__()
-        self.place, self.layer = place, nn.Linear(3, 4)
-        self.unused = nn.Linear(1, 1) if place == "unused" else None
-
-    def forward(self, observations):
-        hidden = self.layer(observations)
-        off = float(torch.compiler.is_compiling())
-        scale = torch.tensor([1.0, 2.0, 3.0])
-        heads = hidden[:, :3] + off * scale * (self.place == "log probability")
-        value = hidden[:, 3:] + off * (self.place == "value")
-        if self.place == "gradient" and torch.compiler.is_compiling():
-            value = value.detach() + 0 * hidden[:, 3:]
-        return heads, value
-
-
-@pytest.mark.parametrize("place", ["none", "log probability", "value", "gradient"])
-def test_a_policy_must_be_the_same_compiled(compile_whole, place):
-    torch.manual_seed(0)
-    arguments = Network(place), torch.randn(5, 3), torch.tensor([0, 1, 2, 0, 1])
-    if place == "none":
-        check_policy(*arguments, is_one_graph=True)
-    else:
-        with pytest.raises(ContractError, match=rf"the policy returns a different {place}"):
-            check_policy(*arguments, is_one_graph=True)
-
-
-def test_weights_without_gradient_are_named():
-    arguments = Network("unused"), torch.randn(2, 3), torch.tensor([0, 1])
-    with pytest.raises(ContractError, match=r"No gradient reaches unused.weight, unused.bias"):
-        check_policy(*arguments, is_one_graph=True)
 
 
 def test_a_warning_is_found_unless_it_is_filtered():

@@ -27,10 +27,30 @@ SCALED += ["--env.kwargs.horizon", "5"]  # before the checkpoint after next cuts
 KINDS = {"plain": ["squared"], "scaled": ["continuous", *SCALED]}
 
 
+# The command line, where the update in the middle begins once there is a file.
+GATED = f"""
+import sys, time
+from pathlib import Path
+from pufferlib.cli.main import main
+from pufferlib.training.trainer import Trainer
+
+update, gate = Trainer.update, Path(sys.argv.pop())
+
+def update_later(self, rollout):
+    while self.updates == {UPDATES // 2} and not gate.exists():
+        time.sleep(0.01)
+    return update(self, rollout)
+
+Trainer.update = update_later
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 def killed(run, arguments, number, after, wait_s):
     """Begin a run and end it by a signal, some time after so many updates."""
-    command = [sys.executable, "-m", "pufferlib.cli", "train", *arguments]
-    process = subprocess.Popen([*command, "--run", str(run)])
+    gate = run.parent / "gate"
+    command = [sys.executable, "-c", GATED, "train", *arguments, "--run", str(run), str(gate)]
+    process = subprocess.Popen(command)
     try:
         metrics, deadline_s = run / "metrics.jsonl", time.monotonic() + 200
         while not (metrics.is_file() and metrics.read_bytes().count(b"\n") >= after):
@@ -40,6 +60,7 @@ def killed(run, arguments, number, after, wait_s):
         time.sleep(wait_s)
     finally:
         process.send_signal(number)
+        gate.touch()
         process.wait()
     return process.returncode
 
@@ -84,6 +105,7 @@ def uninterrupted(tmp_path_factory):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)  # it starts up to three trainings
 @pytest.mark.parametrize(
     ("kind", "backend", "number"),
     [("plain", "serial", signal.SIGTERM), ("scaled", "workers", signal.SIGKILL)],
@@ -96,7 +118,7 @@ def test_a_run_killed_at_any_moment_and_resumed_exactly_equals_one_that_was_not(
     run, arguments = tmp_path / "run", [*KINDS[kind], *SMALL, *BACKENDS[backend], EXACT]
     print(f"{number.name} {wait_s} s after update {after}")
     returned = killed(run, arguments, number, after, wait_s)
-    assert returned in (-signal.SIGKILL, 130), "it had ended before it was killed"
+    assert returned in (-signal.SIGKILL, 130)
     assert checkpoint.load(run / "checkpoint.pt")["updates"] % 2 == 0
     train([KINDS[kind][0], "--resume", str(run)])
     assert updates(run) == list(range(1, UPDATES + 1))
@@ -106,6 +128,7 @@ def test_a_run_killed_at_any_moment_and_resumed_exactly_equals_one_that_was_not(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_a_run_killed_and_resumed_continues_in_other_episodes(tmp_path, uninterrupted):
     run, arguments = tmp_path / "run", ["squared", *SMALL, *BACKENDS["serial"]]
     assert killed(run, arguments, signal.SIGKILL, 7, 0) == -signal.SIGKILL

@@ -317,3 +317,14 @@ def test_an_opponent_forgets_the_games_that_it_has_left(tmp_path):
             assert torch.equal(last[later], now[later] - 1)  # it had forgotten all before step 0
             met += int((later & ~rollout.valid).sum())
         assert met > 50
+
+
+def test_an_opponent_acts_in_one_forward_for_all_its_rows(tmp_path):
+    with closing(vector.make(Ledger, **FORMS["serial"])) as vecenv:
+        settings = {"opponents": "latest,random:0", "self_share": 0.0, "snapshot_interval": 1000}
+        collector, opponents = made(vecenv, tmp_path, **settings)
+        forwards = []
+        network = opponents._players["learner@0"].policy
+        network.register_forward_hook(lambda _, seen, __: forwards.append(len(seen[0])))
+        collector.collect()
+    assert forwards == [4 * 2] * 7  # two of three sides in each of four environments, each step

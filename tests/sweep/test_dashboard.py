@@ -42,17 +42,20 @@ def journal(tmp_path):
     return path
 
 
-def free_port():
+@pytest.fixture
+def port():
+    """A port of this machine that no other process is given before a server listens there."""
     with closing(socket.socket()) as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
         one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+        yield one.getsockname()[1]
 
 
-def answer(url, process, within_s=90):
+def answer(url, process, within_s=240):
     deadline_s = time.monotonic() + within_s
     while True:
         try:
-            with urllib.request.urlopen(url, timeout=30) as response:
+            with urllib.request.urlopen(url, timeout=240) as response:
                 return response.read().decode()
         except (urllib.error.URLError, ConnectionError):
             if time.monotonic() > deadline_s or process.poll() is not None:
@@ -61,8 +64,7 @@ def answer(url, process, within_s=90):
 
 
 @pytest.mark.long
-def test_the_dashboard_shows_the_trials(journal):
-    port = free_port()
+def test_the_dashboard_shows_the_trials(journal, port):
     words = [journal, "--storage-class", "JournalFileStorage", "--port", str(port)]
     code = "from optuna_dashboard._cli import main; main()"
     process = subprocess.Popen(
@@ -79,4 +81,4 @@ def test_the_dashboard_shows_the_trials(journal):
         assert "diverged" in json.dumps(detail["trials"][2])
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=240)

@@ -15,6 +15,7 @@ from pufferlib.sweep import sweep
 from pufferlib.sweep.journal import read_journal
 from pufferlib.sweep.trial_folder import TrialResult
 from pufferlib.training.loggers import read_metrics
+from pufferlib.training.trainer import Trainer
 
 pytestmark = pytest.mark.long
 
@@ -31,7 +32,10 @@ WORDS += [
 
 
 def begin(folder):
-    """Run the command in a fork of this process, which has loaded everything; return its id."""
+    """Run the command in a fork of this process, which has loaded everything; return its id.
+
+    Its trial goes beyond twenty updates once there is a file "go".
+    """
     pid = os.fork()
     if pid:
         return pid
@@ -42,6 +46,14 @@ def begin(folder):
         for number, name in ((1, "out.txt"), (2, "err.txt")):
             os.dup2(os.open(name, os.O_CREAT | os.O_WRONLY | os.O_APPEND), number)
         sys.stdout, sys.stderr = (os.fdopen(number, "w") for number in (1, 2))
+        update = Trainer.update
+
+        def update_later(self, rollout):
+            while self.updates == 20 and not (folder / "go").exists():
+                time.sleep(0.01)
+            return update(self, rollout)
+
+        Trainer.update = update_later
         sweep.LocalExecutor = lambda jobs, environment: ForkExecutor(jobs)
         status = main(WORDS)
         sys.stderr.flush()
@@ -57,11 +69,10 @@ def end(pid, folder):
 
 
 def wait_until_it_trains(trial, least):
-    for _ in range(1200):
-        if len(read_metrics(trial)) > least:
-            return
+    end_s = time.monotonic() + 200
+    while len(read_metrics(trial)) <= least:
+        assert time.monotonic() < end_s, "it does not train"
         time.sleep(0.05)
-    raise AssertionError("it does not train")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -71,6 +82,7 @@ def test_a_sweep_that_is_ended_leaves_nothing_and_continues(number, tmp_path):
     wait_until_it_trains(trial, 8)
     child = int((trial / ".lock").read_text())
     os.kill(pid, number)
+    (tmp_path / "go").touch()
     status, out, err = end(pid, tmp_path)
     assert status == {signal.SIGINT: 130, signal.SIGTERM: 130}.get(number, -9), err
     if number != signal.SIGKILL:

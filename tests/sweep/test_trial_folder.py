@@ -41,9 +41,9 @@ def test_a_curve_is_read_as_it_grows(tmp_path):
 @pytest.mark.parametrize(
     ("is_scoring", "quiet_s", "reason"),
     [
-        (False, 90, None),
+        (False, 50, None),
         (False, 110, "no progress within 100 s"),
-        (True, 290, None),
+        (True, 250, None),
         (True, 310, "no progress within 300 s"),
     ],
 )

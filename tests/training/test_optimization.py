@@ -51,6 +51,17 @@ def test_a_long_gradient_is_scaled_down():
     torch.testing.assert_close(policy.weight.data, torch.tensor([2.94, 3.92]), atol=1e-5, rtol=0)
 
 
+def test_gradients_of_two_dtypes_are_scaled_down_together():
+    policy = Weights()
+    policy.other = nn.Parameter(torch.tensor([12.0]).double())
+    steps = steps_of(policy, max_gradient_norm=1.3)
+    steps.take({"total": (policy.weight**2).sum() / 2 + (policy.other**2).sum() / 2})
+    # The gradient (3, 4, 12) has norm 13, so a tenth of it is taken.
+    assert steps.read()[0]["gradient_norm"] == pytest.approx(13)
+    torch.testing.assert_close(policy.weight.data, torch.tensor([2.97, 3.96]), atol=1e-5, rtol=0)
+    assert policy.other.item() == pytest.approx(11.88)
+
+
 def test_adam_is_that_of_its_paper():
     policy = Weights()
     steps = steps_of(policy, make_adam(policy, 0.01))

@@ -48,7 +48,6 @@ def chosen(vecenv, free_bytes, monkeypatch, storage="auto", device=GPU):
     return storage_device(TrainConfig(horizon=HORIZON, storage=storage), vecenv, device)
 
 
-@pytest.mark.timeout(60)
 def test_half_of_the_free_memory_must_hold_the_observations(vecenv, monkeypatch):
     config = TrainConfig(horizon=HORIZON, minibatches=1, device="cpu")
     observations = Trainer(config, vecenv, Default(vecenv)).collect().observations
@@ -95,6 +94,8 @@ def test_sequences_are_whole_columns_in_the_order_asked_for(state_batch_dim):
         hidden = found.state["hidden"].select(state_batch_dim, row)
         assert hidden.tolist() == [column, column]
         assert found.state["parts"][0].select(state_batch_dim, row).tolist() == [column + 10] * 2
+    # Flags are True where (4 t + column + 2) % 3 == 0: of column 2 in steps 2, of column 3 in 1, 4.
+    assert found.start_steps == [1, 2, 4]
     rollout.rewards.zero_()
     assert found.rewards.any()  # a copy
 

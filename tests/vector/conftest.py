@@ -14,7 +14,14 @@ def nothing_left():
     left = children()
     end_and_reap(left)
     assert left == set()
-    assert open_descriptors() == before
+    assert open_descriptors() <= before  # fewer, where the garbage of an earlier test is collected
+
+
+@pytest.fixture
+def _patient(monkeypatch):
+    """Give workers a minute to close their environments, instead of a second."""
+    monkeypatch.setattr("pufferlib.vector.processes.worker_process.GRACE_S", 60.0)
+    monkeypatch.setattr("pufferlib.vector.ray.workers._GRACE_S", 60.0)
 
 
 @pytest.fixture(params=["serial", "one worker", "two workers"])

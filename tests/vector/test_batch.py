@@ -83,7 +83,6 @@ def test_infos_say_which_environment_each_came_from():
     assert infos.env_indices == [3, 3, 7]
 
 
-@pytest.mark.timeout(30)
 def test_recv_returns_what_the_vectorizer_has(make):
     envs = make([Echo] * 2, [[3, 2], [4, 9]], num_envs=2)
     envs.reset(seed=0)
@@ -97,7 +96,6 @@ def test_recv_returns_what_the_vectorizer_has(make):
     assert np.shares_memory(batch.lost, envs.lost)
 
 
-@pytest.mark.timeout(30)
 @pytest.mark.parametrize("zero_copy", [True, False])
 def test_the_batch_of_a_pool_has_the_rows_of_its_own_environments(zero_copy):
     options = {"num_workers": 4, "batch_size": 2, "zero_copy": zero_copy}

@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-import threading
 import time
 from types import SimpleNamespace
 
@@ -21,7 +20,7 @@ from vector_environments import (
     raise_two_arguments,
     raise_unpicklable,
 )
-from vector_processes import children, living, open_descriptors
+from vector_processes import children, living, open_descriptors, wait_until_asleep
 
 from pufferlib import vector
 from pufferlib.exceptions import CallOrderError, WorkerError
@@ -52,7 +51,7 @@ def failure(where, fault, **options):
     with pytest.raises(WorkerError) as raised:
         make_and_play()
     assert children() == set()
-    assert open_descriptors() == before
+    assert open_descriptors() <= before
     for envs in made:
         with pytest.raises(CallOrderError, match=r"after a failure\. Make a new"):
             envs.reset()
@@ -206,9 +205,9 @@ def test_a_worker_killed_from_outside_is_found():
 
 @pytest.mark.parametrize("where", WHERE)
 def test_a_worker_that_hangs_is_stopped_and_named(where):
-    error = failure(where, hang, timeout_s=1, **WORKERS)
+    error = failure(where, hang, timeout_s=3, **WORKERS)
     assert str(error).startswith(
-        f"Worker 1 (environments 2-3) has not finished {where}() within timeout_s=1."
+        f"Worker 1 (environments 2-3) has not finished {where}() within timeout_s=3."
     )
     assert error.worker == 1
 
@@ -217,7 +216,7 @@ def test_time_between_steps_does_not_count(monkeypatch):
     envs = vector.make(Echo, backend=Multiprocessing, timeout_s=5)
     envs.reset(seed=0)
     envs.send([1])
-    time.sleep(0.5)  # the worker has answered; now the caller takes a minute
+    wait_until_asleep(children())  # the worker has answered; now the caller takes a minute
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + 60)
     monkeypatch.setattr(vector.worker_tracker, "time", clock)
     assert envs.recv().rewards.tolist() == [1]
@@ -225,6 +224,7 @@ def test_time_between_steps_does_not_count(monkeypatch):
     envs.close()
 
 
+@pytest.mark.usefixtures("_patient")
 @pytest.mark.parametrize("where", WHERE)
 def test_a_failure_closes_the_other_environments_without_noise(where, make, tmp_path, capfd):
     creators = [Echo, Echo, Faulty, Echo]
@@ -236,25 +236,27 @@ def test_a_failure_closes_the_other_environments_without_noise(where, make, tmp_
 
 
 class Speechless(Echo):
-    """Has much to say on its second step, and is stopped while it says it."""
+    """Has much to say on its second step."""
 
     def step(self, action):
         observation, reward, terminated, truncated, _ = super().step(action)
         self.steps_taken = getattr(self, "steps_taken", 0) + 1
         if self.steps_taken < 2:
             return observation, reward, terminated, truncated, {}
-        threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGSTOP]).start()
         return observation, reward, terminated, truncated, {"words": "x" * 50_000_000}
 
 
 def test_a_worker_that_stops_in_the_middle_of_a_message_is_stuck():
     envs = vector.make(
-        Speechless, backend=Multiprocessing, num_envs=2, num_workers=2, timeout_s=1.0
+        Speechless, backend=Multiprocessing, num_envs=2, num_workers=2, timeout_s=3.0
     )
     envs.reset(seed=0)
+    workers = envs.call("pid")
     envs.step(envs.action_space.sample())
     envs.send(envs.action_space.sample())
-    time.sleep(1.0)  # the pipe is full, and the worker is stopped
+    wait_until_asleep(workers)  # the pipes are full
+    for worker in workers:
+        os.kill(worker, signal.SIGSTOP)
     with pytest.raises(WorkerError, match="timeout_s"):
         envs.recv()
     assert not children()

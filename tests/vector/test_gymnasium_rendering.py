@@ -44,6 +44,7 @@ def test_a_window_shows_the_pictures_that_gymnasium_shows(autoreset, monkeypatch
 
 
 @pytest.mark.filterwarnings("ignore:.*same-step:UserWarning")
+@pytest.mark.filterwarnings("ignore:invalid escape sequence")  # moviepy's, if not compiled yet
 @pytest.mark.parametrize("autoreset", MODES)
 def test_videos_have_the_frames_that_gymnasium_s_have(autoreset, tmp_path, monkeypatch):
     pytest.importorskip("moviepy")

@@ -81,7 +81,7 @@ def test_a_class_in_a_creator_of_the_script_may_name_its_globals(backend, tmp_pa
         env={**os.environ, "PYTHONPATH": str(TESTS.parent)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
     assert (done.stdout, done.stderr) == ("[[2, 7], [3, 7]] [4, 4]\n", "")
 

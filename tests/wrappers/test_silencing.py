@@ -1,5 +1,6 @@
 """An environment's output is suppressed; its user's output is not."""
 
+import gc
 import io
 import os
 import pickle
@@ -119,14 +120,14 @@ first_began, second_began, first_ended = (threading.Event() for _ in range(3))
 def first():
     with silent():
         first_began.set()
-        assert second_began.wait(30)
+        assert second_began.wait(200)
     first_ended.set()
 
 def second():
-    assert first_began.wait(30)
+    assert first_began.wait(200)
     with silent():
         second_began.set()
-        assert first_ended.wait(30)
+        assert first_ended.wait(200)
         make_noise("within")
 
 threads = [threading.Thread(target=target) for target in (first, second)]
@@ -154,11 +155,11 @@ is_silent, is_done = threading.Event(), threading.Event()
 def stay():
     with silent():
         is_silent.set()
-        assert is_done.wait(30)
+        assert is_done.wait(200)
 
 thread = threading.Thread(target=stay)
 thread.start()
-assert is_silent.wait(30)
+assert is_silent.wait(200)
 stdout = sys.stdout
 with open(sys.argv[1], "w") as sys.stdout:
     number = sys.stdout.fileno()
@@ -228,6 +229,7 @@ def descriptors():
 
 
 def test_no_descriptor_is_left_open_or_made_inheritable():
+    gc.collect()  # else descriptors of earlier tests may be closed in between
     before = descriptors()
     env = silence(Failing(ValueError("no")))
     for _ in range(3):

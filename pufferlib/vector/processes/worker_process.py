@@ -1,5 +1,6 @@
 """One worker process as the caller sees it, and how all of them are stopped."""
 
+import atexit
 import contextlib
 import functools
 import multiprocessing
@@ -9,10 +10,11 @@ import socket
 import struct
 import time
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import reduction
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
+from typing import Any
 
 from pufferlib import proc
 from pufferlib.vector.autoreset import Autoreset
@@ -24,6 +26,8 @@ from pufferlib.vector.threads import limit_started_processes
 GRACE_S = 1.0  # for workers to close their environments before they are stopped
 _NO_LIMIT_S = 1e9  # in effect; the system refuses more than it can count
 _started: "weakref.WeakSet[BaseProcess]" = weakref.WeakSet()
+_stops: "weakref.WeakKeyDictionary[object, weakref.finalize[Any, Any]]"
+_stops = weakref.WeakKeyDictionary()  # of owners that still exist
 
 
 class WorkerProcess:
@@ -140,6 +144,19 @@ def _daemonic_process_may_start_others() -> Iterator[None]:
         process.daemon = True
 
 
+def stop_with(
+    owner: object, processes: list[WorkerProcess], gates: Sequence[Gate], fds: list[int]
+) -> Callable[[], object]:
+    """Stop the workers as soon as `owner` is collected, or at exit; return what stops them now.
+
+    Arguments are those of `stop`.
+    """
+    finalizer = weakref.finalize(owner, stop, os.getpid(), processes, gates, fds)
+    _stops[owner] = finalizer
+    _stop_at_exit()
+    return finalizer
+
+
 def stop(owner: int, processes: list[WorkerProcess], gates: Sequence[Gate], fds: list[int]) -> None:
     """Ask the workers to close, kill those that do not within GRACE_S, and free everything.
 
@@ -174,3 +191,18 @@ def _let_forks_ignore_workers() -> None:
 
     if hasattr(os, "register_at_fork"):  # Windows has no fork
         os.register_at_fork(after_in_child=forget_workers)
+
+
+@functools.cache
+def _stop_at_exit() -> None:
+    """Stop workers at exit before multiprocessing terminates them.
+
+    What is registered last runs first. The finalizers of weakref are registered with the first of
+    them in this process, which may be before multiprocessing is imported.
+    """
+
+    def stop_all() -> None:
+        for finalizer in list(_stops.values()):
+            finalizer()
+
+    atexit.register(stop_all)

@@ -4,14 +4,11 @@ A worker is a process or, for the last one, the calling process itself. `first_r
 `Gate`, and regularly checks whether a process has ended or exceeds the timeout.
 """
 
-import atexit
-import functools
 import math
 import os
 import pickle
 import time
-import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from typing import Any
@@ -21,8 +18,8 @@ from pufferlib.environment import Buffers
 from pufferlib.exceptions import ArgumentError, WorkerError
 from pufferlib.vector.arguments import Creation
 from pufferlib.vector.autoreset import Autoreset
-from pufferlib.vector.block import Block, Description
-from pufferlib.vector.calls import CALLS, answer_of, called_method, pickled_command
+from pufferlib.vector.block import Description
+from pufferlib.vector.calls import called_method, pickled_command
 from pufferlib.vector.failure import (
     Failure,
     death_error,
@@ -31,18 +28,18 @@ from pufferlib.vector.failure import (
     unreadable_error,
 )
 from pufferlib.vector.pickling import pickled
+from pufferlib.vector.processes.caller_worker import CallerWorker
 from pufferlib.vector.processes.gate import Gate
 from pufferlib.vector.processes.shared_memory import RowMemory
 from pufferlib.vector.processes.start_method import is_fork, start_context
 from pufferlib.vector.processes.worker_main import COMMAND, DONE, STEP, RowSlice, WorkerCreations
-from pufferlib.vector.processes.worker_process import WorkerProcess, stop
+from pufferlib.vector.processes.worker_process import WorkerProcess, stop_with
 from pufferlib.vector.restart import RestartRule
 from pufferlib.vector.worker_group import WorkerGroup
 
 _LOOK_S = 0.05  # between two checks that every process still lives
 _LOOK_AT_NEW_S = 0.005  # while a replacement is being started
 _LOOK_AT_FIRST_S = 0.5  # while all are being started
-_open: "weakref.WeakSet[ProcessWorkers]" = weakref.WeakSet()
 
 
 class ProcessWorkers(WorkerGroup):
@@ -77,18 +74,15 @@ class ProcessWorkers(WorkerGroup):
         self._processes: list[WorkerProcess] = []
         self._gates: list[Gate] = []  # one, as soon as the memory is shared
         self._memory_fds: list[int] = []
-        self._stop = weakref.finalize(
-            self, stop, os.getpid(), self._processes, self._gates, self._memory_fds
-        )
-        _open.add(self)
-        _stop_at_exit()
-        first_own = self._envs[-1].start
-        self._block = Block(first_own, autoreset=autoreset) if caller_steps else None
+        self._stop = stop_with(self, self._processes, self._gates, self._memory_fds)
         num_processes = num_workers - caller_steps
         self._made: list[WorkerCreations] = [
             made[envs.start : envs.stop] for envs in self._envs[:num_processes]
         ]
-        self._own_made = made[first_own:] if caller_steps else ()
+        self._caller: CallerWorker | None = None
+        if caller_steps:
+            first_own = self._envs[-1].start
+            self._caller = CallerWorker(num_processes, first_own, made[first_own:], autoreset)
         try:
             context = start_context(start_method)
             for worker in range(num_processes):  # before the first is started
@@ -125,8 +119,8 @@ class ProcessWorkers(WorkerGroup):
 
     def descriptions(self) -> tuple[Description, list[int]]:
         """See `WorkerGroup`."""
-        if self._block is not None:  # while the processes make their environments
-            self._run_own("__init__", lambda block: (block.make(self._own_made), block.num_agents))
+        if self._caller is not None:  # while the processes make their environments
+            self._tracker.finished(len(self._processes), self._caller.make())
         return super().descriptions()
 
     def allocate_rows(self, rows: int, starts: list[int]) -> tuple[Buffers, Array]:
@@ -150,10 +144,9 @@ class ProcessWorkers(WorkerGroup):
         finally:
             os.close(fd)
         self._gates.append(Gate(words))
-        if self._block is not None:
+        if self._caller is not None:
             first = self._starts[-1]
-            self._block.bind(buffers.rows(first, rows))
-            self._own_actions = actions[first:rows]
+            self._caller.bind(buffers.rows(first, rows), actions[first:rows])
         return buffers, actions
 
     def _send_memory(self, worker: int, fd: int) -> None:
@@ -177,15 +170,16 @@ class ProcessWorkers(WorkerGroup):
         self._tracker.began(worker, "step")
         if worker < len(self._processes):
             self._gates[0].order(worker, STEP)
-        else:
-            self._own_command = ("step", self._own_actions)
+        elif self._caller is not None:
+            self._caller.order_step()
 
     def _order(self, command: str, arguments: Mapping[int, tuple[Any, ...]]) -> None:
         """See `WorkerGroup`."""
         messages = {worker: pickled_command(command, own) for worker, own in arguments.items()}
         for worker, own in arguments.items():
             self._tracker.began(worker, called_method(command, own))
-            self._own_command = (command, *own)  # of the caller, which is the last worker
+            if worker == len(self._processes) and self._caller is not None:
+                self._caller.order(command, *own)
         for worker, message in messages.items():
             if worker < len(self._processes):
                 self._command(worker, message)
@@ -202,21 +196,22 @@ class ProcessWorkers(WorkerGroup):
 
     def first_ready(self, count: int, group_size: int | None) -> list[int]:
         """See `WorkerGroup`. The caller steps its own environments before it waits."""
-        if self._block is not None and self._tracker.doing[-1] is not None:
-            self._run_own_command()
+        doing = self._tracker.doing[-1]
+        if self._caller is not None and doing is not None:
+            self._tracker.finished(len(self._processes), self._caller.run(doing))
         return super().first_ready(count, group_size)
 
     def drain(self) -> None:
         """See `WorkerGroup`."""
-        if self._block is not None:
+        if self._caller is not None:
             self._tracker.doing[-1] = None  # a command that the caller has not begun is dropped
         super().drain()
 
     def close(self) -> None:
         """See `WorkerGroup`."""
         self._stop()
-        if self._block is not None:
-            self._block.close()
+        if self._caller is not None:
+            self._caller.close()
 
     def _wait(self, wanted: int) -> None:
         if not self._gates:
@@ -310,32 +305,6 @@ class ProcessWorkers(WorkerGroup):
             raise message.to_error()
         return message
 
-    def _run_own_command(self) -> None:
-        """Run the command for the environments of the calling process."""
-        doing = self._tracker.doing[-1]
-        assert doing is not None
-        command, *arguments = self._own_command
-        if command in CALLS:
-            own = len(self._processes)
-            assert self._block is not None
-            self._tracker.finished(own, answer_of(self._block, command, arguments, own))
-            return
-        self._run_own(doing, lambda block: getattr(block, command)(*arguments))
-
-    def _run_own(self, method: str, run: Callable[[Block], object]) -> None:
-        """Run something on the caller's own environments, and record the answer.
-
-        Raises:
-            WorkerError: an environment raised.
-        """
-        assert self._block is not None
-        try:
-            answer = run(self._block)
-        except Exception as error:
-            failure = Failure.of(error, self._block, method, len(self._processes))
-            raise failure.to_error() from error
-        self._tracker.finished(len(self._processes), answer)
-
     def _fail(self, worker: int, error: WorkerError) -> None:
         """Replace a worker, if the restart rule allows it and all environments were made once.
 
@@ -364,18 +333,3 @@ class ProcessWorkers(WorkerGroup):
     def _death(self, worker: int) -> WorkerError:
         exit_code = self._processes[worker].exit_code()
         return death_error(worker, self._envs[worker], exit_code, self._doing(worker))
-
-
-@functools.cache
-def _stop_at_exit() -> None:
-    """Stop open workers at exit before multiprocessing terminates them.
-
-    What is registered last runs first. The finalizers of weakref are registered with the first of
-    them in this process, which may be before multiprocessing is imported.
-    """
-
-    def stop_all() -> None:
-        for workers in list(_open):
-            workers._stop()
-
-    atexit.register(stop_all)

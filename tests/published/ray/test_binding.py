@@ -29,7 +29,10 @@ def test_a_binding_is_vectorized():
         num_workers=num_cores,
         envs_per_worker=envs_per_worker,
     )
-    observations = envs.reset(seed=0)
+    seeded = envs.reset(seed=7).copy()
+    envs.seed(7)
+    observations = envs.reset()
+    np.testing.assert_array_equal(observations, seeded)
     rows = 2 * binding.max_agents
     assert observations.shape == (rows, *binding.single_observation_space.shape)
     actions = np.zeros((rows, *binding.single_action_space.shape), np.int64)

@@ -112,7 +112,7 @@ def test_a_sweep_that_is_killed_continues_on_the_cluster(cluster, tmp_path):
     sweep = begin()
     assert wait_until(lambda: all((each / "checkpoint.pt").exists() for each in folders))
     sweep.send_signal(signal.SIGKILL)
-    sweep.communicate(timeout=60)
+    sweep.communicate(timeout=240)
     out, err = begin().communicate(timeout=240)
     assert [trial.state for trial in read_journal(tmp_path / "s").trials] == [
         TrialState.COMPLETE

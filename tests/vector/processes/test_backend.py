@@ -1,13 +1,12 @@
 """Pools, start methods, and what is sent between processes."""
 
 import contextlib
-import time
 
 import numpy as np
 import pytest
 import torch
 from vector_environments import Echo, Flock
-from vector_processes import open_descriptors
+from vector_processes import children, open_descriptors, wait_until_asleep
 
 from pufferlib import vector
 from pufferlib.exceptions import ArgumentError
@@ -137,11 +136,11 @@ def test_a_worker_left_out_of_a_batch_is_in_the_next():
     options = {"num_workers": 4, "batch_size": 3, "zero_copy": False}
     with pool([Echo] * 4, None, **options) as envs:
         envs.async_reset(seed=0)
-        time.sleep(0.5)  # until every worker is ready
+        wait_until_asleep(children())  # every worker is ready
         received = set(ids(envs.recv()))
         left_out = {0, 1, 2, 3} - received
         envs.send([1, 1, 1])
-        time.sleep(0.5)
+        wait_until_asleep(children())
         assert left_out < set(ids(envs.recv()))
 
 
@@ -209,6 +208,7 @@ def test_each_worker_is_a_separate_process():
         assert len(set(pids)) == 3
 
 
+@pytest.mark.usefixtures("_patient")
 def test_workers_close_their_environments(tmp_path):
     graves = [tmp_path / name for name in "abcd"]
     with pool([Echo] * 4, [[0, 9, None, grave] for grave in graves], num_workers=2) as envs:

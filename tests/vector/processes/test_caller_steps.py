@@ -110,6 +110,7 @@ def test_a_step_that_the_caller_has_not_begun_is_not_taken_before_a_reset():
         assert envs.step([3, 4])[0].tolist() == [[0, 0, 1, 3], [1, 0, 1, 4]]
 
 
+@pytest.mark.usefixtures("_patient")
 def test_all_environments_are_closed_wherever_they_are(tmp_path):
     graves = [tmp_path / name for name in "abcd"]
     with opened([Echo] * 4, [[0, 9, None, grave] for grave in graves]) as envs:
@@ -128,6 +129,7 @@ def make_and_play(*args, **kwargs):
         play(envs)
 
 
+@pytest.mark.usefixtures("_patient")
 @pytest.mark.parametrize("on_failure", ["raise", "restart"])
 @pytest.mark.parametrize("where", ["__init__", "reset", "step"])
 def test_a_failure_in_the_calling_process_is_raised(where, on_failure, tmp_path):
@@ -204,10 +206,10 @@ def test_workers_are_replaced_while_the_callers_environments_continue():
 def test_the_timeout_does_not_apply_to_the_callers_environments():
     class Slow(Echo):
         def step(self, action):
-            time.sleep(1.5 if self.tag == 1 else 0)
+            time.sleep(3.5 if self.tag == 1 else 0)
             return super().step(action)
 
-    with opened([Slow] * 2, [[0], [1]], timeout_s=1) as envs:
+    with opened([Slow] * 2, [[0], [1]], timeout_s=3) as envs:
         envs.reset(seed=0)
         assert envs.step([5, 6])[1].tolist() == [5, 6]
 

@@ -10,10 +10,10 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+from vector_processes import wait_until_asleep
 
 from pufferlib.vector.processes import _gate_plain
 
@@ -71,18 +71,6 @@ def processes(target, *arguments):
         for process in started:
             process.join()
             process.close()
-
-
-def sleeps(pid):
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
-
-
-def wait_until_asleep(pid):
-    """Return when a process has slept ten times in a row: it no longer looks."""
-    times = 0
-    while times < 10:
-        times = times + 1 if sleeps(pid) else 0
-        time.sleep(0.002)
 
 
 @pytest.mark.parametrize("spin_us", [0, 50])
@@ -147,10 +135,10 @@ def test_a_worker_that_sleeps_is_woken_by_an_order(gate_class):
     gate = gate_class(words)
     with processes(obey, (gate_class(words), 0)) as [pid]:
         for order in (1, 2, 3):
-            wait_until_asleep(pid)
+            wait_until_asleep([pid])
             gate.order(0, order)
             assert gate.answers(1, timeout_s=20) == [(0, order)]
-        wait_until_asleep(pid)
+        wait_until_asleep([pid])
         gate.order(0, END)
 
 
@@ -192,7 +180,7 @@ def test_a_worker_that_was_suspended_continues(gate_class):
     gate = gate_class(words)
     with processes(obey, (gate_class(words), 0)) as [pid]:
         for order in (1, 2, 3):
-            wait_until_asleep(pid)
+            wait_until_asleep([pid])
             os.kill(pid, signal.SIGSTOP)
             if order == 2:  # in time to be found on waking, or later
                 gate.order(0, order)

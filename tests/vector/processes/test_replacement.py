@@ -14,15 +14,13 @@ from pufferlib import vector
 from pufferlib.exceptions import ArgumentError, CallOrderError, WorkerError
 from pufferlib.vector import Multiprocessing
 
-pytestmark = pytest.mark.timeout(60)
-
 RAISE, DIE, HANG, DAWDLE = Troubled.RAISE, Troubled.DIE, Troubled.HANG, Troubled.DAWDLE
 AT_RESET = 10  # added to one of these: in the next reset
 REASONS = {
     RAISE: "Worker 1, environment 2 failed in {}() (seed 2{}): ValueError: as ordered",
     DIE: "Worker 1 (environments 2-3) was killed by SIGKILL, most often by the kernel, out of "
     "memory. Use fewer or smaller environments. It was in {}().",
-    HANG: "Worker 1 (environments 2-3) has not finished {}() within timeout_s=2. It was killed. "
+    HANG: "Worker 1 (environments 2-3) has not finished {}() within timeout_s=3. It was killed. "
     "Use the Serial backend to find out why it hangs, or raise timeout_s.",
 }
 
@@ -92,7 +90,7 @@ def lost(reason):
     ],
 )
 def test_lost_rows_are_reported_once_and_then_new_episodes_begin(fault, start_method):
-    options = {"timeout_s": 2} if fault == HANG else {}
+    options = {"timeout_s": 3} if fault == HANG else {}
     with restarting(start_method=start_method, **options) as envs:
         envs.reset(seed=0)
         envs.step([1, 2, 3, 4])
@@ -197,7 +195,7 @@ def test_agents_of_a_lost_environment_are_all_absent():
 
 @pytest.mark.parametrize("fault", REASONS)
 def test_a_failure_in_a_reset_loses_the_first_batch(fault):
-    options = {"timeout_s": 2} if fault == HANG else {}
+    options = {"timeout_s": 3} if fault == HANG else {}
     with restarting(**options) as envs:
         envs.reset(seed=0)
         envs.step([1, 2, fault + AT_RESET, 4])

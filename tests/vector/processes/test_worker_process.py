@@ -10,8 +10,6 @@ from pufferlib import vector
 from pufferlib.exceptions import WorkerError
 from pufferlib.vector import Multiprocessing
 
-pytestmark = pytest.mark.timeout(120)
-
 START_METHODS = ["fork", "forkserver", "spawn"]
 HOW = ["process", "daemon", "executor", "program", "fork", "orphan"]
 
@@ -30,10 +28,10 @@ def test_processes_of_an_environment_end_with_its_worker(how, start_method):
     started = set(envs.call("child_pid"))
     assert len(started) == 2
     envs.close()
-    assert living_after(started, deadline_s=5) == set()
+    assert living_after(started, deadline_s=60) == set()
 
 
-@pytest.mark.parametrize(("fault", "timeout_s"), [(raise_plain, None), (hang, 1.5)])
+@pytest.mark.parametrize(("fault", "timeout_s"), [(raise_plain, None), (hang, 3)])
 @pytest.mark.parametrize("on_failure", ["raise", "restart"])
 def test_processes_of_an_environment_end_when_it_fails(fault, timeout_s, on_failure):
     envs = opened(Parent, "process", "step", fault, timeout_s=timeout_s, on_failure=on_failure)
@@ -47,7 +45,7 @@ def test_processes_of_an_environment_end_when_it_fails(fault, timeout_s, on_fail
     else:
         assert envs.step([0, 0])[3].tolist() == [True, True]
         assert envs.lost.all()
-    assert living_after(started, deadline_s=5) == set()
+    assert living_after(started, deadline_s=60) == set()
     envs.close()
 
 
@@ -60,7 +58,7 @@ def test_an_environment_may_contain_a_vectorizer(start_method, closes):
     started = {pid for pids in envs.call("pids") for pid in pids}
     assert len(started) == 4
     envs.close()
-    assert living_after(started, deadline_s=5) == set()
+    assert living_after(started, deadline_s=60) == set()
 
 
 def play(start_method):
@@ -95,7 +93,7 @@ def test_workers_end_with_the_daemonic_process_that_started_them():
     started = set(queue.get())
     process.terminate()
     process.join()
-    assert living_after(started, deadline_s=5) == set()
+    assert living_after(started, deadline_s=60) == set()
     queue.close()
 
 

@@ -160,11 +160,15 @@ def started():
 
     Yields the environment variables that a process needs to join it, including a new token.
     """
-    with contextlib.closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     # A short path: Ray's sockets lie below it, and a socket's path may have 107 characters.
-    with importable(), tempfile.TemporaryDirectory(prefix="r", dir="/tmp") as folder:
+    with (
+        importable(),
+        tempfile.TemporaryDirectory(prefix="r", dir="/tmp") as folder,
+        contextlib.closing(socket.socket()) as reserved,  # so that no other process gets the port
+    ):
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+        reserved.bind(("127.0.0.1", 0))
+        port = reserved.getsockname()[1]
         environ = {
             **os.environ,
             "RAY_AUTH_MODE": "token",
@@ -187,7 +191,7 @@ def started():
                     )
                 )
             begun = "This command will now block forever"
-            assert wait_until(lambda: begun in log.read_text(), 60), log.read_text()
+            assert wait_until(lambda: begun in log.read_text(), 120), log.read_text()
 
         try:
             head = ["--head", f"--port={port}", f"--temp-dir={folder}", "--include-dashboard=false"]
@@ -203,6 +207,7 @@ def started():
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_a_cluster_of_ray_start_is_joined_and_outlives_one_of_its_nodes(started, tmp_path):
     (tmp_path / "driver.py").write_text(DRIVER)
     result = subprocess.run(
