@@ -141,7 +141,7 @@ def add_settings(
             groups[table] = parser.add_argument_group(table or "run")
         if key == "kwargs":
             what = "environment" if name.startswith("env") else "policy"
-            text = f"an argument of the {what}: a Python literal, or text"
+            text = f"an argument of the {what}: a Python literal, true, false, or text"
             add_free_keys(groups[table], words, name, text)
         else:
             _add_setting(groups[table], name, config)

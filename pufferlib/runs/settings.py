@@ -250,9 +250,12 @@ def _plain(value: object) -> object:
 
 
 def _literal(text: str) -> Any:
-    """Return a Python literal (a number, True, None, a list, ...), or else the text itself."""
+    """Return a Python literal (a number, True, None, a list, ...), or else the text itself.
+
+    true and false, as presets write them, are no text either.
+    """
     try:
-        return ast.literal_eval(text)
+        return ast.literal_eval({"true": "True", "false": "False"}.get(text, text))
     except (ValueError, TypeError, SyntaxError):
         return text
 

@@ -211,6 +211,9 @@ def test_taking_workers_back_is_allowed_where_there_are_none(bsuite, value):
         ("map", "maze", {"map": "maze"}),
         ("map", "'3'", {"map": "3"}),
         ("keys", "{[]: 1}", {"keys": "{[]: 1}"}),
+        ("is_wide", "true", {"is_wide": True}),  # as in the TOML of presets
+        ("is_wide", "False", {"is_wide": False}),
+        ("is_wide", "false", {"is_wide": False}),
         ("size", 40, {"size": 40}),
         ("size", [1], {"size": [1]}),
         # Text in the preset stays text, but for None.
