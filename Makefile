@@ -39,7 +39,8 @@ learn: $(VENV)/.test ## test that the trainer learns, Ocean to MiniHack, and so 
 	$(BIN)/python -m pytest -m learn tests $(ARGS)
 
 soak: $(VENV)/.test ## kill, break and delay environments for ten minutes, and check every row
-	PUFFERLIB_SOAK_S=600 $(BIN)/python -m pytest -m soak -s tests/vector tests/sweep --timeout 900 $(ARGS)
+	PUFFERLIB_TEST_SEED=$${PUFFERLIB_TEST_SEED:-$$(date +%s)} PUFFERLIB_SOAK_S=600 \
+	  $(BIN)/python -m pytest -m soak -s tests/vector tests/sweep --timeout 900 $(ARGS)
 
 test-tasks: $(VENV)/.test ## create and play every task of every family, ten minutes
 	$(BIN)/python -m pytest -m tasks tests/registry tests/runs $(ARGS)

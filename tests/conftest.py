@@ -28,6 +28,7 @@ from pufferlib.cores import usable_cores
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 WATCHDOG = pytest.StashKey[Watchdog]()
+TEST_SEED = int(os.environ.get("PUFFERLIB_TEST_SEED", "0"))
 GRACE_S = 30  # for a test to end by the exception that pytest-timeout raises
 
 
@@ -44,6 +45,11 @@ def pytest_configure(config: pytest.Config) -> None:
     runs_tests = config.getoption("dist", "no") == "no" and not config.getoption("usepdb")
     if runs_tests and sys.platform == "linux":
         config.stash[WATCHDOG] = Watchdog()
+
+
+def pytest_report_header() -> str | None:
+    """Print PUFFERLIB_TEST_SEED, so that what it made fail can be repeated."""
+    return f"PUFFERLIB_TEST_SEED={TEST_SEED}" if TEST_SEED else None
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -162,8 +168,11 @@ def plain_terminal() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def seeded(request: pytest.FixtureRequest) -> None:
-    """Seed the global generators by the test's name, so that no draw depends on earlier tests."""
-    seed = zlib.crc32(request.node.nodeid.encode())
+    """Seed the global generators by the test's name, so that none depends on earlier ones.
+
+    Fixtures of a module or of the session come before, and draw from what was seeded last.
+    """
+    seed = zlib.crc32(request.node.nodeid.encode(), TEST_SEED)  # itself a seed of 32 bits
     random.seed(seed)
     np.random.seed(seed)
     if "torch" in sys.modules:

@@ -79,6 +79,13 @@ class Echo(gymnasium.Env):
             Path(self.grave).touch()
 
 
+class Unclosable(Echo):
+    """Hangs in `close`."""
+
+    def close(self):
+        hang()
+
+
 class Asked(gymnasium.Env):
     """Keeps what each reset was asked for, takes a key from the options, and fails on action 2."""
 
@@ -263,7 +270,7 @@ class Numeric(Echo):
 
 
 class Parent(Faulty):
-    """An `Echo` that starts a process, which sleeps for a minute, and forgets to end it.
+    """An `Echo` that starts a process, which sleeps for ten minutes, and forgets to end it.
 
     Args:
         how: "process", "daemon", "executor", "program", "fork" or "orphan".
@@ -288,7 +295,7 @@ def start_process(**daemon):
 
 def answer_and_sleep(connection):
     connection.send(os.getpid())
-    time.sleep(60)
+    time.sleep(600)
 
 
 def start_executor():
@@ -300,7 +307,7 @@ def start_executor():
 
 def start_orphan():
     """Start a program in a session of a shell that ends; return its id."""
-    shell = ["sh", "-c", "sleep 60 >/dev/null & echo $!"]
+    shell = ["sh", "-c", "sleep 600 >/dev/null & echo $!"]
     return int(subprocess.run(shell, start_new_session=True, stdout=subprocess.PIPE).stdout)
 
 
@@ -308,7 +315,7 @@ STARTS = {
     "process": start_process,
     "daemon": lambda: start_process(daemon=True),
     "executor": start_executor,
-    "program": lambda: subprocess.Popen(["sleep", "60"]).pid,
+    "program": lambda: subprocess.Popen(["sleep", "600"]).pid,
     "fork": lambda: leave_a_child(),
     "orphan": start_orphan,
 }
@@ -449,12 +456,12 @@ def hang():
 
 
 def leave_a_child():
-    """Fork a process that for a minute holds open what this one has open; return its id."""
+    """Fork a process that holds open, for ten minutes, what this one has open; return its id."""
     child = os.fork()
     if child == 0:
         os.closerange(0, 3)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(60)
+        signal.alarm(600)
         hang()
     return child
 

@@ -43,12 +43,19 @@ def living_after(pids, deadline_s):
     return living(pids)
 
 
-def wait_until_asleep(pids):
-    """Return when each of `pids` has slept ten times in a row: it no longer looks for orders."""
+def wait_until_asleep(pids, deadline_s=120):
+    """Return when each of `pids` has slept ten times in a row: it no longer looks for orders.
+
+    Fails if one ends, or does not sleep within `deadline_s`.
+    """
+    end_s = time.monotonic() + deadline_s
     for pid in pids:
         times = 0
         while times < 10:
-            times = times + 1 if _stat(pid)[0] == "S" else 0
+            state = _stat(pid)[0]
+            assert state not in "ZX", f"Process {pid} has ended instead of falling asleep."
+            assert time.monotonic() < end_s, f"Process {pid} is in state {state}, not asleep."
+            times = times + 1 if state == "S" else 0
             time.sleep(0.002)
 
 

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +27,8 @@ from pufferlib.training.loggers import read_metrics
 def test_no_trial_is_lost_or_run_twice_whatever_is_killed(trials, kills, tmp_path):
     folder = tmp_path / "sweep"
     script = Path(sweep_soak.__file__)
-    command = [sys.executable, str(script), str(folder), str(trials), str(kills), "1"]
+    seed = os.environ.get("PUFFERLIB_TEST_SEED", "1")
+    command = [sys.executable, str(script), str(folder), str(trials), str(kills), seed]
     result = subprocess.run(command, capture_output=True, text=True, timeout=1100)
     assert result.returncode == 0, result.stderr
     *killed, last = result.stdout.splitlines()

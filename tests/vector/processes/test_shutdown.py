@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from vector_environments import Echo
+from vector_environments import Echo, Unclosable
 from vector_processes import children, living, living_after
 
 from pufferlib import vector
@@ -241,6 +241,16 @@ envs.close()
     with start("-c", code) as process:
         said, errors = process.communicate(timeout=240)
     assert (said, errors) == ("0\n[[0, 0, 2, 3], [0, 0, 2, 4]]\n", "")
+
+
+def test_close_does_not_wait_for_environments_that_hang_in_it():
+    envs = vector.make(Unclosable, backend=Multiprocessing, num_envs=2, num_workers=2)
+    envs.reset(seed=0)
+    workers = envs.call("pid")
+    began_s = time.monotonic()
+    envs.close()
+    assert time.monotonic() - began_s < 30  # a second, on a machine that does nothing else
+    assert living(workers) == set()
 
 
 @pytest.mark.usefixtures("_patient")

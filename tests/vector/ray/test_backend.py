@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import gymnasium
 import numpy as np
@@ -24,6 +25,7 @@ from vector_environments import (
     Fragile,
     Parent,
     Troubled,
+    Unclosable,
     be_killed,
     exit_at_once,
     hang,
@@ -594,6 +596,15 @@ def test_close_leaves_no_process_and_closes_the_environments(tmp_path):
         pids = set(envs.call("pid"))
     assert all(grave.exists() for grave in graves)
     assert living_after(pids, 60) == set()
+
+
+def test_close_does_not_wait_for_environments_that_hang_in_it():
+    with opened([Unclosable] * 2, num_workers=2) as envs:
+        envs.reset(seed=0)
+        workers = envs.call("pid")
+        began_s = time.monotonic()
+    assert time.monotonic() - began_s < 30  # a second, on a machine that does nothing else
+    assert living_after(workers, 60) == set()
 
 
 def test_a_vectorizer_that_is_collected_leaves_no_process():
