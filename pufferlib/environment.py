@@ -195,6 +195,8 @@ class PufferEnv:
         """`single_observation_space`: a published name, see docs/published-names.md."""
         return self.single_observation_space
 
+    flat_observation_structure = unflatten_context = flat_observation_space
+
     @property
     def user_env(self) -> UserEnv:
         """The environment as its author wrote it: this one, unless it wraps another."""

@@ -90,10 +90,14 @@ class EmulatedNames:
 
 
 class NativeNames:
-    """The same attributes of what `to_gymnasium` and `to_pettingzoo` return.
+    """Published attributes of what `to_gymnasium` and `to_pettingzoo` return.
 
     Attributes:
         env: the native environment.
+        emulated: that of `env`, False.
+        flat_observation_space: for `pufferlib.emulation.unpack_batched_obs`, as in `EmulatedNames`.
+        flat_observation_structure: the same space.
+        unflatten_context: the same space.
     """
 
     env: PufferEnv
@@ -109,6 +113,8 @@ class NativeNames:
     @property
     def flat_observation_space(self) -> gymnasium.spaces.Box:
         return self.env.single_observation_space
+
+    flat_observation_structure = unflatten_context = flat_observation_space
 
 
 def structured_dtype(layout: Layout | ActionLayout) -> Dtype:

@@ -65,7 +65,8 @@ def unpack_batched_obs(
     """Return flat observations in the environment's structure; as `pufferlib.pytorch.unflatten`.
 
     Args:
-        batched_obs: (B, ...), a tensor, or an array, whose parts are arrays.
+        batched_obs: (B, ...), a tensor, or an array, whose parts are arrays. An array that torch
+            cannot share, read-only or with a negative stride, is copied.
         flat_observation_space: that of an environment or a vectorizer, its `unflatten_context`, or
             the environment's own space. The two may be given in either order: 0.2 had the space
             first.
@@ -74,10 +75,13 @@ def unpack_batched_obs(
     space: AnySpace = flat_observation_space
     if isinstance(batched_obs, gymnasium.Space):
         batched_obs, space = space, batched_obs
+    is_array = isinstance(batched_obs, np.ndarray)
+    if is_array and (not batched_obs.flags.writeable or min(batched_obs.strides, default=0) < 0):
+        batched_obs = batched_obs.copy()
     parts = unflatten(
         torch.as_tensor(batched_obs), getattr(space, "layout", None) or Layout.of(space)
     )
-    return _arrays(parts) if isinstance(batched_obs, np.ndarray) else parts
+    return _arrays(parts) if is_array else parts
 
 
 def _arrays(parts: Structure) -> Structure:

@@ -91,7 +91,9 @@ def test_every_environment_and_its_vectorizer_say_whether_they_are_emulated(task
 def test_converted_native_environments_have_the_published_attributes(convert):
     env = convert(ocean.make_env("bandit"))  # whose episodes are one step
     assert (env.emulated, env.driver_env, env.done) == (False, env, True)
-    assert env.flat_observation_space == env.single_observation_space
+    for owner in (env, env.env):
+        for name in ("flat_observation_space", "flat_observation_structure", "unflatten_context"):
+            assert getattr(owner, name) is owner.single_observation_space
     env.reset(seed=0)
     assert not env.done
     env.step(0 if convert is emulation.to_gymnasium else {"agent_0": 0})

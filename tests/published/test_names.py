@@ -158,6 +158,22 @@ def test_observations_unpack_with_what_0_4_to_0_7_passed(names):
                 np.testing.assert_array_equal(actual[key][0], value)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", ["read-only", "reversed", "one row, reversed"])
+def test_arrays_that_torch_cannot_share_unpack_too(kind):
+    space = STRUCTURED["like NetHack"]
+    layout = Layout.of(space)
+    observations = samples(space, 1 if kind == "one row, reversed" else 3)
+    rows = np.stack([layout.flatten(sample) for sample in observations])
+    if kind == "read-only":
+        rows.flags.writeable = False
+    else:
+        rows, observations = rows[::-1], observations[::-1]
+    parts = emulation.unpack_batched_obs(rows, space)
+    for key, part in parts.items():
+        np.testing.assert_array_equal(part, np.stack([sample[key] for sample in observations]))
+
+
 def test_wrappers_of_0_5_to_1_0_adapt_old_environments():
     assert pufferlib.wrappers.GymToGymnasium is pufferlib.wrappers.OldGymEnv
     assert pufferlib.wrappers.PettingZooTruncatedWrapper is pufferlib.wrappers.OldParallelEnv
