@@ -1,6 +1,6 @@
 """Read and draw the learning curves of runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,7 +36,13 @@ _WIDTH_IN, _HEIGHT_IN, _DPI = 5.2, 3.6, 150
 _PANELS_ABREAST = 3
 
 
-def plot(runs: Sequence[Path], metric: str, x: str, out: Path) -> None:
+def plot(
+    runs: Sequence[Path],
+    metric: str,
+    x: str,
+    out: Path,
+    names: Mapping[Path, str] | None = None,
+) -> None:
     """Draw a panel for each task, a curve for each run, into the file `out`.
 
     Runs that differ in their seed are one curve, their mean, with a band from the lowest to the
@@ -47,6 +53,7 @@ def plot(runs: Sequence[Path], metric: str, x: str, out: Path) -> None:
         metric: a name in metrics.jsonl, for the y axis.
         x: another name, for the x axis.
         out: the suffix is the format.
+        names: what the legend calls a run; by default its folder's name.
 
     Raises:
         NotInstalledError: matplotlib is missing.
@@ -64,7 +71,8 @@ def plot(runs: Sequence[Path], metric: str, x: str, out: Path) -> None:
         figure = matplotlib.figure.Figure(figsize=size, dpi=_DPI, layout="constrained")
         panels = list(figure.subplots(rows, abreast, squeeze=False).flat)
         for panel, (task, folders) in zip(panels, tasks.items(), strict=False):
-            _draw(panel, task, [_band(folder, metric, x) for folder in folders], _labels(folders))
+            bands = [_band(folder, metric, x) for folder in folders]
+            _draw(panel, task, bands, _labels(folders, names or {}))
             panel.set_xlabel(x)
             panel.set_ylabel(metric)
         for panel in panels[len(tasks) :]:
@@ -134,9 +142,9 @@ def curve(run: Path, metric: str, x: str) -> tuple[list[float], list[float]]:
     return [point[0] for point in points], [point[1] for point in points]
 
 
-def _labels(folders: Sequence[Path]) -> list[str]:
+def _labels(folders: Sequence[Path], given: Mapping[Path, str]) -> list[str]:
     """Return the names of folders, their paths where a name occurs twice; and how many seeds."""
-    names = [folder.resolve().name for folder in folders]
+    names = [given.get(folder, folder.resolve().name) for folder in folders]
     labels = []
     for name, folder in zip(names, folders, strict=True):
         label = name if names.count(name) == 1 else str(folder)

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from pufferlib import registry
+from pufferlib.config import Config, EnvConfig, as_json
+from pufferlib.training import Evaluation
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / "tools" / "docs"
@@ -42,9 +44,13 @@ def test_a_record_has_its_pictures_and_a_page(path, tool):
     still = np.asarray(image.open(IMAGES / f"{family}.png").convert("RGB"))
     assert still.shape == first.shape
     page = tool("family_pages").page(registry.load(family))
-    for expected in (record["command"], f"trained/{family}.webp", f"trained/{family}.svg"):
+    for expected in (record["command"], f"trained/{family}.webp"):
         assert expected in page
     assert "at random" not in page
+    drawing = IMAGES / f"{family}.svg"
+    assert drawing.exists() == record["has_curve"] == (f"trained/{family}.svg" in page)
+    if record["has_curve"]:
+        assert ">seed 1</text>" in drawing.read_text()
 
 
 def test_the_pages_of_the_other_families_show_random_play(tool):
@@ -83,24 +89,132 @@ def test_a_table_compares_each_seed_with_random_play(tool):
     ]
 
 
+RETURN, SCORE = "episode/episode_return", "selfplay/score_random"
+APART, OVERLAP = "the intervals do not overlap", "the intervals overlap"
+
+
 @pytest.mark.parametrize(
-    ("curve", "scores", "starts"),
+    ("curve", "scores", "said"),
     [
         (
-            "episode/episode_return",
-            {"random": [0, 2], "greedy": [1, 3], "sampled": [3, 4]},
-            "It is",
+            RETURN,
+            {"random": [0, 2], "sampled": [3, 4], "greedy": [0, 1]},
+            f"With sampled actions it is better than random play: {APART}. With its most probable "
+            f"actions it is not shown to be better than random play: {OVERLAP}.",
         ),
-        ("episode/episode_return", {"random": [0, 2], "greedy": [1, 3], "sampled": [2, 4]}, "**By"),
-        ("selfplay/score_random", {"greedy": [0.51, 0.6], "sampled": [0.4, 0.6]}, "It is"),
-        ("selfplay/score_random", {"greedy": [0.5, 0.6], "sampled": [0.4, 0.6]}, "**By"),
+        (
+            RETURN,
+            {"random": [1, 2], "sampled": [3, 4], "greedy": [0, 0]},
+            f"With sampled actions it is better than random play: {APART}. With its most probable "
+            f"actions it is worse than random play: {APART}.",
+        ),
+        (
+            RETURN,
+            {"random": [0, 2], "sampled": [3, 4], "greedy": [5, 6]},
+            f"It is better than random play: {APART}.",
+        ),
+        (
+            RETURN,
+            {"random": [0, 2], "sampled": [1, 3], "greedy": [2, 4]},
+            f"**It is not shown to be better than random play: {OVERLAP}.**",
+        ),
+        (
+            RETURN,
+            {"random": None, "sampled": None, "greedy": None},
+            "**It is not shown to be better than random play: the games are too few for "
+            "intervals.**",
+        ),
+        (
+            SCORE,
+            {"sampled": [0.4, 0.6], "greedy": [0.51, 0.6]},
+            "With sampled actions it is not shown to be better than random play: its interval "
+            "includes 0.5. With its most probable actions it is better than random play: its "
+            "interval is above 0.5.",
+        ),
+        (
+            SCORE,
+            {"sampled": [0.5, 0.6], "greedy": [0.1, 0.4]},
+            "**With sampled actions it is not shown to be better than random play: its interval "
+            "includes 0.5. With its most probable actions it is worse than random play: its "
+            "interval is below 0.5.**",
+        ),
     ],
 )
-def test_a_page_says_whether_the_agent_is_better_than_random_play(curve, scores, starts, tool):
-    intervals = {name: {"interval": ends} for name, ends in scores.items()}
-    found = {"curve": curve, "scores": {"seed-1": intervals}}
-    assert tool("trained_pages").verdict(found).startswith(starts)
-    assert tool("trained_pages").verdict(found | {"note": "A note."}).endswith(" A note.")
+def test_a_page_says_with_which_actions_the_agent_is_better_than_random_play(
+    curve, scores, said, tool
+):
+    found = {"curve": curve, "scores": {"seed-1": intervals(scores)}}
+    assert tool("trained_pages").verdict(found) == said
+    assert tool("trained_pages").verdict(found | {"note": "A note."}) == f"{said} A note."
+
+
+def intervals(scores):
+    return {name: {"mean": 0.0, "interval": ends} for name, ends in scores.items()}
+
+
+def test_a_page_counts_the_agents_that_are_better(tool):
+    runs = {
+        "seed-1": {"random": [0, 2], "sampled": [3, 4], "greedy": [3, 4]},
+        "seed-2": {"random": [0, 2], "sampled": [1, 4], "greedy": [3, 4]},
+    }
+    found = {"curve": RETURN, "scores": {run: intervals(runs[run]) for run in runs}}
+    assert tool("trained_pages").verdict(found) == (
+        "With sampled actions 1 of 2 agents are shown to be better than random play. With its most "
+        f"probable actions it is better than random play: {APART}."
+    )
+
+
+@pytest.mark.parametrize(
+    ("filmed", "is_cautious"), [("sampled", False), ("greedy", True)], ids=["better", "worse"]
+)
+def test_the_caption_of_a_film_is_about_the_actions_that_it_shows(
+    filmed, is_cautious, tool, monkeypatch
+):
+    pages = tool("trained_pages")
+    first = intervals({"random": [1, 2], "sampled": [3, 4], "greedy": [0, 0]})
+    second = intervals({"random": [1, 2], "sampled": [0, 0], "greedy": [3, 4]})
+    film = {"actions": filmed, "steps": 5, "return": 1.0, "has_ended": True}
+    found = {"task": "squared", "scores": {"seed-1": first, "seed-2": second}, "film": film}
+    monkeypatch.setattr(pages, "record", lambda family: found)
+    assert ("do not show" in pages.picture("ocean", "squared")) == is_cautious
+
+
+@pytest.mark.parametrize(
+    ("games", "agents", "counted", "has_interval"),
+    [
+        (2, 162, "2 games of 162 agents", False),
+        (7, 1, "7 episodes", False),
+        (8, 3, "8 games of 3 agents", True),
+        (32, 1, "32 episodes", True),
+    ],
+)
+def test_games_are_counted_and_not_their_agents(games, agents, counted, has_interval, tool):
+    rows = games * agents
+    of_row = np.repeat(np.arange(games), agents)
+    result = Evaluation(of_row.astype(float), np.full(rows, 5), of_row)
+    trained_agents = tool("trained_agents")
+    summary = trained_agents.summary(result)
+    assert trained_agents.counted(summary) == counted
+    assert summary["mean"] == (games - 1) / 2
+    assert (summary["interval"] is not None) == has_interval
+    table = tool("trained_pages")._table({"seed-1": {"random": summary}})
+    assert ("too few games" in table) != has_interval
+
+
+@pytest.mark.parametrize(("levels", "has_curve"), [(4, False), (5, True)])
+def test_a_curve_of_few_values_is_not_drawn(levels, has_curve, tool, tmp_path):
+    pytest.importorskip("matplotlib")
+    run = tmp_path / "a-folder"
+    run.mkdir()
+    (run / "config.json").write_text(json.dumps(as_json(Config(env=EnvConfig("squared")))))
+    lines = [{"timesteps": step, RETURN: float(step % levels)} for step in range(20)]
+    (run / "metrics.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+    out = tmp_path / "curve.svg"
+    out.write_text("that of an earlier training")
+    assert tool("trained_agents").draw_curve(run, RETURN, out) == has_curve
+    assert out.exists() == has_curve
+    if has_curve:
+        assert ">seed 1</text>" in out.read_text()
 
 
 FACTS = {
@@ -174,6 +288,28 @@ def test_noise_is_compressed_until_it_fits(tool, tmp_path):
     animation.write_animation(tmp_path / "film.webp", noise, 4)
     assert (tmp_path / "film.webp").stat().st_size <= animation.MOST_BYTES
     assert sum(frame.nbytes for frame in noise) > 3 * animation.MOST_BYTES
+
+
+def test_a_film_that_cannot_fit_is_refused(tool, tmp_path, monkeypatch):
+    pytest.importorskip("PIL.Image")
+    animation = tool("animation")
+    monkeypatch.setattr(animation, "MOST_BYTES", 20)
+    frames = [np.full((8, 8, 3), value, np.uint8) for value in (0, 255)]
+    with pytest.raises(ValueError, match="more than 20 bytes"):
+        animation.write_animation(tmp_path / "film.webp", frames, 4)
+    assert not (tmp_path / "film.webp").exists()
+
+
+def test_small_things_keep_their_color_in_a_still(tool):
+    image = pytest.importorskip("PIL.Image")
+    rows, columns = np.mgrid[0:200, 0:200]
+    dark = np.stack([20 + rows // 8, 15 + columns // 8, 10 + (rows + columns) // 16], -1)
+    dark[50:52, 50:53] = 255, 30, 30  # shots, of six pixels
+    dark[90:92, 20:23] = 40, 80, 255
+    shown = image.fromarray(dark.astype(np.uint8))
+    still = np.asarray(tool("trained_agents").few_colors(shown).convert("RGB")).astype(int)
+    for row, column in ((50, 50), (90, 20)):
+        assert np.abs(still[row, column] - dark[row, column]).max() < 32
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,9 @@ def write_animation(
         frames: (height, width, 3) uint8, of one size.
         fps: frames per second, as the environment names it.
         is_text: the frames show text: their empty margins are cut, not their size.
+
+    Raises:
+        ValueError: it is too large even so.
     """
     images, stride = thinned(frames, is_text)
     if is_text:
@@ -48,7 +51,10 @@ def write_animation(
             if len(data) <= MOST_BYTES:
                 path.write_bytes(data)
                 return images_now[len(images_now) * 2 // 3]
-    raise ValueError(f"{path} would have {len(data):,} bytes, more than {MOST_BYTES:,}.")
+    raise ValueError(
+        f"{path} would have more than {MOST_BYTES:,} bytes, even with half of its {len(images)} "
+        f"frames at half their width. Film fewer steps, or smaller frames."
+    )
 
 
 def thinned(

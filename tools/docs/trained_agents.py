@@ -21,24 +21,29 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from animation import MOST_FRAMES, write_animation
+from PIL import Image
 
 from pufferlib import registry
 from pufferlib.annotations import Kwargs
 from pufferlib.matches import play, score
 from pufferlib.rating.games import RANDOM
 from pufferlib.runs import Run
-from pufferlib.runs.curves import plot
+from pufferlib.runs.curves import curve, plot
 from pufferlib.runs.film import one_episode, rendering
-from pufferlib.runs.folder import CHECKPOINT, read_facts
+from pufferlib.runs.folder import CHECKPOINT, read_config, read_facts
 from pufferlib.runs.seeds import is_group, members
 from pufferlib.runs.video import as_frames
+from pufferlib.training import Evaluation
 from pufferlib.training.loggers import read_metrics
 
 DOCS = Path(__file__).parents[2] / "docs"
 IMAGES, RECORDS = DOCS / "images" / "trained", DOCS / "records" / "trained"
 FIRST_SEED = 1_000_000  # of the episodes: training never saw them
 GAMES = 200  # against random play, of a run with self-play
+LEAST_GAMES = 8  # with fewer the bootstrap says nothing
+LEAST_LEVELS = 5  # different values of a curve; with fewer it shows nothing
 
 
 def main() -> None:
@@ -90,12 +95,12 @@ class Filming(NamedTuple):
 
 
 def draw(folder: Path, family: str, episodes: int, filming: "Filming") -> dict[str, Any]:
-    """Write the film, its still and the curve of a run; return the record."""
+    """Write the film, its still and the curve of a run, if it has one; return the record."""
     runs = members(folder) if is_group(folder) else [folder]
     first = Run.open(runs[0])
     is_game = first.config.selfplay.is_on
     metric = "selfplay/score_random" if is_game else "episode/episode_return"
-    plot([folder], metric, "timesteps", IMAGES / f"{family}.svg")
+    has_curve = draw_curve(folder, metric, IMAGES / f"{family}.svg")
     scores = {run.name: games(run) if is_game else returns(run, episodes) for run in runs}
     of_first = scores[runs[0].name]
     is_greedy = of_first["greedy"]["mean"] >= of_first["sampled"]["mean"]
@@ -105,9 +110,10 @@ def draw(folder: Path, family: str, episodes: int, filming: "Filming") -> dict[s
     every = math.ceil(steps / MOST_FRAMES)
     return {
         **provenance(first, runs, metric),
+        "has_curve": has_curve,
         "measure": f"score in {GAMES} games against random play: 1 for a win, 0.5 for a tie"
         if is_game
-        else f"mean return of {episodes} episodes",
+        else f"mean return of {counted(of_first['random'])}",
         "first_seed": FIRST_SEED,
         "scores": scores,
         "film": film(
@@ -115,6 +121,18 @@ def draw(folder: Path, family: str, episodes: int, filming: "Filming") -> dict[s
             *(every, filming.steps),
         ),
     }
+
+
+def draw_curve(folder: Path, metric: str, out: Path) -> bool:
+    """Draw a learning curve; return False, without a picture, if it has too few values."""
+    runs = members(folder) if is_group(folder) else [folder]
+    curves = [curve(run, metric, "timesteps") for run in runs]
+    if min(len(set(values)) for _, values in curves) < LEAST_LEVELS:
+        out.unlink(missing_ok=True)
+        return False
+    names = {} if is_group(folder) else {folder: f"seed {read_config(folder).train.seed}"}
+    plot([folder], metric, "timesteps", out, names)
+    return True
 
 
 def provenance(run: Run, folders: Sequence[Path], metric: str) -> dict[str, Any]:
@@ -160,13 +178,24 @@ def processor() -> str:
 def returns(folder: Path, episodes: int) -> dict[str, Any]:
     """Return mean returns of random play, and of the agent with sampled and greedy actions."""
     results = Run.open(folder).evaluate(folder / CHECKPOINT, episodes, FIRST_SEED)
-    return {
-        name: {
-            **_rounded(result.mean, result.interval()),
-            "length": round(float(result.lengths.mean()), 1),
-        }
-        for name, result in results.items()
-    }
+    return {name: summary(result) for name, result in results.items()}
+
+
+def summary(result: Evaluation) -> dict[str, Any]:
+    """Return the mean of an evaluation, and its interval unless there are too few games."""
+    agents = np.unique(result.games, return_counts=True)[1]
+    rounded = _rounded(result.mean, result.interval())
+    if len(agents) < LEAST_GAMES:
+        rounded["interval"] = None
+    length = round(float(result.lengths.mean()), 1)
+    return {**rounded, "length": length, "games": len(agents), "agents": int(agents.max())}
+
+
+def counted(result: dict[str, Any]) -> str:
+    """Return how many games were played: agents of one game are no independent episodes."""
+    if result["agents"] == 1:
+        return f"{result['games']} episodes"
+    return f"{result['games']} games of {result['agents']} agents"
 
 
 def games(folder: Path) -> dict[str, Any]:
@@ -194,7 +223,7 @@ def film(
         last = None if steps is None else math.ceil(steps / every)
         frames = as_frames(itertools.islice(episode.frames(), last))
         still = write_animation(IMAGES / f"{family}.webp", frames, fps / every, is_text)
-    still.quantize(256).save(IMAGES / f"{family}.png", optimize=True)
+    few_colors(still).save(IMAGES / f"{family}.png", optimize=True)
     actions = "greedy" if is_greedy else "sampled"
     return {
         "actions": actions,
@@ -203,6 +232,14 @@ def film(
         "return": round(episode.total, 4),
         "has_ended": episode.has_ended,
     }
+
+
+def few_colors(image: Image.Image) -> Image.Image:
+    """Return a picture of at most 256 colors, for a small file."""
+    if image.getcolors(256):
+        return image.quantize(256)  # exact
+    # The median cut, Pillow's default, gives small things of a dark picture its main color.
+    return image.quantize(256, method=Image.Quantize.FASTOCTREE)
 
 
 if __name__ == "__main__":

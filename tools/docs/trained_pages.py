@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 DOCS = Path(__file__).parents[2] / "docs"
+_ACTIONS = {"sampled": "sampled actions", "greedy": "its most probable actions"}
 _PLAYERS = {
     "random": "random actions",
     "sampled": "trained, sampled actions",
@@ -41,16 +42,16 @@ def picture(family: str, sample: str) -> str:
 
 `{sample}`, played at random."""
     film = found["film"]
-    actions = {"greedy": "its most probable", "sampled": "sampled"}[film["actions"]]
     end = "" if film["has_ended"] else " so far"
-    is_better = any(_is_better(scores) for scores in found["scores"].values())
-    caution = "" if is_better else ", which is no better than random play by its scores"
+    first = next(iter(found["scores"].values()))  # the film is of the first seed
+    is_better = _standing(first, film["actions"]) == "better"
+    caution = "" if is_better else ", whose scores do not show that it is better than random play"
     return f"""```{{image}} ../images/trained/{family}.webp
 :alt: An episode of {found["task"]}, played by a trained agent
 ```
 
 `{found["task"]}`, played by the [agent trained below](#trained-agent){caution},
-with {actions} actions: {film["steps"]:,} steps, a return of {film["return"]:.2f}{end}."""
+with {_ACTIONS[film["actions"]]}: {film["steps"]:,} steps, a return of {film["return"]:.2f}{end}."""
 
 
 def section(family: str) -> str:
@@ -62,16 +63,13 @@ def section(family: str) -> str:
 
     {found["command"]}
 
-{found["measure"].capitalize()}, from seeds that training never saw, with its 95% interval:
+{found["measure"].capitalize()}, from seeds that training never saw:
 
 {_table(found["scores"])}
 
 {verdict(found)}
 
-```{{image}} ../images/trained/{family}.svg
-:alt: {found["curve"]} by timesteps, of {found["task"]}
-:width: 480px
-```
+{_curve(family, found)}
 
 {_facts(family, found)}
 
@@ -79,24 +77,65 @@ def section(family: str) -> str:
 
 
 def verdict(found: dict[str, Any]) -> str:
-    """Return in words whether the scores show more than random play."""
+    """Return in words whether the scores show more than random play, for each kind of actions."""
+    by_actions = {
+        actions: [_standing(scores, actions) for scores in found["scores"].values()]
+        for actions in _ACTIONS
+    }
     is_game = found["curve"].startswith("selfplay/")
-    by_seed = [_is_better(scores) for scores in found["scores"].values()]
-    if all(by_seed):
-        reason = "its interval is above 0.5" if is_game else "the intervals do not overlap"
-        text = f"It is better than random play: {reason}."
-    elif any(by_seed):
-        text = f"{sum(by_seed)} of {len(by_seed)} agents are better than random play."
+    said = {actions: _said(standings, is_game) for actions, standings in by_actions.items()}
+    if len(set(said.values())) == 1:
+        text = f"{said['sampled'].capitalize()}."
     else:
-        reason = "the interval includes 0.5" if is_game else "the intervals overlap"
-        text = f"**By these numbers it is no better than random play:** {reason}."
+        parts = [f"With {_ACTIONS[actions]} {words}." for actions, words in said.items()]
+        text = " ".join(parts)
+    if not any("better" in standings for standings in by_actions.values()):
+        text = f"**{text}**"
     return f"{text} {found['note']}" if "note" in found else text
 
 
-def _is_better(scores: dict[str, Any]) -> bool:
-    """Return whether an agent's interval is above that of random play, in games above 0.5."""
-    random = scores["random"]["interval"][1] if "random" in scores else 0.5
-    return any(scores[name]["interval"][0] > random for name in ("sampled", "greedy"))
+def _said(standings: list[str], is_game: bool) -> str:
+    """Return what the standings of the agents of all seeds say together."""
+    if len(set(standings)) > 1:
+        better = standings.count("better")
+        return f"{better} of {len(standings)} agents are shown to be better than random play"
+    return {
+        "better": "it is better than random play: "
+        + ("its interval is above 0.5" if is_game else "the intervals do not overlap"),
+        "worse": "it is worse than random play: "
+        + ("its interval is below 0.5" if is_game else "the intervals do not overlap"),
+        "unknown": "it is not shown to be better than random play: "
+        + ("its interval includes 0.5" if is_game else "the intervals overlap"),
+        "uncounted": "it is not shown to be better than random play: the games are too few for "
+        "intervals",
+    }[standings[0]]
+
+
+def _standing(scores: dict[str, Any], actions: str) -> str:
+    """Return how an agent's interval lies to that of random play, in self-play to 0.5."""
+    own = scores[actions]["interval"]
+    random = scores["random"]["interval"] if "random" in scores else (0.5, 0.5)
+    if own is None or random is None:
+        return "uncounted"
+    if own[0] > random[1]:
+        return "better"
+    return "worse" if own[1] < random[0] else "unknown"
+
+
+def _curve(family: str, found: dict[str, Any]) -> str:
+    """Return the learning curve, and what its points are; or why there is none."""
+    if not found["has_curve"]:
+        return "There is no learning curve: in this training episodes ended too rarely."
+    curve = f"""```{{image}} ../images/trained/{family}.svg
+:alt: {found["curve"]} by timesteps, of {found["task"]}
+:width: 480px
+```"""
+    if found["curve"].startswith("selfplay/"):
+        return curve
+    return f"""{curve}
+
+Each point is the mean of the last 100 episodes that had ended by then; the first points leave out
+those that took longer."""
 
 
 def _table(scores: dict[str, Any]) -> str:
@@ -106,12 +145,14 @@ def _table(scores: dict[str, Any]) -> str:
         for name, result in results.items():
             if name == "random" and len(rows) > 2:
                 continue
-            low, high = result["interval"]
+            interval = _ends(result["interval"])
             seed = f", {run.replace('-', ' ')}" if len(scores) > 1 and name != "random" else ""
-            rows.append(
-                f"| {_PLAYERS[name]}{seed} | {result['mean']:.2f} | {low:.2f}, {high:.2f} |"
-            )
+            rows.append(f"| {_PLAYERS[name]}{seed} | {result['mean']:.2f} | {interval} |")
     return "\n".join(rows)
+
+
+def _ends(interval: list[float] | None) -> str:
+    return "too few games" if interval is None else f"{interval[0]:.2f}, {interval[1]:.2f}"
 
 
 def _facts(family: str, found: dict[str, Any]) -> str:
