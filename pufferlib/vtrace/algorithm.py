@@ -75,6 +75,7 @@ class VTrace:
                 break
         losses = steps.read()
         values, targets, valid = (torch.cat(parts) for parts in zip(*self._judged, strict=True))
+        self._judged.clear()
         metrics = value_metrics(values, targets, valid, self._context.all_reduce_sum)
         return {**update_metrics(self.optimizer, losses), **metrics}
 
@@ -103,7 +104,8 @@ class VTrace:
         )
         with torch.no_grad():
             old_log_probabilities = minibatch.log_probabilities
-            own = values.view_as(old_log_probabilities)  # (B, T)
+            # Detached: a view made here keeps the graph of what it views.
+            own = values.detach().view_as(old_log_probabilities)  # (B, T)
             targets, advantages = vtrace_targets(
                 log_ratios=log_probabilities.view_as(old_log_probabilities) - old_log_probabilities,
                 rewards=minibatch.rewards,
