@@ -142,7 +142,7 @@ def test_a_drawn_level_that_does_not_compile_is_an_error(form, monkeypatch):
     env.reset(seed=0)
     game = type(env._rooms[0]._game if form else env.env.unwrapped)
     monkeypatch.setattr(game, "get_env_desc", lambda self: "rubbish")
-    # NetHack would find the level of the episode before, or make a dungeon of its own.
+    # NetHack would find no level, and play another game.
     with pytest.raises(RuntimeError, match=r"line 1, pos 0: syntax error at .rubbish."):
         env.reset(seed=1)
     env.close()
