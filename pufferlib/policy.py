@@ -69,7 +69,7 @@ class RecurrentPolicy(Protocol):
 
     Optional argument of `forward`:
         start_steps: the steps of a sequence in which an episode starts in any row, ascending; None:
-            unknown. To look for them in `starts` would wait for a GPU.
+            unknown. Finding them in `starts` would synchronize with the GPU.
     """
 
     state_batch_dim: int
@@ -147,7 +147,11 @@ def is_recurrent(policy: object) -> bool:
 
 def takes_start_steps(policy: nn.Module) -> bool:
     """Return whether the `forward` of a policy takes `start_steps`; see `RecurrentPolicy`."""
-    return "start_steps" in inspect.signature(policy.forward).parameters
+    try:  # of what is called, not of what it wraps
+        signature = inspect.signature(policy.forward, follow_wrapped=False)
+    except (TypeError, ValueError):  # a traced module has none
+        return False
+    return "start_steps" in signature.parameters
 
 
 def map_state(function: Callable[..., Tensor], state: State, *others: State) -> Any:

@@ -1,6 +1,7 @@
 """Policies without memory and with any kind of it pass the same tests; helpers for their state."""
 
 import copy
+import functools
 import itertools
 from typing import NamedTuple
 
@@ -12,7 +13,13 @@ from training_environments import Roster, weights_of
 from pufferlib import vector
 from pufferlib.exceptions import ContractError
 from pufferlib.models import Default, GRUWrapper, LSTMWrapper, NormalizedObservations
-from pufferlib.policy import is_recurrent, map_state, state_rows, write_state_rows
+from pufferlib.policy import (
+    is_recurrent,
+    map_state,
+    state_rows,
+    takes_start_steps,
+    write_state_rows,
+)
 from pufferlib.ppo import PPOConfig
 from pufferlib.pytorch import sample_actions
 from pufferlib.training import Trainer, evaluate
@@ -392,3 +399,27 @@ def test_a_recurrent_policy_without_a_batch_dimension_is_refused(batch_dim):
         policy.state_batch_dim = batch_dim
     with pytest.raises(ContractError, match=r"WithInitialState has initial_state.* Set it to"):
         is_recurrent(policy)
+
+
+def fixed(forward):
+    """Return a forward of three arguments that looks as the one it calls."""
+
+    @functools.wraps(forward)
+    def called(self, observations, state=None, starts=None):
+        return forward(self, observations, state, starts)
+
+    return called
+
+
+class FixedLSTM(LSTMWrapper):
+    """Its forward takes no `start_steps`, though `functools.wraps` says so."""
+
+    forward = fixed(LSTMWrapper.forward)
+
+
+def test_a_decorated_forward_is_called_with_what_it_takes(serial):
+    policy = FixedLSTM(serial, Default(serial, hidden_size=8))
+    assert takes_start_steps(LSTMWrapper(serial, Default(serial, hidden_size=8)))
+    assert not takes_start_steps(policy)
+    config = PPOConfig(horizon=HORIZON, minibatches=2, total_timesteps=10_000, device="cpu")
+    assert Trainer(config, serial, policy).step()["timesteps"] > 0

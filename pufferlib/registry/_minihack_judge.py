@@ -55,7 +55,9 @@ def unknown_rewards(manager: Any) -> str | None:
 
 
 class Judge:
-    """Asks a copy of an environment of MiniHack, which sees the arrays that a game writes into.
+    """Computes the reward and the end of the episode of one native game.
+
+    Asks a copy of an environment of MiniHack, which sees the arrays that the game writes into.
 
     Args:
         game: the environment; used as a pattern.

@@ -64,13 +64,26 @@ def compile_levels_alone(directory: str) -> Callable[[str], None]:
 
 
 def compile_level(directory: str, des_file: str) -> None:
-    """Compile a level into the folder of a game whose data has none."""
+    """Compile a level into the folder of a game whose data has none.
+
+    Raises:
+        RuntimeError: there is no level then, so NetHack would play another one; says why.
+    """
     from minihack.base import HACKDIR
 
+    level = Path(directory, "mylevel.lev")
     # A new file: to empty the last one takes milliseconds on some disks.
-    Path(directory, "mylevel.lev").unlink(missing_ok=True)
-    compiler = str(Path(HACKDIR, "lev_comp"))
-    subprocess.run([compiler], cwd=directory, input=des_file, text=True, check=False)
+    level.unlink(missing_ok=True)
+    compiler = [str(Path(HACKDIR, "lev_comp"))]
+    run = subprocess.run(
+        compiler, cwd=directory, input=des_file, capture_output=True, text=True, check=False
+    )
+    if not (level.is_file() and level.stat().st_size):
+        reason = run.stderr.strip() or f"it ended with {run.returncode} and wrote no mylevel.lev"
+        raise RuntimeError(
+            f"NetHack's level compiler could not make the level of an episode: {reason}. Check "
+            f"that there is space left in {directory}."
+        )
 
 
 class Rooms:

@@ -62,7 +62,7 @@ class Arrays(NamedTuple):
 
 
 class Judge(Protocol):
-    """Ends and rewards of one game that are computed in Python, instead of `Rules.goal`, `reward`.
+    """Computes reward and end of episode of one game in Python, instead of `Rules.goal`, `reward`.
 
     The limit stays that of the rules, which must abort.
     """

@@ -50,8 +50,8 @@ class Kind(NamedTuple):
         dungeon: NetHack's data file with the levels; NLE's own if None.
         make_judge: makes a game's judge, of the arrays that it writes into, by name; None if the
             rules suffice.
-        make_rooms: makes, of a game's folder, what writes the level of each next game there,
-            under a seed if given.
+        make_rooms: called with a game's folder; returns a function that compiles the next level
+            into it, with the seed if given.
     """
 
     rules: plain.Rules

@@ -7,8 +7,8 @@ Observations: Dict, bytes when flat (3.8 KB): 'chars' Box(0, 255, (21, 79), uint
 15, (21, 79), uint8), 'blstats' Box(-2147483648, 2147483647, (27,), int64), 'message' Box(0, 255,
 (256,), uint8); `observation_keys` chooses others. Actions: Discrete(8), Discrete(10) KeyRoom, up to
 16 for navigation and the Restricted tasks; Discrete(85) the other skills. One agent.
-Deterministic under a seed through the seeding done here. An event at a place, such as to pray at
-the altar, took the last action of an episode for one of the next; here it does not.
+Deterministic under a seed through the seeding done here. MiniHack does not clear the previous
+action at reset; here it is cleared.
 
 With `num_envs=n`, n games are one native environment, of every task but the five of KeyRoom.
 
@@ -275,8 +275,6 @@ def make_env(
             f"level in NetHack's description language, or the path of a .des file."
         )
     check_character(kwargs.get("character", "@"))
-    if kwargs.get("reward_manager") is not None:
-        kwargs["reward_manager"] = copy.deepcopy(kwargs["reward_manager"])
     env = _make_game(name, render_mode, {"observation_keys": list(observation_keys), **kwargs})
     if num_envs is not None:
         from pufferlib.registry._minihack_native import minihack_games

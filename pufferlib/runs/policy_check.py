@@ -15,8 +15,10 @@ _TOLERANCE = 1e-4  # of what a compiled policy gives, relative and absolute
 
 def check_policy(
     policy: nn.Module, observations: Tensor, actions: Tensor, is_one_graph: bool
-) -> None:
+) -> bool:
     """Refuse a policy with weights that get no gradient, or whose compiled form differs.
+
+    Returns whether these could be compared: not if the policy differs from itself, under one seed.
 
     Args:
         policy: returns (heads, value, ...).
@@ -33,6 +35,9 @@ def check_policy(
         raise ContractError(
             f"No gradient reaches {', '.join(without)}. Use these weights, or drop them."
         )
+    outputs_again, gradients_again = _gradient_step(policy, policy, observations, actions)
+    if [*_differing(outputs, outputs_again), *_differing(gradients, gradients_again)]:
+        return False
     compiled = torch.compile(policy, backend="aot_eager", fullgraph=is_one_graph)
     outputs_again, gradients_again = _gradient_step(policy, compiled, observations, actions)
     differing = [*_differing(outputs, outputs_again)]
@@ -42,19 +47,24 @@ def check_policy(
             f"Compiled by torch.compile, the policy returns a different {', '.join(differing)}. "
             f"Make forward compute the same whether it is compiled or not."
         )
+    return True
 
 
 def _gradient_step(
     policy: nn.Module, call: Callable[..., Any], observations: Tensor, actions: Tensor
 ) -> tuple[dict[str, Tensor], dict[str, Tensor | None]]:
-    """Return the outputs of `call` for `actions`, and the gradients of the weights, by name."""
+    """Return the outputs of `call` for `actions`, and the gradients of the weights, by name.
+
+    Of weights that do not require one there is none.
+    """
     policy.zero_grad()
-    heads, value = call(observations)[:2]
-    with RandomStreams(0).active():  # entropies may be estimated
+    with RandomStreams(0).active():  # of dropout, and of entropies that are estimated
+        heads, value = call(observations)[:2]
         _, log_probabilities, entropies = sample_actions(heads, actions)
     outputs = {"log probability": log_probabilities, "entropy": entropies, "value": value}
     torch.stack([part.mean() for part in outputs.values()]).sum().backward()
-    return outputs, {name: weight.grad for name, weight in policy.named_parameters()}
+    weights = {name: each for name, each in policy.named_parameters() if each.requires_grad}
+    return outputs, {name: weight.grad for name, weight in weights.items()}
 
 
 def _differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:

@@ -107,7 +107,8 @@ class GradientSteps:
         # Given one, autograd makes none for each step.
         one = self._one if loss.dtype == self._one.dtype else None
         found = torch.autograd.grad(loss, self._weights, one, allow_unused=True)
-        seen = set()  # two weights that are added have one gradient
+        # Two weights that are added have one gradient; that of a loss that is a weight is `_one`.
+        seen = {self._one.untyped_storage().data_ptr()}
         for weight, gradient in zip(self._weights, found, strict=True):
             if gradient is not None:
                 memory = gradient.untyped_storage().data_ptr()

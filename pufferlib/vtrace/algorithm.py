@@ -75,7 +75,8 @@ class VTrace:
                 break
         losses = steps.read()
         values, targets, valid = (torch.cat(parts) for parts in zip(*self._judged, strict=True))
-        metrics = value_metrics(values, targets, valid, self._context.all_reduce_sum)
+        self._judged.clear()
+        metrics = value_metrics(values[:, :-1], targets, valid, self._context.all_reduce_sum)
         return {**update_metrics(self.optimizer, losses), **metrics}
 
     def _minibatches(self, rollout: Rollout) -> Iterator[Sequences]:
@@ -104,11 +105,13 @@ class VTrace:
         with torch.no_grad():
             old_log_probabilities = minibatch.log_probabilities
             own = values.view_as(old_log_probabilities)  # (B, T)
+            # The observation after the last step is not stored, but its value is. A copy: a view
+            # would keep the graph of the values, and the next run of a CUDA graph overwrite it.
+            judged = torch.cat([own, minibatch.values[:, -1:]], 1)  # (B, T + 1)
             targets, advantages = vtrace_targets(
                 log_ratios=log_probabilities.view_as(old_log_probabilities) - old_log_probabilities,
                 rewards=minibatch.rewards,
-                # The observation after the last step is not stored, but its value is.
-                values=torch.cat([own, minibatch.values[:, -1:]], 1),
+                values=judged,
                 terminals=minibatch.terminals,
                 truncations=minibatch.truncations,
                 final_values=minibatch.final_values,
@@ -118,9 +121,7 @@ class VTrace:
                 rho_clip=config.rho_clip,
                 c_clip=config.c_clip,
             )
-        if self._runner.is_compiled:  # a CUDA graph's next run overwrites it
-            own = own.clone()
-        self._judged.append((own, targets, minibatch.valid))
+        self._judged.append((judged, targets, minibatch.valid))
         return self._compute_loss(
             log_probabilities=log_probabilities,
             old_log_probabilities=old_log_probabilities.flatten(),

@@ -136,6 +136,18 @@ def test_rooms_of_minigrid_are_those_of_minihacks_script(task, monkeypatch):
     assert len(np.unique(found[::10], axis=0)) > 4  # the levels differ
 
 
+@pytest.mark.parametrize("form", [{}, {"num_envs": 2}])
+def test_a_drawn_level_that_does_not_compile_is_an_error(form, monkeypatch):
+    env = minihack.make_env("MiniHack-MultiRoom-N2-v0", **form)
+    env.reset(seed=0)
+    game = type(env._rooms[0]._game if form else env.env.unwrapped)
+    monkeypatch.setattr(game, "get_env_desc", lambda self: "rubbish")
+    # NetHack would find no level, and play another game.
+    with pytest.raises(RuntimeError, match=r"line 1, pos 0: syntax error at .rubbish."):
+        env.reset(seed=1)
+    env.close()
+
+
 def test_other_observations_can_be_chosen_and_statistics_need_none_of_them():
     env = minihack.make_env(observation_keys=("chars_crop", "inv_letters"), max_episode_steps=3)
     env.reset(seed=0)

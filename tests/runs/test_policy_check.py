@@ -38,6 +38,35 @@ def test_a_policy_must_be_the_same_compiled(compile_whole, place):
             check_policy(*arguments, is_one_graph=True)
 
 
+def test_weights_that_are_not_to_be_trained_need_no_gradient(compile_whole):
+    torch.manual_seed(0)
+    policy = Network("none")
+    policy.frozen = nn.Linear(3, 3).requires_grad_(False)
+    policy.layer.bias.requires_grad_(False)
+    check_policy(policy, torch.randn(5, 3), torch.tensor([0, 1, 2, 0, 1]), is_one_graph=True)
+
+
+class Changing(Network):
+    """Is compared by dropout, which torch's seed decides; a count of its calls, nothing does."""
+
+    def __init__(self, place):
+        super().__init__("none")
+        self.dropout, self.calls = nn.Dropout(0.5), 0
+        self.counts = place == "count"
+
+    def forward(self, observations):
+        heads, value = super().forward(observations)
+        self.calls += self.counts
+        return self.dropout(heads), value + self.calls
+
+
+@pytest.mark.parametrize("place", ["dropout", "count"])
+def test_a_policy_that_changes_by_itself_is_not_called_different_compiled(compile_whole, place):
+    torch.manual_seed(0)
+    arguments = Changing(place), torch.randn(5, 3), torch.tensor([0, 1, 2, 0, 1])
+    assert check_policy(*arguments, is_one_graph=True) == (place == "dropout")
+
+
 def test_weights_without_gradient_are_named():
     arguments = Network("unused"), torch.randn(2, 3), torch.tensor([0, 1])
     with pytest.raises(ContractError, match=r"No gradient reaches unused.weight, unused.bias"):

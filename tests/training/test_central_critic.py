@@ -2,6 +2,7 @@
 
 import functools
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -54,6 +55,17 @@ def grouped(vecenv, **kwargs):
 # Of an agent at steps 1 to 4: all three are there at first; the taker leaves before step 3.
 FIRST = [111, 222, 303, 404]  # the giver in the first row: itself, the taker, the other giver
 LAST = [111, 222, 33, 44]  # the giver in the last row: itself, the first giver, the taker
+
+
+def test_a_traced_policy_gets_a_critic_too():
+    vecenv = vecenv_of()
+    policy = Default(vecenv, hidden_size=8)
+    observations = torch.zeros(2, *vecenv.single_observation_space.shape)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tracing is deprecated, and says what it leaves out
+        traced = torch.jit.trace(policy, observations, check_trace=False)
+    found = CentralCritic(vecenv, traced, 3)(observations)[0]
+    torch.testing.assert_close(found, policy(observations)[0])
 
 
 @pytest.mark.parametrize("memory", [False, True])

@@ -9,6 +9,7 @@ from pufferlib import vector
 from pufferlib.exceptions import NotFiniteError
 from pufferlib.models import Default
 from pufferlib.ppo import TrainConfig, Trainer
+from pufferlib.training.finite import FiniteCheck
 from pufferlib.vtrace import VTraceConfig
 
 
@@ -41,6 +42,19 @@ class Faulty(gymnasium.Env):
         }
 
 
+class Constant(gymnasium.Env):
+    """Observes the same row forever."""
+
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self, space, row):
+        self.observation_space, self.row = space, np.array(row)
+
+    def reset(self, *, seed=None, options=None):
+        is_box = isinstance(self.observation_space, gymnasium.spaces.Box)
+        return self.row if is_box else {"one": self.row}, {}
+
+
 def trainer_of(config=TrainConfig, **faults):
     vecenv = vector.make([Faulty, Faulty], env_kwargs=[{}, faults], num_envs=2)
     config = config(horizon=8, minibatches=2, threads=1)
@@ -64,6 +78,32 @@ def test_the_last_observation_of_a_truncated_episode_is_checked():
     expected = r"Environment 1 \(row 1\) gave a last observation that holds nan, after 4 timesteps"
     with pytest.raises(NotFiniteError, match=expected):
         trainer_of(observation=np.nan, is_cut=True).step()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("is_one_box", [False, True])
+@pytest.mark.parametrize(
+    ("row", "rewards"),
+    [([np.inf, -np.inf], [np.inf, -np.inf]), ([1.2e308, 1.2e308], [3e38, 3e38])],
+)
+def test_sums_that_overflow_or_are_undefined_warn_of_nothing(row, rewards, is_one_box):
+    space = gymnasium.spaces.Box(-np.inf, np.inf, (2,), np.float64)
+    if not is_one_box:
+        space = gymnasium.spaces.Dict(one=space)
+    vecenv = vector.make(Constant, num_envs=2, env_kwargs={"space": space, "row": row})
+    check = FiniteCheck(vecenv)
+    vecenv.async_reset(0)
+    batch = vecenv.recv()
+    batch.rewards[:] = rewards
+    acting = np.ones(2, bool)
+    if np.isfinite(row).all():
+        check.observations(batch, 0)
+        check.rewards(batch, acting, 0)
+        return
+    with pytest.raises(NotFiniteError, match="an observation that holds inf"):
+        check.observations(batch, 0)
+    with pytest.raises(NotFiniteError, match="a reward of inf"):
+        check.rewards(batch, acting, 0)
 
 
 def test_large_numbers_are_accepted():

@@ -116,6 +116,17 @@ def test_weights_whose_gradients_share_memory_take_the_steps_of_a_plain_loop():
         torch.testing.assert_close(found, expected)
 
 
+def test_a_loss_that_is_a_weight_takes_the_same_step_each_time():
+    policy = nn.Module()
+    policy.weight = nn.Parameter(torch.tensor(3.0))
+    steps = steps_of(policy, max_gradient_norm=0.5)
+    for _ in range(4):
+        steps.take({"total": policy.weight + 0})
+    # Each gradient is 1, is scaled to 0.5, and a tenth of it is taken.
+    assert [each["gradient_norm"] for each in steps.read()] == [1, 1, 1, 1]
+    assert policy.weight.item() == pytest.approx(3 - 4 * 0.05, abs=1e-5)
+
+
 def test_hooks_on_accumulated_gradients_are_called():
     def double(weight):
         weight.grad.mul_(2)

@@ -125,3 +125,4 @@ def test_minibatches_of_a_recurrent_policy_are_sequences_side_by_side():
             returns = estimates[:, place] + rollout.values[:-1, column]
             assert torch.equal(part.returns[steps], returns)
             assert part.state["hidden"][:, row].tolist() == [column, column]
+        assert part.start_steps == np.flatnonzero(part.starts.any(0)).tolist()

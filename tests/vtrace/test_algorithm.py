@@ -1,5 +1,7 @@
 """V-trace against numbers worked by hand, eq. 1 of the paper as a sum, n-step returns and GAE."""
 
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -399,3 +401,44 @@ def test_a_compiled_policy_trains_as_it_does_uncompiled(kind):
         torch.compiler.set_default_backend(None)
         torch.compiler.reset()
     torch.testing.assert_close(*weights, rtol=1e-4, atol=1e-5)
+
+
+class Watched(torch.autograd.Function):
+    """Returns its input, and notes a tensor that lives as long as the graph does."""
+
+    @staticmethod
+    def forward(ctx, values, found):
+        ctx.kept = values.clone()
+        found.append(weakref.ref(ctx.kept))
+        return values.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient, None
+
+
+class WatchedValues(Default):
+    def __init__(self, vecenv):
+        super().__init__(vecenv, hidden_size=8)
+        self.found = []
+
+    def forward(self, observations):
+        heads, values = super().forward(observations)
+        return heads, Watched.apply(values, self.found)
+
+
+def test_no_graph_of_a_minibatch_outlives_its_gradient_step():
+    vecenv = vector.make(Roster, num_envs=4)
+    policy = WatchedValues(vecenv)
+    config = VTraceConfig(horizon=8, minibatches=2, update_epochs=2, device="cpu", threads=1)
+    trainer = Trainer(config, vecenv, policy)
+    rollout = trainer.collect()
+    policy.found.clear()
+    alive = []  # graphs of the minibatches before, at each
+    policy.register_forward_pre_hook(
+        lambda *_: alive.append(sum(each() is not None for each in policy.found))
+    )
+    trainer.update(rollout)
+    assert len(alive) >= 4
+    assert not any(alive)
+    assert not any(each() is not None for each in policy.found)
