@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from pufferlib.figures import load_matplotlib, save
-from pufferlib.matches.exploitability import policies
+from pufferlib.matches.exploitability import tabulate
 from pufferlib.runs.curves import COLORS, STYLE
 
 Curve = list[tuple[int, float, float]]
@@ -41,7 +41,7 @@ def timesteps(snapshot: Path) -> int:
 
 def curve_of(snapshots: list[Path], points: int) -> Curve:
     """Return `points` points, the last of which is at the last snapshot."""
-    table, by_name = policies([str(path) for path in snapshots])
+    table, by_name = tabulate([str(path) for path in snapshots])
     found = list(by_name.values())
     ends = sorted({len(found) * number // points for number in range(1, points + 1)} - {0})
     return [

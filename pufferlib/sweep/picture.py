@@ -59,7 +59,7 @@ def _draw(panel: Any, study: "Study") -> None:
     on_front = {trial.number for trial in best}
     others = [t for t in done if t.number not in on_front and t.number != 0]
     panel.set_xscale("log")
-    # Before data is drawn: matplotlib's own limits warn where costs differ by rounding only.
+    # Before data is drawn, so that matplotlib chooses no limits: for some costs it warns.
     failed_s = _failed_s(trials, {trial.number for trial in done})
     _limit(panel, done, failed_s)
     _draw_curves(panel, done)

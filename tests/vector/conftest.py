@@ -12,7 +12,7 @@ from pufferlib import vector
 def nothing_left():
     start_helpers()
     gc.collect()  # the garbage of earlier tests may own descriptors
-    gc.freeze()  # so that the next collection takes no tenth of a second: it skips what lives by now
+    gc.freeze()  # the next collection skips what lives by now, which takes a tenth of a second
     before = open_descriptors()
     yield
     left = children()
