@@ -11,7 +11,7 @@ from docker_engine import IMAGE, ROOT, STEPS, docker, in_image
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 QUIET = ("--env", "PUFFERLIB_QUIET=1")
-TRAIN = ["puffer", "train", "nethack", "--vec.num-envs", "1", "--train.horizon", "32"]
+TRAIN = ["puffer", "train", "nethack", "--vec.num-envs", "8", "--train.horizon", "32"]
 ENDLESS = [*TRAIN, "--train.total-timesteps", "100000000"]
 LIMITS = {
     "little shared memory": ["--shm-size", "64m"],
@@ -43,7 +43,9 @@ def begin(container, flags, command):
 
 
 def updates(container, run):
-    """Return how many updates are in the metrics of a run."""
+    """Return how many updates are in the metrics of a run in a running container."""
+    state = json.loads(docker("inspect", container))[0]["State"]
+    assert state["Running"], docker("logs", container)
     text = docker("exec", container, "sh", "-c", f"cat {run}/metrics.jsonl || true", check=False)
     return sum(line.startswith("{") for line in text.splitlines())
 
@@ -104,7 +106,7 @@ ONSTART = ["bash", "-c", "puffer-onstart && puffer-onstart"]
 
 @pytest.mark.slow
 def test_a_rented_machine_resumes_a_killed_run(container, volume):
-    train = "nethack --vec.num-envs 1 --train.horizon 32 --train.checkpoint-interval 1"
+    train = "nethack --vec.num-envs 8 --train.horizon 32 --train.checkpoint-interval 1"
     flags = ["--volume", f"{volume}:/workspace", "--user", "0", "--entrypoint", "sleep"]
     flags += ["--env", f"PUFFERLIB_TRAIN={train} --train.total-timesteps 100000000"]
     flags += ["--env", "WANDB_API_KEY=k3y-for-tests"]
@@ -128,7 +130,7 @@ def test_a_rented_machine_resumes_a_killed_run(container, volume):
 
 def test_in_the_foreground_it_ends_with_the_container_and_resumes_in_another(container, volume):
     """The line of docs/vast.md for any host."""
-    train = "nethack --vec.num-envs 1 --train.horizon 32 --train.total-timesteps 100000000"
+    train = "nethack --vec.num-envs 8 --train.horizon 32 --train.total-timesteps 100000000"
     flags = ["--volume", f"{volume}:/workspace/runs", "--env", f"PUFFERLIB_TRAIN={train}"]
     flags += ["--user", "0"]  # whose the volume is
     for start in ("first", "second"):
