@@ -119,7 +119,10 @@ def test_continuous_actions_are_learned(seed):
     vecenv = vector.make(ocean.make_env, ["continuous"], {"num_agents": 64})
     options = {**MANY_AGENTS, "gamma": 0.95, "clip_range": 0.2, "learning_rate": 3e-3}
     model, env = trained(PPO, Policy, small, vecenv, 120_000, seed, **options)
-    assert score_of(model, env, 256)[0] > 0.95
+    returns, _ = evaluate_policy(model, env, n_eval_episodes=256, return_episode_rewards=True)
+    env.close()
+    # A game is won where the distance of 1 has shrunk to 0.1. Random play wins none.
+    assert np.mean(np.array(returns) > 0.899) > 0.95
 
 
 @over_seeds
