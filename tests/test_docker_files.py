@@ -4,9 +4,11 @@ import json
 import re
 import subprocess
 import sys
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).parents[1]
 
@@ -42,6 +44,20 @@ def test_the_image_has_the_torch_of_the_constraints():
         r"^ARG TORCH_VERSION=(\S+)$", (ROOT / "docker" / "Dockerfile").read_text(), re.MULTILINE
     )
     assert f"torch=={version}" in (ROOT / "constraints.txt").read_text().splitlines()
+
+
+def test_pinned_versions_run_on_the_first_python_3_11():
+    """The image has Debian's Python, which is older than that of most machines."""
+    as_is = (ROOT / "docker" / "requirements-as-is.txt").read_text().splitlines()
+    pins = set((ROOT / "constraints.txt").read_text().splitlines()) - set(as_is)
+    refused = {
+        pin: needs
+        for found in distributions()
+        if (pin := f"{found.metadata['Name']}=={found.version}") in pins
+        and (needs := found.metadata.get("Requires-Python"))
+        and not SpecifierSet(needs).contains("3.11.0")
+    }
+    assert not refused, "pin an earlier version"
 
 
 def test_the_image_has_what_tests_of_learning_libraries_skip_without():
