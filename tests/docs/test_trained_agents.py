@@ -327,3 +327,11 @@ def test_small_things_keep_their_color_in_a_still(tool):
 )
 def test_the_command_of_a_record_has_no_paths_of_this_machine(words, command, tool):
     assert tool("trained_agents").command_of(["/usr/bin/python3", *words]) == command
+
+
+def test_cpu_seconds_are_those_logged_or_follow_from_the_share_of_the_cores(tool):
+    used = [{"seconds": 10.0}, {"seconds": 30.0}]
+    shares = [line | {"utilization/cpu_percent": 25.0 * (i + 1)} for i, line in enumerate(used)]
+    cpu_seconds = tool("trained_agents").cpu_seconds
+    assert cpu_seconds([used[0], used[1] | {"cpu_seconds": 7.0}], 2) == 7
+    assert cpu_seconds(shares, 2) == 2 * (0.25 * 10 + 0.5 * 20)
