@@ -176,7 +176,11 @@ def test_the_caption_of_a_film_is_about_the_actions_that_it_shows(
     film = {"actions": filmed, "steps": 5, "return": 1.0, "has_ended": True}
     found = {"task": "squared", "scores": {"seed-1": first, "seed-2": second}, "film": film}
     monkeypatch.setattr(pages, "record", lambda family: found)
-    assert ("do not show" in pages.picture("ocean", "squared")) == is_cautious
+    caption = pages.picture("ocean", "squared")
+    assert ("do not show" in caption) == is_cautious
+    assert "5 steps, a return of\n1.00." in caption
+    first["random"]["agents"] = 6
+    assert "a return of\n1.00 of the first agent." in pages.picture("ocean", "squared")
 
 
 @pytest.mark.parametrize(

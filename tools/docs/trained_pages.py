@@ -45,13 +45,20 @@ def picture(family: str, sample: str) -> str:
     end = "" if film["has_ended"] else " so far"
     first = next(iter(found["scores"].values()))  # the film is of the first seed
     is_better = _standing(first, film["actions"]) == "better"
+    of_first = " of the first agent" if _agents(first) > 1 else ""
     caution = "" if is_better else ", whose scores do not show that it is better than random play"
     return f"""```{{image}} ../images/trained/{family}.webp
 :alt: An episode of {found["task"]}, played by a trained agent
 ```
 
 `{found["task"]}`, played by the [agent trained below](#trained-agent){caution},
-with {_ACTIONS[film["actions"]]}: {film["steps"]:,} steps, a return of {film["return"]:.2f}{end}."""
+with {_ACTIONS[film["actions"]]}: {film["steps"]:,} steps, a return of
+{film["return"]:.2f}{of_first}{end}."""
+
+
+def _agents(scores: dict[str, Any]) -> int:
+    """Return how many agents a game has; in self-play, where sides are counted, 1."""
+    return scores["random"].get("agents", 1) if "random" in scores else 1
 
 
 def section(family: str) -> str:
