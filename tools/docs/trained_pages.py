@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ _PLAYERS = {
     "greedy": "trained, most probable actions",
 }
 
+_WIDTH = 92  # of a command
 TIMED = "The command trains for a time, so how many steps it takes depends on the machine. "
 
 
@@ -68,7 +70,7 @@ def section(family: str) -> str:
         return ""
     return f"""## Trained agent
 
-    {found["command"]}
+    {_wrapped(found["command"])}
 
 {found["measure"].capitalize()}, from seeds that training never saw:
 
@@ -81,6 +83,18 @@ def section(family: str) -> str:
 {_facts(family, found)}
 
 """
+
+
+def _wrapped(command: str) -> str:
+    """Return a command in lines of at most a hundred columns, as code, broken before its flags."""
+    first, *flags = re.split(r" (?=--)", command)
+    lines = [first]
+    for flag in flags:
+        if len(f"{lines[-1]} {flag}") > _WIDTH:
+            lines.append(f"    {flag}")
+        else:
+            lines[-1] += f" {flag}"
+    return " \\\n    ".join(lines)
 
 
 def verdict(found: dict[str, Any]) -> str:
