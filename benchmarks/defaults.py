@@ -15,7 +15,8 @@ episodes of each seed whose seeds training never saw, with sampled and with gree
         box2d mujoco==3.17.0 imageio minigrid==2.3.1
 
 Results are added to the file of `--results`, a line of JSON each; what it holds already is not
-trained again, so the comparison can be stopped and continued.
+trained again, so the comparison can be stopped and continued. `--record FILE` also writes the rows
+for benchmarks/learning_record.py, which writes the table of docs/learning.md.
 """
 
 import argparse
@@ -23,10 +24,14 @@ import collections
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from learning_record import LearningRecorder
+from learning_tables import COLUMNS, markdown
+from record import add_argument, command
 
 # Steps of training, by task: enough that a good default has learned something.
 TASKS = {
@@ -54,6 +59,7 @@ def main() -> None:
     parser.add_argument("--timesteps", type=int, help="for every task")
     parser.add_argument("--cleanrl", nargs=2, metavar=("PYTHON", "FOLDER"))
     parser.add_argument("--results", type=Path, default=Path("defaults.jsonl"))
+    add_argument(parser)
     arguments = parser.parse_args()
     if "cleanrl" in arguments.libraries and arguments.cleanrl is None:
         parser.error("name a checkout of CleanRL with --cleanrl, or leave it out of --libraries")
@@ -73,7 +79,11 @@ def main() -> None:
         if library in arguments.libraries and task in arguments.tasks and seed in arguments.seeds
         if steps == (arguments.timesteps or TASKS[task])
     ]
-    print_table(wanted)
+    table = [*rows(wanted)]
+    print(markdown(COLUMNS["defaults"], table))
+    recorder = LearningRecorder("defaults", arguments.record, command())
+    for row in table:
+        recorder.add(row)
 
 
 def read(path: Path) -> dict[tuple[str, str, int, int], Result]:
@@ -98,18 +108,22 @@ def train(library: str, task: str, steps: int, seed: int, cleanrl: list[str] | N
     return result
 
 
-def print_table(results: list[Result]) -> None:
+def rows(results: list[Result]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of the table, one for each task and library."""
     groups: dict[tuple[str, int, str], list[Result]] = collections.defaultdict(list)
     for result in results:
         groups[result["task"], result["timesteps"], result["library"]].append(result)
-    print("| task | steps | library | seeds | last 100 | sampled | greedy | CPU s |")
-    print("|---|---|---|---|---|---|---|---|")
     for (task, steps, library), group in sorted(groups.items(), key=place):
-        cells = [f"`{task}`", f"{steps:,}", library, len(group)]
-        cells += [f"{np.mean([result['last'] for result in group]):.2f}"]
-        cells += [interval([result[kind] for result in group]) for kind in ("sampled", "greedy")]
-        cells += [f"{np.mean([result['cpu_s'] for result in group]):.0f}"]
-        print(f"| {' | '.join(map(str, cells))} |")
+        yield {
+            "task": task,
+            "steps": steps,
+            "library": library,
+            "seeds": len(group),
+            "last_100": mean([result["last"] for result in group]),
+            "sampled": interval([result["sampled"] for result in group]),
+            "greedy": interval([result["greedy"] for result in group]),
+            "cpu_s": mean([result["cpu_s"] for result in group]),
+        }
 
 
 def place(group: tuple[tuple[str, int, str], list[Result]]) -> tuple[int, int]:
@@ -117,14 +131,18 @@ def place(group: tuple[tuple[str, int, str], list[Result]]) -> tuple[int, int]:
     return [*TASKS].index(task), LIBRARIES.index(library)
 
 
-def interval(returns: list[list[float]]) -> str:
-    """Return mean and 95% interval; both trainings, (seeds, episodes), and episodes are drawn."""
+def mean(values: list[float]) -> float:
+    return round(float(np.mean(values)), 2)
+
+
+def interval(returns: list[list[float]]) -> list[float]:
+    """Return the mean and the ends of a 95% interval; (seeds, episodes), both are drawn."""
     values = np.array(returns)
     generator = np.random.default_rng(0)
     seeds = generator.integers(len(values), size=(2000, len(values), 1))
     episodes = generator.integers(values.shape[1], size=(2000, len(values), values.shape[1]))
     low, high = np.percentile(values[seeds, episodes].mean((1, 2)), [2.5, 97.5])
-    return f"{values.mean():.2f} [{low:.2f}, {high:.2f}]"
+    return [round(float(value), 2) for value in (values.mean(), low, high)]
 
 
 if __name__ == "__main__":

@@ -5,17 +5,23 @@
 Both learn the same tasks, without a recurrent layer: NetHackScout-v0, which rewards exploring the
 dungeon, in games of 500 steps, and a MiniHack room with random positions of hero and stairs.
 Columns: the mean return of full games from seeds not used in training, with its 95% interval;
-parameters; CPU seconds of training, including the games.
+parameters; CPU seconds of training, including the games. `--record FILE` also writes them for
+benchmarks/learning_record.py.
 """
 
 import argparse
 import dataclasses
 import functools
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
 import torch
+from learning_record import LearningRecorder
+from learning_tables import COLUMNS, Row, markdown
+from presets import numbers
+from record import add_argument, command
 
 from pufferlib import config, models, registry, vector
 from pufferlib.registry import nethack
@@ -36,34 +42,43 @@ def main() -> None:
     parser.add_argument("--timesteps", type=int, default=300_000, help="steps per training")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="seeds of the trainings")
     parser.add_argument("--games", type=int, default=64, help="games per evaluation")
+    add_argument(parser)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    recorder = LearningRecorder("networks", arguments.record, command())
     for task in arguments.tasks:
-        compare(task, arguments.timesteps, arguments.seeds, arguments.games)
+        print(f"**{task}, {arguments.timesteps:,} steps**\n\n{markdown(COLUMNS['networks'], [])}")
+        for row in compare(task, arguments.timesteps, arguments.seeds, arguments.games):
+            print(markdown(COLUMNS["networks"], [row]).splitlines()[-1], flush=True)
+            recorder.add(row)
+        print()
 
 
-def compare(task: str, timesteps: int, seeds: list[int], num_games: int) -> None:
-    """Print the table of a task."""
+def compare(task: str, timesteps: int, seeds: list[int], num_games: int) -> Iterator[Row]:
+    """Yield the rows of a task as they are measured."""
     name, differs = TASKS[task]
     preset = config.load([name])
     make_env = functools.partial(
         registry.resolve(task).make_env, **{**preset.env.kwargs, **differs}
     )
-    print(f"**{task}, {timesteps:,} steps**\n")
-    print("| network | seed | return | parameters | CPU s |\n|---|---|---|---|---|")
+    of_task = {"task": task, "steps": timesteps}
     with closing(vector.make(make_env, num_envs=num_games)) as games:
-        print(f"| random | | {evaluate(games, None, FIRST_SEED)} | | |", flush=True)
+        random = numbers(evaluate(games, None, FIRST_SEED))
+        yield {**of_task, "network": "random", "return": random}
         for seed in seeds:
             for network_name, network in NETWORKS.items():
                 torch.manual_seed(seed)
                 policy = network(games, hidden_size=preset.policy.hidden_size)
                 settings = dataclasses.replace(preset.train, seed=seed, total_timesteps=timesteps)
                 cpu_s = train(policy, settings, make_env)
-                cells = [network_name, seed, evaluate(games, policy, FIRST_SEED)]
-                size = sum(weights.numel() for weights in policy.parameters())
-                row = " | ".join(map(str, [*cells, f"{size:,}", f"{cpu_s:.0f}"]))
-                print(f"| {row} |", flush=True)
-    print()
+                yield {
+                    **of_task,
+                    "network": network_name,
+                    "seed": seed,
+                    "return": numbers(evaluate(games, policy, FIRST_SEED)),
+                    "parameters": sum(weights.numel() for weights in policy.parameters()),
+                    "cpu_s": round(cpu_s),
+                }
 
 
 def train(policy: Any, settings: Any, make_env: Any) -> float:

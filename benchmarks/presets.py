@@ -1,12 +1,12 @@
-"""Train a task of each family from its preset; prints the table of docs/learning.md.
+"""Train a task of each family from its preset; print a table of docs/learning.md.
 
     OMP_NUM_THREADS=1 python benchmarks/presets.py --jobs 2 --runs runs/presets [FAMILY...]
 
 Each row is `puffer train TASK --train.total-timesteps STEPS` with the flags that the row shows, in
 its own process. Columns: the mean return of whole episodes from seeds that training never used,
-with its 95% interval, of a random policy and of the trained one with sampled and with greedy
-actions; steps, counting those of each
-agent; minutes of training, by the clock.
+with its 95% interval, of a random policy and of the trained one with sampled actions; steps,
+counting those of each agent; minutes of training, by the clock. `--record FILE` also writes them,
+and the returns with greedy actions, for benchmarks/learning_record.py.
 `puffer plot RUNS/* --out docs/images/presets.svg` draws the curves.
 """
 
@@ -18,9 +18,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from learning_record import LearningRecorder
+from learning_tables import COLUMNS, markdown
+from record import add_argument, command
 from rich.console import Console
 
 from pufferlib.runs import Run
+from pufferlib.training import Evaluation
 
 FIRST_SEED = 1_000_000
 # Of each family a task, its steps, and settings that differ from the preset.
@@ -65,13 +69,13 @@ def main() -> None:
     parser.add_argument(
         "--runs", type=Path, default=Path("runs/presets"), help="folder of the runs"
     )
+    add_argument(parser)
     arguments = parser.parse_args()
     if unknown := set(arguments.families) - set(ROWS):
         parser.error(f"no row for {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
-    print(
-        "| task | random | sampled | greedy | steps | minutes |\n|---|---|---|---|---|---|",
-        flush=True,
-    )
+    columns = COLUMNS["families"]
+    print(markdown(columns, []), flush=True)
+    recorder = LearningRecorder("families", arguments.record, command())
     spawn = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(
         arguments.jobs, spawn, max_tasks_per_child=1
@@ -81,16 +85,18 @@ def main() -> None:
             for family in arguments.families
         }
         for done in concurrent.futures.as_completed(rows):
-            error = done.exception()
-            failed = f"| {rows[done]} | failed: {error} | | | | |"
-            print(done.result() if error is None else failed, flush=True)
+            if error := done.exception():
+                print(f"| {rows[done]} | failed: {error} | | | |", flush=True)
+            else:
+                print(markdown(columns, [done.result()]).splitlines()[-1], flush=True)
+                recorder.add(done.result())
     if any(done.exception() for done in rows):
         raise SystemExit(1)
 
 
 def row(
     runs: Path, episodes: int, task: str, timesteps: int, settings: dict[str, Any] | None = None
-) -> str:
+) -> dict[str, Any]:
     """Train `task` from its preset and evaluate it; return its row of the table."""
     settings = settings or {}
     given = {"run": runs / task.replace("/", "-"), "train.total_timesteps": timesteps}
@@ -99,9 +105,21 @@ def row(
     checkpoint = run.train(Console(file=io.StringIO()))
     minutes = (time.monotonic() - began_s) / 60
     results = run.evaluate(checkpoint, episodes, FIRST_SEED)
-    scores = f"{results['random']} | {results['sampled']} | {results['greedy']}"
     flags = [f"--{name.replace('_', '-')} {value}" for name, value in settings.items()]
-    return f"| `{' '.join([task, *flags])}` | {scores} | {timesteps:,} | {minutes:.1f} |"
+    return {
+        "task": task,
+        **({"flags": " ".join(flags)} if flags else {}),
+        "random": numbers(results["random"]),
+        "trained": numbers(results["sampled"]),
+        "greedy": numbers(results["greedy"]),
+        "steps": timesteps,
+        "minutes": round(minutes, 1),
+    }
+
+
+def numbers(result: Evaluation) -> list[float]:
+    """Return the mean of an evaluation and the ends of its interval."""
+    return [round(value, 2) for value in (result.mean, *result.interval())]
 
 
 if __name__ == "__main__":

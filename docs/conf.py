@@ -29,6 +29,7 @@ suppress_warnings = ["myst.header"]
 html_theme = "furo"
 html_title = "pufferlib"
 html_copy_source = False
+html_show_copyright = False  # LICENSE names the holders
 html_static_path = ["_static"]
 html_favicon = "_static/favicon.svg"
 html_css_files = ["site.css"]

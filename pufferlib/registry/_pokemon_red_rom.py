@@ -1,6 +1,7 @@
 """A small Game Boy game, as bytes, with its counters at Pokemon Red's addresses.
 
-The arrows move the background, one pixel a frame, and the position; A raises the first flag of the
+A walker stays in the middle of the screen. The arrows move the background, one pixel a frame, and
+the position: 256 pixels each way, of which no two places look alike. A raises the first flag of the
 story. Instruction bytes as in https://gbdev.io/pandocs and https://rgbds.gbdev.io/docs/gbz80.7.
 """
 
@@ -8,7 +9,8 @@ _SIZE = 0x8000
 _ENTRY, _TITLE, _HEADER_END, _CODE = 0x100, 0x134, 0x14D, 0x150
 _EVENT, _Y, _X, _MAP = 0xD747, 0xD361, 0xD362, 0xD35E
 _BADGES, _PARTY = 0xD356, 0xD163
-_JOYPAD, _SCREEN, _SCROLL_Y, _SCROLL_X, _LINE, _PALETTE = 0x00, 0x40, 0x42, 0x43, 0x44, 0x47
+_JOYPAD, _SCREEN, _SCROLL_Y, _SCROLL_X, _LINE = 0x00, 0x40, 0x42, 0x43, 0x44
+_PALETTE, _SPRITE_PALETTE = 0x47, 0x48
 _LAST_EVENT = 0xD886
 
 
@@ -62,12 +64,17 @@ def _clear() -> bytes:
 
 
 def _draw() -> bytes:
-    """Draw a tile, a chequered map of it and the empty one; set the palette; screen on."""
+    """Draw two tiles, a map of the first and the empty one, a walker; set palettes; screen on."""
     tile = b"\x21\x10\x80\x06\x08\x78\x22\x22\x05\x20\xfa"  # each row is its number, twice
-    # ld hl, 0x9800; loop: a = (l rotated by 3 ^ l) & 1; ld (hl+), a; until h is 0x9c
-    chequers = b"\x21\x00\x98\x7d\x07\x07\x07\xad\xe6\x01\x22\x7c\xfe\x9c\x20\xf3"
-    palette = b"\x3e\xe4\xe0" + bytes([_PALETTE])
-    return tile + chequers + palette + b"\x3e\x91\xe0" + bytes([_SCREEN])
+    walker = b"\x06\x08\x3e\x7e\x22\x22\x05\x20\xfb"  # the tile after it: each row is 0x7e, twice
+    # ld hl, 0x9800; loop: a = l; swap a; add h; xor l; add a; add h; xor l; add h; and 0x1c; then
+    # 1 if it is 0, else 0 (sub 1; sbc a; and 1); ld (hl+), a; until h is 0x9c
+    places = b"\x21\x00\x98\x7d\xcb\x37\x84\xad\x87\x84\xad\x84\xe6\x1c"
+    places += b"\xd6\x01\x9f\xe6\x01\x22\x7c\xfe\x9c\x20\xea"
+    # ld hl, 0xfe00; ld a, n; ld (hl+), a: the sprite's y and x, with margins of 16 and 8, and tile
+    sprite = b"\x21\x00\xfe" + b"".join(bytes([0x3E, n, 0x22]) for n in (16 + 64, 8 + 72, 2, 0))
+    palettes = b"\x3e\xe4" + b"".join(bytes([0xE0, each]) for each in (_PALETTE, _SPRITE_PALETTE))
+    return tile + walker + places + sprite + palettes + b"\x3e\x93\xe0" + bytes([_SCREEN])
 
 
 def _read_buttons(which: int) -> bytes:

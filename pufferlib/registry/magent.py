@@ -58,11 +58,12 @@ def make_env(
     """
     FAMILY.check(name, render_mode)
     from pufferlib.registry._emulated import emulate_agents
+    from pufferlib.registry._magent_env import CurrentPictures
 
     module = importlib.import_module(f"magent2.environments.{name}")
     env = module.parallel_env(render_mode=render_mode, **kwargs)
     env.unwrapped.seed()  # else the engine starts with the same seed in all of them
-    return emulate_agents(env)
+    return emulate_agents(CurrentPictures(env))
 
 
 env_creator = creator_of(FAMILY, make_env)

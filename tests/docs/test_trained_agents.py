@@ -44,8 +44,8 @@ def test_a_record_has_its_pictures_and_a_page(path, tool):
     still = np.asarray(image.open(IMAGES / f"{family}.png").convert("RGB"))
     assert still.shape == first.shape
     page = tool("family_pages").page(registry.load(family))
-    for expected in (record["command"], f"trained/{family}.webp"):
-        assert expected in page
+    assert f"    {record['command']}\n" in re.sub(r" \\\n +", " ", page)
+    assert f"trained/{family}.webp" in page
     assert "at random" not in page
     drawing = IMAGES / f"{family}.svg"
     assert drawing.exists() == record["has_curve"] == (f"trained/{family}.svg" in page)
@@ -176,7 +176,11 @@ def test_the_caption_of_a_film_is_about_the_actions_that_it_shows(
     film = {"actions": filmed, "steps": 5, "return": 1.0, "has_ended": True}
     found = {"task": "squared", "scores": {"seed-1": first, "seed-2": second}, "film": film}
     monkeypatch.setattr(pages, "record", lambda family: found)
-    assert ("do not show" in pages.picture("ocean", "squared")) == is_cautious
+    caption = pages.picture("ocean", "squared")
+    assert ("do not show" in caption) == is_cautious
+    assert "5 steps, a return of\n1.00." in caption
+    first["random"]["agents"] = 6
+    assert "a return of\n1.00 of the first agent." in pages.picture("ocean", "squared")
 
 
 @pytest.mark.parametrize(
@@ -327,3 +331,11 @@ def test_small_things_keep_their_color_in_a_still(tool):
 )
 def test_the_command_of_a_record_has_no_paths_of_this_machine(words, command, tool):
     assert tool("trained_agents").command_of(["/usr/bin/python3", *words]) == command
+
+
+def test_cpu_seconds_are_those_logged_or_follow_from_the_share_of_the_cores(tool):
+    used = [{"seconds": 10.0}, {"seconds": 30.0}]
+    shares = [line | {"utilization/cpu_percent": 25.0 * (i + 1)} for i, line in enumerate(used)]
+    cpu_seconds = tool("trained_agents").cpu_seconds
+    assert cpu_seconds([used[0], used[1] | {"cpu_seconds": 7.0}], 2) == 7
+    assert cpu_seconds(shares, 2) == 2 * (0.25 * 10 + 0.5 * 20)

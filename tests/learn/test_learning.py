@@ -2,7 +2,7 @@
 
 The score is the mean return of whole episodes from seeds that training never used, with sampled
 actions. Each run prints it, with its 95% interval and CPU seconds; `pytest -rP` shows them.
-LEARN_SEEDS=1,2,3 tries more seeds than the first.
+LEARN_SEEDS=1,2,3 tries more seeds than the first, and LEARN_RECORD=FILE records the scores.
 """
 
 import os
@@ -30,7 +30,7 @@ TASKS = {
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("task", TASKS)
-def test_a_task_is_learned_from_its_preset(task, seed, tmp_path, capsys):
+def test_a_task_is_learned_from_its_preset(task, seed, tmp_path, capsys, keep):
     run = Run.configure(task, {"run": tmp_path, "train.seed": seed})
     began_s = time.process_time()
     checkpoint = run.train()
@@ -39,5 +39,15 @@ def test_a_task_is_learned_from_its_preset(task, seed, tmp_path, capsys):
     capsys.readouterr()
     shown = ", ".join(f"{name} {result}" for name, result in results.items())
     print(f"{task} {seed}: {shown}; {seconds:.0f} s")
+    sampled = results["sampled"]
+    row = {
+        "task": task,
+        "random": results["random"].mean,
+        "threshold": TASKS[task],
+        "seeds": {seed: [sampled.mean, *sampled.interval()]},
+        "steps": run.config.train.total_timesteps,
+        "seconds": [seconds, seconds],
+    }
+    keep("tasks", row)
     assert results["random"].mean < TASKS[task] <= results["sampled"].mean
     assert diagnose_folder(tmp_path) == ([], {})

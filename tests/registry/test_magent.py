@@ -1,6 +1,7 @@
 """MAgent: its tasks, and agents that die."""
 
 import importlib
+import itertools
 import pkgutil
 from contextlib import closing
 
@@ -64,3 +65,14 @@ def test_it_renders_without_a_display():
     with closing(magent.make_env("battlefield_v5", render_mode="rgb_array")) as env:
         env.reset(seed=0)
         assert env.render().std() > 0
+
+
+def test_each_picture_is_of_the_state_after_its_step():
+    with closing(native(magent.make_env("battlefield_v5", render_mode="rgb_array"))) as env:
+        env.reset(0)
+        pictures = [env.render()]
+        for _ in range(4):
+            env.step(np.full(env.num_agents, 3))  # all walk
+            pictures.append(env.render())
+        changed = [(a != b).any() for a, b in itertools.pairwise(pictures)]
+        assert changed == [True] * 4

@@ -25,6 +25,19 @@ def test_tiles_and_events_are_rewarded_once(env):
     assert rewards == pytest.approx([0.02, 0, 2, 0, 0, 0.02])
 
 
+def test_a_place_looks_like_itself_and_like_no_other(env):
+    env.reset(seed=0)
+    pictures = [env.render()]
+    for action in (RIGHT, RIGHT, DOWN, DOWN):
+        env.step(action)
+        pictures.append(env.render())
+    assert len({picture.tobytes() for picture in pictures}) == 5
+    env.reset()
+    for action in (DOWN, RIGHT, RIGHT, DOWN):
+        env.step(action)
+    np.testing.assert_array_equal(env.render(), pictures[-1])
+
+
 def test_badges_and_levels_are_read_where_the_game_keeps_them(env):
     env.reset(seed=0)
     memory = env.unwrapped._machine.memory

@@ -88,9 +88,8 @@ def _parsed(text: str) -> tuple[dict[str, str], str]:
 
 def _cell(text: str) -> str:
     linked = re.sub(r"(https?://\S+?)([.,;)]?(?=\s|$))", r"<\1>\2", " ".join(text.split()))
-    return re.sub(r"arXiv:(\d{4}\.\d{5})", r"[arXiv:\1](https://arxiv.org/abs/\1)", linked).replace(
-        "|", "\\|"
-    )
+    article = r"[arXiv:\1](https://arxiv.org/abs/\1)"
+    return re.sub(r"arXiv:(\d{4}\.\d{4,5})", article, linked).replace("|", "\\|")
 
 
 def _spaces(name: str, labels: dict[str, str]) -> str:

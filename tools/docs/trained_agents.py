@@ -17,7 +17,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -139,13 +139,12 @@ def provenance(run: Run, folders: Sequence[Path], metric: str) -> dict[str, Any]
     """Return what was trained, how, when and where."""
     facts = [read_facts(folder) for folder in folders]
     last = [read_metrics(folder) for folder in folders]
-    cpu_s = [line["cpu_seconds"] for lines in last for line in lines[-1:] if "cpu_seconds" in line]
     git, cores = facts[0]["git"]["pufferlib"], facts[0]["cores"]
     return {
         "task": run.config.env.task,
         "command": command_of(facts[0]["command"]),
         "timesteps": last[0][-1]["timesteps"],
-        "cpu_seconds": [round(seconds) for seconds in cpu_s],
+        "cpu_seconds": [round(cpu_seconds(lines, cores)) for lines in last],
         "curve": metric,
         "date": facts[0]["time"][:10],
         "commit": git and git["commit"],
@@ -153,6 +152,18 @@ def provenance(run: Run, folders: Sequence[Path], metric: str) -> dict[str, Any]
         "machine": f"{processor()}, {cores} core{'' if cores == 1 else 's'}, with other programs",
         "versions": facts[0]["versions"],
     }
+
+
+def cpu_seconds(lines: Sequence[Mapping[str, float]], cores: int) -> float:
+    """Return the CPU seconds of a run, without evaluations from its share of the cores."""
+    if "cpu_seconds" in lines[-1]:
+        return lines[-1]["cpu_seconds"]
+    since_s = [0.0, *(line["seconds"] for line in lines)]
+    shares = [line.get("utilization/cpu_percent", 0) / 100 for line in lines]
+    return cores * sum(
+        share * (after_s - before_s)
+        for share, (before_s, after_s) in zip(shares, itertools.pairwise(since_s), strict=True)
+    )
 
 
 def command_of(words: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ _PLAYERS = {
     "greedy": "trained, most probable actions",
 }
 
+_WIDTH = 92  # of a command
 TIMED = "The command trains for a time, so how many steps it takes depends on the machine. "
 
 
@@ -45,13 +47,20 @@ def picture(family: str, sample: str) -> str:
     end = "" if film["has_ended"] else " so far"
     first = next(iter(found["scores"].values()))  # the film is of the first seed
     is_better = _standing(first, film["actions"]) == "better"
+    of_first = " of the first agent" if _agents(first) > 1 else ""
     caution = "" if is_better else ", whose scores do not show that it is better than random play"
     return f"""```{{image}} ../images/trained/{family}.webp
 :alt: An episode of {found["task"]}, played by a trained agent
 ```
 
 `{found["task"]}`, played by the [agent trained below](#trained-agent){caution},
-with {_ACTIONS[film["actions"]]}: {film["steps"]:,} steps, a return of {film["return"]:.2f}{end}."""
+with {_ACTIONS[film["actions"]]}: {film["steps"]:,} steps, a return of
+{film["return"]:.2f}{of_first}{end}."""
+
+
+def _agents(scores: dict[str, Any]) -> int:
+    """Return how many agents a game has; in self-play, where sides are counted, 1."""
+    return scores["random"].get("agents", 1) if "random" in scores else 1
 
 
 def section(family: str) -> str:
@@ -61,7 +70,7 @@ def section(family: str) -> str:
         return ""
     return f"""## Trained agent
 
-    {found["command"]}
+    {_wrapped(found["command"])}
 
 {found["measure"].capitalize()}, from seeds that training never saw:
 
@@ -74,6 +83,18 @@ def section(family: str) -> str:
 {_facts(family, found)}
 
 """
+
+
+def _wrapped(command: str) -> str:
+    """Return a command in lines of at most a hundred columns, as code, broken before its flags."""
+    first, *flags = re.split(r" (?=--)", command)
+    lines = [first]
+    for flag in flags:
+        if len(f"{lines[-1]} {flag}") > _WIDTH:
+            lines.append(f"    {flag}")
+        else:
+            lines[-1] += f" {flag}"
+    return " \\\n    ".join(lines)
 
 
 def verdict(found: dict[str, Any]) -> str:
