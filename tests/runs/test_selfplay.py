@@ -38,7 +38,7 @@ def quick(monkeypatch):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """Return the folder of a run with a pool; beside it is what the run printed."""
+    """Return the folder of a run with a pool; what it printed is in a file next to it."""
     folder = tmp_path_factory.mktemp("trained") / "old"
     with (folder.parent / "printed").open("w") as file:
         Run.configure(GAME, {**SMALL, "run": folder}).train(Console(file=file))
@@ -210,12 +210,19 @@ def test_members_that_do_not_fit_are_refused_before_anything_starts(trained, tmp
 
 @pytest.mark.parametrize(
     ("last", "message"),
-    [("raise KeyError('lost')", "KeyError: 'lost'"), ("return 10", r"10, which is not in Discrete")],
+    [
+        ("raise KeyError('lost')", "KeyError: 'lost'"),
+        ("return 10", r"10, which is not in Discrete"),
+    ],
 )
 def test_a_script_that_fails_in_a_game_costs_no_checkpoint_and_no_game(last, message, tmp_path):
     script, folder = tmp_path / f"fails_{len(last)}.py", tmp_path / "run"
     script.write_text(
-        f"calls = []\ndef late(_):\n    calls.append(0)\n    if len(calls) > 150:\n        {last}\n"
+        f"calls = []\n"
+        f"def late(observation):\n"
+        f"    calls.append(0)\n"
+        f"    if len(calls) > 150:\n"
+        f"        {last}\n"
         f"    return 3\n"
     )
     given = {**SMALL, "selfplay.opponents": f"uniform,{script}:late", "selfplay.self_share": 0.0}

@@ -101,7 +101,8 @@ def battle_returns(actions):
 def test_the_return_of_a_team_goes_to_who_played_it(tmp_path):
     if not magent.FAMILY.is_installed:
         pytest.skip("the package of battle_v4 is missing")
-    with closing(vector.make(magent.env_creator("battle_v4"), env_kwargs=BATTLE, num_envs=2)) as envs:
+    creator = magent.env_creator("battle_v4")
+    with closing(vector.make(creator, env_kwargs=BATTLE, num_envs=2)) as envs:
         config = SelfPlayConfig(opponents="selfplay_games:attacks,random:0", self_share=0.0)
         sides = sides_of(agent_names(envs))
         others = PoolOpponents(config, envs, sides, Stays(), tmp_path, "battle_v4")
