@@ -82,6 +82,7 @@ class PoolOpponents:
         self._chances = np.zeros((0, 0))  # cumulative: (learner's sides, active)
         self._ended: list[Game] = []  # of this process, since the last update
         self._num_games = self._snapshot_timesteps = 0
+        self._counted = self._counts()
         self._generator = np.random.default_rng(0)
 
     @property
@@ -134,6 +135,7 @@ class PoolOpponents:
         """Count the games of all processes, and take a snapshot if it is due; see `Opponents`."""
         for game in self._gathered():
             self._record.add(game, self._present_name)
+        self._counted = self._counts()
         if updates % self._config.snapshot_interval == 0:
             self._record.rate(self._present_name)
             self._take_snapshot(timesteps)
@@ -163,8 +165,7 @@ class PoolOpponents:
         return {
             "pool": self._pool.state_dict(),
             "record": self._record.state_dict(),
-            "seats": self._seats.state_dict(),
-            "games": self._num_games,
+            **self._counted,
             "snapshot_timesteps": self._snapshot_timesteps,
         }
 
@@ -185,7 +186,12 @@ class PoolOpponents:
         self._pool.load_state_dict(state["pool"], self._template)
         self._seats.load_state_dict(state["seats"])
         self._num_games = state["games"]
+        self._counted = self._counts()
         self._snapshot_timesteps = state["snapshot_timesteps"]
+
+    def _counts(self) -> StateDict:
+        """Return the games so far; a checkpoint has those before its update, as the record has."""
+        return {"seats": self._seats.state_dict(), "games": self._num_games}
 
     def _is_alone(self, env: int) -> bool:
         return all(name == LEARNER for name in self._seats.lineups[env])

@@ -59,6 +59,9 @@ def test_no_game_of_tic_tac_toe_is_lost_against_perfect_play(trained):
     assert (won + tied, lost) == (1000, 0)
 
 
-def test_the_average_policy_of_kuhn_poker_is_near_the_equilibrium(trained):
-    # Uniformly random play has 0.92, and single snapshots of the training 0.11 to 0.43.
-    assert nash_conv_of_late_average(trained("open_spiel/kuhn_poker")) < 0.1
+@pytest.mark.parametrize(("game", "limit"), [("kuhn_poker", 0.09), ("leduc_poker", 1.0)])
+def test_the_average_policy_is_near_the_equilibrium(game, limit, trained):
+    # Uniformly random play has 0.92 in Kuhn and 4.75 in Leduc poker. The average has 0.043 in Kuhn
+    # poker with seed 1 and 0.070 with seed 2, and 0.76 in Leduc poker with seed 1; single snapshots
+    # of the later half have 0.1 to 0.4 and 0.6 to 1.3.
+    assert nash_conv_of_late_average(trained(f"open_spiel/{game}")) < limit

@@ -7,7 +7,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from pufferlib.exceptions import CheckpointError, SettingError, UnknownNameError
+from pufferlib.exceptions import ActionError, CheckpointError, SettingError, UnknownNameError
 from pufferlib.rating import read_games
 from pufferlib.runs import Run
 from pufferlib.runs import train as train_module
@@ -38,9 +38,10 @@ def quick(monkeypatch):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """Return the folder of a run with a pool."""
+    """Return the folder of a run with a pool; what it printed is in a file next to it."""
     folder = tmp_path_factory.mktemp("trained") / "old"
-    Run.configure(GAME, {**SMALL, "run": folder}).train(QUIET)
+    with (folder.parent / "printed").open("w") as file:
+        Run.configure(GAME, {**SMALL, "run": folder}).train(Console(file=file))
     return folder
 
 
@@ -88,7 +89,7 @@ def test_a_run_that_was_killed_and_resumed_has_the_same_pool_games_and_weights(
     assert one["selfplay"] == other["selfplay"]
 
 
-def test_metrics_show_games_scores_and_ratings(trained):
+def test_metrics_and_dashboard_show_games_scores_and_ratings(trained):
     lines = (trained / "metrics.jsonl").read_text().splitlines()
     last = json.loads(lines[-1])
     assert last["selfplay/games"] > len(read_games(trained / "games.jsonl")) > 10
@@ -97,6 +98,9 @@ def test_metrics_show_games_scores_and_ratings(trained):
     assert all(0 <= last[f"selfplay/score_side_{side}"] <= 1 for side in range(3))
     assert last["selfplay/best_pool_rating"] >= last["selfplay/pool_rating"]
     assert {"selfplay/rating", "selfplay/score_random", "selfplay/seat_imbalance"} <= last.keys()
+    printed = (trained.parent / "printed").read_text()
+    for name in ("rating", "pool_rating", "best_pool_rating"):
+        assert f"  selfplay/{name} {last[f'selfplay/{name}']:.4g}  " in printed
     assert any(line["time/opponents"] > 0 for line in map(json.loads, lines))
 
 
@@ -202,6 +206,35 @@ def test_members_that_do_not_fit_are_refused_before_anything_starts(trained, tmp
     with pytest.raises(UnknownNameError, match="no attribute 'thre'"):
         Run.configure(GAME, given).train(QUIET)
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("last", "message"),
+    [
+        ("raise KeyError('lost')", "KeyError: 'lost'"),
+        ("return 10", r"10, which is not in Discrete"),
+    ],
+)
+def test_a_script_that_fails_in_a_game_costs_no_checkpoint_and_no_game(last, message, tmp_path):
+    script, folder = tmp_path / f"fails_{len(last)}.py", tmp_path / "run"
+    script.write_text(
+        f"calls = []\n"
+        f"def late(observation):\n"
+        f"    calls.append(0)\n"
+        f"    if len(calls) > 150:\n"
+        f"        {last}\n"
+        f"    return 3\n"
+    )
+    given = {**SMALL, "selfplay.opponents": f"uniform,{script}:late", "selfplay.self_share": 0.0}
+    name = f"player {script.name}:late failed"
+    with pytest.raises(ActionError, match=rf"{name}: .*{message}"):
+        Run.configure(GAME, {**given, "run": folder}).train(QUIET)
+    kept, games = checkpoint.load(folder / "checkpoint.pt"), (folder / "games.jsonl").read_text()
+    assert 0 < kept["timesteps"] < 400
+    assert len(games.splitlines()) == kept["selfplay"]["games"] > 20
+    Run.open(folder, {"selfplay.opponents": "uniform"}).train(QUIET)
+    assert checkpoint.load(folder / "checkpoint.pt")["timesteps"] >= 400
+    assert (folder / "games.jsonl").read_text().startswith(games)
 
 
 def test_a_resume_takes_up_each_setting(trained, tmp_path):

@@ -64,7 +64,7 @@ def test_every_game_is_recorded_for_those_who_played_it(form, tmp_path):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5])
-def test_each_environment_gives_the_learner_each_seat_equally_often(share, tmp_path):
+def test_a_share_of_the_games_is_against_itself_and_seats_are_equally_often_its(share, tmp_path):
     with closing(vector.make(Ledger, **FORMS["serial"])) as vecenv:
         collector, opponents = made(vecenv, tmp_path, self_share=share)
         games = recorded(collector, opponents, tmp_path, 24)
@@ -72,7 +72,12 @@ def test_each_environment_gives_the_learner_each_seat_equally_often(share, tmp_p
     assert (counts.max(1) - counts.min(1)).max() <= 1
     seats = Counter(game.players.index("learner@0+") for game in games)
     assert counts.sum(0).tolist() == [seats[seat] for seat in range(3)]
-    assert opponents.metrics()["selfplay/seat_imbalance"] <= 2
+    metrics = opponents.metrics()
+    assert metrics["selfplay/seat_imbalance"] <= 2
+    total = metrics["selfplay/games"]  # 4 * 24 * 7 / 4
+    assert total == 168
+    deviation = (total * share * (1 - share)) ** 0.5
+    assert len(games) == pytest.approx(total * (1 - share), abs=3 * deviation)
 
 
 def test_a_game_that_a_worker_loses_is_not_recorded(tmp_path):
