@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from docker_engine import ROOT, docker
@@ -22,6 +23,13 @@ def devcontainer(*arguments, cwd):
     )
 
 
+def ignored(folder, names):
+    """Return what a clone does not have."""
+    top = {".git", ".venv", "runs", "build"} if Path(folder) == ROOT else set()
+    patterns = shutil.ignore_patterns("*.so", ".*_cache", ".hypothesis", "__pycache__")
+    return top | patterns(folder, names)
+
+
 @pytest.mark.parametrize("config", ["devcontainer.json", "gpu/devcontainer.json"])
 def test_it_comes_up_tests_an_environment_and_builds_the_site(config, tmp_path):
     if not shutil.which("devcontainer"):
@@ -29,10 +37,7 @@ def test_it_comes_up_tests_an_environment_and_builds_the_site(config, tmp_path):
     if config.startswith("gpu") and not has_gpu_runtime():
         pytest.skip("this engine has no NVIDIA runtime")
     workspace = tmp_path / "pufferlib"
-    ignore = shutil.ignore_patterns(
-        ".venv", ".git", "runs", "build", "*.so", ".*_cache", ".hypothesis"
-    )
-    shutil.copytree(ROOT, workspace, ignore=ignore)
+    shutil.copytree(ROOT, workspace, ignore=ignored)
     subprocess.run(["chmod", "-R", "a+rwX", str(workspace)], check=True)
     where = [
         "--workspace-folder",
