@@ -65,11 +65,13 @@ class Block:
         language: of a fenced block, "" if it names none; of an indented one "bash", "python", or
             "unknown".
         text: without the indentation.
+        is_fenced: it is not indented.
     """
 
     line: int
     language: str
     text: str
+    is_fenced: bool
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def parsed(page: str) -> tuple[list[Block], list[str]]:
         if fence:
             while not lines[number].strip().startswith(fence[1]):
                 number += 1
-            blocks.append(Block(begin + 2, fence[2], "\n".join(lines[begin + 1 : number])))
+            blocks.append(Block(begin + 2, fence[2], "\n".join(lines[begin + 1 : number]), True))
             number += 1
         elif indent and not lines[begin - 1].strip():
             while number < len(lines) and (
@@ -108,7 +110,7 @@ def parsed(page: str) -> tuple[list[Block], list[str]]:
             ):
                 number += 1
             text = "\n".join(each[indent.end() :] for each in lines[begin:number]).rstrip()
-            blocks.append(Block(begin + 1, _language(text), text))
+            blocks.append(Block(begin + 1, _language(text), text, False))
         else:
             continue
         lines[begin:number] = [""] * (number - begin)

@@ -26,8 +26,8 @@ _DATE = "20260101-120000"
 class Reader:
     """Prepares a folder for the commands of a page.
 
-    It has `my_env.py`, and the page's blocks of Python whose first line names their file. A run that
-    a command takes, and no command before it made, is made by `make_run`.
+    It has `my_env.py`, and the page's blocks of Python whose first line names their file. A run
+    that a command takes, and no command before it made, is made by `make_run`.
 
     Args:
         page: path of the page in the repository.
@@ -71,6 +71,12 @@ class Reader:
         if name in ("match", "rank") and self._env == "CartPole-v1":
             self._env = "open_spiel/tic_tac_toe"
         return self._env
+
+    def run(self, name: str) -> str:
+        """Return the folder of a run that a page names; of one with a date, whatever the date."""
+        pattern = name.replace(_DATE, "*")
+        self._make(pattern, self._env)
+        return min(glob.glob(pattern))
 
     def _make(self, word: str, env: str) -> None:
         """Make the run that a path is in, unless it is there."""
