@@ -29,7 +29,6 @@ NOT_RUN = {
     r" --write": "changes the presets of this checkout",
     r"--sweep.executor ray": "needs a cluster",
     r"/workspace/": "needs a rented machine",
-    r"a2c|toy_text|residual": "the reader adds it to a checkout",
 }
 QUICK = ("docs/first-agent.md",)
 
