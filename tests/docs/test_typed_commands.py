@@ -34,10 +34,10 @@ QUICK = ("docs/first-agent.md",)
 
 
 def typed(page):
-    """Return the commands and blocks of Python that a reader types, in their order."""
+    """Return the commands, each once, and blocks of Python that a reader types, in their order."""
     blocks = [block for block in parsed(page)[0] if block.language == "python"]
     whole = [block for block in blocks if re.match("import|from", block.text)]
-    lines = [command for command in commands(page) if is_run(command)]
+    lines = list({each.words: each for each in commands(page)[::-1] if is_run(each)}.values())
     return sorted(
         [*lines, *(block for block in whole if not block.is_fenced)], key=lambda each: each.line
     )
