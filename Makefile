@@ -148,7 +148,7 @@ docs-serve: docs ## show the site at http://localhost:8000
 docs-test: $(VENV)/.docs $(VENV)/.test ## test the site in Chromium, which must be installed
 	$(BIN)/python -m pytest -m browser tests/docs $(ARGS)
 
-docs-commands: $(VENV)/.test ## run every command of puffer that the docs show, with fewer steps, half an hour
+docs-commands: $(VENV)/.test ## run every command of puffer that the docs show, with fewer steps
 	$(BIN)/python -m pytest -m 'slow and not browser' tests/docs $(ARGS)
 
 devcontainer: # run by .devcontainer on creation
