@@ -11,7 +11,7 @@ INSTALL := $(PUFFER) install --constraint constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-long coverage learn soak test-tasks check install test-env bench-env bench train eval autotune sweep envs doctor \
-	format lint types image image-cpu shell docker-test docker-test-env docker-train sbom lists lock notebooks docs docs-serve docs-test devcontainer clean
+	format lint types image image-cpu shell docker-test docker-test-env docker-train sbom lists lock notebooks docs docs-serve docs-test docs-commands devcontainer clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -147,6 +147,9 @@ docs-serve: docs ## show the site at http://localhost:8000
 
 docs-test: $(VENV)/.docs $(VENV)/.test ## test the site in Chromium, which must be installed
 	$(BIN)/python -m pytest -m browser tests/docs $(ARGS)
+
+docs-commands: $(VENV)/.test ## run every command of puffer that the docs show, with fewer steps
+	$(BIN)/python -m pytest -m 'slow and not browser' tests/docs $(ARGS)
 
 devcontainer: # run by .devcontainer on creation
 	pip install --quiet --no-deps --no-build-isolation --editable .

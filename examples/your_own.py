@@ -22,8 +22,10 @@ from pufferlib.runs import Run
 class Corridor(gymnasium.Env):
     """Walk to the lamp, left or right of the start; it pays 1, and each step costs a little."""
 
-    def __init__(self, length: int = 8) -> None:
-        self.length = length
+    metadata = {"render_modes": ["ansi"], "render_fps": 4}
+
+    def __init__(self, length: int = 8, render_mode: str | None = None) -> None:
+        self.length, self.render_mode = length, render_mode
         self.observation_space = gymnasium.spaces.Dict(
             place=gymnasium.spaces.Discrete(2 * length + 1),
             lamp_is_left=gymnasium.spaces.MultiBinary(1),
@@ -44,6 +46,12 @@ class Corridor(gymnasium.Env):
 
     def observe(self):
         return {"place": self.place, "lamp_is_left": np.array([self.lamp_is_left], np.int8)}
+
+    def render(self):
+        cells = [" "] * (2 * self.length + 1)
+        cells[0 if self.lamp_is_left else -1] = "*"
+        cells[self.place] = "@"
+        return "".join(cells)
 
 
 class TwoLayers(nn.Module):

@@ -46,7 +46,8 @@ def install(names: Sequence[str], constraint: Path | None) -> tuple[int, dict[st
 def plan(names: Sequence[str]) -> list[list[str]]:
     """Return what pip is to install, call by call: options and requirements."""
     wanted = [line for extra in _extras(names) for line in requirements_of(extra)]
-    stale = [line for line in wanted if distribution_name(line) in stale_pins()]
+    pinned = stale_pins()
+    stale = [line for line in wanted if distribution_name(line) in pinned]
     plain = [line for line in wanted if line not in stale]
     return [call for call in (plain, [*AS_IT_IS, *stale] if stale else []) if call]
 

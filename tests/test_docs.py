@@ -13,19 +13,21 @@ from pufferlib.ppo import algorithm as ppo
 from pufferlib.vtrace import algorithm as vtrace
 
 ROOT = Path(__file__).parents[1]
+SNIPPET = re.compile(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", re.DOTALL)
 SNIPPETS = [
     pytest.param(
         code,
+        output,
         id=f"{path.name}-{number}",
         marks=() if (path.name, number) == ("README.md", 1) else pytest.mark.long,  # the quicker
     )
-    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    for number, code in enumerate(re.findall(r"```python\n(.*?)```", path.read_text(), re.DOTALL))
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+    for number, (code, output) in enumerate(SNIPPET.findall(path.read_text()))
 ]
 
 
-@pytest.mark.parametrize("code", SNIPPETS)
-def test_a_snippet_runs(code, tmp_path):
+@pytest.mark.parametrize(("code", "output"), SNIPPETS)
+def test_a_snippet_runs_and_prints_the_text_below_it(code, output, tmp_path):
     result = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         capture_output=True,
@@ -34,6 +36,7 @@ def test_a_snippet_runs(code, tmp_path):
         cwd=tmp_path,
     )
     assert result.returncode == 0, result.stderr
+    assert not output or result.stdout == output
 
 
 def test_every_link_between_the_docs_leads_somewhere():

@@ -1,0 +1,85 @@
+"""The folder of a reader who types the commands of a page in their order."""
+
+import glob
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from documented_commands import ROOT, Command, parsed
+
+# What pages call my_env.py: these files, and the names that no file has.
+_MY_ENV = ("examples/your_own.py", "examples/curriculum.py", "tests/role_environments.py")
+_ALIASES = """
+MyEnv = Harder = make_env = Corridor
+MyPolicy = TwoLayers
+MyParallelEnv = Roles
+
+
+def MyGame():
+    from pufferlib.registry import open_spiel
+    return open_spiel.make_env("open_spiel/tic_tac_toe")
+"""
+_NAMED_BY = ("--run", "--out", "--file", "--logdir", "--picture", "--resume")
+_DATE = "20260101-120000"
+
+
+class Reader:
+    """Prepares a folder for the commands of a page.
+
+    It has `my_env.py`, and the page's blocks of Python whose first line names their file. A run
+    that a command takes, and no command before it made, is made by `make_run`.
+
+    Args:
+        page: path of the page in the repository.
+        folder: an empty one, the current directory.
+        make_run: makes a run in a folder, of an environment.
+    """
+
+    def __init__(self, page: str, folder: Path, make_run: Callable[[Path, str], None]) -> None:
+        self._make_run = make_run
+        self._env = "CartPole-v1"
+        mine = "\n".join((ROOT / name).read_text() for name in _MY_ENV) + _ALIASES
+        for path in (folder / "my_env.py", folder / "moved" / "my_env.py"):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(mine)
+        for block in parsed(page)[0]:
+            name = re.match(r"# (\w+\.py)\n", block.text)
+            if block.language == "python" and name:
+                (folder / name[1]).write_text(block.text)
+
+    def words_of(self, command: Command) -> list[str]:
+        """Return the arguments of a command, once what it takes is there.
+
+        Patterns of file names are expanded, as by a shell.
+        """
+        words = list(command.words[1:])
+        env = self._environment(words)
+        for before, word in zip(("", *words), words, strict=False):
+            for part in word.split(","):
+                is_made = before in _NAMED_BY[:-1]
+                if part.startswith("runs/") and not is_made:
+                    self._make(part, env)
+        if words[-1:] == ["--resume"]:
+            self._make(f"runs/{env.replace('/', '-')}-*", env)
+        return [match for word in words for match in sorted(glob.glob(word)) or [word]]
+
+    def _environment(self, words: list[str]) -> str:
+        """Return the environment of a command, or the one that was trained last."""
+        name, env = (*words, "", "")[:2]
+        if name in ("train", "eval") and env not in ("", "all"):
+            self._env = env
+        if name in ("match", "rank") and self._env == "CartPole-v1":
+            self._env = "open_spiel/tic_tac_toe"
+        return self._env
+
+    def run(self, name: str) -> str:
+        """Return the folder of a run that a page names; of one with a date, whatever the date."""
+        pattern = name.replace(_DATE, "*")
+        self._make(pattern, self._env)
+        return min(glob.glob(pattern))
+
+    def _make(self, word: str, env: str) -> None:
+        """Make the run that a path is in, unless it is there."""
+        folder = Path(*Path(word).parts[:2])
+        if not glob.glob(str(folder)):
+            self._make_run(Path(str(folder).replace("*", _DATE)), env)
