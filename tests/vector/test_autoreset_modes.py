@@ -77,15 +77,16 @@ def rows_of_gymnasium(creators, actions, autoreset):
     envs = of_gymnasium(creators, autoreset)
     rows = [[] for _ in creators]
     has_ended = np.ones(len(creators), np.bool_)
-    for result in steps_of(envs, actions, 3, autoreset):
-        observations, infos = result[0], result[-1]
-        is_reset = len(result) == 2
+    for observations, *numbers, infos in steps_of(envs, actions, 3, autoreset):
+        is_reset = not numbers
         for env in np.flatnonzero(has_ended) if is_reset else range(len(creators)):
-            numbers = (0.0, False, False) if is_reset else [float(each[env]) for each in result[1:4]]
-            last = infos["final_obs"][env] if infos.get("_final_obs", [False] * 4)[env] else None
-            last = observations[env] if last is None and any(numbers[1:]) else last
-            rows[env].append((observations[env].tobytes(), *numbers, last is None or last.tobytes()))
-        has_ended = None if is_reset else result[2] | result[3]
+            reward, *flags = (0, False, False) if is_reset else (each[env] for each in numbers)
+            last = None
+            if any(flags):
+                last = (infos["final_obs"] if autoreset == "same_step" else observations)[env]
+                last = last.tobytes()
+            rows[env].append((observations[env].tobytes(), float(reward), *flags, last))
+        has_ended = np.zeros(len(creators), np.bool_) if is_reset else numbers[1] | numbers[2]
     envs.close()
     return rows
 
@@ -97,12 +98,11 @@ def rows_of_pool(envs, actions, autoreset, counts):
     envs.async_reset(seed=3)
     while any(len(own) < count for own, count in zip(rows, counts, strict=True)):
         batch = envs.recv()
-        ended = batch.terminals | batch.truncations
         for row in np.flatnonzero(is_due[batch.env_ids]):
-            last = batch.final_observations[row].tobytes() if ended[row] else True
-            numbers = (batch.rewards[row], batch.terminals[row], batch.truncations[row])
-            numbers = map(float, numbers)
-            rows[batch.env_ids[row]].append((batch.observations[row].tobytes(), *numbers, last))
+            flags = batch.terminals[row], batch.truncations[row]
+            last = batch.final_observations[row].tobytes() if any(flags) else None
+            result = (batch.observations[row].tobytes(), float(batch.rewards[row]), *flags, last)
+            rows[batch.env_ids[row]].append(result)
         is_due[batch.env_ids] = False
         mask = np.zeros(len(counts), np.bool_)
         mask[batch.env_ids] = ~batch.masks
@@ -110,7 +110,8 @@ def rows_of_pool(envs, actions, autoreset, counts):
             envs.async_reset(options={"reset_mask": mask})
             is_due |= mask
             continue
-        envs.send([actions[min(steps[env], len(actions) - 1)][env] for env in batch.env_ids])
+        due = [min(steps[env], len(actions) - 1) for env in batch.env_ids]  # some are faster
+        envs.send([actions[step][env] for step, env in zip(due, batch.env_ids, strict=True)])
         is_due[batch.env_ids] = True
         for env in batch.env_ids:
             steps[env] += 1
