@@ -86,9 +86,11 @@ def test_a_policy_of_puffer_train_is_rated_by_cleanrl_and_evaluated_again(memory
         starts = terminated | truncated
     envs.close()
 
-    with torch.no_grad():
-        for parameter in agent.parameters():
-            parameter.add_(1)
+    before = [parameter.clone() for parameter in agent.parameters()]
+    _, log_probabilities, _, values, *_ = agent(torch.Tensor(rows), *state, *done, torch.ones(4))
+    (values.pow(2).mean() - log_probabilities.mean()).backward()
+    torch.optim.Adam(agent.parameters(), lr=0.1).step()
+    assert not all(map(torch.equal, before, agent.parameters()))
     path = tmp_path / "cleanrl.pt"
     save_policy(trained.run, agent.policy, path)
     for ours, theirs in zip(

@@ -221,6 +221,11 @@ def test_ocean_tasks_are_environments_of_one_agent(task):
     assert 0 <= episode.get_return() <= 1
 
 
+@pytest.mark.parametrize("task", ocean.FAMILY.tasks)
+def test_every_ocean_task_can_be_configured(task):
+    config_for(ocean.make_env, env_kwargs={"name": task})  # makes an environment and a policy
+
+
 def test_a_recurrent_policy_keeps_its_state_between_steps():
     config = config_for(Countdown, lambda env: LSTMWrapper(env, Default(env)), max_seq_len=2)
     runner = single.SingleAgentEnvRunner(config=config)

@@ -28,7 +28,8 @@ from pufferlib import vector
 from pufferlib.emulation import GymnasiumPufferEnv
 from pufferlib.environment import PufferEnv
 from pufferlib.exceptions import ArgumentError, NotInstalledError
-from pufferlib.frameworks.sb3 import PufferVecEnv
+from pufferlib.frameworks.sb3 import Policy, PufferVecEnv
+from pufferlib.models import Default
 from pufferlib.registry import ocean
 from pufferlib.wrappers import EpisodeStats, MultiAgentEpisodeStats
 
@@ -356,6 +357,16 @@ def test_native_environments_have_no_wrappers(make):
         False,
         False,
     ]
+
+
+@pytest.mark.parametrize("task", ocean.FAMILY.tasks)
+def test_ppo_plays_every_ocean_task(task, make):
+    env = make(lambda: ocean.make_env(task), num_envs=2)
+    model = PPO(Policy, env, policy_kwargs={"policy_creator": Default}, n_steps=8, batch_size=8)
+    actions, _ = model.predict(env.reset())
+    observations, rewards, dones, infos = env.step(actions)
+    assert observations.shape == (env.num_envs, *env.observation_space.shape)
+    assert len(rewards) == len(dones) == len(infos) == env.num_envs
 
 
 def test_pictures_are_of_environments(make):

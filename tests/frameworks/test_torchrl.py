@@ -22,7 +22,7 @@ from pufferlib.models import Default, GRUWrapper, LSTMWrapper
 from pufferlib.pytorch import action_converter, sample_actions
 from pufferlib.registry import ocean
 from pufferlib.runs import Run
-from pufferlib.training import checkpoint
+from pufferlib.runs.checkpoints import save_policy
 
 pytestmark = pytest.mark.leaves_threads  # TorchRL imports Ray, whose allocator has one
 
@@ -290,12 +290,19 @@ def test_a_policy_of_puffer_train_acts_as_it_did_there(rl, tmp_path):
 def test_weights_trained_with_torchrl_are_evaluated_by_puffer_eval(rl, tmp_path, capsys):
     small = ["--train.total-timesteps", "512", "--vec.num-envs", "4", "--vec.backend", "Serial"]
     assert main(["train", "CartPole-v1", *small, "--run", str(tmp_path)]) == 0
-    policy = pufferlib.load(tmp_path).network
+    trained = pufferlib.load(tmp_path)
+    policy, envs = trained.network, vector.make(gymnasium.make, ["CartPole-v1"], num_envs=2)
+    before = [parameter.clone() for parameter in policy.parameters()]
+    actor, critic = parts_of(rl, policy, envs)
+    data = roll(rl.make_env(envs, policy), actor)
+    envs.close()
     with torch.no_grad():
-        for parameter in policy.parameters():
-            parameter.add_(1)
-    state = checkpoint.load(tmp_path / "checkpoint.pt")
-    checkpoint.save(tmp_path / "torchrl.pt", {**state, "policy": policy.state_dict()})
+        rl.GAE(gamma=0.9, lmbda=0.9, value_network=critic)(data)
+    parts = rl.ClipPPOLoss(actor, critic)(data)
+    (parts["loss_objective"] + parts["loss_critic"] + parts["loss_entropy"]).backward()
+    torch.optim.Adam(policy.parameters(), lr=0.1).step()
+    assert not any(map(torch.equal, before, policy.parameters()))
+    save_policy(trained.run, policy, tmp_path / "torchrl.pt")
     again = pufferlib.load(tmp_path, "torchrl.pt").network
     for ours, theirs in zip(policy.parameters(), again.parameters(), strict=True):
         assert torch.equal(ours, theirs)

@@ -4,8 +4,10 @@ import functools
 import importlib
 import importlib.util
 import pickle
+import re
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import gymnasium
@@ -39,6 +41,13 @@ def test_every_published_name_leads_to_an_object(module):
         assert name in dir(importlib.import_module(module))
     with pytest.raises(AttributeError, match=f"module '{module}' has no attribute 'vectr'"):
         _ = importlib.import_module(module).vectr
+
+
+@pytest.mark.parametrize("module", NAMES)
+def test_every_published_name_is_documented(module):
+    page = (Path(__file__).parents[2] / "docs/published-names.md").read_text()
+    missing = [name for name in NAMES[module] if not re.search(rf"\b{name}\b", page)]
+    assert missing == []
 
 
 def test_names_that_only_changed_are_todays_objects():

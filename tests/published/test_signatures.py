@@ -1,9 +1,13 @@
 """What the API reference of 1.0 lists can be called as it is listed there."""
 
+import contextlib
 import importlib
 import inspect
 
 import pytest
+from environments import Countdown, Population
+
+from pufferlib import emulation, vector
 
 PUBLISHED = [
     "",
@@ -131,6 +135,14 @@ def test_a_published_signature_is_accepted(signature):
 @pytest.mark.parametrize("path", ATTRIBUTES)
 def test_a_published_property_is_there(path):
     assert inspect.isdatadescriptor(find(path))
+
+
+def test_published_properties_of_instances_are_there():
+    bare = Population()
+    assert emulation.PettingZooPufferEnv(Population()).possible_agents == bare.possible_agents
+    for backend in (vector.Serial, vector.Multiprocessing):
+        with contextlib.closing(backend(Countdown, num_envs=2, num_workers=1)) as envs:
+            assert envs.num_envs == 2
 
 
 @pytest.mark.parametrize("option", ["num_workers", "batch_size", "zero_copy"])

@@ -134,7 +134,7 @@ def test_it_keeps_the_contract_of_a_vectorizer():
         check_vector(envs, is_copied=True)
 
 
-@pytest.mark.parametrize("autoreset", ["next_step", "disabled"])
+@pytest.mark.parametrize("autoreset", ["same_step", "next_step", "disabled"])
 def test_episodes_follow_each_other_as_gymnasium_s(autoreset):
     creators = OF_GYMNASIUM["infos of all kinds"]
     with opened(creators, num_workers=2, autoreset=autoreset) as envs:
