@@ -56,6 +56,7 @@ from training_cells import (
     LEARNING_RATE,
     MINIBATCHES,
     NATIVE,
+    NATIVE_CALLER_STEPS,
     ROLLOUT,
     VALUE,
     WORKERS,
@@ -94,6 +95,7 @@ def ours(cell: Cell, settings: Mapping[str, Any] | None = None, **kwargs: Any) -
         learning_rate=LEARNING_RATE,
         anneal_learning_rate=False,
         entropy_coefficient=ENTROPY,
+        normalize_rewards=False,  # none of the others does
         value_coefficient=VALUE,
     )
     trainer = Trainer(config, envs, cell.policy(envs))
@@ -160,11 +162,20 @@ def of_sb3(cell: Cell, kind: str, **kwargs: Any) -> Contender:
 
 
 MULTIPROCESSING = {"backend": "Multiprocessing", "num_workers": WORKERS}
+OF_SOME = (NATIVE, NATIVE_CALLER_STEPS, HALF, COMPILED_HALF)  # rows of the cells that have them
 OURS: dict[str, Callable[[Cell], Contender]] = {
     "Serial": functools.partial(ours, backend="Serial"),
     "Multiprocessing": functools.partial(ours, **MULTIPROCESSING),
+    "Caller steps": functools.partial(ours, **MULTIPROCESSING, caller_steps=True),
     "Pool": functools.partial(ours, **MULTIPROCESSING, batch_size=ENVS // 2),
     NATIVE: functools.partial(ours, backend="Serial", num_envs=1, env_kwargs={"num_envs": ENVS}),
+    NATIVE_CALLER_STEPS: functools.partial(
+        ours,
+        **MULTIPROCESSING,
+        caller_steps=True,
+        num_envs=WORKERS,
+        env_kwargs={"num_envs": ENVS // WORKERS},
+    ),
     HALF: functools.partial(ours, settings={"precision": "bfloat16"}, backend="Serial"),
     COMPILED_HALF: functools.partial(
         ours, settings={"precision": "bfloat16", "compile": "default"}, backend="Serial"
@@ -193,15 +204,13 @@ def compare(
     scores: dict[str, Callable[[], float]] = {}
     with ExitStack() as stack:
         for name, make in (OURS | ALTERNATIVES).items():
-            if name in (NATIVE, HALF, COMPILED_HALF) and name not in cell.has:
+            if name in OF_SOME and name not in cell.has:
                 continue
             before = descendants()
             contender = make(cell)
             stack.callback(contender.close)
             pids = [os.getpid(), *(descendants() - before)]
-            turns[name] = functools.partial(
-                take_turn, contender.learn, pids, arguments.rollouts
-            )
+            turns[name] = functools.partial(take_turn, contender.learn, pids, arguments.rollouts)
             scores[name] = contender.score
         turns |= turns_apart(cell, arguments)
         results = take_turns(turns, arguments.rounds)

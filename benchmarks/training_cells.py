@@ -48,14 +48,15 @@ class Cell:
         return make(env, hidden_size=self.hidden_size, **layers)
 
 
-NATIVE, HALF, COMPILED_HALF = "Native", "Serial, bfloat16", "Serial, bfloat16, compiled"
+NATIVE, NATIVE_CALLER_STEPS = "Native", "Native, caller steps"
+HALF, COMPILED_HALF = "Serial, bfloat16", "Serial, bfloat16, compiled"
 NETHACK_KEYS = {"observation_keys": ("chars", "colors", "blstats", "message")}
 CELLS = {
     "cartpole": Cell("CartPole-v1", 64, is_vector=True),
     "hopper": Cell("Hopper-v5", 64, is_vector=True, is_separate=True),
     "breakout": Cell("ALE/Breakout-v5", 512, has=(NATIVE, HALF, COMPILED_HALF)),
-    "nethack": Cell("NetHackScore-v0", 128, NETHACK_KEYS, has=(NATIVE,)),
-    "minihack": Cell("MiniHack-Room-5x5-v0", 128, has=(NATIVE,)),
+    "nethack": Cell("NetHackScore-v0", 128, NETHACK_KEYS, has=(NATIVE, NATIVE_CALLER_STEPS)),
+    "minihack": Cell("MiniHack-Room-5x5-v0", 128, has=(NATIVE, NATIVE_CALLER_STEPS)),
 }
 
 
