@@ -212,8 +212,8 @@ def compare(
             pids = [os.getpid(), *(descendants() - before)]
             turns[name] = functools.partial(take_turn, contender.learn, pids, arguments.rollouts)
             scores[name] = contender.score
-        turns |= turns_apart(cell, arguments)
-        results = take_turns(turns, arguments.rounds)
+        apart = dict(turns_apart(cell, arguments))
+        results = take_turns(turns | apart, arguments.rounds, cold=apart)
         last_run_scores = {name: turns[-1].score for name, turns in results.items()}
         return results, last_run_scores | {name: score() for name, score in scores.items()}
 
