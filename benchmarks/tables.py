@@ -60,7 +60,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     ),
     "training": (
         Column("steps/s", "steps_per_s", ",.0f"),
-        Column("of the best alternative", "of_best", ".2f"),
+        Column("of SB3's best", "of_sb3", ".2f"),
         Column("CPU us a step", "cpu_us", ".0f"),
         Column("return", "score", ".1f"),
     ),

@@ -44,16 +44,10 @@ from typing import Any, NamedTuple
 import record
 import torch
 from tables import Table
-from training_apart import (
-    CLEANRL,
-    CLEANRL_TASKS,
-    SAMPLE_FACTORY,
-    SAMPLE_FACTORY_NETWORKS,
-    run_cleanrl,
-    run_sample_factory,
-)
+from training_apart import turns_apart
 from training_cells import (
     CELLS,
+    COMPILED_HALF,
     ENTROPY,
     ENVS,
     EPOCHS,
@@ -62,6 +56,7 @@ from training_cells import (
     LEARNING_RATE,
     MINIBATCHES,
     NATIVE,
+    NATIVE_CALLER_STEPS,
     ROLLOUT,
     VALUE,
     WORKERS,
@@ -100,6 +95,7 @@ def ours(cell: Cell, settings: Mapping[str, Any] | None = None, **kwargs: Any) -
         learning_rate=LEARNING_RATE,
         anneal_learning_rate=False,
         entropy_coefficient=ENTROPY,
+        normalize_rewards=False,  # none of the others does
         value_coefficient=VALUE,
     )
     trainer = Trainer(config, envs, cell.policy(envs))
@@ -134,7 +130,13 @@ def of_sb3(cell: Cell, kind: str, **kwargs: Any) -> Contender:
             hidden: torch.Tensor = self.policy.encode_observations(observations.to(self.dtype))[0]
             return hidden
 
-    envs = getattr(vec_env, kind)([lambda: Monitor(cell.creator())] * ENVS, **kwargs)
+    ours_until_the_heads = {
+        "features_extractor_class": Encoder,
+        "net_arch": [],
+        "normalize_images": False,
+    }
+    layers = {"net_arch": [cell.hidden_size] * 2} if cell.is_separate else ours_until_the_heads
+    envs = getattr(vec_env, kind)([lambda: Monitor(cell.others_creator())] * ENVS, **kwargs)
     model = PPO(
         "MlpPolicy",
         envs,
@@ -146,11 +148,7 @@ def of_sb3(cell: Cell, kind: str, **kwargs: Any) -> Contender:
         learning_rate=LEARNING_RATE,
         ent_coef=ENTROPY,
         vf_coef=VALUE / 2,  # of the squared error, where ours is of half of it
-        policy_kwargs={
-            "features_extractor_class": Encoder,
-            "net_arch": [],
-            "normalize_images": False,
-        },
+        policy_kwargs=layers,
     )
 
     def learn(rollouts: int) -> None:
@@ -164,12 +162,24 @@ def of_sb3(cell: Cell, kind: str, **kwargs: Any) -> Contender:
 
 
 MULTIPROCESSING = {"backend": "Multiprocessing", "num_workers": WORKERS}
+OF_SOME = (NATIVE, NATIVE_CALLER_STEPS, HALF, COMPILED_HALF)  # rows of the cells that have them
 OURS: dict[str, Callable[[Cell], Contender]] = {
     "Serial": functools.partial(ours, backend="Serial"),
     "Multiprocessing": functools.partial(ours, **MULTIPROCESSING),
+    "Caller steps": functools.partial(ours, **MULTIPROCESSING, caller_steps=True),
     "Pool": functools.partial(ours, **MULTIPROCESSING, batch_size=ENVS // 2),
     NATIVE: functools.partial(ours, backend="Serial", num_envs=1, env_kwargs={"num_envs": ENVS}),
+    NATIVE_CALLER_STEPS: functools.partial(
+        ours,
+        **MULTIPROCESSING,
+        caller_steps=True,
+        num_envs=WORKERS,
+        env_kwargs={"num_envs": ENVS // WORKERS},
+    ),
     HALF: functools.partial(ours, settings={"precision": "bfloat16"}, backend="Serial"),
+    COMPILED_HALF: functools.partial(
+        ours, settings={"precision": "bfloat16", "compile": "default"}, backend="Serial"
+    ),
 }
 ALTERNATIVES: dict[str, Callable[[Cell], Contender]] = {
     "SB3 Dummy": functools.partial(of_sb3, kind="DummyVecEnv"),
@@ -187,34 +197,23 @@ def take_turn(learn: Callable[[int], None], pids: list[int], rollouts: int) -> T
 
 
 def compare(
-    cell: Cell,
-    rounds: int,
-    rollouts: int,
-    cleanrl: Mapping[str, list[str] | None],
-    sample_factory: str | None,
+    cell: Cell, arguments: argparse.Namespace
 ) -> tuple[dict[str, list[Turn]], dict[str, float]]:
     """Return the turns of a cell's contenders, and their scores."""
     turns: dict[str, Callable[[], Turn]] = {}
     scores: dict[str, Callable[[], float]] = {}
     with ExitStack() as stack:
         for name, make in (OURS | ALTERNATIVES).items():
-            if name in (NATIVE, HALF) and name not in cell.has:
+            if name in OF_SOME and name not in cell.has:
                 continue
             before = descendants()
             contender = make(cell)
             stack.callback(contender.close)
             pids = [os.getpid(), *(descendants() - before)]
-            turns[name] = functools.partial(take_turn, contender.learn, pids, rollouts)
+            turns[name] = functools.partial(take_turn, contender.learn, pids, arguments.rollouts)
             scores[name] = contender.score
-        if command := cleanrl.get(cell.task):
-            task = CLEANRL_TASKS[cell.task]
-            turns[CLEANRL] = functools.partial(run_cleanrl, task, *command, rollouts)
-        if sample_factory and cell.task in SAMPLE_FACTORY_NETWORKS:
-            for name, mode in SAMPLE_FACTORY.items():
-                turns[name] = functools.partial(
-                    run_sample_factory, cell, mode, sample_factory, rollouts
-                )
-        results = take_turns(turns, rounds)
+        apart = dict(turns_apart(cell, arguments))
+        results = take_turns(turns | apart, arguments.rounds, cold=apart)
         last_run_scores = {name: turns[-1].score for name, turns in results.items()}
         return results, last_run_scores | {name: score() for name, score in scores.items()}
 
@@ -223,12 +222,12 @@ def table(name: str, title: str, results: dict[str, list[Turn]], scores: dict[st
     """Return the medians of a cell's contenders."""
     rates = {each: [turn.steps_per_s for turn in turns] for each, turns in results.items()}
     medians = {each: statistics.median(own) for each, own in rates.items()}
-    best = max(results.keys() - OURS.keys(), key=medians.__getitem__)
+    best = max(ALTERNATIVES, key=medians.__getitem__)
     rows = {}
     for each, turns in results.items():
         row = {
             "steps_per_s": medians[each],
-            "of_best": median_ratio(rates[each], rates[best]),
+            "of_sb3": median_ratio(rates[each], rates[best]),
             "cpu_us": statistics.median(turn.cpu_us_a_step for turn in turns),
             "score": scores.get(each, math.nan),
         }
@@ -256,16 +255,20 @@ def main() -> None:
         metavar="PYTHON",
         help="a Python of the virtual environment that has Sample Factory",
     )
+    parser.add_argument(
+        "--sbx",
+        type=os.path.abspath,
+        metavar="PYTHON",
+        help="a Python of the virtual environment that has SBX",
+    )
     record.add_argument(parser)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     recorder = record.Recorder("training", arguments.record)
-    cleanrl = {"CartPole-v1": arguments.cleanrl, "ALE/Breakout-v5": arguments.cleanrl_atari}
     steps = (arguments.rounds + 1) * arguments.rollouts * ROLLOUT
     for name in arguments.only or CELLS:
         cell = CELLS[name]
-        sizes = (arguments.rounds, arguments.rollouts)
-        results = compare(cell, *sizes, cleanrl, arguments.sample_factory)
+        results = compare(cell, arguments)
         recorder.add(table(name, f"{cell.task}, {steps:,} steps each", *results))
 
 

@@ -1,11 +1,15 @@
 """Contenders of benchmarks/training.py that need an interpreter with other packages."""
 
+import functools
+import json
 import math
 import os
 import re
 import statistics
 import subprocess
 import tempfile
+from argparse import Namespace
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +51,23 @@ SAMPLE_FACTORY_NETWORKS: dict[str, dict[str, Any]] = {
         "obs_scale": 255,
     },
 }
+SBX = "SBX"
+# One thread, as torch has.
+ONE_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+
+
+def turns_apart(cell: Cell, arguments: Namespace) -> Iterator[tuple[str, Callable[[], Turn]]]:
+    """Yield the contenders of a cell for which the command line names an interpreter."""
+    rollouts = arguments.rollouts
+    commands = {"CartPole-v1": arguments.cleanrl, "ALE/Breakout-v5": arguments.cleanrl_atari}
+    if command := commands.get(cell.task):
+        yield CLEANRL, functools.partial(run_cleanrl, CLEANRL_TASKS[cell.task], *command, rollouts)
+    if arguments.sample_factory and cell.task in SAMPLE_FACTORY_NETWORKS:
+        python = arguments.sample_factory
+        for name, mode in SAMPLE_FACTORY.items():
+            yield name, functools.partial(run_sample_factory, cell, mode, python, rollouts)
+    if arguments.sbx and cell.is_vector:
+        yield SBX, functools.partial(run_sbx, cell, arguments.sbx, rollouts)
 
 
 def run_cleanrl(task: str, python: str, script: str, rollouts: int) -> Turn:
@@ -101,13 +122,30 @@ def run_sample_factory(cell: Cell, mode: dict[str, Any], python: str, rollouts: 
     return Turn(*map(float, lines[-1].split()))
 
 
+def run_sbx(cell: Cell, python: str, rollouts: int) -> Turn:
+    """Run SBX; return the measurements in its last line of output."""
+    settings = {
+        "n_steps": HORIZON,
+        "batch_size": ROLLOUT // MINIBATCHES,
+        "n_epochs": EPOCHS,
+        "learning_rate": LEARNING_RATE,
+        "ent_coef": ENTROPY,
+        "vf_coef": VALUE / 2,  # of the squared error, where ours is of half of it
+        "policy_kwargs": {"net_arch": [cell.hidden_size] * 2},
+    }
+    script = str(Path(__file__).with_name("sbx_run.py").resolve())
+    words = [cell.task, str(ENVS), str(rollouts * ROLLOUT), json.dumps(settings)]
+    return Turn(*map(float, run_apart([python, script, *words])[-1].split()))
+
+
 def run_apart(command: list[str]) -> list[str]:
     """Run a command in a temporary folder, with one thread; return its lines of output."""
+    one_thread = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "XLA_FLAGS": ONE_THREAD}
     with tempfile.TemporaryDirectory() as folder:
         result = subprocess.run(
             command,
             cwd=folder,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+            env={**os.environ, **one_thread},
             capture_output=True,
             text=True,
         )

@@ -5,7 +5,7 @@ import os
 import statistics
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,11 +13,15 @@ Result = TypeVar("Result")
 
 
 def take_turns(
-    turns: Mapping[str, Callable[[], Result]], rounds: int, limit_s: float = math.inf
+    turns: Mapping[str, Callable[[], Result]],
+    rounds: int,
+    limit_s: float = math.inf,
+    cold: Collection[str] = (),
 ) -> dict[str, list[Result]]:
     """Return the results of each contender's turns, one per round, after a warm-up round.
 
-    Rounds that would begin after `limit_s` seconds are left out, except the first.
+    Rounds that would begin after `limit_s` seconds are left out, except the first. The contenders
+    named in `cold` have no turn in the warm-up round, since each of theirs has its own.
     """
     results: dict[str, list[Result]] = {name: [] for name in turns}
     end_s = time.monotonic() + limit_s
@@ -25,9 +29,10 @@ def take_turns(
         if round_ > 1 and time.monotonic() > end_s:
             break
         for name, turn in turns.items():
-            result = turn()
             if round_:
-                results[name].append(result)
+                results[name].append(turn())
+            elif name not in cold:
+                turn()
     return results
 
 

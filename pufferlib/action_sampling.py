@@ -12,6 +12,7 @@ from torch.distributions import Distribution, Normal
 
 from pufferlib.distributions import Head, Heads, check_head, mode_of, sample_distribution
 
+_LOG_ROOT_2_PI = 0.5 * math.log(2 * math.pi)
 _LOG_OF_ZERO = -1e3  # its exponential is 0, in float64 too
 
 
@@ -34,6 +35,7 @@ def sample_actions(heads: Heads, actions: Tensor | None = None) -> tuple[Tensor,
     Raises:
         ContractError: something else is given as a head, or a distribution that cannot be one.
     """
+    heads = _without_list(heads)
     if isinstance(heads, Tensor):
         return _sample_discrete(heads, actions)
     if _is_normal(heads):
@@ -66,9 +68,12 @@ class ActionSampler:
         """Return actions and their log-probabilities (B,); see `sample_actions`."""
         if isinstance(heads, Tensor) and heads.ndim == 2 and not torch.compiler.is_compiling():
             return self._sample(heads)
+        heads = _without_list(heads)
         if _is_normal(heads):
-            actions = heads.sample()
-            return actions, heads.log_prob(actions).sum(-1)
+            # As `heads.sample()`, which checks that no standard deviation is negative.
+            noise = torch.empty_like(heads.loc).normal_()
+            actions = noise.mul_(heads.scale).add_(heads.loc)
+            return actions, _log_probabilities(heads, actions, heads.scale.log())
         return sample_actions(heads)[:2]
 
     def _sample(self, logits: Tensor) -> tuple[Tensor, Tensor]:
@@ -98,6 +103,13 @@ def greedy_actions(heads: Heads) -> Tensor:
         check_head(heads)
     columns = [greedy_actions(head) for head in heads]
     return torch.cat([column.reshape(len(column), -1) for column in columns], 1)
+
+
+def _without_list(heads: Heads) -> Heads:
+    """Return the Normal of a list of one, whose results are the same; all else as it is."""
+    if isinstance(heads, list) and len(heads) == 1 and _is_normal(heads[0]):
+        return heads[0]
+    return heads
 
 
 def _is_normal(head: object) -> TypeGuard[Normal]:
@@ -218,4 +230,13 @@ def _sample_normals(heads: list[Normal], actions: Tensor | None) -> tuple[Tensor
 def _sample_normal(normal: Normal, actions: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     if actions is None:
         actions = normal.sample()
-    return actions, normal.log_prob(actions).sum(-1), normal.entropy().sum(-1)
+    log_scale = normal.scale.log()
+    entropies = log_scale.sum(-1) + log_scale.shape[-1] * (0.5 + _LOG_ROOT_2_PI)
+    return actions, _log_probabilities(normal, actions, log_scale), entropies
+
+
+def _log_probabilities(normal: Normal, actions: Tensor, log_scale: Tensor) -> Tensor:
+    """Return `normal.log_prob(actions).sum(-1)` in half the operations."""
+    deviations = (actions - normal.loc) / normal.scale
+    sums = torch.addcmul(log_scale, deviations, deviations, value=0.5).sum(-1)
+    return -actions.shape[-1] * _LOG_ROOT_2_PI - sums

@@ -6,7 +6,7 @@ They are counted on the CPU, where every call of a kernel and every view counts 
 from collections import Counter
 
 import pytest
-from gymnasium.envs.classic_control import CartPoleEnv
+from gymnasium.envs.classic_control import CartPoleEnv, PendulumEnv
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pufferlib import vector
@@ -30,8 +30,8 @@ class Operations(TorchDispatchMode):
         return function(*args, **(kwargs or {}))
 
 
-def trainer_of(config, has_memory=False, **settings):
-    envs = vector.make(CartPoleEnv, num_envs=8)
+def trainer_of(config, has_memory=False, env=CartPoleEnv, **settings):
+    envs = vector.make(env, num_envs=8)
     policy = Default(envs, 32)
     if has_memory:
         policy = LSTMWrapper(envs, policy)
@@ -41,9 +41,12 @@ def trainer_of(config, has_memory=False, **settings):
     return trainer
 
 
-@pytest.mark.parametrize(("has_memory", "most"), [(False, 20), (True, 30)])
-def test_a_rollout_batch_takes_few_operations(has_memory, most):
-    trainer = trainer_of(PPOConfig, has_memory)
+@pytest.mark.parametrize(
+    ("has_memory", "env", "most"),
+    [(False, CartPoleEnv, 20), (True, CartPoleEnv, 30), (False, PendulumEnv, 28)],
+)
+def test_a_rollout_batch_takes_few_operations(has_memory, env, most):
+    trainer = trainer_of(PPOConfig, has_memory, env)
     with Operations() as counted:
         trainer.collect()
     found = counted.names.total() / HORIZON
@@ -52,16 +55,17 @@ def test_a_rollout_batch_takes_few_operations(has_memory, most):
 
 # An LSTM takes some more for each piece of a sequence between two starts of episodes.
 @pytest.mark.parametrize(
-    ("config", "has_memory", "most"),
+    ("config", "has_memory", "env", "most"),
     [
-        (PPOConfig, False, 142),
-        (VTraceConfig, False, 150),
-        (PPOConfig, True, 240),
-        (VTraceConfig, True, 245),
+        (PPOConfig, False, CartPoleEnv, 142),
+        (VTraceConfig, False, CartPoleEnv, 150),
+        (PPOConfig, True, CartPoleEnv, 240),
+        (VTraceConfig, True, CartPoleEnv, 245),
+        (PPOConfig, False, PendulumEnv, 162),
     ],
 )
-def test_an_update_takes_few_operations_and_waits_for_none(config, has_memory, most):
-    trainer = trainer_of(config, has_memory, entropy_coefficient=0.01)
+def test_an_update_takes_few_operations_and_waits_for_none(config, has_memory, env, most):
+    trainer = trainer_of(config, has_memory, env, entropy_coefficient=0.01)
     rollout = trainer.collect()
     with Operations() as counted:
         trainer.algorithm.update(rollout, 0.0)
