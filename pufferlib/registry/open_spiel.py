@@ -151,7 +151,8 @@ def make_env(
 
     Every agent has a row on every step; where it is not its turn the mask leaves action 0 alone.
     An illegal action is replaced by a legal one at random; at an episode's end an agent's info has,
-    besides its return and length, `illegal_actions`: how often.
+    besides its return and length, `illegal_actions`: how often. A curriculum may set the attribute
+    `random_moves`: episodes then begin after up to so many random moves.
 
     Args:
         name: one of `FAMILY.tasks`.
