@@ -15,6 +15,7 @@ from pufferlib.emulation.description import describe
 from pufferlib.exceptions import ArgumentError
 from pufferlib.policies.connect_four import ConnectFour, _seen_by_mover
 from pufferlib.ppo import PPOConfig, Trainer
+from pufferlib.pytorch import unflatten
 from pufferlib.registry import open_spiel
 
 OPENING = [3, 3, 2, 3, 3, 3, 3, 0, 6]  # the middle column is full; the second player is to move
@@ -95,14 +96,13 @@ def test_rows_of_players_who_wait_are_left_out_of_minibatches(monkeypatch, skips
     monkeypatch.setattr(ConnectFour, "skips_waiting", skips)
     with closing(vector.make(open_spiel.env_creator("open_spiel/connect_four"), num_envs=4)) as env:
         policy, turns = ConnectFour(env, hidden_size=8, channels=4), []
-        config = PPOConfig(horizon=8, minibatches=2, update_epochs=1)
-        with closing(Trainer(config, env, policy)) as trainer:
+        trainer = Trainer(PPOConfig(horizon=8, minibatches=2, update_epochs=1), env, policy)
 
-            def note(_, seen):
-                if torch.is_grad_enabled():
-                    turns.extend(env.observation_layout.unflatten(seen[0])["turn"].flatten())
+        def note(_, seen):
+            if torch.is_grad_enabled():
+                turns.extend(unflatten(seen[0], env.observation_layout)["turn"].flatten().tolist())
 
-            policy.register_forward_pre_hook(note)
-            trainer.step()
+        policy.register_forward_pre_hook(note)
+        trainer.step()
     assert len(turns) == (32 if skips else 64)
     assert sum(turns) == 32  # one of the two moves in each step of each game
