@@ -1,4 +1,4 @@
-"""The network for connect four: what it sees, and what it cannot tell apart."""
+"""The network for connect four: what it sees, and what it treats alike."""
 
 from contextlib import closing
 
