@@ -27,4 +27,4 @@ def test_connect_four_is_won_against_tree_search(tmp_path, seed):
     assert seats.count(0) == seats.count(1) == 50
     won = sum(game.ranks[seat] == 2 for game, seat in zip(games, seats, strict=True))
     print(f"{won} of {len(games)} games won")
-    assert won >= 50  # 68 of 100 with seed 1, none with a policy that plays at random
+    assert won >= 40  # seed 1 won 68, and 52 after three quarters of the training; random play 0
