@@ -1,5 +1,7 @@
 """A network for connect four, as OpenSpiel shows it."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -33,6 +35,7 @@ class ConnectFour(HiddenState):
     """
 
     skips_waiting = True
+    _sides: Tensor
 
     def __init__(
         self, env: HasSpaces, hidden_size: int = 128, channels: int = 64, line: int = 4
@@ -72,7 +75,7 @@ class ConnectFour(HiddenState):
         return hidden, (parts["action_mask"], is_mirrored[:, 0, :, 0], sign)
 
     def decode_actions(
-        self, hidden: Tensor, lookup: Lookup, concat: bool | None = None
+        self, hidden: Tensor, lookup: Any = None, concat: bool | None = None
     ) -> tuple[Heads, Tensor]:
         """Return (logits, value (B, 1)) for the result of `encode_observations`."""
         mask, is_mirrored, sign = lookup
