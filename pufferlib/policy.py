@@ -43,6 +43,10 @@ class Policy(Protocol):
             and only to be clipped to its bounds. Without it, a bounded support, or [-1, 1] of an
             unbounded one, is rescaled to the bounds where both are finite; see
             `pufferlib.pytorch.action_converter`.
+        skips_waiting: True if there is nothing to learn in the rows of agents who wait for their
+            turn ("turn" is 0 in the observation), as their value follows from that of the agent to
+            move. PPO leaves them out of its minibatches, unless the policy has memory or is
+            compiled; their values still enter the advantages.
     """
 
     def __call__(self, observations: Tensor) -> tuple[Heads, Tensor]:

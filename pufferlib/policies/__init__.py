@@ -8,5 +8,6 @@ POLICIES = {
     "impala": "pufferlib.policies.pixels:Impala",
     "grid": "pufferlib.policies.grid:GridPolicy",
     "masked": "pufferlib.policies.masked:MaskedDefault",
+    "connect_four": "pufferlib.policies.connect_four:ConnectFour",
 }
 """By name, where each is: module:name, as `pufferlib.references.load_attribute` takes it."""

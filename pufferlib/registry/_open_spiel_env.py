@@ -67,6 +67,10 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Observation, Action]):
         parameters: of the game.
         render_mode: "ansi" or None.
 
+    Attributes:
+        random_moves: episodes begin after up to so many random moves, none at first; a curriculum
+            may set it.
+
     Raises:
         ArgumentError: the game cannot be loaded with these parameters, or has no such tensors.
     """
@@ -84,6 +88,7 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Observation, Action]):
         self.agents: list[Agent] = []
         self._generator = np.random.default_rng()
         self._illegal: list[int] = []
+        self.random_moves = 0
         self._returns: list[float] = []
         parameters = _checked(name, parameters) if parameters else {}
         try:
@@ -175,8 +180,20 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Observation, Action]):
     def _begin(self) -> None:
         self._state = self.game.new_initial_state()
         self._play_chance()
+        if self.random_moves:
+            self._play_opening()
         self._returns = self._state.returns()
         self._illegal = [0] * len(self.possible_agents)
+
+    def _play_opening(self) -> None:
+        """Play up to `random_moves` random moves, but none that ends the game."""
+        for _ in range(self._generator.integers(self.random_moves + 1)):
+            before = self._state.clone()
+            self._state.apply_action(int(self._generator.choice(before.legal_actions())))
+            self._play_chance()
+            if self._state.is_terminal():
+                self._state = before
+                return
 
     def _play_chance(self) -> None:
         while self._state.is_chance_node():

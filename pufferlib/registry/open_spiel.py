@@ -17,6 +17,7 @@ bridge_uncontested_bidding, stones_and_gems), mean field games, games without te
 that need another game to be loaded.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pufferlib.registry._family import Family, creator_of, lazily
@@ -150,7 +151,8 @@ def make_env(
 
     Every agent has a row on every step; where it is not its turn the mask leaves action 0 alone.
     An illegal action is replaced by a legal one at random; at an episode's end an agent's info has,
-    besides its return and length, `illegal_actions`: how often.
+    besides its return and length, `illegal_actions`: how often. A curriculum may set the attribute
+    `random_moves`: episodes then begin after up to so many random moves.
 
     Args:
         name: one of `FAMILY.tasks`.
@@ -172,3 +174,14 @@ def make_env(
 
 
 env_creator = creator_of(FAMILY, make_env)
+
+
+def random_openings(
+    progress: float, metrics: Mapping[str, float], attributes: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Begin games after up to 16 random moves, and after up to 4 at the end of the training.
+
+    A curriculum for `env.curriculum`: without random openings self-play of a deterministic game
+    sees few positions, and matches and evaluations, which have none, play the whole game.
+    """
+    return {"random_moves": max(4, round(16 * (1 - progress)))}

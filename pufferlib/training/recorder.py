@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pufferlib.agent_policies import PolicyRows
 from pufferlib.annotations import Array
+from pufferlib.emulation.description import describe
 from pufferlib.policy import State, map_state
 from pufferlib.pytorch import action_converter
 from pufferlib.training.joint import JointObservations, last_observations, peers_of
@@ -84,6 +85,10 @@ class Recorder:
         self._peers = None if peers is None else peers.to(self._device)
         self._joint = joint
         self._convert = action_converter(vecenv, part.policy)
+        layout = describe(vecenv).observation_layout
+        has_turns = "turn" in getattr(layout.structure, "spaces", {})
+        skips_waiting = has_turns and getattr(part.policy, "skips_waiting", False)
+        self._turns = layout if skips_waiting else None
         self._storage: Rollout | None = None
         self._seen: tuple[Array, Tensor] | None = None  # by the policy on the CPU; one memory
         self._views: dict[int, Segment] = {}  # of the storage, by segment
@@ -128,6 +133,9 @@ class Recorder:
         """Store what the policy sees; return observations and starts on the policy's device."""
         segment, step = self._segment(group.segment), group.step
         self.storage.steps.starts[step, segment.columns] = starts[self.places]
+        if self._turns is not None:
+            turn = self._turns.unflatten(observed.array[self.places])["turn"]
+            self.storage.skipped[step, segment.columns] = turn.reshape(-1) == 0
         if segment.observed is None:
             observations = observed.tensor if self._has_all else observed.tensor[self.rows]
             segment.observations[step].copy_(observations)

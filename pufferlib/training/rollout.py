@@ -77,6 +77,7 @@ class Rollout:
         starts: bool, the observation at t is the first of an episode.
         valid: bool, an agent acted at t.
         steps: the five of these that are known without the network, where they are written.
+        skipped: bool, in NumPy: minibatches of samples leave the step out, whoever acted.
         initial_state: of a recurrent policy before step 0, with B rows; None without memory.
         joint: observations (T, rows, ...) of all agents, for a central critic; None without one.
         peers: int64 (B, agents), which rows of `joint` the critic sees for each column.
@@ -111,6 +112,7 @@ class Rollout:
         self._flat_actions = self.actions.flatten(0, 1)
         known = (self.rewards, self.terminals, self.truncations, self.starts, self.valid)
         self.steps = Steps(*(tensor.cpu().numpy() for tensor in known))
+        self.skipped = np.zeros((horizon, rows), np.bool_)
         self.initial_state: State | None = None
         self.columns = torch.arange(rows)
         self.joint: Tensor | None = None
@@ -176,8 +178,8 @@ class Rollout:
     ) -> Iterator[Minibatch]:
         """Yield, for each epoch, `count` random pieces that together form the rollout.
 
-        A recurrent policy gets whole columns. For any other the samples of absent agents are left
-        out, unless too few would remain for `count` pieces.
+        A recurrent policy gets whole columns. For any other the samples of absent agents and the
+        skipped ones are left out, unless too few would remain for `count` pieces.
 
         Args:
             count: pieces; at most the columns if recurrent, else the samples.
@@ -189,8 +191,9 @@ class Rollout:
         is_recurrent, acted = self.initial_state is not None, self.acted
         pieces = np.arange(len(self._places) if is_recurrent else acted.size)
         has_absent = not acted.all()
-        if has_absent and not is_recurrent and not keeps_absent:
-            present = np.flatnonzero(acted)
+        learned = acted & ~self.skipped[:, self._places]
+        if not (learned.all() or is_recurrent or keeps_absent):
+            present = np.flatnonzero(learned)
             if len(present) >= count:
                 pieces, has_absent = present, False
         values = self.part(self.values)[:-1]

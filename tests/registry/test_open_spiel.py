@@ -125,6 +125,31 @@ def test_all_players_move_at_once_where_the_game_says_so():
         assert infos["player_0"]["illegal_actions"] == 0
 
 
+@pytest.mark.parametrize("task", ["tic_tac_toe", "leduc_poker", "goofspiel"])
+def test_random_openings_have_all_lengths_and_leave_a_game_to_play(task):
+    lengths = []
+    with closing(open_spiel.make_env(f"open_spiel/{task}")) as env:
+        game = env.unwrapped
+        game.random_moves = 9
+        for seed in range(60):
+            env.reset(seed=seed)
+            opening = game.spiel_state.history()
+            lengths.append(len(opening))
+            assert not game.spiel_state.is_terminal()
+            env.reset(seed=seed)
+            assert game.spiel_state.history() == opening
+        game.random_moves = 0
+        env.reset(seed=1)
+        shortest = len(game.spiel_state.history())  # chance's moves
+    assert min(lengths) == shortest
+    assert len(set(lengths)) > 2
+
+
+def test_random_openings_get_shorter_as_training_advances():
+    found = [open_spiel.random_openings(share, {}, {})["random_moves"] for share in (0, 0.5, 1)]
+    assert found == [16, 8, 4]
+
+
 def test_illegal_actions_are_replaced_and_counted():
     with closing(open_spiel.make_env("open_spiel/tic_tac_toe", render_mode="ansi")) as env:
         env.reset(seed=0)
