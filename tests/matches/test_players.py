@@ -168,7 +168,7 @@ def test_runs_of_unlike_environments_are_refused(runs, tmp_path):
 def test_runs_of_another_environment_play_the_one_that_is_named(runs, tmp_path):
     one = trained(tmp_path / "one", "SlimeVolley-v0", env__kwargs__num_envs=4)
     task = "SlimeVolleyTwoPlayer-v0"
-    two = changed(one, tmp_path / "two", task=task, kwargs={})
+    two = changed(one, tmp_path / "other" / "one", task=task, kwargs={})  # seeds are by name
     options = {"env": task, "overrides": {"env.kwargs.max_steps": 150}, "is_greedy": True}
     with pytest.raises(ArgumentError, match=r"is of SlimeVolley-v0, .*Name the one that all play"):
         play([str(one), two])
