@@ -41,7 +41,7 @@ ROWS: dict[str, tuple[str, int] | tuple[str, int, dict[str, Any]]] = {
     "magent": ("battle_v4", 400_000),
     "overcooked": ("overcooked/cramped_room", 600_000),
     "griddly": ("GDY-Sokoban-v0", 300_000),
-    "slimevolley": ("SlimeVolley-v0", 3_000_000),
+    "slimevolley": ("SlimeVolley-v0", 30_000_000),
     "sisl": ("pursuit_v5", 300_000),
     "butterfly": ("knights_archers_zombies_v11", 200_000),
     "dm_control": ("dm_control/cheetah-run-v0", 200_000),

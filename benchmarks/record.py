@@ -25,7 +25,7 @@ from pufferlib.cores import usable_cores
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = (
     *("numpy", "torch", "gymnasium", "pettingzoo", "stable-baselines3"),
-    *("nle", "minihack", "ale-py", "procgen-mirror", "gym-microrts"),
+    *("nle", "minihack", "ale-py", "procgen-mirror", "gym-microrts", "slimevolleygym"),
 )
 
 

@@ -17,7 +17,7 @@ from pufferlib.rating.games import RANDOM
 from pufferlib.references import is_reference, load_attribute
 from pufferlib.registry import EnvSource, same_source
 from pufferlib.runs import Run
-from pufferlib.runs.folder import CONFIG, GROUP, locate
+from pufferlib.runs.folder import CONFIG, GROUP, locate, read_task
 from pufferlib.runs.settings import Overrides
 from pufferlib.selfplay import NetworkPlayer, Player, RandomPlayer
 from pufferlib.selfplay.scripted import ScriptedPlayer, check_script, player_name
@@ -70,7 +70,8 @@ class Snapshot:
             text: path of the folder of a run or of a checkpoint: the latest, the best, or one in a
                 folder in the run's.
             overrides: settings that change.
-            env: the environment of the run, if its file was moved.
+            env: the environment that is played; None: that of the run. The settings of a run of
+                another one do not change.
 
         Raises:
             CheckpointError: there is none, or it is damaged.
@@ -79,6 +80,8 @@ class Snapshot:
         settings, path = locate(Path(text))
         if path.is_file() and settings == path and (path.parent.parent / CONFIG).is_file():
             settings = path.parent.parent
+        if env is not None and not _is_of(read_task(settings), env):
+            overrides, env = {}, None
         run, state = Run.open(settings, overrides, env), checkpoint.load(path)
         if not isinstance(state.get("policy"), dict):
             raise CheckpointError(f"{path} holds no weights of a policy. Name another checkpoint.")
@@ -105,12 +108,16 @@ def is_path(text: str) -> bool:
 
 
 def run_of(snapshots: Sequence[Snapshot], env: str | None, overrides: Overrides) -> Run:
-    """Return the run whose environment is played: that of all snapshots, or a new one of `env`.
+    """Return the run whose environment is played: that of the snapshots, or a new one of `env`.
+
+    With `env`, snapshots of other environments only play.
 
     Raises:
         ArgumentError: they differ in their environment or its arguments; or there is neither a
             snapshot nor `env`.
     """
+    if env is not None:
+        snapshots = [each for each in snapshots if _is_of(each.run.config.env.task, env)]
     if not snapshots:
         if env is None:
             raise ArgumentError(
@@ -124,7 +131,8 @@ def run_of(snapshots: Sequence[Snapshot], env: str | None, overrides: Overrides)
         if not same_source(one.task, its.task):
             raise ArgumentError(
                 f"Players must play the same environment: {first.path} is of {one.task}, "
-                f"{other.path} of {its.task}."
+                f"{other.path} of {its.task}. Name the one that all play with --env, if they have "
+                f"the same observations and actions."
             )
         keys = sorted({*one.kwargs, *its.kwargs})
         unequal = [key for key in keys if one.kwargs.get(key) != its.kwargs.get(key)]
@@ -136,6 +144,10 @@ def run_of(snapshots: Sequence[Snapshot], env: str | None, overrides: Overrides)
                 f"{other.path}. Give it for all: --env.kwargs.{key} VALUE."
             )
     return first.run
+
+
+def _is_of(task: str, env: str) -> bool:
+    return same_source(task, registry.resolve(env).name)
 
 
 def contender(

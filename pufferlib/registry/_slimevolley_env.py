@@ -41,7 +41,7 @@ def _import() -> Any:
         np.set_printoptions(**printed)
 
 
-_package = _import()
+package = _import()
 _DRAWING = (  # what the package's setPixelObsMode changes, for the process
     "PIXEL_MODE",
     "WINDOW_WIDTH",
@@ -55,13 +55,13 @@ _DRAWING = (  # what the package's setPixelObsMode changes, for the process
 @contextlib.contextmanager
 def _as_pixels() -> Iterator[None]:
     """Let the package draw into arrays inside the block; otherwise it opens windows."""
-    saved = {name: getattr(_package, name) for name in _DRAWING}
-    _package.setPixelObsMode()
+    saved = {name: getattr(package, name) for name in _DRAWING}
+    package.setPixelObsMode()
     try:
         yield
     finally:
         for name, value in saved.items():
-            setattr(_package, name, value)
+            setattr(package, name, value)
 
 
 class SlimeGame(gymnasium.Env[Observation, Action]):
@@ -88,16 +88,16 @@ class SlimeGame(gymnasium.Env[Observation, Action]):
         self.render_mode = render_mode
         self._is_pixels, self._survival_reward = is_pixels, survival_reward
         self._max_steps, self._steps = max_steps, 0
-        self.observation_space: Space = _state_space()
+        self.observation_space: Space = state_space()
         if is_pixels:
-            shape = (_package.PIXEL_HEIGHT, _package.PIXEL_WIDTH, 3)
+            shape = (package.PIXEL_HEIGHT, package.PIXEL_WIDTH, 3)
             self.observation_space = gymnasium.spaces.Box(0, 255, shape, np.uint8)
         self.action_space: Space = gymnasium.spaces.MultiBinary(3)
         self._buttons: list[list[int]] | None = None
         if is_discrete:
-            self._buttons = _package.SlimeVolleyEnv.action_table
+            self._buttons = package.SlimeVolleyEnv.action_table
             self.action_space = gymnasium.spaces.Discrete(len(self._buttons))
-        self._opponent = _package.BaselinePolicy()
+        self._opponent = package.BaselinePolicy()
         self._game: Any = None
 
     def reset(
@@ -106,7 +106,7 @@ class SlimeGame(gymnasium.Env[Observation, Action]):
         """Start a game; return (observation, {})."""
         super().reset(seed=seed)
         with _as_pixels() if self._is_pixels else contextlib.nullcontext():
-            self._game = _package.Game(np_random=self.np_random)
+            self._game = package.Game(np_random=self.np_random)
         self._opponent.reset()
         self._steps = 0
         return self._observe(), {}
@@ -133,7 +133,7 @@ class SlimeGame(gymnasium.Env[Observation, Action]):
 
     def _observe(self) -> Array:
         if self._is_pixels:
-            return _package.downsize_image(_draw(self._game))
+            return package.downsize_image(_draw(self._game))
         return np.array(self._game.agent_right.getObservation(), np.float32)
 
 
@@ -151,7 +151,7 @@ class SlimeMatch(pettingzoo.ParallelEnv[str, Observation, Action]):
         self.render_mode = render_mode
         self.possible_agents, self.agents = ["left", "right"], list[str]()
         self._max_steps, self._steps = max_steps, 0
-        self._observation_space = _state_space()
+        self._observation_space = state_space()
         self._action_spaces = {
             agent: gymnasium.spaces.MultiBinary(3) for agent in self.possible_agents
         }
@@ -170,7 +170,7 @@ class SlimeMatch(pettingzoo.ParallelEnv[str, Observation, Action]):
         """Start a game; return (observations, infos)."""
         if seed is not None:
             self._random = gymnasium.utils.seeding.np_random(seed)[0]
-        self._game, self._steps = _package.Game(np_random=self._random), 0
+        self._game, self._steps = package.Game(np_random=self._random), 0
         self.agents = list(self.possible_agents)
         return self._observe(), {agent: {} for agent in self.agents}
 
@@ -219,7 +219,7 @@ class Baseline:
     """The package's own player, a small recurrent network, for either side."""
 
     def __init__(self) -> None:
-        self._policy = _package.BaselinePolicy()
+        self._policy = package.BaselinePolicy()
 
     def reset(self) -> None:
         """Forget the game."""
@@ -231,7 +231,8 @@ class Baseline:
         return action
 
 
-def _state_space() -> gymnasium.spaces.Box:
+def state_space() -> gymnasium.spaces.Box:
+    """Return the observation space of one player."""
     bound = np.finfo(np.float32).max
     return gymnasium.spaces.Box(-bound, bound, (12,), np.float32)
 

@@ -14,9 +14,11 @@ not do.
 from typing import TYPE_CHECKING
 
 from pufferlib.arguments import whole_number
+from pufferlib.exceptions import ArgumentError
 from pufferlib.registry._family import Family, creator_of, lazily
 
 if TYPE_CHECKING:
+    from pufferlib.environment import PufferEnv
     from pufferlib.registry._emulated import FlatEnv
 
 FAMILY = Family(
@@ -39,7 +41,7 @@ FAMILY = Family(
     ),
     render_modes=("rgb_array",),
 )
-_TWO_PLAYERS = "SlimeVolleyTwoPlayer-v0"
+_STATES, _TWO_PLAYERS = "SlimeVolley-v0", "SlimeVolleyTwoPlayer-v0"
 PLAYERS = {_TWO_PLAYERS: {"baseline": "pufferlib.registry.slimevolley:Baseline"}}
 """Scripted players for `puffer match`: of a task, what each is called and where it is."""
 
@@ -50,25 +52,38 @@ __getattr__ = lazily(
 
 
 def make_env(
-    name: str = FAMILY.default, max_steps: int = 3000, render_mode: str | None = None
-) -> "FlatEnv":
-    """Return the task `name`, flat, with episode statistics.
+    name: str = FAMILY.default,
+    max_steps: int = 3000,
+    render_mode: str | None = None,
+    *,
+    num_envs: int | None = None,
+) -> "FlatEnv | PufferEnv":
+    """Return the task `name`, flat, with episode statistics; or many games of it as one.
 
     A point won is +1, one lost -1; a game ends when a player has lost five. At its end `info` has,
     besides `episode_return` and `episode_length`: `lives` and `opponent_lives`, the points that
     each player has left. In SlimeVolleyTwoPlayer-v0 both players are agents, and each observes the
     court as if it were its own half; what one wins the other loses.
 
+    With `num_envs` it is a native environment: that many games of SlimeVolley-v0, one per row,
+    whose courts are stepped together in NumPy (docs/benchmarks.md). All numbers are equal to those
+    of `num_envs` environments of one game, of which game i has the seed `seed + i`. The other
+    tasks, and pictures, are those of one game.
+
     Args:
         name: one of `FAMILY.tasks`; Survival adds 0.01 in each step.
         max_steps: truncates a game.
         render_mode: "rgb_array" draws at 336 x 672 when asked, without a display; or None.
+        num_envs: games of one native environment; one ordinary environment if None.
 
     Raises:
-        ArgumentError: `max_steps` is below 1.
+        ArgumentError: `max_steps` or `num_envs` is below 1; `num_envs` with another task than
+            SlimeVolley-v0, or with a render mode.
     """
     FAMILY.check(name, render_mode)
     max_steps = whole_number("max_steps", max_steps)
+    if num_envs is not None:
+        return _make_many(name, whole_number("num_envs", num_envs), max_steps, render_mode)
     from pufferlib.emulation import GymnasiumPufferEnv
     from pufferlib.registry._emulated import emulate_agents
     from pufferlib.registry._slimevolley_env import SlimeGame, SlimeMatch
@@ -77,13 +92,29 @@ def make_env(
     if name == _TWO_PLAYERS:
         return emulate_agents(SlimeMatch(max_steps, render_mode))
     game = SlimeGame(
-        is_pixels=name != "SlimeVolley-v0",
+        is_pixels=name != _STATES,
         is_discrete="NoFrameskip" in name,
         survival_reward=0.01 if "Survival" in name else 0.0,
         max_steps=max_steps,
         render_mode=render_mode,
     )
     return GymnasiumPufferEnv(EpisodeStats(game))
+
+
+def _make_many(name: str, num_envs: int, max_steps: int, render_mode: str | None) -> "PufferEnv":
+    if name != _STATES:
+        raise ArgumentError(
+            f"{name} has no native form, which num_envs asks for. Leave out num_envs, or use "
+            f"{_STATES}."
+        )
+    if render_mode is not None:
+        raise ArgumentError(
+            f"The native form, which num_envs asks for, draws nothing; got "
+            f"render_mode={render_mode!r}. Leave out num_envs, or render_mode."
+        )
+    from pufferlib.registry._slimevolley_native import SlimeGames
+
+    return SlimeGames(num_envs, max_steps)
 
 
 env_creator = creator_of(FAMILY, make_env)

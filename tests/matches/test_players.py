@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from match_runs import trained
 
 from pufferlib.exceptions import ArgumentError, CheckpointError, UnknownNameError
 from pufferlib.matches import play, score
@@ -161,6 +162,22 @@ def test_runs_of_unlike_environments_are_refused(runs, tmp_path):
         play([kuhn, three])
     with pytest.raises(CheckpointError, match="another architecture"):
         play([kuhn, three], overrides={"env.kwargs.players": 3})
+
+
+@pytest.mark.skipif(not slimevolley.FAMILY.is_installed, reason="slimevolleygym is missing")
+def test_runs_of_another_environment_play_the_one_that_is_named(runs, tmp_path):
+    one = trained(tmp_path / "one", "SlimeVolley-v0", env__kwargs__num_envs=4)
+    task = "SlimeVolleyTwoPlayer-v0"
+    two = changed(one, tmp_path / "other" / "one", task=task, kwargs={})  # seeds are by name
+    options = {"env": task, "overrides": {"env.kwargs.max_steps": 150}, "is_greedy": True}
+    with pytest.raises(ArgumentError, match=r"is of SlimeVolley-v0, .*Name the one that all play"):
+        play([str(one), two])
+    games, expected = (play([str(run), "baseline"], games=4, **options) for run in (one, two))
+    assert {name for game in games for name in game.players} == {"one@128-greedy", "baseline"}
+    assert [game.returns for game in games] == [game.returns for game in expected]
+    assert any(game.returns != (0, 0) for game in games)
+    with pytest.raises(CheckpointError, match="another architecture"):
+        play([runs[0], "baseline"], **options)
 
 
 def test_a_file_of_functions_has_players(tmp_path):

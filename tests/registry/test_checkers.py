@@ -84,7 +84,7 @@ def test_an_environment_passes_the_checks_of_its_interface(family, task):
 
 
 # The native forms of families of which `make_env` returns a single game unless asked.
-@pytest.mark.parametrize("name", ["atari", "procgen", "microrts"])
+@pytest.mark.parametrize("name", ["atari", "procgen", "microrts", "slimevolley"])
 def test_one_native_game_passes_the_checks_of_gymnasium(name):
     family = registry.load(name)
     with closing(family.make_env(num_envs=1)) as env:

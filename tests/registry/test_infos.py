@@ -33,6 +33,7 @@ MANY_GAMES = {
     "microrts": {"num_envs": 3},
     "ocean": {"num_agents": 3},
     "procgen": {"num_envs": 3},
+    "slimevolley": {"num_envs": 3},
 }
 CASES = [pytest.param(name, {}, id=name) for name in registry.builtin_families()]
 CASES += [pytest.param(name, many, id=f"{name}, many") for name, many in MANY_GAMES.items()]

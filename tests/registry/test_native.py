@@ -68,6 +68,7 @@ def test_native_games_of_atari_run_a_thread_for_each_core_unless_limited(limit, 
         pytest.param("nethack", "NetHackScore-v0", marks=pytest.mark.long),
         pytest.param("minihack", "MiniHack-River-v0", marks=pytest.mark.long),
         pytest.param("microrts", "MicroRTS-8x8-workerRushAI", marks=pytest.mark.long),
+        pytest.param("slimevolley", "SlimeVolley-v0", marks=pytest.mark.long),
     ],
 )
 def test_native_games_are_the_same_in_forked_and_spawned_workers_and_here(family, task):

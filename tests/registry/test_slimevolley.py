@@ -14,9 +14,9 @@ pytest.importorskip("slimevolleygym")
 
 
 def package():
-    from pufferlib.registry._slimevolley_env import _package
+    from pufferlib.registry._slimevolley_env import package
 
-    return _package
+    return package
 
 
 def test_the_tasks_are_those_that_the_package_registers():
