@@ -175,8 +175,8 @@ def metrics(folder: Path) -> Sequence[Mapping[str, float]]:
 def cpu_seconds(lines: Sequence[Mapping[str, float]], cores: int) -> float:
     """Return the CPU seconds of a run.
 
-    They are logged with evaluations. For a run without any they are estimated, from the share of
-    all cores that each line of metrics has, which other programs on them raise.
+    They are logged with evaluations. Of a run without any they are estimated, from the share of the
+    cores that each line of metrics has, which is measured once a second at most.
     """
     if "cpu_seconds" in lines[-1]:
         return lines[-1]["cpu_seconds"]
