@@ -16,7 +16,8 @@ episodes of each seed whose seeds training never saw, with sampled and with gree
 
 Results are added to the file of `--results`, a line of JSON each; what it holds already is not
 trained again, so the comparison can be stopped and continued. `--record FILE` also writes the rows
-for benchmarks/learning_record.py, which writes the table of docs/learning.md.
+for benchmarks/learning_record.py, which writes the table of docs/learning.md. A record is of one
+run, so it needs a new file of results.
 """
 
 import argparse
@@ -63,6 +64,12 @@ def main() -> None:
     arguments = parser.parse_args()
     if "cleanrl" in arguments.libraries and arguments.cleanrl is None:
         parser.error("name a checkout of CleanRL with --cleanrl, or leave it out of --libraries")
+    if arguments.record and arguments.results.exists():
+        parser.error(
+            f"{arguments.results} has results of another run. A record is of one run: name a new "
+            "file with --results."
+        )
+    recorder = LearningRecorder(arguments.record, command())
     results = read(arguments.results)
     for seed in arguments.seeds:
         for task in arguments.tasks:
@@ -81,9 +88,8 @@ def main() -> None:
     ]
     table = [*rows(wanted)]
     print(markdown(COLUMNS["defaults"], table))
-    recorder = LearningRecorder("defaults", arguments.record, command())
     for row in table:
-        recorder.add(row)
+        recorder.add("defaults", row)
 
 
 def read(path: Path) -> dict[tuple[str, str, int, int], Result]:

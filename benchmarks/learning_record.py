@@ -4,31 +4,23 @@
 
 RECORD is a file that `defaults.py --record`, `presets.py --record` or `networks.py --record` has
 written, or `LEARN_RECORD=RECORD make learn`. Its rows are added to docs/records/learning.json,
-where they replace those of the same task. From that the page is written: each table between its
-markers, `<!-- learning SECTION: begin -->` and `end`, with command, machine and date of its rows.
-Without RECORD the page is written from the record as it stands.
+where they replace those of the same task; they are refused if their steps differ, or their seeds
+are fewer. From that the page is written: each table between its markers, `<!-- learning SECTION:
+begin -->` and `end`, with command, machine and date of its rows. Without RECORD the page is written
+from the record as it stands.
 """
 
 import argparse
-import os
+import json
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from learning_tables import Row, tables
-from record import ROOT, git, load, machine, save
+from learning_tables import KEYS, Row, label, tables
+from record import ROOT, load, run_facts, run_name, save
 
 PAGE, RECORD = ROOT / "docs" / "learning.md", ROOT / "docs" / "records" / "learning.json"
-# By which values a row of a section is found.
-KEYS = {
-    "defaults": ("task", "library"),
-    "ocean": ("task", "variant"),
-    "tasks": ("task",),
-    "families": ("task", "flags"),
-    "networks": ("task", "network", "seed"),
-}
 
 
 def main() -> None:
@@ -40,41 +32,50 @@ def main() -> None:
         "--into", type=Path, default=RECORD, help="default: docs/records/learning.json"
     )
     arguments = parser.parse_args()
+    if arguments.record is not None and not arguments.record.exists():
+        parser.error(f"{arguments.record} does not exist. Write it with --record.")
     record = load(arguments.into)
-    if arguments.record is not None:
-        if not arguments.record.exists():
-            parser.error(f"{arguments.record} does not exist. Write it with --record.")
-        new = load(arguments.record)
-        for table in new["tables"]:
-            record = merged(record, table["section"], table["rows"], new["runs"])
-    page = written(arguments.page.read_text(), record)
+    try:
+        if arguments.record is not None:
+            new = load(arguments.record)
+            for table in new["tables"]:
+                record = merged(record, table["section"], table["rows"], new["runs"])
+        page = written(arguments.page.read_text(), record)
+    except ValueError as error:
+        parser.error(str(error))
     save(record, arguments.into)
     arguments.page.write_text(page)
 
 
 class LearningRecorder:
-    """Add rows to a record as they are measured, with this machine and commit.
+    """Write rows into a new record as they are measured, with this machine and commit.
 
     Args:
-        section: one of `KEYS`.
         path: of the record; None: keep nothing.
         command: which measures the rows.
+
+    Raises:
+        ValueError: the file exists.
     """
 
-    def __init__(self, section: str, path: Path | None, command: str) -> None:
-        self._section, self._path, self._command = section, path, command
-        self._began = datetime.now(UTC).isoformat(timespec="seconds")
-        self._load = round(os.getloadavg()[0], 1)
+    def __init__(self, path: Path | None, command: str) -> None:
+        if path and path.exists():
+            raise ValueError(
+                f"{path} exists. A record is of one run: name a new file, or remove this one."
+            )
+        self._path = path
+        self._record: dict[str, Any] = {"runs": {}, "tables": []}
+        self._run = run_facts(command) if path else {}
 
-    def add(self, row: Row) -> None:
-        """Add a row, without the name of its run."""
+    def add(self, section: str, row: Row) -> None:
+        """Add a row of a section, one of `KEYS`, without the name of its run."""
         if self._path is None:
             return
-        name = f"{self._began} {self._command}"
-        facts = {"command": self._command, "date": self._began, "load": self._load}
-        run = {**facts, **git(), "machine": machine()}
-        new = merged(load(self._path), self._section, [{**row, "run": name}], {name: run})
-        save(new, self._path)
+        name = run_name(self._run)
+        text = json.dumps({**row, "run": name})
+        as_read = json.loads(text, parse_float=lambda number: round(float(number), 4))
+        self._record = merged(self._record, section, [as_read], {name: self._run})
+        save(self._record, self._path)
 
 
 def merged(
@@ -82,20 +83,25 @@ def merged(
 ) -> dict[str, Any]:
     """Return a record with rows of a section, which replace those of the same key.
 
-    What a new row lacks is kept, such as the score of random play. The "seeds" of a task that one
-    run has measured are added to one another, and its "seconds" are their range.
+    What a new row lacks is kept, such as the question of a task. The "seeds" of a task that one run
+    has measured are added to one another, and its "seconds" are their range.
+
+    Raises:
+        ValueError: there is no such section, the steps or flags of a row differ from those of its
+            task, or it has fewer seeds than the row that it replaces.
     """
+    if section not in KEYS:
+        raise ValueError(f"There is no section {section}, only {', '.join(KEYS)}.")
     by_section = {table["section"]: table["rows"] for table in record["tables"]}
     kept = {_key(section, row): row for row in by_section.get(section, [])}
     for row in rows:
         old = kept.get(_key(section, row), {})
-        kept[_key(section, row)] = {**old, **row}
         if "seconds" in row and old.get("run") == row["run"]:
             seconds = [*old["seconds"], *row["seconds"]]
-            kept[_key(section, row)] |= {
-                "seeds": {**old["seeds"], **row["seeds"]},
-                "seconds": [min(seconds), max(seconds)],
-            }
+            seeds = {**old["seeds"], **row["seeds"]}
+            row = {**row, "seeds": seeds, "seconds": [min(seconds), max(seconds)]}
+        _check(section, row, old, [*kept.values()])
+        kept[_key(section, row)] = {**old, **row}
     by_section[section] = [*kept.values()]
     used = {row["run"] for of_section in by_section.values() for row in of_section}
     known = {**record["runs"], **runs}
@@ -103,6 +109,28 @@ def merged(
         "runs": {name: facts for name, facts in known.items() if name in used},
         "tables": [{"section": name, "rows": found} for name, found in by_section.items()],
     }
+
+
+def _check(section: str, row: Row, old: Row, others: Sequence[Row]) -> None:
+    """Refuse a row that cannot replace `old`, or does not compare with the others of its task."""
+    of_task = [other for other in others if other["task"] == row["task"]]
+    for setting in ("steps", "flags"):
+        for given, known in ((row.get(setting), other.get(setting)) for other in of_task):
+            if given != known:
+                raise ValueError(
+                    f"{section}: {label(section, row)} has {setting} {given}, but its task "
+                    f"{known} in the table. Measure with those, or remove its rows from the record."
+                )
+    given, known = (_count(seeds) for seeds in (row.get("seeds", 0), old.get("seeds", 0)))
+    if given < known:
+        raise ValueError(
+            f"{section}: {label(section, row)} has {given} seeds, but the row that it replaces has "
+            f"{known}. Measure at least {known} in one run, or remove that row from the record."
+        )
+
+
+def _count(seeds: int | Mapping[str, Any]) -> int:
+    return seeds if isinstance(seeds, int) else len(seeds)
 
 
 def _key(section: str, row: Row) -> tuple[Any, ...]:
@@ -113,7 +141,7 @@ def written(page: str, record: Mapping[str, Any]) -> str:
     """Return the text of a page with the tables of a record between its markers.
 
     Raises:
-        ValueError: the page has no markers for a section of the record.
+        ValueError: the page has no markers for a section of the record, or a row lacks a value.
     """
     for table in record["tables"]:
         begin, end = (f"<!-- learning {table['section']}: {side} -->" for side in ("begin", "end"))
@@ -121,19 +149,29 @@ def written(page: str, record: Mapping[str, Any]) -> str:
         _, ends, after = rest.partition(end)
         if not (found and ends):
             raise ValueError(f"The page has no lines {begin} and {end}. Add them.")
-        parts = [*tables(table["section"], table["rows"]), *sources(table["rows"], record["runs"])]
+        section, rows = table["section"], table["rows"]
+        try:
+            parts = [*tables(section, rows), *sources(section, rows, record["runs"])]
+        except KeyError as error:
+            raise ValueError(f"{section}: a row has no {error}. Add it to the record.") from error
         page = "\n\n".join([f"{before}{begin}", *parts, f"{end}{after}"])
     return page
 
 
-def sources(rows: Sequence[Row], runs: Mapping[str, Any]) -> Iterator[str]:
+def sources(section: str, rows: Sequence[Row], runs: Mapping[str, Any]) -> Iterator[str]:
     """Yield a paragraph for each run: what measured its rows, and which, if it has not most."""
     count = [row["run"] for row in rows].count
     first, *others = sorted(dict.fromkeys(row["run"] for row in rows), key=count, reverse=True)
     yield _filled(f"Measured by {origin(runs[first])}")
-    for name in others:
-        tasks = dict.fromkeys(f"`{row['task']}`" for row in rows if row["run"] == name)
-        yield _filled(f"{', '.join(tasks)}: by {origin(runs[name])}")
+    for run in others:
+        names = dict.fromkeys(_measured(section, row, rows) for row in rows if row["run"] == run)
+        yield _filled(f"{', '.join(names)}: by {origin(runs[run])}")
+
+
+def _measured(section: str, row: Row, rows: Sequence[Row]) -> str:
+    """Return the task of a row, or which of its rows it is if they are of several runs."""
+    runs = {other["run"] for other in rows if other["task"] == row["task"]}
+    return label(section, row) if len(runs) > 1 else label(section, {"task": row["task"]})
 
 
 def _filled(text: str) -> str:
@@ -144,7 +182,7 @@ def origin(run: Mapping[str, Any]) -> str:
     """Return command, machine, versions, commit, date and load of a run, as far as known."""
     known = run["machine"]
     cpu, python, commit, load = known["cpu"], known["python"], run["commit"], run["load"]
-    dirty = " with changes" if run["is_dirty"] else ""
+    dirty = " with changes not committed then" if run["is_dirty"] else ""
     facts = [
         f"{known['cores']} cores" + (f" of {cpu}" if cpu else ""),
         f"Python {python}" if python else "",

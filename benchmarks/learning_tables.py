@@ -1,9 +1,18 @@
 """The tables of docs/learning.md: their columns, and how they are printed."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 Row = Mapping[str, Any]  # the numbers of a row, and the name of the "run" that measured them
+# By which values a row of a section is found.
+KEYS = {
+    "defaults": ("task", "library"),
+    "ocean": ("task", "variant"),
+    "tasks": ("task",),
+    "families": ("task",),
+    "networks": ("task", "network", "seed"),
+}
 LIBRARIES = {"pufferlib": "**pufferlib**", "cleanrl": "CleanRL", "sb3": "SB3"}
 
 
@@ -17,7 +26,7 @@ class Column(NamedTuple):
 def tables(section: str, rows: Sequence[Row]) -> Iterator[str]:
     """Yield the table of a section; in "networks", one for each task, below its name."""
     if section != "networks":
-        yield markdown(COLUMNS[section], rows)
+        yield markdown(columns(section, rows), rows)
         return
     for task in dict.fromkeys(row["task"] for row in rows):
         of_task = [row for row in rows if row["task"] == task]
@@ -25,8 +34,19 @@ def tables(section: str, rows: Sequence[Row]) -> Iterator[str]:
         yield markdown(COLUMNS[section], of_task)
 
 
-def markdown(columns: Sequence[Column], rows: Sequence[Row]) -> str:
+def columns(section: str, rows: Sequence[Row]) -> Iterator[Column]:
+    """Yield the columns of a section, with one for each of the seeds of its rows."""
+    for column in COLUMNS[section]:
+        if column is not OF_SEEDS:
+            yield column
+            continue
+        for seed in sorted({seed for row in rows for seed in row["seeds"]}, key=int):
+            yield Column(f"seed {seed}", functools.partial(_of_seed, seed=seed))
+
+
+def markdown(columns: Iterable[Column], rows: Sequence[Row]) -> str:
     """Return a table in the form of Markdown."""
+    columns = [*columns]
     lines = [f"| {' | '.join(column.heading for column in columns)} |"]
     lines += [f"|{'---|' * len(columns)}"]
     lines += [f"| {' | '.join(column.cell(row) for column in columns)} |" for row in rows]
@@ -37,6 +57,13 @@ def scored(values: Sequence[float], digits: int = 2) -> str:
     """Return a mean and its 95% interval as text."""
     mean, low, high = (f"{value:.{digits}f}" for value in values)
     return f"{mean} [{low}, {high}]"
+
+
+def label(section: str, row: Row) -> str:
+    """Return which row it is: its task, and the other values by which it is found."""
+    values = {key: row[key] for key in KEYS[section][1:] if key in row}
+    others = [f"seed {value}" if key == "seed" else value for key, value in values.items()]
+    return f"{_task(row)} ({', '.join(others)})" if others else _task(row)
 
 
 def _task(row: Row) -> str:
@@ -60,13 +87,12 @@ def _digits(value: float) -> int:
 
 def _of_seed(row: Row, seed: str) -> str:
     values = row["seeds"].get(seed)
-    return "" if values is None else scored(values, _digits(values[0]))
+    if values is None:
+        return ""
+    return scored(values, _digits(values[0])) if isinstance(values, list) else f"{values:.2f}"
 
 
-def _of_seeds(row: Row) -> str:
-    return ", ".join(f"{score:.2f}" for score in row["seeds"].values())
-
-
+OF_SEEDS = Column("seeds", lambda row: ", ".join(row["seeds"]))  # stands for one of each seed
 COLUMNS: dict[str, tuple[Column, ...]] = {
     "defaults": (
         Column("task", _task),
@@ -79,20 +105,18 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("CPU s", lambda row: f"{row['cpu_s']:.0f}"),
     ),
     "ocean": (
-        Column("task", lambda row: _task(row) + row.get("variant", "")),
+        Column("task", lambda row: label("ocean", row)),
         Column("question", lambda row: row["question"]),
         Column("random", lambda row: f"{row['random']:.2f}"),
         Column("optimal", lambda row: f"{row['optimal']:g}"),
-        Column("reached, seeds 1, 2, 3", _of_seeds),
+        OF_SEEDS,
         Column("seconds", _seconds),
     ),
     "tasks": (
         Column("task", _task),
         Column("random", lambda row: f"{row['random']:.{_digits(row['random'])}f}"),
         Column("threshold", lambda row: f"{row['threshold']:g}"),
-        Column("seed 1", lambda row: _of_seed(row, "1")),
-        Column("seed 2", lambda row: _of_seed(row, "2")),
-        Column("seed 3", lambda row: _of_seed(row, "3")),
+        OF_SEEDS,
         Column("steps", _steps),
         Column("seconds", _seconds),
     ),

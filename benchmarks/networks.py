@@ -45,12 +45,12 @@ def main() -> None:
     add_argument(parser)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    recorder = LearningRecorder("networks", arguments.record, command())
+    recorder = LearningRecorder(arguments.record, command())
     for task in arguments.tasks:
         print(f"**{task}, {arguments.timesteps:,} steps**\n\n{markdown(COLUMNS['networks'], [])}")
         for row in compare(task, arguments.timesteps, arguments.seeds, arguments.games):
             print(markdown(COLUMNS["networks"], [row]).splitlines()[-1], flush=True)
-            recorder.add(row)
+            recorder.add("networks", row)
         print()
 
 

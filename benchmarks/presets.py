@@ -5,9 +5,9 @@
 Each row is `puffer train TASK --train.total-timesteps STEPS` with the flags that the row shows, in
 its own process. Columns: the mean return of whole episodes from seeds that training never used,
 with its 95% interval, of a random policy and of the trained one with sampled actions; steps,
-counting those of each agent; minutes of training, by the clock. `--record FILE` also writes them,
-and the returns with greedy actions, for benchmarks/learning_record.py.
-`puffer plot RUNS/* --out docs/images/presets.svg` draws the curves.
+counting those of each agent; minutes of training, by the clock. `--record FILE` also writes them
+for benchmarks/learning_record.py. `puffer plot RUNS/* --out docs/images/presets.svg` draws the
+curves.
 """
 
 import argparse
@@ -75,7 +75,7 @@ def main() -> None:
         parser.error(f"no row for {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
     columns = COLUMNS["families"]
     print(markdown(columns, []), flush=True)
-    recorder = LearningRecorder("families", arguments.record, command())
+    recorder = LearningRecorder(arguments.record, command())
     spawn = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(
         arguments.jobs, spawn, max_tasks_per_child=1
@@ -89,7 +89,7 @@ def main() -> None:
                 print(f"| {rows[done]} | failed: {error} | | | |", flush=True)
             else:
                 print(markdown(columns, [done.result()]).splitlines()[-1], flush=True)
-                recorder.add(done.result())
+                recorder.add("families", done.result())
     if any(done.exception() for done in rows):
         raise SystemExit(1)
 
@@ -111,7 +111,6 @@ def row(
         **({"flags": " ".join(flags)} if flags else {}),
         "random": numbers(results["random"]),
         "trained": numbers(results["sampled"]),
-        "greedy": numbers(results["greedy"]),
         "steps": timesteps,
         "minutes": round(minutes, 1),
     }

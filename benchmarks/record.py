@@ -11,6 +11,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -25,7 +26,8 @@ from pufferlib.cores import usable_cores
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = (
     *("numpy", "torch", "gymnasium", "pettingzoo", "stable-baselines3"),
-    *("nle", "minihack", "ale-py", "procgen-mirror", "gym-microrts", "slimevolleygym"),
+    *("nle", "minihack", "minigrid", "box2d", "mujoco", "ale-py", "procgen-mirror", "gym-microrts"),
+    "slimevolleygym",
 )
 
 
@@ -46,8 +48,7 @@ class Recorder:
 
     def __init__(self, section: str, path: Path | None) -> None:
         self._section, self._path = section, path
-        self._began = datetime.now(UTC).isoformat(timespec="seconds")
-        self._load = os.getloadavg()[0]
+        self._run = run_facts(command()) if path else {}
 
     def add(self, table: Table) -> None:
         """Print a table and add it to the record."""
@@ -63,16 +64,20 @@ class Recorder:
             self._write(self._path, table)
 
     def _write(self, path: Path, table: Table) -> None:
-        run = f"{self._began} {command()}"
-        facts = {
-            "command": command(),
-            "date": self._began,
-            "load": round(self._load, 1),
-            **git(),
-            "machine": machine(),
-        }
+        run = run_name(self._run)
         new = {"section": self._section, **asdict(table), "run": run}
-        save(merged(load(path), {"runs": {run: facts}, "tables": [new]}), path)
+        save(merged(load(path), {"runs": {run: self._run}, "tables": [new]}), path)
+
+
+def run_facts(command: str) -> dict[str, Any]:
+    """Return what is recorded of a run that begins: command, date, load, commit and machine."""
+    date, load = datetime.now(UTC).isoformat(timespec="seconds"), round(os.getloadavg()[0], 1)
+    return {"command": command, "date": date, "load": load, **git(), "machine": machine()}
+
+
+def run_name(facts: dict[str, Any]) -> str:
+    """Return the name of a run in a record."""
+    return f"{facts['date']} {facts['command']}"
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -101,15 +106,32 @@ def save(record: dict[str, Any], path: Path) -> None:
 
 
 def command() -> str:
-    """Return the command of this process, for a shell, without the folder of the interpreter."""
-    script = Path(sys.argv[0]).resolve()
-    shown = script.relative_to(ROOT) if script.is_relative_to(ROOT) else script
+    """Return the command of this process, for a shell, without folders of this machine."""
     words, skips = [], False
     for word in sys.argv[1:]:  # without --record and its file
         if not skips and word != "--record" and not word.startswith("--record="):
             words.append(word)
         skips = word == "--record"
-    return shlex.join(["python", str(shown), *words])
+    script = f"{Path(sys.argv[0]).resolve()}"
+    return f"{threads()}{shlex.join(['python', *without_folders([script, *words])])}"
+
+
+def threads() -> str:
+    """Return the setting of OMP_NUM_THREADS, as the start of a command."""
+    number = os.environ.get("OMP_NUM_THREADS")
+    return f"OMP_NUM_THREADS={shlex.quote(number)} " if number else ""
+
+
+def without_folders(words: Sequence[str]) -> list[str]:
+    """Return words of a command with absolute paths shortened: from ROOT, or to the last name."""
+    shortened = []
+    for word in words:
+        option, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
+        path = Path(value)
+        if path.is_absolute():
+            value = str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else path.name
+        shortened.append(f"{option}{equals}{value}")
+    return shortened
 
 
 def git() -> dict[str, Any]:

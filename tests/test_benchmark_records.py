@@ -52,7 +52,19 @@ def test_a_recorded_command_can_be_run_again(option, monkeypatch):
 
     arguments = ["--options", "compile, bfloat16", "--kwargs", '{"observation_keys": ["chars"]}']
     monkeypatch.setattr(sys, "argv", [str(BENCHMARKS / "options.py"), *option, *arguments])
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert shlex.split(record.command()) == ["python", "benchmarks/options.py", *arguments]
+
+
+def test_a_recorded_command_has_the_threads_and_no_folders_of_this_machine(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import record
+
+    given = [str(BENCHMARKS / "a.py"), "--cleanrl", "/opt/bin/python", "--results=/home/me/a.json"]
+    monkeypatch.setattr(sys, "argv", given)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    shown = "OMP_NUM_THREADS=1 python benchmarks/a.py --cleanrl python --results=a.json"
+    assert record.command() == shown
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """A small Game Boy game, as bytes, with its counters at Pokemon Red's addresses.
 
 A walker stays in the middle of the screen. The arrows move the background, one pixel a frame, and
-the position: 256 pixels each way, of which no two places look alike. A raises the first flag of the
-story. Instruction bytes as in https://gbdev.io/pandocs and https://rgbds.gbdev.io/docs/gbz80.7.
+the position: 256 pixels each way, over irregular marks. A raises the first flag of the story.
+Instruction bytes as in https://gbdev.io/pandocs and https://rgbds.gbdev.io/docs/gbz80.7.
 """
 
 _SIZE = 0x8000

@@ -9,6 +9,8 @@ variable PUFFERLIB_POKEMON_RED_ROM.
 Observations: Box(0, 255, (3, 72, 80), uint8), the last three frames in gray, oldest first. Actions:
 Discrete(7): down, left, right, up, a, b, start. One agent.
 Deterministic, with or without a seed: chance comes from when buttons are pressed.
+
+Agents that were trained on HomebrewWalk-v0 before 2026-11-30 do not transfer: its screen changed.
 """
 
 import os

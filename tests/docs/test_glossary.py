@@ -21,7 +21,7 @@ SHORT = {
 }
 RUNS = {
     "PPO with an LSTM": ("memory", {"policy.memory": "lstm"}),
-    "PPO with continuous actions": ("continuous", {}),
+    "PPO with continuous actions": ("continuous", {"env.kwargs.num_agents": 1}),
     "V-trace": ("memory", {"algorithm": "vtrace", "policy.memory": "lstm"}),
     "self-play": ("open_spiel/tic_tac_toe", {"selfplay.snapshot_interval": 2}),
 }
@@ -49,6 +49,7 @@ def test_every_metric_that_a_run_logs_is_in_the_glossary(kind, tmp_path):
     Run.configure(task, {**SHORT, **settings, "run": tmp_path / "run"}).train()
     logged = {name for line in read_metrics(tmp_path / "run") for name in line}
     assert {"timesteps", "loss/entropy", "time/train"} <= logged
+    assert {"eval/sampled_return", "policy/dead_units"} <= logged  # the latter every ten updates
     assert ("selfplay/rating" in logged) == (kind == "self-play")
     known = glossary()
     assert not {name for name in logged if not any(re.fullmatch(each, name) for each in known)}

@@ -38,7 +38,7 @@ def test_memory_is_solved_with_a_gru_too(tmp_path, capsys):
 @pytest.mark.slow
 def test_memory_is_not_solved_by_a_stateless_policy(tmp_path, capsys, keep):
     score, seconds = score_of("memory", tmp_path, capsys, {"policy.memory": "none"})
-    row = {"task": "memory", "variant": ", not recurrent", "seeds": {"1": score}}
+    row = {"task": "memory", "variant": "not recurrent", "seeds": {"1": score}}
     keep("ocean", {**row, "seconds": [seconds, seconds]})
     # 0.25 for any actions, with a standard deviation of 0.04 over the last hundred games.
     assert score < 0.5

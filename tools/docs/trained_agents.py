@@ -100,6 +100,7 @@ def draw(folder: Path, family: str, episodes: int, filming: "Filming") -> dict[s
     first = Run.open(runs[0])
     is_game = first.config.selfplay.is_on
     metric = "selfplay/score_random" if is_game else "episode/episode_return"
+    facts = provenance(first, runs, metric)
     has_curve = draw_curve(folder, metric, IMAGES / f"{family}.svg")
     scores = {run.name: games(run) if is_game else returns(run, episodes) for run in runs}
     of_first = scores[runs[0].name]
@@ -109,7 +110,7 @@ def draw(folder: Path, family: str, episodes: int, filming: "Filming") -> dict[s
     steps = filming.steps or of_filmed.get("length", MOST_FRAMES)
     every = math.ceil(steps / MOST_FRAMES)
     return {
-        **provenance(first, runs, metric),
+        **facts,
         "has_curve": has_curve,
         "measure": f"score in {GAMES} games against random play: 1 for a win, 0.5 for a tie"
         if is_game
@@ -136,15 +137,20 @@ def draw_curve(folder: Path, metric: str, out: Path) -> bool:
 
 
 def provenance(run: Run, folders: Sequence[Path], metric: str) -> dict[str, Any]:
-    """Return what was trained, how, when and where."""
+    """Return what was trained, how, when and where.
+
+    Raises:
+        ValueError: a run has no metrics.
+    """
     facts = [read_facts(folder) for folder in folders]
-    last = [read_metrics(folder) for folder in folders]
+    logged = [metrics(folder) for folder in folders]
     git, cores = facts[0]["git"]["pufferlib"], facts[0]["cores"]
     return {
         "task": run.config.env.task,
         "command": command_of(facts[0]["command"]),
-        "timesteps": last[0][-1]["timesteps"],
-        "cpu_seconds": [round(cpu_seconds(lines, cores)) for lines in last],
+        "timesteps": logged[0][-1]["timesteps"],
+        "cpu_seconds": [round(cpu_seconds(lines, cores)) for lines in logged],
+        "is_cpu_estimated": any("cpu_seconds" not in lines[-1] for lines in logged),
         "curve": metric,
         "date": facts[0]["time"][:10],
         "commit": git and git["commit"],
@@ -154,8 +160,24 @@ def provenance(run: Run, folders: Sequence[Path], metric: str) -> dict[str, Any]
     }
 
 
+def metrics(folder: Path) -> Sequence[Mapping[str, float]]:
+    """Return the lines of metrics of a run.
+
+    Raises:
+        ValueError: there are none.
+    """
+    lines = read_metrics(folder)
+    if not lines:
+        raise ValueError(f"{folder} has no metrics. Give a run that has been trained.")
+    return lines
+
+
 def cpu_seconds(lines: Sequence[Mapping[str, float]], cores: int) -> float:
-    """Return the CPU seconds of a run, without evaluations from its share of the cores."""
+    """Return the CPU seconds of a run.
+
+    They are logged with evaluations. Of a run without any they are estimated, from the share of the
+    cores that each line of metrics has, which is measured once a second at most.
+    """
     if "cpu_seconds" in lines[-1]:
         return lines[-1]["cpu_seconds"]
     since_s = [0.0, *(line["seconds"] for line in lines)]

@@ -47,15 +47,15 @@ def picture(family: str, sample: str) -> str:
     end = "" if film["has_ended"] else " so far"
     first = next(iter(found["scores"].values()))  # the film is of the first seed
     is_better = _standing(first, film["actions"]) == "better"
-    of_first = " of the first agent" if _agents(first) > 1 else ""
+    whose = "the first agent's return was" if _agents(first) > 1 else "a return of"
     caution = "" if is_better else ", whose scores do not show that it is better than random play"
     return f"""```{{image}} ../images/trained/{family}.webp
 :alt: An episode of {found["task"]}, played by a trained agent
 ```
 
 `{found["task"]}`, played by the [agent trained below](#trained-agent){caution},
-with {_ACTIONS[film["actions"]]}: {film["steps"]:,} steps, a return of
-{film["return"]:.2f}{of_first}{end}."""
+with {_ACTIONS[film["actions"]]}: {film["steps"]:,} steps, {whose}
+{film["return"]:.2f}{end}."""
 
 
 def _agents(scores: dict[str, Any]) -> int:
@@ -181,9 +181,11 @@ def _facts(family: str, found: dict[str, Any]) -> str:
     seeds = len(found["scores"])
     each = " with each seed" if seeds > 1 else ""
     cpu_s = found["cpu_seconds"]
-    took = f" took {' and '.join(f'{seconds:,}' for seconds in cpu_s)} CPU seconds" if cpu_s else ""
-    is_known = found["commit"] and not found["is_dirty"]
-    commit = f", commit {found['commit'][:8]}" if is_known else ""
+    about = "about " if found.get("is_cpu_estimated") else ""
+    numbers = " and ".join(f"{seconds:,}" for seconds in cpu_s)
+    took = f" took {about}{numbers} CPU seconds" if cpu_s else ""
+    changes = " with changes not committed then" if found["is_dirty"] else ""
+    commit = f", commit {found['commit'][:8]}{changes}" if found["commit"] else ""
     is_timed = "--seconds" in found["command"].split()
     link = f"{{download}}`Record <../records/trained/{family}.json>`"
     return (
