@@ -59,9 +59,15 @@ def test_no_game_of_tic_tac_toe_is_lost_against_perfect_play(trained):
     assert (won + tied, lost) == (1000, 0)
 
 
-@pytest.mark.parametrize(("game", "limit"), [("kuhn_poker", 0.09), ("leduc_poker", 1.0)])
-def test_the_average_policy_is_near_the_equilibrium(game, limit, trained):
-    # Uniformly random play has 0.92 in Kuhn and 4.75 in Leduc poker. The average has 0.043 in Kuhn
-    # poker with seed 1 and 0.070 with seed 2, and 0.76 in Leduc poker with seed 1; single snapshots
-    # of the later half have 0.1 to 0.4 and 0.6 to 1.3.
-    assert nash_conv_of_late_average(trained(f"open_spiel/{game}")) < limit
+def test_the_average_policy_of_kuhn_poker_is_near_the_equilibrium(trained):
+    # Uniformly random play has 0.92. The preset has 0.043 with seed 1 and 0.070 with seed 2. With
+    # two seeds the limit cannot see a small loss: the preset before this one had 0.067 with seed 1.
+    # It guards against the other settings in docs/learning.md, most of whose averages have 0.10 to
+    # 0.38, and against an average no nearer than single snapshots, which have 0.10 to 0.40.
+    assert nash_conv_of_late_average(trained("open_spiel/kuhn_poker")) < 0.09
+
+
+def test_the_average_policy_of_leduc_poker_is_far_below_random_play(trained):
+    # Uniformly random play has a NashConv of 4.75, the preset 0.76 with seed 1, the only one tried;
+    # with a bonus of 0.05 it was 1.92.
+    assert nash_conv_of_late_average(trained("open_spiel/leduc_poker")) < 1.0

@@ -232,6 +232,7 @@ def test_a_script_that_fails_in_a_game_costs_no_checkpoint_and_no_game(last, mes
     kept, games = checkpoint.load(folder / "checkpoint.pt"), (folder / "games.jsonl").read_text()
     assert 0 < kept["timesteps"] < 400
     assert len(games.splitlines()) == kept["selfplay"]["games"] > 20
+    assert sum(map(sum, kept["selfplay"]["seats"]["counts"])) == kept["selfplay"]["games"]
     Run.open(folder, {"selfplay.opponents": "uniform"}).train(QUIET)
     assert checkpoint.load(folder / "checkpoint.pt")["timesteps"] >= 400
     assert (folder / "games.jsonl").read_text().startswith(games)
