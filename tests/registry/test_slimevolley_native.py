@@ -1,5 +1,6 @@
 """Slime Volleyball's native form plays as the package does, number by number."""
 
+import gymnasium
 import numpy as np
 import pytest
 
@@ -150,6 +151,12 @@ def test_reset_clears_what_the_last_step_left():
 def test_what_native_games_cannot_do_is_refused(kwargs, message):
     with pytest.raises(ArgumentError, match=message):
         slimevolley.make_env(**{"num_envs": 2, **kwargs})
+
+
+def test_a_negative_seed_is_refused_as_by_one_environment():
+    for env in (slimevolley.make_env(num_envs=2), slimevolley.make_env()):
+        with pytest.raises(gymnasium.error.Error, match="greater or equal to zero"):
+            env.reset(seed=-1)
 
 
 def test_a_step_before_the_first_reset_is_refused():
