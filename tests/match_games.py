@@ -2,7 +2,7 @@
 
 import numpy as np
 import pettingzoo
-from gymnasium.spaces import Box, Dict, Discrete
+from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
 
 from pufferlib import PufferEnv
 
@@ -71,6 +71,20 @@ class Lives(pettingzoo.ParallelEnv):
             mask[self._forbidden] = 0
             seen = {"observation": seen, "action_mask": mask}
         return dict.fromkeys(agents, seen)
+
+
+class Buttons(Lives):
+    """As many numbers of a policy for an action, but of another space."""
+
+    def action_space(self, agent):
+        return MultiDiscrete([2] * (ACTIONS // 2))
+
+
+class Scaled(Lives):
+    """Observations as wide, but with other bounds."""
+
+    def observation_space(self, agent):
+        return Box(0, 10 * ACTIONS, (1,), np.float32)
 
 
 class Waiting(PufferEnv):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from torch import nn
 
 from pufferlib import registry
+from pufferlib.annotations import Space
+from pufferlib.emulation.description import describe
 from pufferlib.exceptions import ArgumentError, CheckpointError, UnknownNameError, suggestion
 from pufferlib.matches.score import GREEDY, MCTS, PERFECT
 from pufferlib.matches.spiel import Solver, SpielPlayer, check_search, mcts, perfect, spiel_game
@@ -69,9 +72,9 @@ class Snapshot:
         Args:
             text: path of the folder of a run or of a checkpoint: the latest, the best, or one in a
                 folder in the run's.
-            overrides: settings that change.
-            env: the environment that is played; None: that of the run. The settings of a run of
-                another one do not change.
+            overrides: settings that change. Of a run of another environment than `env`, those of
+                the environment do not: they mean the one that is played.
+            env: the environment that is played; None: that of the run.
 
         Raises:
             CheckpointError: there is none, or it is damaged.
@@ -81,7 +84,8 @@ class Snapshot:
         if path.is_file() and settings == path and (path.parent.parent / CONFIG).is_file():
             settings = path.parent.parent
         if env is not None and not _is_of(read_task(settings), env):
-            overrides, env = {}, None
+            env = None
+            overrides = {key: overrides[key] for key in overrides if not key.startswith("env.")}
         run, state = Run.open(settings, overrides, env), checkpoint.load(path)
         if not isinstance(state.get("policy"), dict):
             raise CheckpointError(f"{path} holds no weights of a policy. Name another checkpoint.")
@@ -90,21 +94,49 @@ class Snapshot:
         steps = state.get("timesteps", path.stem)
         return cls(run, path, f"{group}{folder.name}@{steps}", state)
 
-    def policy(self, env: Any, device: str) -> nn.Module:
+    def policy(self, env: VectorEnv, task: str, device: str) -> nn.Module:
         """Return the policy, in eval mode.
 
+        Args:
+            env: that it plays.
+            task: the name of `env`.
+            device: that the policy runs on.
+
         Raises:
+            ArgumentError: the run is of another environment, with other spaces.
             CheckpointError: it is of another architecture.
             SettingError: there is no such device here.
         """
+        if not same_source(self.run.config.env.task, task):
+            self._check_spaces(env, task)
         policy = self.run.make_policy(env)
         checkpoint.load_policy(policy, self.state, self.path)
         return policy.to(choose_device(device, "device")).eval()
+
+    def _check_spaces(self, env: VectorEnv, task: str) -> None:
+        """Refuse another environment than that of the run, if it has other spaces."""
+        with closing(self.run.in_this_process().make_vecenv(1)) as own:
+            trained, played = _spaces(own), _spaces(env)
+        for kind, one, other in zip(("observations", "actions"), trained, played, strict=True):
+            if one != other:
+                raise ArgumentError(
+                    f"{self.path} cannot play {task}: it was trained in "
+                    f"{self.run.config.env.task}, whose {kind} are {one}; those of {task} are "
+                    f"{other}. Name a run of an environment with the same spaces."
+                )
 
 
 def is_path(text: str) -> bool:
     """Return whether a player is a run or a checkpoint."""
     return Path(text).exists() and not text.endswith(".py")
+
+
+def _spaces(env: VectorEnv) -> tuple[Space, Space]:
+    """Return the spaces of observations and actions of one agent, as before emulation."""
+    found = describe(env)
+    actions = found.action_layout
+    own = found.single_action_space if actions is None else actions.original
+    return found.observation_layout.original, own
 
 
 def run_of(snapshots: Sequence[Snapshot], env: str | None, overrides: Overrides) -> Run:
@@ -131,8 +163,8 @@ def run_of(snapshots: Sequence[Snapshot], env: str | None, overrides: Overrides)
         if not same_source(one.task, its.task):
             raise ArgumentError(
                 f"Players must play the same environment: {first.path} is of {one.task}, "
-                f"{other.path} of {its.task}. Name the one that all play with --env, if they have "
-                f"the same observations and actions."
+                f"{other.path} of {its.task}. Name the one that all play with --env, if its "
+                f"spaces are those of both."
             )
         keys = sorted({*one.kwargs, *its.kwargs})
         unequal = [key for key in keys if one.kwargs.get(key) != its.kwargs.get(key)]
@@ -166,11 +198,12 @@ def contender(
     Raises:
         UnknownNameError: it means none.
         CheckpointError: the checkpoint is of another architecture.
-        ArgumentError: the environment is not one that the player plays.
+        ArgumentError: the environment is not one that the player plays, or its spaces are not
+            those of the snapshot's.
     """
-    if snapshot is not None:
-        return _of_snapshot(snapshot, vecenv, is_greedy, device)
     task = run.config.env.task
+    if snapshot is not None:
+        return _of_snapshot(snapshot, vecenv, task, is_greedy, device)
     if text == RANDOM:
         return Contender(text, lambda seed: RandomPlayer(vecenv, seed))
     if text == PERFECT:
@@ -193,9 +226,11 @@ def contender(
     return Contender(name, lambda seed: ScriptedPlayer(name, script, vecenv), version)
 
 
-def _of_snapshot(snapshot: Snapshot, vecenv: VectorEnv, is_greedy: bool, device: str) -> Contender:
+def _of_snapshot(
+    snapshot: Snapshot, vecenv: VectorEnv, task: str, is_greedy: bool, device: str
+) -> Contender:
     name = f"{snapshot.name}{GREEDY}" if is_greedy else snapshot.name
-    policy = snapshot.policy(vecenv, device)
+    policy = snapshot.policy(vecenv, task, device)
     rows = vecenv.num_agents
     return Contender(
         name,

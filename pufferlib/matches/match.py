@@ -124,7 +124,8 @@ class ArenaOptions(TypedDict, total=False):
 
     Attributes:
         env: the environment. None: that of the runs.
-        overrides: settings of the runs, by dotted name: `{"env.kwargs.size": 5}`.
+        overrides: settings of the runs, by dotted name: `{"env.kwargs.size": 5}`. Those of the
+            environment change the one that is played, not that of runs of another one.
         sides: which agents win and lose together, see `pufferlib.selfplay.sides.sides_of`; default
             "auto".
         is_greedy: runs take the most probable actions; otherwise they sample them.

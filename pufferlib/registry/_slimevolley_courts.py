@@ -46,7 +46,7 @@ class Courts:
     def __init__(self, count: int) -> None:
         self.seen = np.zeros((2, OBSERVED, count))
         self.lives = np.zeros((2, count), np.int64)
-        self.generators: list[np.random.Generator] = [np.random.default_rng()] * count
+        self.generators = [np.random.default_rng() for _ in range(count)]
         # x, y, vx, vy of what the ball bounces off: two players and the round top of the fence.
         self._bodies = np.zeros((4, 3, count))
         self._bodies[1, 2] = package.REF_WALL_HEIGHT
@@ -90,7 +90,7 @@ class Courts:
         forward, backward, jump = pressed.astype(np.float64)
         vy += _FALL
         np.copyto(vy, package.PLAYER_SPEED_Y * jump, where=y <= _GROUNDED)
-        # Adding 0 makes zeros positive.
+        # Adding 0 makes zeros positive: those of the package are integers, which have no sign.
         vx[:] = package.PLAYER_SPEED_X * (backward - forward) * _SIDES + 0.0
         x += vx * _STEP
         y += vy * _STEP
@@ -170,6 +170,7 @@ class Courts:
         """Note what the players of some of the courts see."""
         x, y, vx, vy = self._bodies[:, :2, rows]
         seen = np.empty((2, OBSERVED, x.shape[1]))
+        # Adding 0 makes zeros positive: the package's are integers there, which have no sign.
         seen[:, 0], seen[:, 1], seen[:, 2], seen[:, 3] = x * _SIDES, y, vx * _SIDES + 0.0, vy
         x, y, vx, vy = self._ball[:, rows]
         seen[:, 4], seen[:, 5], seen[:, 6], seen[:, 7] = x * _SIDES + 0.0, y, vx * _SIDES, vy

@@ -2,6 +2,7 @@
 
 import gymnasium
 import numpy as np
+from gymnasium.utils.seeding import np_random
 
 from pufferlib.annotations import Array
 from pufferlib.emulation.actions import ActionLayout
@@ -42,10 +43,13 @@ class SlimeGames(PufferEnv):
 
         Args:
             seed: of the first game, from which the others count; of this game and those after.
+
+        Raises:
+            gymnasium.error.Error: `seed` is negative.
         """
         if seed is not None:
             self._courts.generators = [
-                np.random.default_rng(seed + index) for index in range(self.num_agents)
+                np_random(seed + index)[0] for index in range(self.num_agents)
             ]
         self._begin(np.arange(self.num_agents))
         self.observations[:] = scaled(self._courts.seen[RIGHT])

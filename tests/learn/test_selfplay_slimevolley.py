@@ -1,5 +1,6 @@
-"""Slime Volleyball from its preset, against its author's player.
+"""Slime Volleyball from its preset, against its author's player; `-k selfplay` has it, too.
 
+It is trained in the game against that player, without self-play, and scored in that of two players.
 The run prints its CPU seconds and its score; `pytest -rP` shows them. LEARN_SEEDS=1,2,3 tries more
 seeds than the first.
 """
@@ -19,7 +20,7 @@ pytestmark = [pytest.mark.learn, pytest.mark.slow, pytest.mark.timeout(7200)]
 
 
 @pytest.mark.parametrize("seed", os.environ.get("LEARN_SEEDS", "1").split(","))
-def test_the_authors_player_is_beaten_from_both_sides(seed, tmp_path):
+def test_the_authors_player_is_beaten_over_games_on_both_sides(seed, tmp_path):
     # A random player loses by 4.9 points, and never wins.
     start, folder = time.process_time(), tmp_path / "run"
     run = Run.configure("SlimeVolley-v0", {"train.seed": seed, "run": folder})

@@ -10,6 +10,7 @@ from match_runs import trained
 
 from pufferlib.exceptions import ArgumentError, CheckpointError, UnknownNameError
 from pufferlib.matches import play, score
+from pufferlib.matches.contenders import Snapshot
 from pufferlib.matches.match import open_arena
 from pufferlib.matches.playing import play_games
 from pufferlib.matches.schedule import Fixture
@@ -176,8 +177,35 @@ def test_runs_of_another_environment_play_the_one_that_is_named(runs, tmp_path):
     assert {name for game in games for name in game.players} == {"one@128-greedy", "baseline"}
     assert [game.returns for game in games] == [game.returns for game in expected]
     assert any(game.returns != (0, 0) for game in games)
-    with pytest.raises(CheckpointError, match="another architecture"):
+    with pytest.raises(ArgumentError, match=r"checkpoint.pt cannot play SlimeVolleyTwoPlayer-v0"):
         play([runs[0], "baseline"], **options)
+
+
+@pytest.fixture(scope="module")
+def waiting(tmp_path_factory):
+    return str(trained(tmp_path_factory.mktemp("waiting") / "run", "match_games:Waiting"))
+
+
+@pytest.mark.parametrize(
+    ("task", "kind", "spaces"),
+    [
+        ("Buttons", "actions", r"Discrete\(8\); .* are MultiDiscrete\(\[2 2 2 2\]\)"),  # 8 numbers
+        ("Scaled", "observations", r"Box\(0.0, 8.0, .* are Box\(0.0, 80.0, "),
+    ],
+)
+def test_runs_of_another_environment_with_other_spaces_are_refused(task, kind, spaces, waiting):
+    games = play([waiting, "match_games:one"], env="match_games:Lives", games=2)
+    assert {game.task for game in games} == {"match_games:Lives"}
+    message = rf"cannot play match_games:{task}: .* match_games:Waiting, whose {kind} are {spaces}"
+    with pytest.raises(ArgumentError, match=message):
+        play([waiting, "random"], env=f"match_games:{task}")
+
+
+def test_settings_given_for_runs_also_change_those_of_another_environment(waiting):
+    given = {"env.kwargs.absent": "player_0", "policy.name": "match_games:Moved"}
+    config = Snapshot.open(waiting, given, "match_games:Lives").run.config
+    assert config.policy.name == "match_games:Moved"
+    assert (config.env.task, config.env.kwargs) == ("match_games:Waiting", {})
 
 
 def test_a_file_of_functions_has_players(tmp_path):

@@ -1,5 +1,6 @@
 """Slime Volleyball's native form plays as the package does, number by number."""
 
+import gymnasium
 import numpy as np
 import pytest
 
@@ -24,13 +25,20 @@ def same_bytes(one, other):
     assert (one.dtype, one.tobytes()) == (other.dtype, other.tobytes())
 
 
-@pytest.mark.parametrize(("seed", "max_steps"), [(0, 3000), (1, 300)])
-def test_many_games_are_those_of_as_many_environments(seed, max_steps):
+@pytest.mark.parametrize(
+    ("seed", "max_steps", "expected"),
+    [
+        (0, 3000, {"terminated"}),
+        (1, 300, {"truncated"}),
+        (0, 429, {"terminated", "truncated"}),  # the last point is lost in the last step
+    ],
+)
+def test_many_games_are_those_of_as_many_environments(seed, max_steps, expected):
     rows, steps, ends = 4, 900, []
     many = slimevolley.make_env(num_envs=rows, max_steps=max_steps)
     games = [slimevolley.make_env(max_steps=max_steps) for _ in range(rows)]
     same_bytes(many.reset(seed)[0], [game.reset(seed=seed + i)[0] for i, game in enumerate(games)])
-    for actions in presses(rows, steps, seed):
+    for step, actions in enumerate(presses(rows, steps, seed)):
         observations, rewards, terminals, truncations, infos = many.step(actions)
         for row, game in enumerate(games):
             observation, reward, terminated, truncated, info = game.step(actions[row])
@@ -40,10 +48,17 @@ def test_many_games_are_those_of_as_many_environments(seed, max_steps):
                 same_bytes(many.final_observations[row], observation)
                 assert infos.pop(0) == info
                 observation, _ = game.reset()  # goes on with the random numbers of its seed
-                ends.append("terminated" if terminated else "truncated")
+                ends.append(("terminated" if terminated else "truncated", info["episode_length"]))
             same_bytes(observations[row], observation)
         assert infos == []
-    assert set(ends) == ({"terminated"} if max_steps == 3000 else {"truncated"})
+        if step in (50, 100):  # in the middle of games
+            first = None if step == 50 else seed + 7
+            seeds = [None if first is None else first + row for row in range(rows)]
+            begun = [game.reset(seed=each)[0] for game, each in zip(games, seeds, strict=True)]
+            same_bytes(many.reset(first)[0], begun)
+    assert {kind for kind, _ in ends} == expected
+    if len(expected) == 2:
+        assert ("terminated", max_steps) in ends
 
 
 def test_courts_of_two_players_are_the_packages_games():
@@ -58,7 +73,6 @@ def test_courts_of_two_players_are_the_packages_games():
     games = [package.Game(np_random=np.random.default_rng(seed)) for seed in range(rows)]
     players = [[package.BaselinePolicy() for _ in range(2)] for _ in range(rows)]
     is_baseline = np.arange(rows) % 3 >= np.array([[2], [1]])  # (2, rows)
-    seen_balls = []
     for left, right in zip(presses(rows, steps, 0), presses(rows, steps, 1), strict=True):
         pressed = np.stack([left, right])
         chosen = [one.act(seen) for one, seen in zip(baselines, courts.seen, strict=True)]
@@ -76,20 +90,52 @@ def test_courts_of_two_players_are_the_packages_games():
             same_bytes(
                 scaled(courts.seen[side]), [getattr(game, name).getObservation() for game in games]
             )
-        seen_balls.append(scaled(courts.seen[1])[:, 4:6])
-    x, y = np.stack(seen_balls).transpose(2, 0, 1)
-    assert ((np.abs(x) < 0.1) & (y < 0.45)).any()  # at the top of the fence
-    assert (x > 2.34).any()  # at the right wall
-    assert (x < -2.34).any()
 
 
-def test_games_go_on_with_new_ones_where_reset_has_no_seed():
+def test_one_step_from_any_state_is_the_packages():
+    """Balls at the walls, the ceiling, the fence, the ground and players; players that jump."""
+    from pufferlib.registry._slimevolley_courts import Courts
+    from pufferlib.registry._slimevolley_env import package
+
+    rows, random = 2000, np.random.default_rng(0)
+    courts = Courts(rows)
+    courts.generators = [np.random.default_rng(row) for row in range(rows)]
+    courts.reset(np.arange(rows))
+    x = random.choice([-23.5, 23.5, -1, 1, 0, -12, 12], rows) + random.normal(0, 0.5, rows)
+    y = random.choice([2, 3, 4, 47.5], rows) + random.normal(0, 0.5, rows)
+    courts._ball[:] = x, y, *random.uniform(-30, 30, (2, rows))
+    courts._delay[:] = random.integers(2, size=rows)  # half of them go
+    # Grounded, a little above, or in the air.
+    courts._y[:] += random.choice([0, 0.002, 0.005, 1], (2, rows))
+    courts._vy[:] = random.uniform(-10, 10, (2, rows))
+    pressed = random.integers(2, size=(2, 3, rows))
+    games = []
+    for row in range(rows):
+        game = package.Game(np_random=np.random.default_rng(row))
+        game.ball.x, game.ball.y, game.ball.vx, game.ball.vy = courts._ball[:, row].tolist()
+        game.delayScreen.life = int(courts._delay[row])
+        for side, agent in enumerate((game.agent_left, game.agent_right)):
+            agent.y, agent.vy = float(courts._y[side, row]), float(courts._vy[side, row])
+            agent.setAction(pressed[side, :, row])
+        games.append(game)
+    won = courts.step(*(pressed > 0))
+    assert won.tolist() == [game.step() for game in games]
+    for number, name in enumerate(("x", "y", "vx", "vy")):
+        expected = [getattr(game.ball, name) for game in games]
+        np.testing.assert_array_equal(courts._ball[number], expected)
+        for side, agent in enumerate(("agent_left", "agent_right")):
+            expected = [getattr(getattr(game, agent), name) for game in games]
+            np.testing.assert_array_equal(courts._bodies[number, side], expected)
+
+
+def test_reset_clears_what_the_last_step_left():
     env = slimevolley.make_env(num_envs=2)
-    first = env.reset(seed=5)[0].copy()
-    second = env.reset()[0].copy()
-    assert (first[:, 6] != second[:, 6]).all()  # the serve
-    np.testing.assert_array_equal(env.reset(seed=5)[0], first)
-    np.testing.assert_array_equal(env.reset()[0], second)
+    env.reset(seed=0)
+    env.step(np.zeros((2, 3), np.int8))
+    env.rewards[:], env.terminals[:], env.truncations[:], env.masks[:] = 1, True, True, False
+    env.reset()
+    for left in (env.rewards, env.terminals, env.truncations, ~env.masks):
+        assert not left.any()
 
 
 @pytest.mark.parametrize(
@@ -105,6 +151,12 @@ def test_games_go_on_with_new_ones_where_reset_has_no_seed():
 def test_what_native_games_cannot_do_is_refused(kwargs, message):
     with pytest.raises(ArgumentError, match=message):
         slimevolley.make_env(**{"num_envs": 2, **kwargs})
+
+
+def test_a_negative_seed_is_refused_as_by_one_environment():
+    for env in (slimevolley.make_env(num_envs=2), slimevolley.make_env()):
+        with pytest.raises(gymnasium.error.Error, match="greater or equal to zero"):
+            env.reset(seed=-1)
 
 
 def test_a_step_before_the_first_reset_is_refused():
