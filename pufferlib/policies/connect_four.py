@@ -54,9 +54,11 @@ class ConnectFour(HiddenState):
         height, width = board[1:]
         squares = (height - line + 1) * (width - line + 1)
         self.hidden_size = hidden_size
-        # Their sum over stones has one sign for a position, and the other for its mirror image.
+        # Their sum over stones has one sign for a position, the other for its mirror image, and is 0
+        # for one that is both: whole numbers, which float32 adds up exactly.
         weights = torch.rand(2, height, width, generator=torch.Generator().manual_seed(0))
-        self.register_buffer("_sides", weights - weights.flip(2), persistent=False)
+        sides = ((weights - weights.flip(2)) * (2**24 // (height * width))).round()
+        self.register_buffer("_sides", sides, persistent=False)
         self.convolution = layer_init(nn.Conv2d(3, channels, line))
         self.hidden = layer_init(nn.Linear(2 * channels * squares, hidden_size))
         self.decoder = layer_init(nn.Linear(hidden_size, width), std=0.01)

@@ -1,6 +1,7 @@
 """The network for connect four: what it sees, and what it treats alike."""
 
 from contextlib import closing
+from itertools import product
 
 import numpy as np
 import pytest
@@ -61,6 +62,17 @@ def test_a_position_and_its_mirror_image_are_played_alike(env):
     assert torch.equal(mirrored[1], logits[1].flip(0))  # of the player to move
     assert torch.equal(same, value)
     assert logits[1].unique().numel() == 7
+
+
+def test_a_position_that_is_its_own_mirror_image_is_seen_as_it_is(env):
+    rows = [
+        rows_after(env, [a, b, 6 - a, 6 - b, c, d, 6 - c, 6 - d])
+        for a, b, c, d in product(range(3), repeat=4)
+        if a != b and c != d
+    ]
+    seen = describe(env).observation_layout.unflatten(torch.cat(rows).numpy())["observation"]
+    assert np.array_equal(seen, seen[..., ::-1])
+    assert not ConnectFour(env, hidden_size=8).encode_observations(torch.cat(rows))[1][1].any()
 
 
 def test_the_value_of_the_player_who_waits_is_the_negative_of_the_other_s(env):
