@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pufferlib.emulation.description import HasSpaces, describe
+from pufferlib.emulation.description import EnvDescription, HasSpaces, describe
 from pufferlib.exceptions import ArgumentError
 from pufferlib.models import HiddenState, spaces_of
 from pufferlib.policies.masked import masked
@@ -31,9 +31,11 @@ class ConnectFour(HiddenState):
         line: stones in a row that win, the width of the convolution.
 
     Raises:
-        ArgumentError: the observation is another.
+        ArgumentError: the observation is another, as far as `env` shows it: a bare description does
+            not tell `egocentric_obs_tensor`.
     """
 
+    normalize_observations = False  # it counts stones
     skips_waiting = True
     _sides: Tensor
 
@@ -50,6 +52,11 @@ class ConnectFour(HiddenState):
                 f"The policy of connect four needs 3 planes of at least {line} by {line}, with a "
                 f"column for each action; got {board} and {columns[0]} actions. Use --policy.name "
                 f"masked."
+            )
+        if _is_egocentric(env):
+            raise ArgumentError(
+                "The policy of connect four cannot tell who is to move with egocentric_obs_tensor. "
+                "Leave that out, or use --policy.name masked."
             )
         height, width = board[1:]
         squares = (height - line + 1) * (width - line + 1)
@@ -84,6 +91,15 @@ class ConnectFour(HiddenState):
         logits = self.decoder(hidden)
         logits = torch.where(is_mirrored, logits.flip(1), logits)
         return masked(logits, mask), sign * torch.tanh(self.value_head(hidden))
+
+
+def _is_egocentric(env: Any) -> bool:
+    """Return whether a player's own stones come first, which the spaces do not show."""
+    if isinstance(env, EnvDescription):
+        return False
+    own = getattr(env, "driver_env", env)
+    game = getattr(getattr(own, "unwrapped", own), "game", None)
+    return bool(getattr(game, "get_parameters", dict)().get("egocentric_obs_tensor"))
 
 
 def _seen_by_mover(board: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ import pyspiel
 from pufferlib import vector
 from pufferlib.emulation.description import describe
 from pufferlib.exceptions import ArgumentError
+from pufferlib.normalization import NormalizedObservations
 from pufferlib.policies.connect_four import ConnectFour, _seen_by_mover
 from pufferlib.ppo import PPOConfig, Trainer
 from pufferlib.pytorch import unflatten
@@ -101,6 +102,25 @@ def test_other_boards_are_refused(task, parameters, got):
         pytest.raises(ArgumentError, match=got),
     ):
         ConnectFour(other)
+
+
+@pytest.mark.parametrize("is_vectorized", [True, False])
+def test_planes_that_are_not_those_of_the_first_player_are_refused(is_vectorized):
+    name = "open_spiel/connect_four"
+    parameters = {"egocentric_obs_tensor": True}
+    make = open_spiel.env_creator(name)
+    other = (
+        vector.make(make, num_envs=1, env_kwargs=parameters)
+        if is_vectorized
+        else open_spiel.make_env(name, **parameters)
+    )
+    with closing(other), pytest.raises(ArgumentError, match="egocentric_obs_tensor"):
+        ConnectFour(other)
+
+
+def test_normalized_planes_are_refused(env):
+    with pytest.raises(ArgumentError, match="normalize_observations"):
+        NormalizedObservations(env, ConnectFour(env, hidden_size=8))
 
 
 @pytest.mark.parametrize("skips", [True, False])
