@@ -63,6 +63,7 @@ class NormalizedObservations(nn.Module):
         self._kept = [(f.start, f.stop) for f in layout.fields if not _is_normalized(f)]
         self.policy, self.clip = policy, clip
         self.hidden_size = getattr(policy, "hidden_size", None)
+        self.skips_waiting = getattr(policy, "skips_waiting", False)
         elements = sum(size for _, size, _ in self._fields)
         shape = (elements,) if layout.is_bytes else space.shape
         self.register_buffer("mean", torch.zeros(shape))

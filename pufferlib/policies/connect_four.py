@@ -20,8 +20,10 @@ class ConnectFour(HiddenState):
     It sees the stones of the player to move, those of the other, and the cells that the next stone
     can fall into. The convolution looks at that as the one player and as the other, with the same
     weights: what wins for one has to be blocked by the other. Of a position and its mirror image
-    the network sees the same one, so it plays both alike. The value of the player who waits is the
-    negative of the mover's, so there is nothing to learn in its rows (`skips_waiting`).
+    the network sees the same one, so it plays both alike. The value is a tanh: it assumes returns
+    within [-1, 1], as the game gives them. That of the player who waits is the negative of the
+    mover's. Where the policy plays both seats there is nothing to learn in the rows of who waits;
+    against an opponent there would be. They are left out in both (`skips_waiting`).
 
     Args:
         env: an environment of "open_spiel/connect_four", emulated or vectorized, of any size and

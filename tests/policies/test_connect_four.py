@@ -123,11 +123,14 @@ def test_normalized_planes_are_refused(env):
         NormalizedObservations(env, ConnectFour(env, hidden_size=8))
 
 
-@pytest.mark.parametrize("skips", [True, False])
-def test_rows_of_players_who_wait_are_left_out_of_minibatches(monkeypatch, skips):
+@pytest.mark.parametrize(("skips", "is_normalized"), [(True, False), (True, True), (False, False)])
+def test_rows_of_players_who_wait_are_left_out_of_minibatches(monkeypatch, skips, is_normalized):
     monkeypatch.setattr(ConnectFour, "skips_waiting", skips)
+    monkeypatch.setattr(ConnectFour, "normalize_observations", is_normalized)
     with closing(vector.make(open_spiel.env_creator("open_spiel/connect_four"), num_envs=4)) as env:
         policy, turns = ConnectFour(env, hidden_size=8, channels=4), []
+        if is_normalized:
+            policy = NormalizedObservations(env, policy)
         trainer = Trainer(PPOConfig(horizon=8, minibatches=2, update_epochs=1), env, policy)
 
         def note(_, seen):
