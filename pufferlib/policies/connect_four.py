@@ -21,9 +21,10 @@ class ConnectFour(HiddenState):
     can fall into. The convolution looks at that as the one player and as the other, with the same
     weights: what wins for one has to be blocked by the other. Of a position and its mirror image
     the network sees the same one, so it plays both alike. The value is a tanh: it assumes returns
-    within [-1, 1], as the game gives them. That of the player who waits is the negative of the
-    mover's. Where the policy plays both seats there is nothing to learn in the rows of who waits;
-    against an opponent there would be. They are left out in both (`skips_waiting`).
+    within [-1, 1], as the game gives them and `normalize_rewards` would not. That of the player who
+    waits is the negative of the mover's. Where the policy plays both seats there is nothing to
+    learn in the rows of who waits; against an opponent there would be. They are left out in both
+    (`skips_waiting`).
 
     Args:
         env: an environment of "open_spiel/connect_four", emulated or vectorized, of any size and
@@ -33,8 +34,8 @@ class ConnectFour(HiddenState):
         line: stones in a row that win, the width of the convolution.
 
     Raises:
-        ArgumentError: the observation is another, as far as `env` shows it: a bare description does
-            not tell `egocentric_obs_tensor`.
+        ArgumentError: the observation is another, as far as `env` shows it: an `EnvDescription`
+            does not show `egocentric_obs_tensor`.
     """
 
     normalize_observations = False  # it counts stones
@@ -57,14 +58,14 @@ class ConnectFour(HiddenState):
             )
         if _is_egocentric(env):
             raise ArgumentError(
-                "The policy of connect four cannot tell who is to move with egocentric_obs_tensor. "
+                "The policy of connect four cannot see who is to move with egocentric_obs_tensor. "
                 "Leave that out, or use --policy.name masked."
             )
         height, width = board[1:]
         squares = (height - line + 1) * (width - line + 1)
         self.hidden_size = hidden_size
-        # Their sum over stones has one sign for a position, the other for its mirror image, and is 0
-        # for one that is both: whole numbers, which float32 adds up exactly.
+        # Their sum over stones has one sign for a position, and the other for its mirror image. It is
+        # 0 for one that is both: float32 adds up such integers exactly.
         weights = torch.rand(2, height, width, generator=torch.Generator().manual_seed(0))
         sides = ((weights - weights.flip(2)) * (2**24 // (height * width))).round()
         self.register_buffer("_sides", sides, persistent=False)

@@ -123,15 +123,16 @@ def test_normalized_planes_are_refused(env):
         NormalizedObservations(env, ConnectFour(env, hidden_size=8))
 
 
-@pytest.mark.parametrize(("skips", "is_normalized"), [(True, False), (True, True), (False, False)])
-def test_rows_of_players_who_wait_are_left_out_of_minibatches(monkeypatch, skips, is_normalized):
-    monkeypatch.setattr(ConnectFour, "skips_waiting", skips)
-    monkeypatch.setattr(ConnectFour, "normalize_observations", is_normalized)
-    with closing(vector.make(open_spiel.env_creator("open_spiel/connect_four"), num_envs=4)) as env:
-        policy, turns = ConnectFour(env, hidden_size=8, channels=4), []
-        if is_normalized:
-            policy = NormalizedObservations(env, policy)
-        trainer = Trainer(PPOConfig(horizon=8, minibatches=2, update_epochs=1), env, policy)
+def plain(_, policy):
+    return policy
+
+
+def turns_in_learning(num_envs, wrap, **settings):
+    """Return "turn" in the rows that a policy learns from in one update."""
+    make = open_spiel.env_creator("open_spiel/connect_four")
+    with closing(vector.make(make, num_envs=num_envs)) as env:
+        policy, turns = wrap(env, ConnectFour(env, hidden_size=8, channels=4)), []
+        trainer = Trainer(PPOConfig(update_epochs=1, **settings), env, policy)
 
         def note(_, seen):
             if torch.is_grad_enabled():
@@ -139,5 +140,18 @@ def test_rows_of_players_who_wait_are_left_out_of_minibatches(monkeypatch, skips
 
         policy.register_forward_pre_hook(note)
         trainer.step()
+    return turns
+
+
+@pytest.mark.parametrize(("skips", "is_normalized"), [(True, False), (True, True), (False, False)])
+def test_rows_of_players_who_wait_are_left_out_of_minibatches(monkeypatch, skips, is_normalized):
+    monkeypatch.setattr(ConnectFour, "skips_waiting", skips)
+    monkeypatch.setattr(ConnectFour, "normalize_observations", is_normalized)
+    wrap = NormalizedObservations if is_normalized else plain
+    turns = turns_in_learning(4, wrap, horizon=8, minibatches=2)
     assert len(turns) == (32 if skips else 64)
     assert sum(turns) == 32  # one of the two moves in each step of each game
+
+
+def test_all_rows_are_learned_from_where_the_movers_do_not_fill_the_minibatches():
+    assert sorted(turns_in_learning(1, plain, horizon=4, minibatches=5)) == [0] * 4 + [1] * 4
