@@ -64,8 +64,8 @@ class ConnectFour(HiddenState):
         height, width = board[1:]
         squares = (height - line + 1) * (width - line + 1)
         self.hidden_size = hidden_size
-        # Their sum over stones has one sign for a position, and the other for its mirror image. It is
-        # 0 for one that is both: float32 adds up such integers exactly.
+        # Their sum over stones has one sign for a position, and the other for its mirror image; it
+        # is 0 for one that is both: float32 adds up such integers exactly.
         weights = torch.rand(2, height, width, generator=torch.Generator().manual_seed(0))
         sides = ((weights - weights.flip(2)) * (2**24 // (height * width))).round()
         self.register_buffer("_sides", sides, persistent=False)
@@ -102,7 +102,8 @@ def _is_egocentric(env: Any) -> bool:
         return False
     own = getattr(env, "driver_env", env)
     game = getattr(getattr(own, "unwrapped", own), "game", None)
-    return bool(getattr(game, "get_parameters", dict)().get("egocentric_obs_tensor"))
+    parameters: dict[str, Any] = getattr(game, "get_parameters", dict)()
+    return bool(parameters.get("egocentric_obs_tensor"))
 
 
 def _seen_by_mover(board: Tensor) -> Tensor:
