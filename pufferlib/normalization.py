@@ -31,7 +31,8 @@ class NormalizedObservations(nn.Module):
         clip: normalized observations are clipped to [-clip, clip].
 
     Raises:
-        ArgumentError: if no part of the observations is a float Box.
+        ArgumentError: if no part of the observations is a float Box, or the policy has
+            `normalize_observations = False`.
     """
 
     mean: Tensor
@@ -40,6 +41,11 @@ class NormalizedObservations(nn.Module):
 
     def __init__(self, env: HasSpaces, policy: Any, clip: float = 10.0) -> None:
         super().__init__()
+        if getattr(policy, "normalize_observations", None) is False:
+            raise ArgumentError(
+                f"{type(policy).__name__} needs observations as they are. Leave out "
+                f"normalize_observations."
+            )
         layout = describe(env).observation_layout
         self._layout, space = layout, layout.space
         # With sizes and dtypes as torch.compile can trace them.
@@ -57,6 +63,7 @@ class NormalizedObservations(nn.Module):
         self._kept = [(f.start, f.stop) for f in layout.fields if not _is_normalized(f)]
         self.policy, self.clip = policy, clip
         self.hidden_size = getattr(policy, "hidden_size", None)
+        self.skips_waiting = getattr(policy, "skips_waiting", False)
         elements = sum(size for _, size, _ in self._fields)
         shape = (elements,) if layout.is_bytes else space.shape
         self.register_buffer("mean", torch.zeros(shape))

@@ -43,10 +43,15 @@ class Policy(Protocol):
             and only to be clipped to its bounds. Without it, a bounded support, or [-1, 1] of an
             unbounded one, is rescaled to the bounds where both are finite; see
             `pufferlib.pytorch.action_converter`.
-        skips_waiting: True if there is nothing to learn in the rows of agents who wait for their
-            turn ("turn" is 0 in the observation), as their value follows from that of the agent to
-            move. PPO leaves them out of its minibatches, unless the policy has memory or is
-            compiled; their values still enter the advantages.
+        skips_waiting: True if the rows of agents who wait for their turn ("turn" is 0 in the
+            observation) need not be learned from, as their value is the negative of the mover's: in
+            a zero-sum game of two. If the same policy plays both seats, the mover's row teaches
+            the same; against an opponent the waiting row is the only one, and is lost. PPO leaves
+            these rows out of its minibatches; their values still enter the advantages. All rows are
+            learned from with memory, with a central critic, if the policy is compiled, with
+            V-trace, and if fewer than `train.minibatches` would be left.
+        normalize_observations: False if `NormalizedObservations` is to refuse the policy, True if
+            it is to be normalized by default.
     """
 
     def __call__(self, observations: Tensor) -> tuple[Heads, Tensor]:

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pufferlib.emulation.description import HasSpaces, describe
+from pufferlib.emulation.description import EnvDescription, HasSpaces, describe
 from pufferlib.exceptions import ArgumentError
 from pufferlib.models import HiddenState, spaces_of
 from pufferlib.policies.masked import masked
@@ -20,8 +20,11 @@ class ConnectFour(HiddenState):
     It sees the stones of the player to move, those of the other, and the cells that the next stone
     can fall into. The convolution looks at that as the one player and as the other, with the same
     weights: what wins for one has to be blocked by the other. Of a position and its mirror image
-    the network sees the same one, so it plays both alike. The value of the player who waits is the
-    negative of the mover's, so there is nothing to learn in its rows (`skips_waiting`).
+    the network sees the same one, so it plays both alike. The value is a tanh: it assumes returns
+    within [-1, 1], as the game gives them and `normalize_rewards` would not. That of the player who
+    waits is the negative of the mover's. Where the policy plays both seats there is nothing to
+    learn in the rows of who waits; against an opponent there would be. They are left out in both
+    (`skips_waiting`).
 
     Args:
         env: an environment of "open_spiel/connect_four", emulated or vectorized, of any size and
@@ -31,9 +34,11 @@ class ConnectFour(HiddenState):
         line: stones in a row that win, the width of the convolution.
 
     Raises:
-        ArgumentError: the observation is another.
+        ArgumentError: the observation is another, as far as `env` shows it: an `EnvDescription`
+            does not show `egocentric_obs_tensor`.
     """
 
+    normalize_observations = False  # it counts stones
     skips_waiting = True
     _sides: Tensor
 
@@ -51,12 +56,19 @@ class ConnectFour(HiddenState):
                 f"column for each action; got {board} and {columns[0]} actions. Use --policy.name "
                 f"masked."
             )
+        if _is_egocentric(env):
+            raise ArgumentError(
+                "The policy of connect four cannot see who is to move with egocentric_obs_tensor. "
+                "Leave that out, or use --policy.name masked."
+            )
         height, width = board[1:]
         squares = (height - line + 1) * (width - line + 1)
         self.hidden_size = hidden_size
-        # Their sum over stones has one sign for a position, and the other for its mirror image.
+        # Their sum over stones has one sign for a position, and the other for its mirror image; it
+        # is 0 for one that is both: float32 adds up such integers exactly.
         weights = torch.rand(2, height, width, generator=torch.Generator().manual_seed(0))
-        self.register_buffer("_sides", weights - weights.flip(2), persistent=False)
+        sides = ((weights - weights.flip(2)) * (2**24 // (height * width))).round()
+        self.register_buffer("_sides", sides, persistent=False)
         self.convolution = layer_init(nn.Conv2d(3, channels, line))
         self.hidden = layer_init(nn.Linear(2 * channels * squares, hidden_size))
         self.decoder = layer_init(nn.Linear(hidden_size, width), std=0.01)
@@ -82,6 +94,16 @@ class ConnectFour(HiddenState):
         logits = self.decoder(hidden)
         logits = torch.where(is_mirrored, logits.flip(1), logits)
         return masked(logits, mask), sign * torch.tanh(self.value_head(hidden))
+
+
+def _is_egocentric(env: Any) -> bool:
+    """Return whether a player's own stones come first, which the spaces do not show."""
+    if isinstance(env, EnvDescription):
+        return False
+    own = getattr(env, "driver_env", env)
+    game = getattr(getattr(own, "unwrapped", own), "game", None)
+    parameters: dict[str, Any] = getattr(game, "get_parameters", dict)()
+    return bool(parameters.get("egocentric_obs_tensor"))
 
 
 def _seen_by_mover(board: Tensor) -> Tensor:

@@ -33,7 +33,9 @@ class PPOConfig(LoopConfig):
     minibatches: int | None = None
     """Minibatches per rollout, one gradient step each; made of whole rows for a recurrent policy.
     None: 32, as CleanRL's ppo_continuous_action.py, or fewer, so that each has 64 samples or more,
-    as in Stable-Baselines3, and at least four rows for a recurrent policy."""
+    as in Stable-Baselines3, and at least four rows for a recurrent policy. Samples that are then
+    left out, of absent agents or by a policy's `skips_waiting`, are counted: minibatches are
+    smaller by them."""
 
     update_epochs: int = 10
     """Passes over each rollout. Same as Stable-Baselines3; CleanRL's ppo.py makes 4."""

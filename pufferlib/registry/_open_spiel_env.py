@@ -68,11 +68,12 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Observation, Action]):
         render_mode: "ansi" or None.
 
     Attributes:
-        random_moves: episodes begin after up to so many random moves, none at first; a curriculum
-            may set it.
+        random_moves: episodes begin after 0 to so many random moves, drawn uniformly; 0 at first. A
+            curriculum may set it.
 
     Raises:
-        ArgumentError: the game cannot be loaded with these parameters, or has no such tensors.
+        ArgumentError: the game cannot be loaded with these parameters, or has no such tensors; or,
+            when it is set, `random_moves` is not an integer of at least 0.
     """
 
     metadata = {"name": "open_spiel", "render_modes": ["ansi"]}  # noqa: RUF012  (as Gymnasium declares it)
@@ -177,6 +178,17 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Observation, Action]):
         """The state of the game, in which a player is to move, or several at once."""
         return self._state
 
+    @property
+    def random_moves(self) -> int:
+        """The most random moves that an episode begins after."""
+        return self._random_moves
+
+    @random_moves.setter
+    def random_moves(self, most: int) -> None:
+        if not isinstance(most, (int, np.integer)) or isinstance(most, bool) or most < 0:
+            raise ArgumentError(f"random_moves must be an integer of at least 0; got {most!r}.")
+        self._random_moves = int(most)
+
     def _begin(self) -> None:
         self._state = self.game.new_initial_state()
         self._play_chance()
@@ -186,7 +198,7 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Observation, Action]):
         self._illegal = [0] * len(self.possible_agents)
 
     def _play_opening(self) -> None:
-        """Play up to `random_moves` random moves, but none that ends the game."""
+        """Play 0 to `random_moves` random moves, but none that ends the game."""
         for _ in range(self._generator.integers(self.random_moves + 1)):
             before = self._state.clone()
             self._state.apply_action(int(self._generator.choice(before.legal_actions())))

@@ -152,7 +152,7 @@ def make_env(
     Every agent has a row on every step; where it is not its turn the mask leaves action 0 alone.
     An illegal action is replaced by a legal one at random; at an episode's end an agent's info has,
     besides its return and length, `illegal_actions`: how often. A curriculum may set the attribute
-    `random_moves`: episodes then begin after up to so many random moves.
+    `random_moves`: episodes then begin after 0 to so many random moves.
 
     Args:
         name: one of `FAMILY.tasks`.
@@ -179,9 +179,10 @@ env_creator = creator_of(FAMILY, make_env)
 def random_openings(
     progress: float, metrics: Mapping[str, float], attributes: Mapping[str, Any]
 ) -> Mapping[str, Any]:
-    """Begin games after up to 16 random moves, and after up to 4 at the end of the training.
+    """Begin games after 0 to 16 random moves, and after 0 to 4 at the end of the training.
 
     A curriculum for `env.curriculum`: without random openings self-play of a deterministic game
-    sees few positions, and matches and evaluations, which have none, play the whole game.
+    sees few positions. `puffer match` and `puffer eval` begin without; evaluations and ratings
+    during training do not.
     """
     return {"random_moves": max(4, round(16 * (1 - progress)))}

@@ -133,7 +133,7 @@ class Recorder:
         """Store what the policy sees; return observations and starts on the policy's device."""
         segment, step = self._segment(group.segment), group.step
         self.storage.steps.starts[step, segment.columns] = starts[self.places]
-        if self._turns is not None:
+        if self._turns is not None and self.storage.skipped is not None:
             turn = self._turns.unflatten(observed.array[self.places])["turn"]
             self.storage.skipped[step, segment.columns] = turn.reshape(-1) == 0
         if segment.observed is None:
@@ -304,6 +304,8 @@ class Recorder:
             self._segments * self._count,
             self.runner.state_batch_dim,
         )
+        if self._turns is not None:
+            storage.skipped = np.zeros((self._horizon, storage.rows), np.bool_)
         if self._joint is not None and self._peers is not None:
             self._joint.attach(storage, self._peers)
         return storage

@@ -77,7 +77,8 @@ class Rollout:
         starts: bool, the observation at t is the first of an episode.
         valid: bool, an agent acted at t.
         steps: the five of these that are known without the network, where they are written.
-        skipped: bool, in NumPy: minibatches of samples leave the step out, whoever acted.
+        skipped: bool (T, B), in NumPy: minibatches of samples leave the step out, whoever acted;
+            None: they leave out none so.
         initial_state: of a recurrent policy before step 0, with B rows; None without memory.
         joint: observations (T, rows, ...) of all agents, for a central critic; None without one.
         peers: int64 (B, agents), which rows of `joint` the critic sees for each column.
@@ -112,7 +113,7 @@ class Rollout:
         self._flat_actions = self.actions.flatten(0, 1)
         known = (self.rewards, self.terminals, self.truncations, self.starts, self.valid)
         self.steps = Steps(*(tensor.cpu().numpy() for tensor in known))
-        self.skipped = np.zeros((horizon, rows), np.bool_)
+        self.skipped: NDArray[np.bool_] | None = None
         self.initial_state: State | None = None
         self.columns = torch.arange(rows)
         self.joint: Tensor | None = None
@@ -191,7 +192,7 @@ class Rollout:
         is_recurrent, acted = self.initial_state is not None, self.acted
         pieces = np.arange(len(self._places) if is_recurrent else acted.size)
         has_absent = not acted.all()
-        learned = acted & ~self.skipped[:, self._places]
+        learned = acted if self.skipped is None else acted & ~self.skipped[:, self._places]
         if not (learned.all() or is_recurrent or keeps_absent):
             present = np.flatnonzero(learned)
             if len(present) >= count:

@@ -1,6 +1,7 @@
 """The network for connect four: what it sees, and what it treats alike."""
 
 from contextlib import closing
+from itertools import product
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import pyspiel
 from pufferlib import vector
 from pufferlib.emulation.description import describe
 from pufferlib.exceptions import ArgumentError
+from pufferlib.normalization import NormalizedObservations
 from pufferlib.policies.connect_four import ConnectFour, _seen_by_mover
 from pufferlib.ppo import PPOConfig, Trainer
 from pufferlib.pytorch import unflatten
@@ -63,6 +65,17 @@ def test_a_position_and_its_mirror_image_are_played_alike(env):
     assert logits[1].unique().numel() == 7
 
 
+def test_a_position_that_is_its_own_mirror_image_is_seen_as_it_is(env):
+    rows = [
+        rows_after(env, [a, b, 6 - a, 6 - b, c, d, 6 - c, 6 - d])
+        for a, b, c, d in product(range(3), repeat=4)
+        if a != b and c != d
+    ]
+    seen = describe(env).observation_layout.unflatten(torch.cat(rows).numpy())["observation"]
+    assert np.array_equal(seen, seen[..., ::-1])
+    assert not ConnectFour(env, hidden_size=8).encode_observations(torch.cat(rows))[1][1].any()
+
+
 def test_the_value_of_the_player_who_waits_is_the_negative_of_the_other_s(env):
     torch.manual_seed(0)
     waiting, moving = ConnectFour(env)(rows_after(env, OPENING))[1].flatten().tolist()
@@ -91,12 +104,35 @@ def test_other_boards_are_refused(task, parameters, got):
         ConnectFour(other)
 
 
-@pytest.mark.parametrize("skips", [True, False])
-def test_rows_of_players_who_wait_are_left_out_of_minibatches(monkeypatch, skips):
-    monkeypatch.setattr(ConnectFour, "skips_waiting", skips)
-    with closing(vector.make(open_spiel.env_creator("open_spiel/connect_four"), num_envs=4)) as env:
-        policy, turns = ConnectFour(env, hidden_size=8, channels=4), []
-        trainer = Trainer(PPOConfig(horizon=8, minibatches=2, update_epochs=1), env, policy)
+@pytest.mark.parametrize("is_vectorized", [True, False])
+def test_planes_that_are_not_those_of_the_first_player_are_refused(is_vectorized):
+    name = "open_spiel/connect_four"
+    parameters = {"egocentric_obs_tensor": True}
+    make = open_spiel.env_creator(name)
+    other = (
+        vector.make(make, num_envs=1, env_kwargs=parameters)
+        if is_vectorized
+        else open_spiel.make_env(name, **parameters)
+    )
+    with closing(other), pytest.raises(ArgumentError, match="egocentric_obs_tensor"):
+        ConnectFour(other)
+
+
+def test_normalized_planes_are_refused(env):
+    with pytest.raises(ArgumentError, match="normalize_observations"):
+        NormalizedObservations(env, ConnectFour(env, hidden_size=8))
+
+
+def plain(_, policy):
+    return policy
+
+
+def turns_in_learning(num_envs, wrap, **settings):
+    """Return "turn" in the rows that a policy learns from in one update."""
+    make = open_spiel.env_creator("open_spiel/connect_four")
+    with closing(vector.make(make, num_envs=num_envs)) as env:
+        policy, turns = wrap(env, ConnectFour(env, hidden_size=8, channels=4)), []
+        trainer = Trainer(PPOConfig(update_epochs=1, **settings), env, policy)
 
         def note(_, seen):
             if torch.is_grad_enabled():
@@ -104,5 +140,18 @@ def test_rows_of_players_who_wait_are_left_out_of_minibatches(monkeypatch, skips
 
         policy.register_forward_pre_hook(note)
         trainer.step()
+    return turns
+
+
+@pytest.mark.parametrize(("skips", "is_normalized"), [(True, False), (True, True), (False, False)])
+def test_rows_of_players_who_wait_are_left_out_of_minibatches(monkeypatch, skips, is_normalized):
+    monkeypatch.setattr(ConnectFour, "skips_waiting", skips)
+    monkeypatch.setattr(ConnectFour, "normalize_observations", is_normalized)
+    wrap = NormalizedObservations if is_normalized else plain
+    turns = turns_in_learning(4, wrap, horizon=8, minibatches=2)
     assert len(turns) == (32 if skips else 64)
     assert sum(turns) == 32  # one of the two moves in each step of each game
+
+
+def test_all_rows_are_learned_from_where_the_movers_do_not_fill_the_minibatches():
+    assert sorted(turns_in_learning(1, plain, horizon=4, minibatches=5)) == [0] * 4 + [1] * 4

@@ -10,7 +10,8 @@ pytest.importorskip("pyspiel")
 
 import pyspiel
 
-from pufferlib.exceptions import ArgumentError
+from pufferlib import vector
+from pufferlib.exceptions import ArgumentError, WorkerError
 from pufferlib.registry import open_spiel
 
 # Of the games that have tensors and load by themselves: crossword's file of words is not there.
@@ -143,6 +144,30 @@ def test_random_openings_have_all_lengths_and_leave_a_game_to_play(task):
         shortest = len(game.spiel_state.history())  # chance's moves
     assert min(lengths) == shortest
     assert len(set(lengths)) > 2
+
+
+@pytest.mark.parametrize("wrong", [-1, "3", 4.7, True])
+def test_a_number_of_random_moves_that_cannot_be_played_is_refused(wrong):
+    make = open_spiel.env_creator("open_spiel/tic_tac_toe")
+    with (
+        closing(vector.make(make, num_envs=1)) as vecenv,
+        pytest.raises(WorkerError, match=f"random_moves must be .* got {wrong!r}"),
+    ):
+        vecenv.set_attr("random_moves", [wrong])
+
+
+def test_random_moves_set_through_a_vectorizer_are_played_after_a_reset():
+    make = open_spiel.env_creator("open_spiel/connect_four")
+    with closing(vector.make(make, num_envs=8)) as vecenv:
+        stones = []
+        for moves in (0, 6):
+            vecenv.set_attr("random_moves", [moves] * 8)
+            observations, _ = vecenv.reset(seed=0)
+            planes = vecenv.observation_layout.unflatten(observations)["observation"]
+            stones.append(planes[::2, :2].sum((1, 2, 3)))  # of the first player of each game
+    assert not stones[0].any()
+    assert len(set(stones[1].tolist())) > 1
+    assert stones[1].max() <= 6
 
 
 def test_random_openings_get_shorter_as_training_advances():
