@@ -20,8 +20,10 @@ LESS = {
     "match": ["--games", "4"],
     "rank": ["--games", "4"],
     "sweep": ["--sweep.trials", "2", "--sweep.confirm", "0"],
-    "train": ["--train.total-timesteps", "2048"],
+    "train": ["--train.horizon", "8", "--train.total-timesteps", "2048"],
 }
+# `puffer doctor` judges runs of ten updates; those of squared are of 512 steps.
+MORE = {"docs/diagnosis.md": ["--train.total-timesteps", "5120"]}
 RESUMED = ["--train.total-timesteps", "4096"]
 # Commands that are not run, with the reason.
 NOT_RUN = {
@@ -30,6 +32,7 @@ NOT_RUN = {
     r" --write": "changes the presets of this checkout",
     r"--sweep.executor ray": "needs a cluster",
     r"/workspace/": "needs a rented machine",
+    r" trained\.pt": "a fenced block of Python makes it",
 }
 LIMIT_S = 600  # for each command
 
@@ -60,7 +63,8 @@ def follow(page, folder, puffer, python):
     for each in typed(page):
         if isinstance(each, Command):
             words = reader.words_of(each)
-            puffer([*words, *(RESUMED if "--resume" in words else LESS.get(words[0], []))])
+            less = LESS.get(words[0], []) + (MORE.get(page, []) if words[0] == "train" else [])
+            puffer([*words, *(RESUMED if "--resume" in words else less)])
         else:
             python(re.sub(r"runs/[\w-]+", lambda match: reader.run(match[0]), each.text))
 
