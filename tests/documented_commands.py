@@ -8,6 +8,7 @@ quotes, comments and continued lines mean what they mean to a reader's shell, an
 import ast
 import re
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,10 +50,15 @@ STAND_INS = {
     "my_package.envs:": "my_env.py:",
 }
 _RECORD = r"""
-set -ef; PATH=; kind=block
+set -efo pipefail; PATH=; kind=block
+exec 3>&1
 id() { echo 1000; }
-record() { printf '%s\0' "${BASH_LINENO[1]}" "$kind" $# "$@"; }
+record() {
+  printf '%s\0' "${BASH_LINENO[1]}" "$kind" $# "$@" >&3
+  ((BASHPID == $$)) || { echo "line $((BASH_LINENO[1] - 1)): in a pipe: $*" >&2; exit 1; }
+}
 """
+_SPAN = rf"(?<!`)`((?:[A-Z_]+=[^`\s]* )*(?:{'|'.join(PROGRAMS)}) [^`]+)`(?!`)"
 _FIRST_WORD = re.compile(r"(?:\$ )?(?:[A-Z_]+=[^(\s]\S* )*([A-Z_]+=|\S+)")
 
 
@@ -133,7 +139,8 @@ def commands(page: str) -> list[Command]:
     """Return the commands of a page, in their order.
 
     Raises:
-        AssertionError: bash cannot read them, or one is of a program that `PROGRAMS` lacks.
+        AssertionError: bash cannot read them, or one is in a pipe or of a program that `PROGRAMS`
+            lacks.
     """
     blocks, prose = parsed(page)
     script = [""] * (len(prose) + 1)
@@ -142,20 +149,22 @@ def commands(page: str) -> list[Command]:
             for number, line in enumerate(_typed(block.text.split("\n")), block.line):
                 script[number] = line
     text = "\n".join(prose)
-    for span in re.finditer(rf"(?<!`)`((?:{'|'.join(PROGRAMS)}) [^`]+)`(?!`)", text):
+    for span in re.finditer(_SPAN, text):
         number = text.count("\n", 0, span.start()) + 1
         line = span[1].replace("\n", " ").replace(r"\|", "|")
         script[number] += f"kind=span; {line}; kind=block; "
     functions = "".join(f'{name}() {{ record {name} "$@"; }}\n' for name in PROGRAMS)
     script[0] = 'eval "$RECORD"'  # on the line before the first
-    result = subprocess.run(
-        ["/bin/bash", "-c", "\n".join(script)],
-        env={"RECORD": _RECORD + functions},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        result = subprocess.run(
+            ["/bin/bash", "-c", "\n".join(script)],
+            cwd=folder,
+            env={"RECORD": _RECORD + functions},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
     assert result.returncode == 0, f"{page}: {result.stderr}"
     return _commands(result.stdout.split("\0")[:-1])
 

@@ -19,7 +19,7 @@ def MyGame():
     from pufferlib.registry import open_spiel
     return open_spiel.make_env("open_spiel/tic_tac_toe")
 """
-_NAMED_BY = ("--run", "--out", "--file", "--logdir", "--picture", "--resume")
+_MADE_BY = ("--run", "--out", "--file", "--logdir", "--picture")
 _DATE = "20260101-120000"
 
 
@@ -50,23 +50,22 @@ class Reader:
     def words_of(self, command: Command) -> list[str]:
         """Return the arguments of a command, once what it takes is there.
 
-        Patterns of file names are expanded, as by a shell.
+        Patterns of paths in runs/ are expanded, as by a shell.
         """
         words = list(command.words[1:])
         env = self._environment(words)
         for before, word in zip(("", *words), words, strict=False):
             for part in word.split(","):
-                is_made = before in _NAMED_BY[:-1]
-                if part.startswith("runs/") and not is_made:
+                if part.startswith("runs/") and before not in _MADE_BY:
                     self._make(part, env)
         if words[-1:] == ["--resume"]:
             self._make(f"runs/{env.replace('/', '-')}-*", env)
-        return [match for word in words for match in sorted(glob.glob(word)) or [word]]
+        return [path for word in words for path in _expanded(word)]
 
     def _environment(self, words: list[str]) -> str:
         """Return the environment of a command, or the one that was trained last."""
         name, env = (*words, "", "")[:2]
-        if name in ("train", "eval") and env not in ("", "all"):
+        if name in ("train", "eval") and env != "all" and re.match(r"\w", env):
             self._env = env
         if name in ("match", "rank") and self._env == "CartPole-v1":
             self._env = "open_spiel/tic_tac_toe"
@@ -83,3 +82,8 @@ class Reader:
         folder = Path(*Path(word).parts[:2])
         if not glob.glob(str(folder)):
             self._make_run(Path(str(folder).replace("*", _DATE)), env)
+
+
+def _expanded(word: str) -> list[str]:
+    """Return the files that a pattern matches, or the word itself."""
+    return (word.startswith("runs/") and sorted(glob.glob(word))) or [word]

@@ -1,13 +1,16 @@
 """The commands of the README and the docs: each is one that its program accepts."""
 
 import argparse
+import functools
 import io
 import json
+import os
 import re
 import runpy
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,8 +29,10 @@ from pufferlib.runs.policy import check_policy
 from pufferlib.sweep.sweep import Sweep
 
 NAMES = {"toy_text": "atari", "a2c": "vtrace", "<family>": "atari", "_<what>": "_native"}
+NAMED = {(name,) for name in COMMANDS}
 OUTSIDE = {"corridor.toml", "corridor-8.toml"}  # of a separate package
 MAKEFILE = (ROOT / "Makefile").read_text()
+OF_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS")  # set by make for its commands
 CLEANRL = ("cleanrl/ppo.py", "ppo.py")  # scripts that are not ours
 FOLDERS = "benchmarks|docker|docs|examples|pufferlib|tests|tools"
 PATH = re.compile(rf"(?<![\w/.-])(?:{FOLDERS})/[\w./*-]*")
@@ -40,19 +45,30 @@ def test_the_commands_of_a_page_are_accepted(page, tmp_path, monkeypatch, capsys
         monkeypatch.setattr(f"pufferlib.cli.{name}.run", arguments_check(name))
     reader = Reader(page, tmp_path, lambda folder, env: write(folder, Run.configure(env).config))
     for command in commands(page):
-        check = CHECKS.get(command.words[0])
-        if check is None:
-            continue
-        try:
-            check(reader.words_of(command))
-        except (AssertionError, PufferError, SystemExit) as error:
-            printed = capsys.readouterr().err
-            if command.kind == "span" and re.search(
-                "arguments are required|expected one argument", printed
-            ):
-                continue  # less than a whole command
+        if command.words[0] in CHECKS and not is_name(command):
             place = f"{page}, line {command.line}: {shlex.join(command.words)}"
+            check(command, reader, place, capsys)
+
+
+def is_name(command):
+    """Whether a sentence names a command of `puffer`, without arguments."""
+    return command.kind == "span" and command.words[0] == "puffer" and command.words[1:] in NAMED
+
+
+def check(command, reader, place, capsys):
+    """Fail unless a program accepts a command; one of a sentence may lack an argument."""
+    try:
+        CHECKS[command.words[0]](reader.words_of(command))
+    except (AssertionError, PufferError, SystemExit) as error:
+        printed = capsys.readouterr().err
+        words, is_span = command.words, command.kind == "span"
+        if is_span and "expected one argument" in printed and words[-1].startswith("-"):
+            whole = (*words, "runs/mine")
+        elif is_span and "are required" in printed and "CartPole-v1" not in words:
+            whole = (*words[:2], "CartPole-v1", *words[2:])
+        else:
             pytest.fail(f"{place}\n{printed or error}", pytrace=False)
+        check(replace(command, words=whole), reader, place, capsys)
 
 
 def arguments_check(command):
@@ -106,17 +122,32 @@ def check_make(words):
     given = {word.partition("=")[0] for word in words if re.match(r"[A-Z_]+=", word)}
     assert given <= {name for pair in known for name in pair}
     command = ["make", "--dry-run", "PUFFER=puffer", *words]
-    made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    env = {name: value for name, value in os.environ.items() if name not in OF_MAKE}
+    made = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert made.returncode == 0, made.stderr
     for line in re.findall(r"(?:^| )puffer ([a-z]+ [^\n&>]*)$", made.stdout, re.MULTILINE):
         check_puffer(shlex.split(line))
     for name in re.findall(r" -k '?([\w-]+)", made.stdout):
-        tests = (ROOT / "tests").rglob("test_*.py")
-        assert any(name in f"{path}{path.read_text()}" for path in tests), f"no test named {name}"
+        assert any(name in test for test in names_of_tests()), f"no test named {name}"
+
+
+@functools.cache
+def names_of_tests():
+    """Return the names of the files and functions of tests, and strings of their parameters."""
+    found = []
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        text = path.read_text()
+        found += [path.stem, *re.findall(r"^def (test_\w+)", text, re.MULTILINE)]
+        for parameters in re.findall(r"^@pytest\.mark\.parametrize\((.*?)^def ", text, re.M | re.S):
+            found += re.findall(r'"([^"]+)"', parameters)
+    return found
 
 
 def check_python(words):
     script, *arguments = words
+    if script == "-m":
+        check_inner(arguments)
+        return
     path = ROOT / script
     if script in CLEANRL or Path(script).exists():  # the page's own
         return
