@@ -108,7 +108,7 @@ def test_a_record_says_where_and_how_it_was_measured(quick):
         assert 0 < machine["cores"] <= os.cpu_count()
         assert re.fullmatch(r"[0-9a-f]{10}", run["commit"] or "0" * 10)
         assert datetime.fromisoformat(run["date"]) <= datetime.now(UTC)
-        assert run["command"].startswith("python benchmarks/")
+        assert re.match("(OMP_NUM_THREADS=1 )?python benchmarks/", run["command"])
         assert "--record" not in run["command"]
 
 
@@ -177,7 +177,8 @@ def test_the_page_is_written_from_the_record_between_its_markers(quick, tmp_path
     for _ in range(2):  # the same again
         subprocess.run(command, check=True, timeout=240)
         text = page.read_text()
-        assert text.startswith("Before\n<!-- bench emulation: begin -->\n`python benchmarks/")
+        begin = "Before\n<!-- bench emulation: begin -->\n`"
+        assert re.match(f"{begin}(OMP_NUM_THREADS=1 )?python benchmarks/", text)
         assert text.endswith("old native\n<!-- bench native: end -->\nAfter\n")
         assert text.count("old") == 1
         assert text.count("**A step of CartPole**") == 1
@@ -325,8 +326,9 @@ def test_defaults_are_compared_and_what_was_trained_is_kept(task, times, tmp_pat
     results = {result["library"]: result for result in map(json.loads, lines)}
     assert len(lines) == len(results) == 2
     rows = [line.split(" | ") for line in shown[0].splitlines()[2:]]
-    assert [row[2] for row in rows] == ["pufferlib", "sb3"]
+    libraries = {"**pufferlib**": "pufferlib", "SB3": "sb3"}
+    assert [row[2] for row in rows] == [*libraries]
     for row in rows:
-        returns = results[row[2]]["sampled"]
-        assert len(returns) == len(results[row[2]]["greedy"]) == 32
+        returns = results[libraries[row[2]]]["sampled"]
+        assert len(returns) == len(results[libraries[row[2]]]["greedy"]) == 32
         assert row[5].split()[0] == f"{sum(returns) / 32:.2f}"
