@@ -3,15 +3,15 @@
     python benchmarks/training.py --only cartpole minihack --rounds 5
 
 All learn by PPO on 8 environments from rollouts of 128 steps, in 4 epochs of 4 minibatches, with
-one thread of torch. Stable-Baselines3 uses our network: encoder, a linear layer for actions,
-another for values. Pool is `Multiprocessing` in batches of half the environments, Native is
-`Serial` with one environment that steps all games, if the family has one. All compute in float32
-except the bfloat16 row, which exists for tasks whose network costs more than the environment. The
+one thread of torch and rewards as they are. Stable-Baselines3 uses our network: encoder, a linear
+layer for actions, another for values; in Hopper its MlpPolicy, which has our layers. Pool is
+`Multiprocessing` in batches of half the environments, Native is `Serial` with one environment that
+steps all games, if the family has one. All compute in float32 except the bfloat16 rows. The
 contenders of a table exist at the same time and run in turns of equally many rollouts, each from
 where its last turn ended. Columns: environment steps per second of collecting and learning, the
-median over the rounds; its ratio to the best alternative's, per round; CPU time of the caller and
-all workers in microseconds per step; the mean return of the last hundred episodes. The tables are
-those of docs/benchmarks.md.
+median over the rounds; its ratio to that of Stable-Baselines3's faster row, per round; CPU time of
+the caller and all workers in microseconds per step; the mean return of the last hundred episodes.
+The tables are those of docs/benchmarks.md.
 
 CleanRL is scripts rather than a package. `--cleanrl PYTHON PPO` names its cleanrl/ppo.py and an
 interpreter that can run it, `--cleanrl-atari PYTHON PPO_ATARI` its cleanrl/ppo_atari.py. They add
@@ -23,12 +23,21 @@ Sample Factory 2 needs a Gymnasium below 1.0, so it has a separate virtual envir
 Gymnasium, ALE from 0.11 on registers no games:
 
     python3.11 -m venv sf-venv && sf-venv/bin/pip install torch==2.13.0
-    sf-venv/bin/pip install sample-factory==2.1.1 "ale-py<0.11" torch==2.13.0
+    sf-venv/bin/pip install sample-factory==2.1.1 "ale-py<0.11" "numpy<2" torch==2.13.0
 
 `--sample-factory sf-venv/bin/python` adds rows to CartPole and Breakout, for its serial mode and
 its asynchronous workers: its networks with our layers, on the bare CartPole and on our Atari game.
 Each of its turns is a new run, too. With `stable-baselines3==2.3.2`, `tyro` and `tensorboard` that
-environment also runs CleanRL's Atari script.
+environment also runs CleanRL's scripts.
+
+SBX, Stable-Baselines3's PPO with JAX, has another:
+
+    python3.11 -m venv sbx-venv
+    sbx-venv/bin/pip install sbx-rl==0.28.0 "jax[cpu]" torch==2.13.0 mujoco==3.17.0
+
+`--sbx sbx-venv/bin/python` adds a row to CartPole and Hopper: separate networks for actions and
+value, each of two layers as wide as ours. Each of its turns is a new run, timed once JAX has
+compiled.
 """
 
 import argparse
