@@ -17,6 +17,7 @@ FILES = [
         "tests/frameworks",
         "tests/learn",
         "tests/matches",
+        "tests/policies/test_connect_four.py",
         "tests/registry",
     )
 ]
