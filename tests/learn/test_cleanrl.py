@@ -15,8 +15,8 @@ from pufferlib.registry import ocean
 
 pytestmark = [pytest.mark.learn, pytest.mark.slow, pytest.mark.timeout(600)]
 SEEDS = os.environ.get("LEARN_SEEDS", "1").split(",")
-ENVS, STEPS, UPDATES, WIDTH = 64, 24, 40, 32  # four games of six steps in a rollout
-GAMMA, GAE_LAMBDA = 0.99, 0.95
+ENVS, STEPS, UPDATES, WIDTH = 64, 24, 80, 32  # four games of six steps in a rollout
+GAMMA, GAE_LAMBDA, LEARNING_RATE = 0.99, 0.95, 2e-3
 
 
 def rollout_of(envs, agent, next_obs, next_done, state):
@@ -58,11 +58,12 @@ def test_memory_is_learned(seed):
     torch.manual_seed(int(seed))
     envs = vector.to_gymnasium(vector.make(ocean.make_env, ["memory"], num_envs=ENVS))
     agent = LSTMPolicy(LSTMWrapper(envs, Default(envs, hidden_size=WIDTH)))
-    optimizer = torch.optim.Adam(agent.parameters(), lr=3e-3, eps=1e-5)
+    optimizer = torch.optim.Adam(agent.parameters(), lr=LEARNING_RATE, eps=1e-5)
     zeros = torch.zeros(1, ENVS, WIDTH)
     where = torch.Tensor(envs.reset(seed=int(seed))[0]), torch.ones(ENVS), (zeros, zeros)
     scores = []
-    for _ in range(UPDATES):
+    for update in range(UPDATES):
+        optimizer.param_groups[0]["lr"] = LEARNING_RATE * (1 - update / UPDATES)
         begin = where[2]
         rollout, score, where = rollout_of(envs, agent, *where)
         scores.append(score.item())
