@@ -4,15 +4,15 @@ import ast
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from documented_commands import PAGES as DOCUMENTED
+from documented_commands import ROOT
 
 from pufferlib import registry
 from pufferlib.ppo import algorithm as ppo
 from pufferlib.vtrace import algorithm as vtrace
 
-ROOT = Path(__file__).parents[1]
 SNIPPET = re.compile(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", re.DOTALL)
 SNIPPETS = [
     pytest.param(
@@ -21,7 +21,7 @@ SNIPPETS = [
         id=f"{path.name}-{number}",
         marks=() if (path.name, number) == ("README.md", 1) else pytest.mark.long,  # the quicker
     )
-    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+    for path in [ROOT / page for page in DOCUMENTED if page != "CONTRIBUTING.md"]
     for number, (code, output) in enumerate(SNIPPET.findall(path.read_text()))
 ]
 

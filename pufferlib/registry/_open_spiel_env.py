@@ -68,8 +68,8 @@ class SpielGame(pettingzoo.ParallelEnv[Agent, Observation, Action]):
         render_mode: "ansi" or None.
 
     Attributes:
-        random_moves: episodes begin after 0 to so many random moves, drawn uniformly; 0 at first. A
-            curriculum may set it.
+        random_moves: an episode begins after 0 to `random_moves` random moves, their number drawn
+            uniformly; 0 at first. A curriculum may set it.
 
     Raises:
         ArgumentError: the game cannot be loaded with these parameters, or has no such tensors; or,

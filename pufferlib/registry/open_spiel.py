@@ -152,7 +152,7 @@ def make_env(
     Every agent has a row on every step; where it is not its turn the mask leaves action 0 alone.
     An illegal action is replaced by a legal one at random; at an episode's end an agent's info has,
     besides its return and length, `illegal_actions`: how often. A curriculum may set the attribute
-    `random_moves`: episodes then begin after 0 to so many random moves.
+    `random_moves`: episodes then begin after 0 to `random_moves` random moves.
 
     Args:
         name: one of `FAMILY.tasks`.

@@ -77,8 +77,8 @@ class Rollout:
         starts: bool, the observation at t is the first of an episode.
         valid: bool, an agent acted at t.
         steps: the five of these that are known without the network, where they are written.
-        skipped: bool (T, B), in NumPy: minibatches of samples leave the step out, whoever acted;
-            None: they leave out none so.
+        skipped: bool (T, B), in NumPy: steps that minibatches of samples leave out although an
+            agent acted; None if there are none.
         initial_state: of a recurrent policy before step 0, with B rows; None without memory.
         joint: observations (T, rows, ...) of all agents, for a central critic; None without one.
         peers: int64 (B, agents), which rows of `joint` the critic sees for each column.

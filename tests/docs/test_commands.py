@@ -123,7 +123,9 @@ def check_make(words):
     assert given <= {name for pair in known for name in pair}
     command = ["make", "--dry-run", "PUFFER=puffer", *words]
     env = {name: value for name, value in os.environ.items() if name not in OF_MAKE}
-    made = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    made = subprocess.run(
+        command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=240, check=False
+    )
     assert made.returncode == 0, made.stderr
     for line in re.findall(r"(?:^| )puffer ([a-z]+ [^\n&>]*)$", made.stdout, re.MULTILINE):
         check_puffer(shlex.split(line))

@@ -4,6 +4,7 @@ import importlib
 import io
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -61,6 +62,19 @@ def test_the_pages_of_the_other_families_show_random_play(tool):
         assert f"environments/{family}.png" in picture
         assert "`Task-v0`, played at random" in picture
         assert pages.section(family) == ""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("family", ["classic_control", "stable_retro"])
+def test_the_code_of_a_page_runs(family, tool, tmp_path):
+    """Also where a process can have one environment only."""
+    module = registry.load(family)
+    if not module.FAMILY.is_installed:
+        pytest.skip(f"the packages of {family} are missing")
+    code = re.search(r"```python\n(.*?)```", tool("family_pages").page(module), re.DOTALL)[1]
+    command = [sys.executable, "-W", "error", "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=240, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
 
 
 def test_every_family_has_its_speeds(tool):

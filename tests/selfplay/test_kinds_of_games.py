@@ -100,7 +100,7 @@ def battle_returns(actions):
 @pytest.mark.long
 def test_the_return_of_a_team_goes_to_who_played_it(tmp_path):
     if not magent.FAMILY.is_installed:
-        pytest.skip("the package of battle_v4 is missing")
+        pytest.skip("magent2 is missing")
     creator = magent.env_creator("battle_v4")
     with closing(vector.make(creator, env_kwargs=BATTLE, num_envs=2)) as envs:
         config = SelfPlayConfig(opponents="selfplay_games:attacks,random:0", self_share=0.0)

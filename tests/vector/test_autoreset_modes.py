@@ -175,11 +175,11 @@ class Member(gymnasium.Env):
 class Members(pettingzoo.ParallelEnv):
     """Three of them as one environment."""
 
-    metadata = {"name": "members"}  # noqa: RUF012  # as PettingZoo declares it
-    possible_agents = [0, 1, 2]  # noqa: RUF012
     render_mode = None
 
     def __init__(self):
+        self.metadata = {"name": "members"}
+        self.possible_agents = [0, 1, 2]
         self.members = [Member(number) for number in self.possible_agents]
 
     def observation_space(self, agent):

@@ -60,7 +60,7 @@ the latest run with a random policy. [Commands](../commands.md) builds the comma
 from pufferlib import registry, vector
 
 source = registry.resolve("{example}")
-envs = vector.make(source.creator(), num_envs=8)
+envs = vector.make(source.creator(), num_envs={1 if family.is_one_per_process else 8})
 policy = source.default_policy()(envs)
 ```
 
