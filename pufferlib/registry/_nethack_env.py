@@ -5,7 +5,6 @@ import os
 import warnings
 import weakref
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -41,7 +40,9 @@ _CHARACTERS = (
     *("human", "elf", "dwarf", "gnome", "orc", "male", "female", "lawful", "neutral", "chaotic"),
     *("@", "*", "random"),
 )
-_RECORDS = ("record", "logfile", "xlogfile")
+# Bytes at which they are emptied: the list of high scores before each game, the logs, to which a
+# game adds some 370 bytes, seldom.
+_LARGEST_RECORDS = {"record": 0, "logfile": 100_000, "xlogfile": 100_000}
 _LONGEST_CHARACTER = 25  # PL_NSIZ less "Agent-" and the end of the text
 
 
@@ -88,15 +89,21 @@ def check_native_arguments(
         )
 
 
-def discard_records(directory: str) -> None:
-    """Let what the games of one instance record go nowhere; called once, before the first.
+def empty_records(directory: str) -> None:
+    """Empty what earlier games of one instance recorded; called before each game.
 
-    To empty the files before each game takes milliseconds on some disks.
+    The files must be the instance's own: NetHack locks them at the end of each game, and where
+    another process has the lock it sleeps for a second. So they cannot be links to /dev/null.
     """
-    for path in (Path(directory, name) for name in _RECORDS):
-        if path.exists():  # NLE keeps the xlogfile with its recordings, if it makes any
-            path.unlink()
-            path.symlink_to(os.devnull)
+    for name, largest in _LARGEST_RECORDS.items():
+        path = os.path.join(directory, name)
+        try:
+            size = os.stat(path).st_size
+        except FileNotFoundError:  # NLE keeps the xlogfile with its recordings, if it makes any
+            continue
+        if size > largest:
+            os.unlink(path)  # to truncate it takes milliseconds on some disks
+            os.close(os.open(path, os.O_CREAT))
 
 
 class NetHackEpisode(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs):
@@ -107,7 +114,7 @@ class NetHackEpisode(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs):
     NetHack seeds itself.
 
     The last screen of a game ranks it among the earlier games of the same instance. No list is
-    kept, so an observation depends on the seed alone; nor are the logs, to which each game adds.
+    kept, so an observation depends on the seed alone; the logs are emptied before they grow large.
 
     NLE reports its time limit as terminated, with `end_status` ABORTED; here it is a truncation.
     Gymnasium's limit reports a death on the very last step as both; here it is a death.
@@ -141,7 +148,6 @@ class NetHackEpisode(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs):
         self._is_seedable = is_seedable
         game: Any = env.unwrapped
         self._game = game
-        discard_records(game.nethack._vardir)
         game._quit_game = functools.partial(_quit_and_show_what_was, weakref.ref(game))
         self._running, self._aborted = game.StepStatus.RUNNING, game.StepStatus.ABORTED
         self._successful = getattr(game.StepStatus, "TASK_SUCCESSFUL", None)
@@ -162,6 +168,7 @@ class NetHackEpisode(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs):
         game = self._game
         if self._is_running:
             _quit(game, game.last_observation, False)
+        empty_records(game.nethack._vardir)
         # The counter of a time penalty, and what events compare with, which are not reset.
         game._frozen_steps, game._previous_action = 0, None
         if self._generator is not None:

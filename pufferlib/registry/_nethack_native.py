@@ -18,7 +18,7 @@ from pufferlib.emulation.layout import Layout
 from pufferlib.environment import Buffers, Info, PufferEnv, StepResult
 from pufferlib.exceptions import CallOrderError
 from pufferlib.registry import _nethack_batch_plain as plain
-from pufferlib.registry._nethack_env import LARGEST_SEED, discard_records
+from pufferlib.registry._nethack_env import LARGEST_SEED, empty_records
 from pufferlib.registry._nethack_sharing import share_segments
 
 if TYPE_CHECKING or os.environ.get("PUFFERLIB_NO_EXTENSIONS", "") not in ("", "0"):
@@ -201,7 +201,6 @@ class NetHackGames(PufferEnv):
             ttyrec=None,
             spawn_monsters=kind.spawns_monsters,
         )
-        discard_records(game._vardir)
         if kind.dungeon is not None:
             data = Path(game._vardir, "nhdat")
             data.unlink()  # a link to NLE's own
@@ -230,6 +229,7 @@ class NetHackGames(PufferEnv):
         game = self._games[index]
         if self._is_running[index]:
             self._batch.quit(index)
+        empty_records(game._vardir)
         self._is_running[index] = True
         generator, level = self._generators[index], None
         if generator is not None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from nethack_parity import TWINS, play_both, walks
+from nethack_records import check_that_records_are_emptied, check_that_records_differ
 
 from pufferlib import vector
 from pufferlib.exceptions import ArgumentError, CallOrderError
@@ -218,14 +219,14 @@ def test_after_a_failure_at_an_end_games_can_only_be_closed():
     assert traces() == before
 
 
-def test_the_files_that_native_games_are_recorded_in_do_not_grow():
-    env = nethack.make_env(num_envs=1, max_episode_steps=1)
-    env.reset(seed=0)
-    for _ in range(3):
-        env.step(np.array([0]))
-    folder = Path(env._games[0]._vardir)
-    assert {(folder / name).stat().st_size for name in ("logfile", "xlogfile", "record")} == {0}
-    env.close()
+def test_what_native_games_recorded_is_emptied_before_the_next():
+    with closing(nethack.make_env(num_envs=1)) as env:
+        check_that_records_are_emptied(env, env._games[0])
+
+
+def test_native_games_never_wait_for_each_others_records():
+    with closing(nethack.make_env(num_envs=2)) as env:
+        check_that_records_differ(*env._games)
 
 
 @pytest.mark.long
