@@ -117,6 +117,7 @@ def of_torchrl(envs, make, state, rows, actions, memory):
 @pytest.mark.parametrize("numbers", [of_cleanrl, of_sb3, of_rllib, of_torchrl])
 @torch.no_grad()
 def test_numbers_are_those_of_the_policy_itself(numbers, space, memory, tmp_path):
+    space.seed(1)
     envs = vector.make(Sampler, [OBSERVATION, space], num_envs=B)
     torch.manual_seed(1)
     make = functools.partial(creator, memory=memory)

@@ -65,6 +65,15 @@ def module_of(algorithm):
     return algorithm.get_module() or algorithm.get_module(rllib.SHARED_MODULE)
 
 
+def observations_of(module, *shape):
+    """Return a batch that repeats one drawn observation."""
+    layout = module.observation_space.layout
+    layout.structure.seed(1)
+    # Not of the flat space: bytes at random may be a float that is not a number.
+    row = torch.as_tensor(layout.flatten(layout.structure.sample()))
+    return {"obs": row.expand(*shape, -1)}
+
+
 RESTORED = """
 import sys, torch, ray
 from ray.rllib.algorithms.algorithm import Algorithm
@@ -86,8 +95,7 @@ def test_a_saved_algorithm_is_restored_with_equal_outputs_and_trains_on(case, tm
     module = module_of(algorithm)
     after = module.state_dict()
     assert any(not torch.equal(before[key], after[key]) for key in before)
-    batch = {"obs": torch.as_tensor(module.observation_space.sample()).expand(3, 1, -1)}
-    batch["obs"] = batch["obs"] if module.is_stateful() else batch["obs"][:, 0]
+    batch = observations_of(module, *((3, 1) if module.is_stateful() else (3,)))
     expected = module.forward_inference(batch)
     algorithm.save_to_path(tmp_path / "saved")
     algorithm.stop()
@@ -102,7 +110,7 @@ def test_a_saved_algorithm_is_restored_with_equal_outputs_and_trains_on(case, tm
 def test_a_checkpoint_is_restored_in_another_process(tmp_path):
     algorithm = built("bytes, multi-discrete, lstm")
     module = module_of(algorithm)
-    batch = {"obs": torch.as_tensor(module.observation_space.sample()).expand(3, 2, -1)}
+    batch = observations_of(module, 3, 2)
     algorithm.save_to_path(tmp_path / "saved")
     algorithm.stop()
     torch.save(batch, tmp_path / "batch")
