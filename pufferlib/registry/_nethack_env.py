@@ -1,5 +1,6 @@
 """A wrapper for NLE and MiniHack environments: seeds, time limits, statistics."""
 
+import contextlib
 import functools
 import os
 import warnings
@@ -40,8 +41,8 @@ _CHARACTERS = (
     *("human", "elf", "dwarf", "gnome", "orc", "male", "female", "lawful", "neutral", "chaotic"),
     *("@", "*", "random"),
 )
-# Bytes at which they are emptied: the list of high scores before each game, the logs, to which a
-# game adds some 370 bytes, seldom.
+# Above these sizes, in bytes, they are emptied: the list of high scores before each game, the logs,
+# to which a game adds some 370 bytes, seldom.
 _LARGEST_RECORDS = {"record": 0, "logfile": 100_000, "xlogfile": 100_000}
 _LONGEST_CHARACTER = 25  # PL_NSIZ less "Agent-" and the end of the text
 
@@ -97,13 +98,10 @@ def empty_records(directory: str) -> None:
     """
     for name, largest in _LARGEST_RECORDS.items():
         path = os.path.join(directory, name)
-        try:
-            size = os.stat(path).st_size
-        except FileNotFoundError:  # NLE keeps the xlogfile with its recordings, if it makes any
-            continue
-        if size > largest:
-            os.unlink(path)  # to truncate it takes milliseconds on some disks
-            os.close(os.open(path, os.O_CREAT))
+        # NLE keeps the xlogfile with its recordings, if it makes any.
+        with contextlib.suppress(FileNotFoundError):
+            if os.stat(path).st_size > largest:
+                os.truncate(path, 0)
 
 
 class NetHackEpisode(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs):
@@ -168,6 +166,7 @@ class NetHackEpisode(GymnasiumWrapper, gymnasium.utils.RecordConstructorArgs):
         game = self._game
         if self._is_running:
             _quit(game, game.last_observation, False)
+            self._is_running = False
         empty_records(game.nethack._vardir)
         # The counter of a time penalty, and what events compare with, which are not reset.
         game._frozen_steps, game._previous_action = 0, None

@@ -237,7 +237,14 @@ def test_what_games_recorded_is_emptied_before_the_next(family):
         check_that_records_are_emptied(env, env.unwrapped.nethack)
 
 
-def test_two_instances_never_wait_for_each_others_records():
+def test_a_game_recorded_elsewhere_can_be_reset(tmp_path):
+    with closing(nethack.make_env(save_ttyrec_every=1, savedir=str(tmp_path))) as env:
+        for seed in range(2):
+            env.reset(seed=seed)
+            env.step(0)
+
+
+def test_two_instances_share_no_records():
     # NetHack locks these files by fcntl as a game ends, and sleeps for a second where it must wait.
     with closing(nethack.make_env()) as one, closing(minihack.make_env()) as other:
         check_that_records_differ(one.unwrapped.nethack, other.unwrapped.nethack)

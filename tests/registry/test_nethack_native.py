@@ -224,8 +224,8 @@ def test_what_native_games_recorded_is_emptied_before_the_next():
         check_that_records_are_emptied(env, env._games[0])
 
 
-def test_native_games_never_wait_for_each_others_records():
-    with closing(nethack.make_env(num_envs=2)) as env:
+def test_native_games_share_no_records():
+    with closing(nethack.make_env(num_envs=2)) as env:  # see test_nethack.py for why
         check_that_records_differ(*env._games)
 
 
