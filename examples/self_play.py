@@ -92,7 +92,7 @@ for other in ("random", "__main__:lowest", "perfect"):
 # ## Ratings
 #
 # The snapshots in the pool are checkpoints, which play as well: here the first, which has learned
-# nothing, and the latest. Ratings are Elo; random play has 0.
+# nothing, and the trained policy are rated. Ratings are Elo; random play has 0.
 
 # %%
 from pufferlib.matches import rank
