@@ -27,4 +27,4 @@ def test_connect_four_wins_at_least_40_of_100_games_against_tree_search(tmp_path
     assert seats.count(0) == seats.count(1) == 50
     won = sum(game.ranks[seat] == 2 for game, seat in zip(games, seats, strict=True))
     print(f"{won} of {len(games)} games won")
-    assert won >= 40  # seeds 1, 2, 3 won 68, 65, 71; after three quarters of it seed 1 won 52
+    assert won >= 40  # seeds 1, 2, 3 won 68, 65, 71; after 3/4 of the training seed 1 won 52
