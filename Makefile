@@ -149,7 +149,7 @@ docs-test: $(VENV)/.docs $(VENV)/.test ## test the site in Chromium, which must 
 	$(BIN)/python -m pytest -m browser tests/docs $(ARGS)
 
 docs-commands: $(VENV)/.test ## run every command of puffer that the docs show, with fewer steps
-	$(BIN)/python -m pytest -m long tests/docs/test_typed_commands.py $(ARGS)
+	$(BIN)/python -m pytest tests/docs/test_typed_commands.py $(ARGS)
 
 devcontainer: # run by .devcontainer on creation
 	pip install --quiet --no-deps --no-build-isolation --editable .

@@ -2,7 +2,8 @@
 
     python tests/typed_page.py docs/sweeps.md
 
-All of it runs in this process, in the current directory.
+All of it runs in this process, in the current directory: to start Python and torch for each command
+would take longer than most commands. Only tests of the command line start it as a program.
 """
 
 import re
@@ -24,9 +25,7 @@ LESS = {
     "sweep": ["--sweep.trials", "2", "--sweep.confirm", "0", *SHORT],
     "train": SHORT,
 }
-# A policy that learned nothing plays a game of NetHack to NLE's limit of 5,000 steps.
-SHORT_GAMES = ["--env.kwargs.max-episode-steps", "100"]
-MORE = {
+BY_PAGE = {
     # `puffer doctor` judges runs of ten updates; those of squared are of 512 steps.
     "docs/diagnosis.md": ["--train.total-timesteps", "5120"],
     # Each of the 20 agents of pistonball sees half a megabyte.
@@ -34,6 +33,8 @@ MORE = {
         *("--vec.num-envs", "2", "--train.horizon", "2", "--train.total-timesteps", "160"),
     ],
 }
+# A policy that learned nothing plays a game of NetHack to NLE's limit of 5,000 steps.
+SHORT_GAMES = ["--env.kwargs.max-episode-steps", "100"]
 RESUMED = ["--train.total-timesteps", "4096"]
 # Commands that are not run, with the reason.
 NOT_RUN = {
@@ -89,7 +90,7 @@ def less_for(words: list[str], page: str) -> list[str]:
     """Return what is added to the words of a command."""
     less = LESS.get(words[0], [])
     if words[0] == "train":
-        return less + MORE.get(page, [])
+        return less + BY_PAGE.get(page, [])
     return less + (SHORT_GAMES if words[:2] == ["eval", "nethack"] else [])
 
 
