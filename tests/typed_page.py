@@ -3,7 +3,7 @@
     python tests/typed_page.py docs/sweeps.md
 
 All of it runs in this process, in the current directory: to start Python and torch for each command
-would take longer than most commands. Only tests of the command line start it as a program.
+would take longer than most commands. The tests of the command line start `puffer` as a program.
 """
 
 import re
@@ -38,12 +38,12 @@ SHORT_GAMES = ["--env.kwargs.max-episode-steps", "100"]
 RESUMED = ["--train.total-timesteps", "4096"]
 # Commands that are not run, with the reason.
 NOT_RUN = {
-    r"^puffer install ": "needs a network",
+    r"^puffer install ": "a network is missing",
     r"^puffer train all": "trains 28 families; their tests do",
     r" --write": "changes the presets of this checkout",
-    r"--sweep.executor ray": "needs a cluster",
-    r"/workspace/": "needs a rented machine",
-    r" trained\.pt": "a fenced block of Python makes it",
+    r"--sweep.executor ray": "a cluster is missing",
+    r"/workspace/": "a rented machine is missing",
+    r" trained\.pt": "trained.pt is missing, which a fenced block of Python makes",
 }
 
 
@@ -73,7 +73,7 @@ def type_all_of(page: str) -> None:
     """Run what `typed` returns of a page; exit with the status of what fails."""
 
     def make_run(path: Path, env: str) -> None:
-        puffer(["train", env, "--run", str(path), *LESS["train"]])
+        puffer(["train", env, "--run", str(path), *SHORT])
 
     reader = Reader(page, Path.cwd(), make_run)
     for each in typed(page):

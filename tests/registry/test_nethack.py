@@ -12,7 +12,7 @@ from gymnasium.wrappers import TimeLimit
 from nethack_records import check_that_records_are_emptied, check_that_records_differ
 
 from pufferlib.exceptions import ArgumentError
-from pufferlib.registry import minihack, nethack
+from pufferlib.registry import _nethack_env, minihack, nethack
 from pufferlib.testing import check_env
 
 
@@ -242,6 +242,20 @@ def test_a_game_recorded_elsewhere_can_be_reset(tmp_path):
         for seed in range(2):
             env.reset(seed=seed)
             env.step(0)
+
+
+def test_a_reset_that_fails_can_be_repeated(monkeypatch):
+    def fail(directory):
+        raise OSError("no space left")
+
+    with closing(nethack.make_env()) as env:
+        expected = env.reset(seed=0)[0].copy()
+        env.step(0)
+        with monkeypatch.context() as patch:
+            patch.setattr(_nethack_env, "empty_records", fail)
+            with pytest.raises(OSError, match="no space left"):
+                env.reset()
+        np.testing.assert_array_equal(env.reset(seed=0)[0], expected)
 
 
 def test_two_instances_share_no_records():
