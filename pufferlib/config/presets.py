@@ -141,7 +141,7 @@ def override(
         elif _fits(value, types[key]):
             changed[key] = value
         else:
-            raise SettingError(f"{source}: {where} must be {type_name(types[key])}; got {value!r}.")
+            raise SettingError(f"{source}: {where} must be {allowed(types[key])}; got {value!r}.")
     return dataclasses.replace(settings, **changed)  # type: ignore[type-var]
 
 
@@ -193,8 +193,13 @@ def _fits(value: object, annotation: Any) -> bool:
     return isinstance(value, origin or annotation)
 
 
+def allowed(annotation: Any) -> str:
+    """Return what an error says that a value must be: its type, or of a bool both values."""
+    return "true or false" if annotation is bool else type_name(annotation)
+
+
 def type_name(annotation: Any) -> str:
-    """Return how an error or a help text names a type: "int or None", "'raise' or 'restart'"."""
+    """Return how a text names a type: "int or None", "'raise' or 'restart'"."""
     origin = typing.get_origin(annotation)
     if origin is Literal:
         return " or ".join(repr(value) for value in typing.get_args(annotation))

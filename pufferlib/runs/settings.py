@@ -13,7 +13,7 @@ import numpy as np
 from pufferlib import config as presets
 from pufferlib.annotations import Kwargs
 from pufferlib.config import Config, PolicyConfig, VecConfig
-from pufferlib.config.presets import type_name
+from pufferlib.config.presets import allowed
 from pufferlib.config.settings import with_lists
 from pufferlib.exceptions import ArgumentError, SettingError, suggestion
 from pufferlib.references import Reference, is_reference
@@ -175,7 +175,7 @@ def parse(name: str, value: object, annotation: Any) -> Any:
         found = _parsed(value, part)
         if found is not None or (part is NoneType and value in (None, "None")):
             return found
-    raise SettingError(f"{name} must be {type_name(annotation)}; got {value!r}.")
+    raise SettingError(f"{name} must be {allowed(annotation)}; got {value!r}.")
 
 
 def _alternatives(annotation: Any) -> tuple[Any, ...]:
@@ -191,7 +191,7 @@ def _parsed(value: object, annotation: Any) -> Any:
         return value if value in typing.get_args(annotation) else None
     if annotation is bool:
         if isinstance(value, str):
-            return {"True": True, "False": False}.get(value)
+            return {"True": True, "true": True, "False": False, "false": False}.get(value)
         return value if isinstance(value, bool) else None
     if isinstance(value, bool):
         return None

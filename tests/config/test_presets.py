@@ -56,6 +56,7 @@ def test_presets_of_a_later_folder_override_those_of_an_earlier(tmp_path):
         ("[train]\nhorizon = 1.5", "train.horizon must be int; got 1.5"),
         ("[train]\nseed = true", "train.seed must be int; got True"),
         ("[train]\ndevice = 3", "train.device must be str; got 3"),
+        ("[train]\nnormalize_rewards = 1", "normalize_rewards must be true or false; got 1"),
         ("[train]\nhorizon = '7'", "train.horizon must be int; got '7'"),
         ("[train]\nmax_seconds = 'long'", "train.max_seconds must be float or None; got 'long'"),
         ("[vec]\nbackend = 'Thread'", "vec.backend must be 'Serial' or .*; got 'Thread'"),

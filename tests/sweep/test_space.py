@@ -38,6 +38,8 @@ def one(name, line):
         ),
         ("policy.memory", "choices none lstm", None, CategoricalDistribution(("none", "lstm"))),
         ("policy.memory", ["none", "gru"], None, CategoricalDistribution(("none", "gru"))),
+        ("train.normalize_rewards", "choices true false", None,
+         CategoricalDistribution((True, False))),
         ("train.target_kl", "choices None 0.02", None, CategoricalDistribution((None, 0.02))),
         ("env.kwargs.num_agents", "power2 16 64", "log2(env.kwargs.num_agents)",
          IntDistribution(4, 6)),
