@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -124,14 +125,25 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     return result
 
 
+@pytest.hookimpl(trylast=True)  # after those that are not asked for have been left out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run tests that fork much first, and those that start lasting threads last.
 
     Ray's threads come before those of the environments, with Java's. They never end, and a process
     forked afterwards may hang: a thread may own a lock at that moment, which no thread releases in
     the child. Forks also take longer, 20 ms for each GB of memory that the process has by then.
+
+    Otherwise files with many tests come first: one of them that a worker begins last leaves the
+    other workers without work.
     """
-    items.sort(key=lambda item: (_threads_it_leaves(item), "processes" not in item.path.parts))
+    counts = Counter(item.path for item in items)
+    items.sort(
+        key=lambda item: (
+            _threads_it_leaves(item),
+            "processes" not in item.path.parts,
+            -counts[item.path],
+        )
+    )
 
 
 def pytest_collection_finish() -> None:

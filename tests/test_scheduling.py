@@ -89,6 +89,20 @@ def test_heavy_files_have_a_worker_and_one_that_replaces_it(suite):
 
 
 @pytest.mark.long
+def test_files_with_many_tests_come_first_and_those_that_leave_threads_last(suite):
+    counts = {"policies/test_c": 2, "vector/test_d": 8, "registry/test_b": 9}
+    for name, count in counts.items():
+        text = NOTE.replace("range(4)", f"range({count})")
+        (suite / f"tests/{name}.py").write_text(text)
+    with (suite / "tests/policies/test_c.py").open("a") as file:
+        file.write('\n\n@pytest.mark.parametrize("n", range(20))\ndef test_left_out(n): ...\n')
+    output, ran, _ = run(suite, "-n", "1", "-k", "not left_out")
+    assert "23 passed" in output
+    files = dict.fromkeys(Path(name.rpartition("-")[0]).stem for name in ran)
+    assert list(files) == ["test_d", "test_a", "test_c", "test_b"]
+
+
+@pytest.mark.long
 def test_a_part_without_tests_fails_nothing(suite):
     output, ran, _ = run(suite, "-k", "test_c")
     assert "4 passed" in output, output
