@@ -78,6 +78,11 @@ def less(progress, metrics, attributes):
     return {"reward": attributes.get("reward", 51) - 1}
 
 
+def drop(progress, metrics, attributes):
+    """A curriculum: a reward of 100 in the first half of the training, then 1."""
+    return {"reward": 100 if progress < 0.5 else 1}
+
+
 class Silent(PufferEnv):
     """Episodes of four steps, each rewarded with 3, in a native environment without infos."""
 

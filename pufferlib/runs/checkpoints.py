@@ -126,7 +126,9 @@ class CheckpointManager:
 
     @property
     def _episode_return(self) -> float | None:
-        return self._trainer.episodes.means().get("episode_return")
+        """The mean return of recent episodes; None if they began before the task changed."""
+        episodes = self._trainer.episodes
+        return episodes.means().get("episode_return") if episodes.are_current else None
 
     def _is_best(self) -> bool:
         """Return whether the present weights are better than those of `best.pt`."""

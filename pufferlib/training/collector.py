@@ -100,6 +100,7 @@ class Collector:
         self._acting = np.zeros(rows, np.bool_)
         self._vecenv.async_reset(seed)
         self.counts.restart()
+        self.episodes.begin_episodes()
         batch = self._vecenv.recv()
         self._hold(batch)
         self.counts.begin(batch, batch.masks, self._held.rows)
@@ -201,7 +202,7 @@ class Collector:
         infos: list[Info] = batch.infos
         if self._opponents is not None:
             infos = self._opponents.step(batch, acted, rows)
-        self.episodes.add(infos)
+        self.episodes.step(infos)
 
     def _count_returns(self, batch: Batch, taken: NDArray[np.bool_], group: Group) -> None:
         """Add the returns of each of several policies: infos do not say whose they are."""

@@ -20,6 +20,7 @@ from pufferlib.registry.ocean.squared import Squared
 from pufferlib.runs import Run
 from pufferlib.runs.checkpoints import CheckpointManager
 from pufferlib.training import Trainer, checkpoint, evaluate
+from pufferlib.training.statistics import EpisodeStatistics
 from pufferlib.vector import make
 
 # An update of either is 32 timesteps.
@@ -222,6 +223,15 @@ def test_evaluations_play_the_present_level_of_a_curriculum(tmp_path):
     assert (best["evaluation_return"], best["updates"]) == (4 * 40, 10)
 
 
+def test_returns_of_episodes_that_began_at_an_earlier_level_judge_nothing(tmp_path):
+    # In rollouts of six steps episodes of four are under way when the level changes.
+    settings = {"env__curriculum": "evaluated_environments:drop", "eval__share": 0}
+    settings |= {"train__horizon": 6, "train__total_timesteps": 240}
+    train(tmp_path, "evaluated_environments:Paid", **settings)
+    best = checkpoint.load(tmp_path / "best.pt")
+    assert (best["episode_return"], best["updates"]) == (4, 10)
+
+
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_returns_of_other_arguments_of_the_environment_are_not_compared(tmp_path, share):
     train(tmp_path, "evaluated_environments:Paid", train__total_timesteps=320, eval__share=share)
@@ -250,8 +260,9 @@ class FixedReturns(Trainer):
 
     @property
     def episodes(self):
-        means = {} if self.mean is None else {"episode_return": self.mean}
-        return SimpleNamespace(means=lambda: means, state_dict=dict)
+        statistics = EpisodeStatistics()
+        statistics.add([] if self.mean is None else [{"episode_return": self.mean}])
+        return statistics
 
     def reach(self, update, mean=None):
         """Be after `update` of a hundred, whose number is the first weight."""

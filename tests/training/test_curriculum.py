@@ -81,8 +81,8 @@ def test_means_of_episodes_start_again_at_a_change():
     trainer = trainer_of(lambda progress, *_: {"level": 10 if progress < 0.25 else 20})
     assert trainer.step()["episode/episode_return"] == 50
     assert trainer.episodes.means() == {}
-    # Of each environment the end of an episode of level 10, then one of 20.
-    assert trainer.step()["episode/episode_return"] == 75
+    # Of each environment the end of an episode of level 10, which does not count, then one of 20.
+    assert trainer.step()["episode/episode_return"] == 100
 
 
 def test_a_resumed_run_continues_its_curriculum(tmp_path):
