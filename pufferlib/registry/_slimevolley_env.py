@@ -73,6 +73,9 @@ class SlimeGame(gymnasium.Env[Observation, Action]):
         survival_reward: added in each step.
         max_steps: truncates a game.
         render_mode: None or "rgb_array".
+
+    Attributes:
+        survival_reward: the same, of the games that begin from now on.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 50}  # noqa: RUF012  (as Gymnasium declares it)
@@ -86,7 +89,8 @@ class SlimeGame(gymnasium.Env[Observation, Action]):
         render_mode: str | None,
     ) -> None:
         self.render_mode = render_mode
-        self._is_pixels, self._survival_reward = is_pixels, survival_reward
+        self._is_pixels = is_pixels
+        self.survival_reward = self._survival_reward = survival_reward
         self._max_steps, self._steps = max_steps, 0
         self.observation_space: Space = state_space()
         if is_pixels:
@@ -108,7 +112,7 @@ class SlimeGame(gymnasium.Env[Observation, Action]):
         with _as_pixels() if self._is_pixels else contextlib.nullcontext():
             self._game = package.Game(np_random=self.np_random)
         self._opponent.reset()
-        self._steps = 0
+        self._steps, self._survival_reward = 0, self.survival_reward
         return self._observe(), {}
 
     def step(self, action: Action) -> tuple[Array, float, bool, bool, Info]:

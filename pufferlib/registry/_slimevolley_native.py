@@ -24,7 +24,10 @@ class SlimeGames(PufferEnv):
     Attributes:
         observation_layout: how an observation lies in its row; `unflatten` gives it back.
         action_layout: the same for actions.
+        survival_reward: added in each step of the games that begin from now on.
     """
+
+    survival_reward: float = 0.0
 
     def __init__(self, num_envs: int, max_steps: int, buffers: Buffers | None = None) -> None:
         self.observation_layout = Layout.of(state_space())
@@ -35,6 +38,7 @@ class SlimeGames(PufferEnv):
         self._max_steps = max_steps
         self._courts, self._opponents = Courts(num_envs), Baselines(num_envs)
         self._returns, self._lengths = np.zeros(num_envs), np.zeros(num_envs, np.int64)
+        self._survival_rewards = np.zeros(num_envs)  # of the games that have begun
         self._is_playing = False  # they have been reset
         super().__init__(buffers)
 
@@ -68,9 +72,10 @@ class SlimeGames(PufferEnv):
             raise CallOrderError("step before reset. Call reset first.")
         courts = self._courts
         won = courts.step(self._opponents.act(courts.seen[LEFT]), actions.T > 0)
-        self._returns += won
+        rewards = won + self._survival_rewards
+        self._returns += rewards
         self._lengths += 1
-        self.rewards[:] = won
+        self.rewards[:] = rewards
         self.terminals[:] = (courts.lives <= 0).any(0)
         self.truncations[:] = (self._lengths >= self._max_steps) & ~self.terminals
         self.observations[:] = scaled(courts.seen[RIGHT])
@@ -99,3 +104,4 @@ class SlimeGames(PufferEnv):
         self._courts.reset(rows)
         self._opponents.reset(rows)
         self._returns[rows], self._lengths[rows] = 0, 0
+        self._survival_rewards[rows] = self.survival_reward

@@ -11,7 +11,8 @@ Deterministic under a seed: the opponent's memory is cleared at each reset, whic
 not do.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from pufferlib.arguments import whole_number
 from pufferlib.exceptions import ArgumentError
@@ -63,7 +64,9 @@ def make_env(
     A point won is +1, one lost -1; a game ends when a player has lost five. At its end `info` has,
     besides `episode_return` and `episode_length`: `lives` and `opponent_lives`, the points that
     each player has left. In SlimeVolleyTwoPlayer-v0 both players are agents, and each observes the
-    court as if it were its own half; what one wins the other loses.
+    court as if it were its own half; what one wins the other loses. The games of one player have
+    the attribute `survival_reward`, for a curriculum: added in each step of the games that begin
+    from then on.
 
     With `num_envs` it is a native environment: that many games of SlimeVolley-v0, one per row,
     whose courts are stepped together in NumPy (docs/benchmarks.md). All numbers are equal to those
@@ -118,3 +121,17 @@ def _make_many(name: str, num_envs: int, max_steps: int, render_mode: str | None
 
 
 env_creator = creator_of(FAMILY, make_env)
+
+
+def survival_first(
+    progress: float, metrics: Mapping[str, float], attributes: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Add 0.01 to the reward of each step until games last 2,500 steps on average, then nothing.
+
+    A curriculum for `env.curriculum`: a player that loses every point sees the same return whatever
+    it does, so some trainings never learn to return the ball. The reward is that of
+    SlimeVolleySurvivalNoFrameskip-v0, of the package.
+    """
+    is_learned = metrics.get("episode/episode_length", 0.0) >= 2500
+    reward = 0.0 if is_learned else attributes.get("survival_reward", 0.01)
+    return {"survival_reward": reward}

@@ -72,6 +72,15 @@ def test_who_has_lost_five_points_has_lost_the_game():
     assert sum(rewards) == info["episode_return"] == info["lives"] - info["opponent_lives"]
 
 
+def test_survival_is_rewarded_until_games_are_long_and_not_again():
+    chosen, attributes = [], {}
+    for length in (None, 600.0, 2499.0, 2500.0, 900.0):
+        metrics = {} if length is None else {"episode/episode_length": length}
+        attributes = slimevolley.survival_first(0.5, metrics, attributes)
+        chosen.append(attributes["survival_reward"])
+    assert chosen == [0.01, 0.01, 0.01, 0, 0]
+
+
 def test_a_long_game_is_cut_off():
     env = slimevolley.make_env(max_steps=3)
     env.reset(seed=0)

@@ -1,9 +1,12 @@
 """Slime Volleyball's native form plays as the package does, number by number."""
 
+from contextlib import closing
+
 import gymnasium
 import numpy as np
 import pytest
 
+from pufferlib import vector
 from pufferlib.exceptions import ArgumentError, CallOrderError
 from pufferlib.registry import slimevolley
 
@@ -59,6 +62,27 @@ def test_many_games_are_those_of_as_many_environments(seed, max_steps, expected)
     assert {kind for kind, _ in ends} == expected
     if len(expected) == 2:
         assert ("terminated", max_steps) in ends
+
+
+def test_a_reward_for_survival_counts_from_the_next_game_on_as_in_one_environment():
+    make, rows, quiet = slimevolley.make_env, 4, []
+    with (
+        closing(vector.make(make, env_kwargs={"num_envs": rows, "max_steps": 100})) as many,
+        closing(vector.make(make, env_kwargs={"max_steps": 100}, num_envs=rows)) as games,
+    ):
+        for vecenv in (many, games):
+            vecenv.reset(seed=0)
+        for step, actions in enumerate(presses(rows, 300, 0)):
+            if step in (50, 150):  # in the middle of games, which are of 100 steps
+                for vecenv in (many, games):
+                    reward = 0.01 if step == 50 else 0.0
+                    vecenv.set_attr("survival_reward", [reward] * vecenv.num_envs)
+            found, expected = (vecenv.step(actions) for vecenv in (many, games))
+            same_bytes(found[1], expected[1])
+            assert found[-1] == expected[-1]
+            quiet.append({float(each) for each in found[1] if abs(each) < 0.5})  # without a point
+    begun = [set().union(*quiet[start : start + 100]) for start in (0, 100, 200)]
+    assert begun == [{0}, {float(np.float32(0.01))}, {0}]
 
 
 def test_courts_of_two_players_are_the_packages_games():
