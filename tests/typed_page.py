@@ -25,6 +25,11 @@ LESS = {
     "sweep": ["--sweep.trials", "2", "--sweep.confirm", "0", *SHORT],
     "train": SHORT,
 }
+# Of sweeps that search what is shortened here: only trial 0, which has the preset's values.
+FIRST_TRIAL = [
+    *("--sweep.trials", "1", "--sweep.seeds", "1", "--sweep.episodes", "2"),
+    *("--sweep.space.train.horizon", "fixed", "--sweep.space.train.total-timesteps", "fixed"),
+]
 BY_PAGE = {
     # `puffer doctor` judges runs of ten updates; those of squared are of 512 steps.
     "docs/diagnosis.md": ["--train.total-timesteps", "5120"],
@@ -91,6 +96,8 @@ def less_for(words: list[str], page: str) -> list[str]:
     less = LESS.get(words[0], [])
     if words[0] == "train":
         return less + BY_PAGE.get(page, [])
+    if words[0] == "sweep" and "--sweep.space.train.horizon" in words:
+        return less + FIRST_TRIAL
     return less + (SHORT_GAMES if words[:2] == ["eval", "nethack"] else [])
 
 
