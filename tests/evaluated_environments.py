@@ -6,6 +6,7 @@ import signal
 
 import gymnasium
 import numpy as np
+import pettingzoo
 import torch
 
 from pufferlib.environment import PufferEnv
@@ -81,6 +82,43 @@ def less(progress, metrics, attributes):
 def drop(progress, metrics, attributes):
     """A curriculum: a reward of 100 in the first half of the training, then 1."""
     return {"reward": 100 if progress < 0.5 else 1}
+
+
+class Leaving(pettingzoo.ParallelEnv):
+    """Games of five steps that one agent leaves after two; a step is rewarded with the level."""
+
+    metadata = {"name": "leaving"}  # noqa: RUF012  (as PettingZoo declares it)
+
+    def __init__(self):
+        self.possible_agents, self.agents, self.level = ["stays", "leaves"], [], 0
+        self._spaces = Paid.observation_space, Paid.action_space
+
+    def observation_space(self, agent):
+        return self._spaces[0]
+
+    def action_space(self, agent):
+        return self._spaces[1]
+
+    def reset(self, seed=None, options=None):
+        self.agents, self.steps, self.current = list(self.possible_agents), 0, self.level
+        return dict.fromkeys(self.agents, np.zeros(1, np.float32)), {a: {} for a in self.agents}
+
+    def step(self, actions):
+        self.steps += 1
+        playing, ends = self.agents, {"stays": self.steps == 5, "leaves": self.steps == 2}
+        self.agents = [agent for agent in playing if not ends[agent]]
+        return (
+            dict.fromkeys(playing, np.zeros(1, np.float32)),
+            dict.fromkeys(playing, float(self.current)),
+            {agent: ends[agent] for agent in playing},
+            dict.fromkeys(playing, False),
+            {agent: {} for agent in playing},
+        )
+
+
+def rise(progress, metrics, attributes):
+    """A curriculum: level 10 in the first half of the training, then 20."""
+    return {"level": 10 if progress < 0.5 else 20}
 
 
 class Silent(PufferEnv):

@@ -195,6 +195,8 @@ def _fits(value: object, annotation: Any) -> bool:
 
 def allowed(annotation: Any) -> str:
     """Return what an error says that a value must be: its type, or of a bool both values."""
+    if typing.get_origin(annotation) in (UnionType, typing.Union):
+        return " or ".join(allowed(part) for part in typing.get_args(annotation))
     return "true or false" if annotation is bool else type_name(annotation)
 
 

@@ -130,7 +130,8 @@ def survival_first(
 
     A curriculum for `env.curriculum`: a player that loses every point sees the same return whatever
     it does, so some trainings never learn to return the ball. The reward is that of
-    SlimeVolleySurvivalNoFrameskip-v0, of the package.
+    SlimeVolleySurvivalNoFrameskip-v0, of the package. With `max_steps` of 2,500 or less it would
+    never end.
     """
     is_learned = metrics.get("episode/episode_length", 0.0) >= 2500
     reward = 0.0 if is_learned else attributes.get("survival_reward", 0.01)

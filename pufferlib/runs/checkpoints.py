@@ -60,9 +60,8 @@ class CheckpointManager:
         self._best_task = ""  # see `task_of`
         if self._best_path.exists():
             best = checkpoint.load(self._best_path)
-            evaluated = best.get("evaluation_return")  # checkpoints of earlier versions lack it
-            self._is_best_evaluated = evaluated is not None
-            self._best_return = best["episode_return"] if evaluated is None else evaluated
+            self._is_best_evaluated = best.get("evaluation_return") is not None
+            self._best_return = _judged_by(best)
             attributes = best.get("curriculum", {})
             self._best_task = task_of(best["config"], attributes, self._is_best_evaluated)
         self._judgments = self._judgments_due()
@@ -126,9 +125,7 @@ class CheckpointManager:
 
     @property
     def _episode_return(self) -> float | None:
-        """The mean return of recent episodes; None if they began before the task changed."""
-        episodes = self._trainer.episodes
-        return episodes.means().get("episode_return") if episodes.are_current else None
+        return self._trainer.episodes.means().get("episode_return")
 
     def _is_best(self) -> bool:
         """Return whether the present weights are better than those of `best.pt`."""
@@ -143,10 +140,11 @@ class CheckpointManager:
         return returned is not None and returned >= self._best_return
 
     def _save_best(self, state: StateDict) -> None:
+        if not self._trainer.episodes.are_current:  # some returns are of the task before
+            state = {**state, "episode_return": None}
         checkpoint.save(self._best_path, state)
-        evaluated = state["evaluation_return"]
-        self._is_best_evaluated = evaluated is not None
-        self._best_return = state["episode_return"] if evaluated is None else evaluated
+        self._is_best_evaluated = state["evaluation_return"] is not None
+        self._best_return = _judged_by(state)
         self._best_task = self._task_now()
 
     def _task_now(self) -> str:
@@ -194,3 +192,10 @@ def task_of(config: Mapping[str, Any], attributes: Mapping[str, Any], is_evaluat
     """Return what a return is of, as JSON, in which lists and tuples are equal."""
     evaluation = [config["eval"]["seed"], config["eval"]["episodes"]] if is_evaluated else []
     return json.dumps([config["env"]["kwargs"], attributes, evaluation], sort_keys=True)
+
+
+def _judged_by(best: StateDict) -> float:
+    """Return the mean return that `best.pt` was chosen by; -inf if anything is better."""
+    evaluated = best.get("evaluation_return")  # checkpoints of earlier versions lack it
+    returned = best["episode_return"] if evaluated is None else evaluated
+    return -math.inf if returned is None else float(returned)

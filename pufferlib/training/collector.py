@@ -71,6 +71,8 @@ class Collector:
         self.timesteps = self.steps = 0
         self.episodes = EpisodeStatistics()
         self.counts = EpisodeCounts(vecenv)
+        self._acting = np.zeros(vecenv.num_agents, np.bool_)
+        self._older = self._acting.copy()  # whose episodes began before the task changed
         self._group_count = vecenv.num_envs // vecenv.batch_size
         self._finite = FiniteCheck(vecenv)
         self._learns = np.ones(vecenv.agents_per_batch, np.bool_)  # which rows are learned from
@@ -97,10 +99,11 @@ class Collector:
         self._starts = np.ones(rows, np.bool_)
         # Rows that have not acted since their last episode ended: who waits, masked, has.
         self._fresh = np.ones(rows, np.bool_)
-        self._acting = np.zeros(rows, np.bool_)
+        self._acting[:] = False
         self._vecenv.async_reset(seed)
         self.counts.restart()
-        self.episodes.begin_episodes()
+        self._older[:] = False
+        self.episodes.leave_task_before()
         batch = self._vecenv.recv()
         self._hold(batch)
         self.counts.begin(batch, batch.masks, self._held.rows)
@@ -202,7 +205,16 @@ class Collector:
         infos: list[Info] = batch.infos
         if self._opponents is not None:
             infos = self._opponents.step(batch, acted, rows)
-        self.episodes.step(infos)
+        self.episodes.add(infos)
+        if not self.episodes.are_current:
+            self._older[rows] &= ~(ends | batch.lost)
+            if not self._older.any():
+                self.episodes.leave_task_before()
+
+    def begin_task(self) -> None:
+        """Begin new means of episodes, as the task of the episodes to come is another one."""
+        self._older[:] = self._acting
+        self.episodes.begin_task()
 
     def _count_returns(self, batch: Batch, taken: NDArray[np.bool_], group: Group) -> None:
         """Add the returns of each of several policies: infos do not say whose they are."""

@@ -24,52 +24,24 @@ class EpisodeStatistics:
     `episode_length`, the names of `pufferlib.wrappers.EpisodeStats`.
 
     Attributes:
-        are_current: whether the means are of episodes that began since the task changed. Until one
-            of these ends they are of those that began before and ended since.
+        are_current: whether all episodes here began since the task changed. Until those that were
+            under way then have ended, all that end since count.
     """
 
     def __init__(self) -> None:
         self._values: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=_WINDOW))
-        self._steps: int | None = None  # since the task changed; None: no older episodes are left
         self.are_current = True
 
     def begin_task(self) -> None:
         """Forget all episodes, as the task of those to come is another one."""
         self._values.clear()
-        self._steps, self.are_current = 0, False
+        self.are_current = False
 
-    def begin_episodes(self) -> None:
-        """Leave out the episodes that were under way; all environments begin new ones."""
+    def leave_task_before(self) -> None:
+        """Forget what has ended since `begin_task`: of the task before no episode is left."""
         if not self.are_current:
-            self._values.clear()
-        self._steps, self.are_current = None, True
-
-    def step(self, infos: Iterable[Info]) -> None:
-        """Add the infos of a step of all environments, as `add`.
-
-        An episode that is longer than `begin_task` is ago is of the task before; one without a
-        length is taken to be of the present task.
-        """
-        if self._steps is not None:
-            self._steps += 1
-            infos = self._of_present_task(infos, self._steps)
-        self.add(infos)
-
-    def _of_present_task(self, infos: Iterable[Info], steps: int) -> list[Info]:
-        """Return the infos without episodes of the task before; all until one of this has ended."""
-        infos = list(infos)
-        lengths = [_length(info) for info in infos]
-        ended = [length for length in lengths if length is not None]
-        if not self.are_current and any(length < steps for length in ended):
             self._values.clear()
             self.are_current = True
-        if not self.are_current:
-            return infos
-        return [
-            info
-            for info, length in zip(infos, lengths, strict=True)
-            if length is None or length < steps
-        ]
 
     def add(self, infos: Iterable[Info]) -> None:
         """Add the infos of a step; values that are not numbers are ignored.
@@ -101,7 +73,10 @@ class EpisodeStatistics:
         return {key: sum(values) / len(values) for key, values in sorted(self._values.items())}
 
     def state_dict(self) -> dict[str, list[float]]:
-        """Return what a checkpoint keeps: the last hundred of each number, the oldest first."""
+        """Return what a checkpoint keeps: the last hundred of each number, the oldest first.
+
+        Nothing, if some are of the task before: a resumed run begins new episodes.
+        """
         if not self.are_current:
             return {}
         return {key: list(values) for key, values in self._values.items()}
@@ -109,18 +84,9 @@ class EpisodeStatistics:
     def load_state_dict(self, state: dict[str, list[float]]) -> None:
         """Replace the episodes here by those of `state_dict`."""
         self._values.clear()
+        self.are_current = True
         for key, values in state.items():
             self._values[key].extend(values)
-
-
-def _length(info: Info) -> float | None:
-    """Return the steps of the episode that an info reports; 0 if it has a return only, or None."""
-    ends = [info, *(value for value in info.values() if isinstance(value, dict))]
-    for end in ends:
-        for length, returned in (("episode_length", "episode_return"), ("l", "r")):
-            if returned in end:
-                return _number(length, end.get(length, 0))
-    return None
 
 
 def _number(key: object, value: object) -> float | None:

@@ -229,7 +229,7 @@ class Trainer:
     def _advance_curriculum(self, metrics: dict[str, float]) -> None:
         """Let the curriculum change the environments; if it did, begin new means of episodes."""
         if self._curriculum is not None and self._curriculum.advance(self.progress, metrics):
-            self.episodes.begin_task()
+            self._collector.begin_task()
 
     @contextlib.contextmanager
     def _torch_settings(self) -> Iterator[None]:

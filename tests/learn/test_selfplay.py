@@ -67,6 +67,6 @@ def test_the_average_policy_of_kuhn_poker_is_near_the_equilibrium(trained):
 
 
 def test_the_average_policy_of_leduc_poker_is_far_below_random_play(trained):
-    # Uniformly random play has a NashConv of 4.75, the preset 0.76 with seed 1, the only one tried;
+    # Uniformly random play has a NashConv of 4.75, the preset 0.88, 0.83, 0.82 with seeds 1, 2, 3;
     # with a bonus of 0.05 it was 1.92.
     assert nash_conv_of_late_average(trained("open_spiel/leduc_poker")) < 1.0

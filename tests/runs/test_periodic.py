@@ -256,11 +256,13 @@ def test_a_resume_with_the_same_arguments_keeps_the_means_of_episodes(tmp_path, 
 class FixedReturns(Trainer):
     """A trainer whose progress, weights and returns of episodes a test sets."""
 
-    mean = None
+    mean, is_current = None, True
 
     @property
     def episodes(self):
         statistics = EpisodeStatistics()
+        if not self.is_current:
+            statistics.begin_task()
         statistics.add([] if self.mean is None else [{"episode_return": self.mean}])
         return statistics
 
@@ -279,6 +281,27 @@ def trainer():
 
 def best(folder):
     return checkpoint.load(folder / "best.pt")["updates"] if (folder / "best.pt").exists() else None
+
+
+@pytest.mark.parametrize("is_resumed", [False, True])
+def test_returns_of_the_task_before_give_way_to_any_of_the_present_one(
+    tmp_path, trainer, is_resumed
+):
+    manager, kept = CheckpointManager(tmp_path, trainer, Config()), []
+    for update, mean, is_current in (
+        (5, 9.0, False),
+        (10, 7.0, False),
+        (15, 1.0, True),
+        (20, 0.0, True),
+        (25, 2.0, True),
+    ):
+        if is_resumed:
+            manager = CheckpointManager(tmp_path, trainer, Config())
+        trainer.is_current = is_current
+        trainer.reach(update, mean)
+        manager.update()
+        kept.append(best(tmp_path))
+    assert kept == [5, 10, 15, 15, 25]
 
 
 def test_the_best_checkpoint_is_judged_by_evaluations_where_there_are(tmp_path, trainer):

@@ -114,6 +114,7 @@ def test_a_setting_is_converted_to_its_type(bsuite, name, text, value):
         ("train.gamma", True, "train.gamma must be float; got True"),
         ("train.max_seconds", "long", "train.max_seconds must be float or None; got 'long'"),
         ("train.normalize_rewards", "yes", "normalize_rewards must be true or false; got 'yes'"),
+        ("policy.normalize_observations", 1, "must be true or false or None; got 1"),
         ("train.normalize_rewards", 1, "train.normalize_rewards must be true or false; got 1"),
         ("train.normalize_rewards", [], r"train.normalize_rewards must be true or false; got \[\]"),
         ("vec.backend", "serial", "vec.backend must be 'Serial' or 'Multiprocessing' or 'Ray'; go"),

@@ -1,16 +1,19 @@
 """A curriculum changes the environments at episode ends, and continues after a resume."""
 
+import json
 import os
 
 import gymnasium
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
 from pufferlib import vector
 from pufferlib.exceptions import SettingError
 from pufferlib.models import Default
 from pufferlib.ppo import TrainConfig, Trainer
+from pufferlib.runs import Run
 from pufferlib.training.curriculum import Curriculum
 from pufferlib.training.distributed import DistributedContext
 from pufferlib.wrappers import EpisodeStats
@@ -83,6 +86,24 @@ def test_means_of_episodes_start_again_at_a_change():
     assert trainer.episodes.means() == {}
     # Of each environment the end of an episode of level 10, which does not count, then one of 20.
     assert trainer.step()["episode/episode_return"] == 100
+
+
+def test_agents_that_leave_early_count_with_their_game(tmp_path):
+    """At the change, after eight steps, one agent has left a game that lasts two steps more."""
+    settings = {
+        "env.curriculum": "evaluated_environments:rise",
+        "vec.backend": "Serial",
+        "vec.num_envs": 1,
+    }
+    settings |= {"train.horizon": 8, "train.minibatches": 1, "train.total_timesteps": 22}
+    settings |= {"eval.share": 0, "run": tmp_path / "run", "policy.hidden_size": 8}
+    Run.configure("evaluated_environments:Leaving", settings).train(Console(quiet=True))
+    lines = [json.loads(each) for each in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    # A game is seven steps of agents. Of level 20: two steps of one agent, five of the other.
+    assert [line["episode/episode_return"] for line in lines] == [
+        (50 + 20 + 20) / 3,
+        (100 + 40) / 2,
+    ]
 
 
 def test_a_resumed_run_continues_its_curriculum(tmp_path):

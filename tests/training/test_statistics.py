@@ -164,45 +164,25 @@ def test_an_episode_that_both_wrappers_report_counts_once():
     assert statistics.state_dict() == {"episode_return": [5.0], "episode_length": [3.0]}
 
 
-def episode(returned, length, is_recorded):
-    """Return the info of EpisodeStats, or that of Gymnasium's RecordEpisodeStatistics."""
-    if is_recorded:
-        return {"episode": {"r": returned, "l": length, "t": 0.1}}
-    return {"episode_return": returned, "episode_length": length}
-
-
-@pytest.mark.parametrize("is_recorded", [False, True])
-def test_episodes_of_the_task_before_count_until_one_of_the_present_task_ends(is_recorded):
+def test_what_ends_counts_until_the_task_before_is_left_and_then_only_what_follows():
     statistics = EpisodeStatistics()
-    statistics.step([episode(1.0, 1, is_recorded)])
+    statistics.add([{"episode_return": 1.0}])
     statistics.begin_task()
     assert (statistics.means(), statistics.are_current) == ({}, False)
-    statistics.step([{"apples": 2}])
-    statistics.step([episode(10.0, 2, is_recorded)])  # reset in the step before the change
-    assert statistics.means()["episode_return"] == 10
-    assert (statistics.are_current, statistics.state_dict()) == (False, {})
-    statistics.step([episode(20.0, 9, is_recorded), episode(3.0, 2, is_recorded)])
-    assert statistics.are_current
-    assert statistics.means() == {"episode_length": 2, "episode_return": 3}
-    statistics.step([episode(20.0, 4, is_recorded), episode(5.0, 3, is_recorded), {"apples": 4}])
-    assert statistics.means() == {"apples": 4, "episode_length": 2.5, "episode_return": 4}
-    assert statistics.state_dict()["episode_return"] == [3, 5]
-
-
-def test_a_return_without_a_length_is_of_the_present_task():
-    statistics = EpisodeStatistics()
-    statistics.begin_task()
-    statistics.step([{"episode_return": 1.0}])
-    assert statistics.are_current
-    assert statistics.means() == {"episode_return": 1}
-
-
-def test_new_episodes_everywhere_leave_none_of_the_task_before():
-    statistics = EpisodeStatistics()
-    statistics.begin_task()
-    statistics.step([episode(10.0, 5, False)])
-    statistics.begin_episodes()
+    statistics.add([{"episode_return": 10.0, "apples": 2}])
+    assert statistics.means() == {"apples": 2, "episode_return": 10}
+    assert statistics.state_dict() == {}  # a resumed run begins new episodes
+    statistics.leave_task_before()
     assert (statistics.means(), statistics.are_current) == ({}, True)
-    for length in (5, 1):
-        statistics.step([episode(10.0, length, False)])
-    assert statistics.means()["episode_length"] == 3
+    statistics.add([{"episode_return": 3.0}])
+    statistics.leave_task_before()  # once more
+    assert statistics.state_dict() == {"episode_return": [3]}
+
+
+def test_loaded_episodes_are_current():
+    statistics = EpisodeStatistics()
+    statistics.begin_task()
+    statistics.load_state_dict({"episode_return": [4.0]})
+    assert statistics.are_current
+    statistics.leave_task_before()
+    assert statistics.means() == {"episode_return": 4}
