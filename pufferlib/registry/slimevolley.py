@@ -126,13 +126,16 @@ env_creator = creator_of(FAMILY, make_env)
 def survival_first(
     progress: float, metrics: Mapping[str, float], attributes: Mapping[str, Any]
 ) -> Mapping[str, Any]:
-    """Add 0.01 to the reward of each step until games last 2,500 steps on average, then nothing.
+    """Add 0.01 to the reward of each step until rallies last, then nothing.
+
+    That is when games last 2,500 steps on average, or with a smaller `max_steps`, when players have
+    four of their five lives at the end.
 
     A curriculum for `env.curriculum`: a player that loses every point sees the same return whatever
     it does, so some trainings never learn to return the ball. The reward is that of
-    SlimeVolleySurvivalNoFrameskip-v0, of the package. With `max_steps` of 2,500 or less it would
-    never end.
+    SlimeVolleySurvivalNoFrameskip-v0, of the package.
     """
-    is_learned = metrics.get("episode/episode_length", 0.0) >= 2500
+    is_long = metrics.get("episode/episode_length", 0.0) >= 2500
+    is_learned = is_long or metrics.get("episode/lives", 0.0) >= 4
     reward = 0.0 if is_learned else attributes.get("survival_reward", 0.01)
     return {"survival_reward": reward}

@@ -74,11 +74,17 @@ def test_who_has_lost_five_points_has_lost_the_game():
 
 def test_survival_is_rewarded_until_games_are_long_and_not_again():
     chosen, attributes = [], {}
-    for length in (None, 600.0, 2499.0, 2500.0, 900.0):
-        metrics = {} if length is None else {"episode/episode_length": length}
+    for length, lives in ((None, None), (600, 0.0), (2499, 1.0), (2500, 1.0), (900, 0.0)):
+        metrics = {"episode/episode_length": length, "episode/lives": lives} if length else {}
         attributes = slimevolley.survival_first(0.5, metrics, attributes)
         chosen.append(attributes["survival_reward"])
     assert chosen == [0.01, 0.01, 0.01, 0, 0]
+
+
+@pytest.mark.parametrize(("lives", "expected"), [(3.9, 0.01), (4.0, 0)])
+def test_survival_in_short_games_is_rewarded_until_few_lives_are_lost(lives, expected):
+    metrics = {"episode/episode_length": 300, "episode/lives": lives}  # max_steps=300
+    assert slimevolley.survival_first(0.5, metrics, {}) == {"survival_reward": expected}
 
 
 def test_a_long_game_is_cut_off():
