@@ -133,17 +133,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     forked afterwards may hang: a thread may own a lock at that moment, which no thread releases in
     the child. Forks also take longer, 20 ms for each GB of memory that the process has by then.
 
-    Otherwise files with many tests come first: one of them that a worker begins last leaves the
-    other workers without work.
+    Of those without threads, and of Ray's, files with many tests come first: one of them that a
+    worker begins last leaves the other workers without work. The others keep their order: some
+    packages draw only if they come before others.
     """
     counts = Counter(item.path for item in items)
-    items.sort(
-        key=lambda item: (
-            _threads_it_leaves(item),
-            "processes" not in item.path.parts,
-            -counts[item.path],
-        )
-    )
+
+    def key(item: pytest.Item) -> tuple[int, bool, int]:
+        threads = _threads_it_leaves(item)
+        return threads, "processes" not in item.path.parts, -counts[item.path] * (threads < 2)
+
+    items.sort(key=key)
 
 
 def pytest_collection_finish() -> None:

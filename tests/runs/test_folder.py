@@ -29,6 +29,7 @@ from pufferlib.runs import Run
 from pufferlib.runs.checkpoints import CheckpointManager
 from pufferlib.runs.folder import latest_run, locked, new_folder
 from pufferlib.training import Trainer, checkpoint
+from pufferlib.training.statistics import EpisodeStatistics
 from pufferlib.vector import make
 
 # An update is 128 timesteps.
@@ -81,11 +82,10 @@ def test_damaged_provenance_is_refused_before_anything_starts(
     assert error.count("\n") == 1
 
 
-class Returns:
+class Returns(EpisodeStatistics):
     """Statistics that a test sets."""
 
-    def __init__(self):
-        self.mean = None
+    mean = None
 
     def means(self):
         return {} if self.mean is None else {"episode_return": self.mean}
