@@ -87,9 +87,8 @@ def drop(progress, metrics, attributes):
 class Leaving(pettingzoo.ParallelEnv):
     """Games of five steps that one agent leaves after two; a step is rewarded with the level."""
 
-    metadata = {"name": "leaving"}  # noqa: RUF012  (as PettingZoo declares it)
-
     def __init__(self):
+        self.metadata = {"name": "leaving"}
         self.possible_agents, self.agents, self.level = ["stays", "leaves"], [], 0
         self._spaces = Paid.observation_space, Paid.action_space
 

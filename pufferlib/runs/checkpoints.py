@@ -30,7 +30,8 @@ class CheckpointManager:
     hundred episodes of training, fewer at first, had the highest mean return. They judge again
     once the budget covers no further evaluation, as their episodes have become longer. Returns are
     compared only if they are of the same task: with other arguments of the environment, other
-    attributes from a curriculum or other settings of evaluations, judging starts over.
+    attributes from a curriculum or other settings of evaluations, judging starts over. Where
+    episodes judge, `best.pt` has the latest weights until those of the task before have ended.
 
     Args:
         folder: of the run.

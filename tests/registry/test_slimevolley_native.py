@@ -65,24 +65,27 @@ def test_many_games_are_those_of_as_many_environments(seed, max_steps, expected)
 
 
 def test_a_reward_for_survival_counts_from_the_next_game_on_as_in_one_environment():
-    make, rows, quiet = slimevolley.make_env, 4, []
+    make, rows, current, num_ends = slimevolley.make_env, 4, 0.0, 0
+    expected = np.zeros(rows, np.float32)  # of a step without a point, by game
     with (
-        closing(vector.make(make, env_kwargs={"num_envs": rows, "max_steps": 100})) as many,
-        closing(vector.make(make, env_kwargs={"max_steps": 100}, num_envs=rows)) as games,
+        closing(vector.make(make, env_kwargs={"num_envs": rows})) as many,
+        closing(vector.make(make, num_envs=rows)) as games,
     ):
         for vecenv in (many, games):
             vecenv.reset(seed=0)
-        for step, actions in enumerate(presses(rows, 300, 0)):
-            if step in (50, 150):  # in the middle of games, which are of 100 steps
+        for step, actions in enumerate(presses(rows, 1300, 0)):
+            if step in (50, 650):  # in the middle of games, which end one by one
+                current = 0.01 if step == 50 else 0.0
                 for vecenv in (many, games):
-                    reward = 0.01 if step == 50 else 0.0
-                    vecenv.set_attr("survival_reward", [reward] * vecenv.num_envs)
-            found, expected = (vecenv.step(actions) for vecenv in (many, games))
-            same_bytes(found[1], expected[1])
-            assert found[-1] == expected[-1]
-            quiet.append({float(each) for each in found[1] if abs(each) < 0.5})  # without a point
-    begun = [set().union(*quiet[start : start + 100]) for start in (0, 100, 200)]
-    assert begun == [{0}, {float(np.float32(0.01))}, {0}]
+                    vecenv.set_attr("survival_reward", [current] * vecenv.num_envs)
+            found, same = (vecenv.step(actions) for vecenv in (many, games))
+            same_bytes(found[1], same[1])
+            assert found[-1] == same[-1]
+            is_quiet = np.abs(found[1]) < 0.5  # no point is won
+            np.testing.assert_array_equal(found[1][is_quiet], expected[is_quiet])
+            expected[found[2]] = current
+            num_ends += int(found[2].sum())
+    assert num_ends >= 2 * rows
 
 
 def test_courts_of_two_players_are_the_packages_games():
