@@ -29,16 +29,23 @@ class ActionHeads(nn.Module):
             each action, the same in all states (Schulman et al. 2017, arXiv:1707.06347, 6.1).
             "state-dependent": a layer computes it; its logarithm is clamped to [-5, 2], the range
             of CleanRL's SAC. "squashed": that, and tanh of the sample, which never leaves the
-            bounds of an action (Haarnoja et al. 2018, arXiv:1801.01290, appendix C). The standard
-            deviations begin near 1.
+            bounds of an action (Haarnoja et al. 2018, arXiv:1801.01290, appendix C).
+        initial_std: what the standard deviations are at first, before tanh, or near it where they
+            depend on the state.
 
     Attributes:
         is_continuous: some of the heads are Gaussians.
+        gaussian: the kind of them.
+        initial_std: as given.
         description: of the environment.
     """
 
     def __init__(
-        self, env: HasSpaces, hidden_size: int, gaussian: Gaussian = "independent"
+        self,
+        env: HasSpaces,
+        hidden_size: int,
+        gaussian: Gaussian = "independent",
+        initial_std: float = 1.0,
     ) -> None:
         super().__init__()
         self.description = description = describe(env)
@@ -47,11 +54,18 @@ class ActionHeads(nn.Module):
         self._widths, self._is_continuous = _widths(space, layout)
         self.layer = layer_init(nn.Linear(hidden_size, sum(self._widths)), std=0.01)
         self.is_continuous = any(self._is_continuous)
+        self.initial_std = initial_std
         self.set_gaussian(gaussian)
 
-    def set_gaussian(self, gaussian: Gaussian) -> None:
-        """Use other Gaussians, with new weights for their standard deviations."""
-        self._is_squashed = gaussian == "squashed"
+    def set_gaussian(self, gaussian: Gaussian, initial_std: float | None = None) -> None:
+        """Use other Gaussians, with new weights for their standard deviations.
+
+        Args:
+            gaussian: the kind of them.
+            initial_std: what they are at first; None: the `initial_std` of before.
+        """
+        self.gaussian = gaussian
+        self.initial_std = initial_std = self.initial_std if initial_std is None else initial_std
         for name in ("log_std", "log_std_layer"):
             if hasattr(self, name):
                 delattr(self, name)
@@ -59,11 +73,13 @@ class ActionHeads(nn.Module):
             return
         kinds = zip(self._widths, self._is_continuous, strict=True)
         count = sum(width for width, is_continuous in kinds if is_continuous)
+        device = self.layer.weight.device
         if gaussian == "independent":
-            self.log_std = nn.Parameter(torch.zeros(count, device=self.layer.weight.device))
+            log_std = torch.full((count,), math.log(initial_std), device=device)
+            self.log_std = nn.Parameter(log_std)
         else:
-            new = nn.Linear(self.layer.in_features, count, device=self.layer.weight.device)
-            self.log_std_layer = layer_init(new, std=0.01)
+            new = nn.Linear(self.layer.in_features, count, device=device)
+            self.log_std_layer = layer_init(new, std=0.01, bias=math.log(initial_std))
 
     def forward(self, hidden: Tensor) -> Heads:
         """Return logits, or a list of logits and Normals, for `hidden` (B, hidden_size)."""
@@ -80,7 +96,7 @@ class ActionHeads(nn.Module):
                 stop = start + piece.shape[-1]
                 std = log_std[..., start:stop].exp().expand_as(piece)
                 start = stop
-                if self._is_squashed:
+                if self.gaussian == "squashed":
                     heads.append(TanhNormal(piece, std))
                 else:
                     heads.append(Normal(piece, std, validate_args=False))

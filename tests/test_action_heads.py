@@ -64,12 +64,14 @@ def test_the_standard_deviation_depends_on_the_state_within_limits(gaussian):
         assert {round(value, 4) for value in normal.scale.log().ravel().tolist()} == expected
 
 
+@pytest.mark.parametrize(("given", "expected"), [({}, 1.0), ({"initial_std": 0.25}, 0.25)])
 @pytest.mark.parametrize("gaussian", ["independent", "state-dependent", "squashed"])
-def test_a_new_policy_has_a_standard_deviation_near_1(gaussian):
-    heads = ActionHeads(GymnasiumPufferEnv(Sampler(Discrete(2), MIXED)), HIDDEN, gaussian)
+def test_a_new_policy_has_its_initial_standard_deviation_everywhere(gaussian, given, expected):
+    heads = ActionHeads(GymnasiumPufferEnv(Sampler(Discrete(2), MIXED)), HIDDEN, gaussian, **given)
     head = heads(torch.randn(ROWS, HIDDEN))[0]
     scale = (head.normal if gaussian == "squashed" else head).scale
-    torch.testing.assert_close(scale, torch.ones(ROWS, 2), atol=0.1, rtol=0)
+    torch.testing.assert_close(scale, torch.full((ROWS, 2), expected), atol=0, rtol=0.1)
+    assert heads.gaussian == gaussian
 
 
 def test_squashed_actions_stay_within_the_bounds():

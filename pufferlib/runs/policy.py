@@ -130,20 +130,22 @@ def _set_gaussian(policy: nn.Module, settings: PolicyConfig, given: Collection[s
     """Give the Gaussians of `policy` the standard deviations that the settings ask for.
 
     Raises:
-        SettingError: it has none, and the setting was given.
+        SettingError: it has none, and a setting of them was given.
     """
-    if settings.gaussian is None:
+    asked = {"gaussian": settings.gaussian, "initial_std": settings.initial_std}
+    names = [f"policy.{name}" for name, value in asked.items() if value is not None]
+    if not names:
         return
     heads = [each for each in policy.modules() if isinstance(each, ActionHeads)]
     continuous = [each for each in heads if each.is_continuous]
-    if not continuous and "policy.gaussian" in given:
+    if not continuous and (without_effect := [name for name in names if name in given]):
         raise SettingError(
-            f"policy.gaussian has no effect: {type(policy).__name__} has "
+            f"{without_effect[0]} has no effect: {type(policy).__name__} has "
             f"{'no continuous actions here' if heads else 'no pufferlib.models.ActionHeads'}. "
             f"Leave it out."
         )
     for each in continuous:
-        each.set_gaussian(settings.gaussian)
+        each.set_gaussian(settings.gaussian or each.gaussian, settings.initial_std)
 
 
 def _set_uint8(policy: nn.Module, settings: PolicyConfig, given: Collection[str]) -> None:

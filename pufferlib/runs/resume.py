@@ -16,6 +16,7 @@ FIXED = {
     "policy.critic": _WEIGHTS,
     "policy.normalize_observations": _WEIGHTS,
     "policy.gaussian": _WEIGHTS,
+    "policy.initial_std": "its standard deviations are among the weights of the checkpoint",
     "policy.uint8": _WEIGHTS,
     "policy.rescale_actions": "its policy has learned actions in that scale",
     "policy.agents": _WEIGHTS,

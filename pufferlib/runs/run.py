@@ -280,10 +280,16 @@ class Run:
 
         Raises:
             CheckpointError: it cannot be read, or is of another architecture or other spaces.
-            SettingError: one of the two runs has normalized returns, and not the other.
+            SettingError: one of the two runs has normalized returns, and not the other; or
+                `policy.initial_std` is given.
         """
         if self.init is None:
             return
+        if "policy.initial_std" in self.given:
+            raise SettingError(
+                f"policy.initial_std has no effect: the standard deviations are among the weights "
+                f"of {self.init}. Leave it out."
+            )
         try:
             self.check_checkpoint(self.init)
         except CheckpointError as error:

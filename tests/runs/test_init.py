@@ -116,6 +116,15 @@ def test_the_scale_of_values_comes_with_the_value_head(tmp_path, capsys):
         assert not (tmp_path / "other").exists()
 
 
+def test_an_initial_standard_deviation_is_refused_as_it_has_no_effect(tmp_path, capsys):
+    source = Run.configure("Pendulum-v1", {**SMALL, "run": tmp_path / "source"}).train(QUIET)
+    words = ["train", "Pendulum-v1", "--init", str(source), "--policy.initial-std", "0.5", *FLAGS]
+    assert main([*words, "--run", str(tmp_path / "new")]) == 2
+    error = capsys.readouterr().err
+    assert f"no effect: the standard deviations are among the weights of {source}" in error
+    assert not (tmp_path / "new").exists()
+
+
 def test_what_does_not_fit_is_refused_before_anything_starts(trained, tmp_path, capsys):
     for task, flags, reason in (
         ("Acrobot-v1", [], "same spaces of observations"),

@@ -1,6 +1,7 @@
 """The policy of a run: which one, its arguments, its memory, its weights."""
 
 import functools
+import math
 from contextlib import closing
 
 import gymnasium
@@ -14,7 +15,13 @@ from pufferlib import emulation, registry, vector
 from pufferlib.config import PolicyConfig
 from pufferlib.distributions import TanhNormal
 from pufferlib.exceptions import ArgumentError, NotInstalledError, SettingError, UnknownNameError
-from pufferlib.models import Default, GRUWrapper, LSTMWrapper, NormalizedObservations
+from pufferlib.models import (
+    ActionHeads,
+    Default,
+    GRUWrapper,
+    LSTMWrapper,
+    NormalizedObservations,
+)
 from pufferlib.policies import POLICIES
 from pufferlib.pytorch import action_converter
 from pufferlib.runs.policy import check_policy, make_policy, policy_class
@@ -368,11 +375,39 @@ def test_the_settings_choose_the_gaussian_of_continuous_actions(name, gaussian):
     env.close()
 
 
-def test_a_gaussian_for_a_policy_without_one_is_refused_if_it_was_given(vecenv, mine):
+@pytest.mark.parametrize(("initial_std", "expected"), [(None, 2.0), (0.25, 0.25)])
+@pytest.mark.parametrize("gaussian", [None, "state-dependent"])
+def test_the_settings_choose_the_initial_standard_deviation(gaussian, initial_std, expected):
+    def wide(env):
+        policy = Default(env)
+        policy.decoder = ActionHeads(env, policy.hidden_size, initial_std=2.0)
+        return policy
+
+    env = emulation.GymnasiumPufferEnv(gymnasium.make("Pendulum-v1"))
+    settings = PolicyConfig(
+        gaussian=gaussian, initial_std=initial_std, normalize_observations=False
+    )
+    policy = make_policy(settings, wide, env, seed=0)
+    heads, _ = policy(torch.zeros(2, 3))
+    torch.testing.assert_close(heads[0].scale, torch.full((2, 1), expected))
+    assert hasattr(policy.decoder, "log_std_layer") == (gaussian == "state-dependent")
+    env.close()
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, math.inf, math.nan])
+def test_an_impossible_initial_standard_deviation_is_refused(value):
+    with pytest.raises(SettingError, match=rf"policy.initial_std must be positive; got {value}"):
+        PolicyConfig(initial_std=value).check()
+
+
+@pytest.mark.parametrize(("setting", "value"), [("gaussian", "squashed"), ("initial_std", 0.5)])
+def test_a_gaussian_for_a_policy_without_one_is_refused_if_it_was_given(
+    vecenv, mine, setting, value
+):
     for name, match in (
         ("default", "no effect: Default has no continuous actions here"),
         (mine("Mine"), "no effect: Mine has no pufferlib.models.ActionHeads"),
     ):
-        assert made(vecenv, name=name, gaussian="squashed") is not None  # from a preset
-        with pytest.raises(SettingError, match=match):
-            made(vecenv, name=name, gaussian="squashed", given=["policy.gaussian"])
+        assert made(vecenv, name=name, **{setting: value}) is not None  # from a preset
+        with pytest.raises(SettingError, match=f"policy.{setting} has {match}"):
+            made(vecenv, name=name, **{setting: value}, given=[f"policy.{setting}"])

@@ -138,6 +138,7 @@ OTHER = dict.fromkeys(FIXED, 4) | {
     "policy.critic": "shared",
     "policy.normalize_observations": True,
     "policy.gaussian": "squashed",
+    "policy.initial_std": 0.5,
     "policy.uint8": "scaled",
     "policy.rescale_actions": False,
     "policy.agents": "by-name",
