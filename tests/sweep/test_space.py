@@ -163,6 +163,17 @@ def test_the_default_space_holds_every_preset():
             assert low < high
 
 
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [(None, None), (0.5, "log 0.1 1.0"), (0.05, "log 0.05 1.0"), (2.0, "log 0.1 2.0")],
+)
+def test_the_default_space_has_an_initial_standard_deviation_if_the_preset_has(given, line):
+    policy = dataclasses.replace(CONFIG.policy, initial_std=given)
+    config = dataclasses.replace(CONFIG, policy=policy)
+    lines, _ = default_space(config, rows=64, is_recurrent=False)
+    assert lines.get("policy.initial_std") == line
+
+
 def test_sweep_tables_of_presets_are_read(tmp_path):
     (tmp_path / "bandit.toml").write_text(
         '[sweep]\ntrials = 7\n[sweep.space]\ntrain.gamma = "logit 0.9 0.99"\n'
