@@ -145,9 +145,10 @@ class Run:
         """
         arguments = self.config.vec.options()
         if num_envs is not None and arguments:
-            # The number of workers in the settings need not divide another num_envs.
+            # The number of workers in the settings need not divide another num_envs, nor will the
+            # caller always have a worker beside it.
             arguments["num_workers"] = num_envs if self.source.is_one_per_process else None
-            arguments["batch_size"] = None
+            arguments["batch_size"], arguments["caller_steps"] = None, False
         return make(
             self.creator(),
             env_kwargs=self.config.env.kwargs,

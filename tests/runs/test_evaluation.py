@@ -2,6 +2,7 @@
 
 import io
 import re
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -18,6 +19,15 @@ def test_environments_that_allow_one_per_process_have_one_each(capsys):
     flags = ["--env.kwargs.max-episode-steps", "8", "--episodes", "2"]
     assert main(["eval", "stable_retro", *flags]) == 0
     assert "return of 2 episodes, seeds from 1000000" in capsys.readouterr().out
+
+
+def test_a_run_whose_caller_steps_is_evaluated_on_any_number_of_environments():
+    vec = {"backend": "Multiprocessing", "num_envs": 2, "num_workers": 2, "caller_steps": True}
+    run = Run.configure("CartPole-v1", {f"vec.{name}": value for name, value in vec.items()})
+    for episodes in (2, 3):
+        assert len(run.evaluate(None, episodes)["random"].returns) == episodes
+    with closing(run.make_vecenv(1)) as vecenv:
+        assert vecenv.num_envs == 1
 
 
 def test_agents_of_one_game_are_counted_by_game(capsys):
