@@ -12,6 +12,7 @@ from pufferlib.annotations import Space
 from pufferlib.distributions import Heads, TanhNormal
 from pufferlib.emulation.actions import ActionLayout
 from pufferlib.emulation.description import HasSpaces, describe
+from pufferlib.exceptions import ArgumentError
 from pufferlib.pytorch import layer_init
 
 Gaussian = Literal["independent", "state-dependent", "squashed"]
@@ -30,14 +31,18 @@ class ActionHeads(nn.Module):
             "state-dependent": a layer computes it; its logarithm is clamped to [-5, 2], the range
             of CleanRL's SAC. "squashed": that, and tanh of the sample, which never leaves the
             bounds of an action (Haarnoja et al. 2018, arXiv:1801.01290, appendix C).
-        initial_std: what the standard deviations are at first, before tanh, or near it where they
-            depend on the state.
+        initial_std: the initial standard deviation, before tanh; approximate where it depends on
+            the state.
 
     Attributes:
         is_continuous: some of the heads are Gaussians.
         gaussian: the kind of them.
-        initial_std: as given.
+        initial_std: as last set.
         description: of the environment.
+
+    Raises:
+        ArgumentError: `initial_std` is not above 0 and finite, or beyond the limits of those that
+            depend on the state.
     """
 
     def __init__(
@@ -62,10 +67,21 @@ class ActionHeads(nn.Module):
 
         Args:
             gaussian: the kind of them.
-            initial_std: what they are at first; None: the `initial_std` of before.
+            initial_std: their initial value; None keeps the present `initial_std`.
+
+        Raises:
+            ArgumentError: see the class.
         """
-        self.gaussian = gaussian
-        self.initial_std = initial_std = self.initial_std if initial_std is None else initial_std
+        initial_std = self.initial_std if initial_std is None else initial_std
+        low, high = map(math.exp, _LOG_STD_BOUNDS)
+        if not 0 < initial_std < math.inf:
+            raise ArgumentError(f"initial_std must be above 0 and finite; got {initial_std}.")
+        if gaussian != "independent" and not low < initial_std < high:
+            raise ArgumentError(
+                f"initial_std must be between {low:.4f} and {high:.2f}, the limits of {gaussian} "
+                f"standard deviations; got {initial_std}."
+            )
+        self.gaussian, self.initial_std = gaussian, initial_std
         for name in ("log_std", "log_std_layer"):
             if hasattr(self, name):
                 delattr(self, name)

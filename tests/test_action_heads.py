@@ -1,5 +1,7 @@
 """The Gaussians of ActionHeads equal those of torch.distributions."""
 
+import math
+
 import pytest
 import torch
 from environments import Sampler
@@ -7,6 +9,7 @@ from gymnasium.spaces import Box, Dict, Discrete
 from torch.distributions import Categorical, Normal, TanhTransform, TransformedDistribution
 
 from pufferlib.emulation import GymnasiumPufferEnv
+from pufferlib.exceptions import ArgumentError
 from pufferlib.models import ActionHeads, Default
 from pufferlib.pytorch import sample_actions
 
@@ -72,6 +75,13 @@ def test_a_new_policy_has_its_initial_standard_deviation_everywhere(gaussian, gi
     scale = (head.normal if gaussian == "squashed" else head).scale
     torch.testing.assert_close(scale, torch.full((ROWS, 2), expected), atol=0, rtol=0.1)
     assert heads.gaussian == gaussian
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, math.inf, math.nan])
+def test_an_impossible_initial_standard_deviation_is_refused(value):
+    env = GymnasiumPufferEnv(Sampler(Box(-1, 1, (3,)), MIXED))
+    with pytest.raises(ArgumentError, match="initial_std must be above 0 and finite"):
+        ActionHeads(env, HIDDEN, initial_std=value)
 
 
 def test_squashed_actions_stay_within_the_bounds():

@@ -114,10 +114,10 @@ class PolicyConfig:
     appendix C). None: as the policy is written; those here are independent."""
 
     initial_std: float | None = None
-    """What the standard deviations of continuous actions are at first (`log_std_init` of
-    Stable-Baselines3 is its logarithm), where [-1, 1] is the range of an action with finite bounds.
-    Andrychowicz et al. 2021, arXiv:2006.05990, 3.2, advise 0.5 for locomotion. None: as the policy
-    is written; those here begin with 1."""
+    """Initial standard deviation of continuous actions, in half ranges of an action with finite
+    bounds, before tanh if squashed. With `rescale_actions` off it is in the environment's units, as
+    exp(log_std_init) of Stable-Baselines3. Andrychowicz et al. 2021, arXiv:2006.05990, 3.2, advise
+    to lower it for locomotion. None: as the policy is written; those here begin with 1."""
 
     agents: Literal["shared", "by-name"] | dict[str, Any] = "shared"
     """Which policy acts for which agent of a game. shared: one policy for all. by-name: one for the
@@ -137,7 +137,9 @@ class PolicyConfig:
         if self.hidden_size < 1:
             raise SettingError(f"policy.hidden_size must be at least 1; got {self.hidden_size}.")
         if self.initial_std is not None and not 0 < self.initial_std < math.inf:
-            raise SettingError(f"policy.initial_std must be positive; got {self.initial_std}.")
+            raise SettingError(
+                f"policy.initial_std must be above 0 and finite; got {self.initial_std}."
+            )
         check_json("policy.kwargs", self.kwargs)
         for name, agents in self.agents.items() if isinstance(self.agents, dict) else ():
             if not _are_texts([agents] if isinstance(agents, str) else agents):

@@ -130,7 +130,7 @@ def _set_gaussian(policy: nn.Module, settings: PolicyConfig, given: Collection[s
     """Give the Gaussians of `policy` the standard deviations that the settings ask for.
 
     Raises:
-        SettingError: it has none, and a setting of them was given.
+        SettingError: it has none, and a setting of them was given; or they cannot have that one.
     """
     asked = {"gaussian": settings.gaussian, "initial_std": settings.initial_std}
     names = [f"policy.{name}" for name, value in asked.items() if value is not None]
@@ -144,8 +144,11 @@ def _set_gaussian(policy: nn.Module, settings: PolicyConfig, given: Collection[s
             f"{'no continuous actions here' if heads else 'no pufferlib.models.ActionHeads'}. "
             f"Leave it out."
         )
-    for each in continuous:
-        each.set_gaussian(settings.gaussian or each.gaussian, settings.initial_std)
+    try:
+        for each in continuous:
+            each.set_gaussian(settings.gaussian or each.gaussian, settings.initial_std)
+    except ArgumentError as error:
+        raise SettingError(f"policy.{error}") from error
 
 
 def _set_uint8(policy: nn.Module, settings: PolicyConfig, given: Collection[str]) -> None:

@@ -145,8 +145,8 @@ class Run:
         """
         arguments = self.config.vec.options()
         if num_envs is not None and arguments:
-            # The number of workers in the settings need not divide another num_envs, nor will the
-            # caller always have a worker beside it.
+            # The workers of the settings need not divide another num_envs, and caller_steps needs
+            # two of them.
             arguments["num_workers"] = num_envs if self.source.is_one_per_process else None
             arguments["batch_size"], arguments["caller_steps"] = None, False
         return make(

@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 from pufferlib.config import Config
+from pufferlib.policies import POLICIES
 
 _LOWEST, _HIGHEST = 0.25, 4.0  # times the preset's value
 # Settings of the algorithm; a range is widened to the preset's value.
@@ -36,7 +37,8 @@ def default_space(config: Config, rows: int, is_recurrent: bool) -> tuple[dict[s
     lines = {"train.total_timesteps": _range("log", train.total_timesteps, 1.0)}
     lines["train.horizon"] = _range("power2", train.horizon)
     lines["policy.hidden_size"] = _range("power2", config.policy.hidden_size, most=1024)
-    if (std := config.policy.initial_std) is not None:
+    has_heads = config.policy.name is None or config.policy.name in POLICIES
+    if has_heads and (std := config.policy.initial_std) is not None:
         lines["policy.initial_std"] = f"log {min(0.1, std)} {max(1.0, std)}"
     if config.vec.num_workers is None and config.vec.batch_size is None:
         lines["vec.num_envs"] = _range("power2", config.vec.num_envs)

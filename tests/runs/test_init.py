@@ -123,6 +123,12 @@ def test_an_initial_standard_deviation_is_refused_as_it_has_no_effect(tmp_path, 
     error = capsys.readouterr().err
     assert f"no effect: the standard deviations are among the weights of {source}" in error
     assert not (tmp_path / "new").exists()
+    # As a setting of the first run, from its preset for example, it comes along.
+    own = {**SMALL, "policy.initial_std": 0.5, "run": tmp_path / "half"}
+    half = Run.configure("Pendulum-v1", own).train(QUIET)
+    run = Run.configure("Pendulum-v1", {**SMALL, "run": tmp_path / "new"}, init=half)
+    assert run.config.policy.initial_std == 0.5
+    run.train(QUIET)
 
 
 def test_what_does_not_fit_is_refused_before_anything_starts(trained, tmp_path, capsys):

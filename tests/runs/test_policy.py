@@ -394,9 +394,28 @@ def test_the_settings_choose_the_initial_standard_deviation(gaussian, initial_st
     env.close()
 
 
+def test_an_initial_standard_deviation_keeps_the_gaussian_of_a_policy():
+    def squashed(env):
+        policy = Default(env)
+        policy.decoder.set_gaussian("squashed")
+        return policy
+
+    env = emulation.GymnasiumPufferEnv(gymnasium.make("Pendulum-v1"))
+    settings = PolicyConfig(initial_std=0.25, normalize_observations=False)
+    heads, _ = make_policy(settings, squashed, env, seed=0)(torch.zeros(2, 3))
+    assert isinstance(heads[0], TanhNormal)
+    torch.testing.assert_close(heads[0].normal.scale, torch.full((2, 1), 0.25))
+    too_low = PolicyConfig(initial_std=0.001)
+    with pytest.raises(SettingError, match=r"policy.initial_std must be between 0.0067 and 7.39"):
+        make_policy(too_low, squashed, env, seed=0)
+    env.close()
+
+
 @pytest.mark.parametrize("value", [0.0, -1.0, math.inf, math.nan])
 def test_an_impossible_initial_standard_deviation_is_refused(value):
-    with pytest.raises(SettingError, match=rf"policy.initial_std must be positive; got {value}"):
+    with pytest.raises(
+        SettingError, match=rf"policy.initial_std must be above 0 and finite; got {value}"
+    ):
         PolicyConfig(initial_std=value).check()
 
 

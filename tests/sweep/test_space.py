@@ -165,10 +165,16 @@ def test_the_default_space_holds_every_preset():
 
 @pytest.mark.parametrize(
     ("given", "line"),
-    [(None, None), (0.5, "log 0.1 1.0"), (0.05, "log 0.05 1.0"), (2.0, "log 0.1 2.0")],
+    [
+        ({}, None),
+        ({"initial_std": 0.5}, "log 0.1 1.0"),
+        ({"initial_std": 0.05}, "log 0.05 1.0"),
+        ({"initial_std": 2.0, "name": "mlp"}, "log 0.1 2.0"),
+        ({"initial_std": 0.5, "name": "mine.py:Net"}, None),  # may have no Gaussians of ours
+    ],
 )
 def test_the_default_space_has_an_initial_standard_deviation_if_the_preset_has(given, line):
-    policy = dataclasses.replace(CONFIG.policy, initial_std=given)
+    policy = dataclasses.replace(CONFIG.policy, **given)
     config = dataclasses.replace(CONFIG, policy=policy)
     lines, _ = default_space(config, rows=64, is_recurrent=False)
     assert lines.get("policy.initial_std") == line

@@ -56,7 +56,7 @@ def actions_outside(run: History) -> Verdict | None:
     is_rescaled = run.setting("policy.rescale_actions")
     return Verdict(
         f"{clipped:.0%} of the actions are clipped, by {excess:.3g} half ranges on average",
-        "--train.entropy-coefficient 0, or a smaller initial standard deviation"
+        "--train.entropy-coefficient 0, or a smaller --policy.initial-std"
         if is_rescaled
         else "--policy.rescale-actions",
     )
