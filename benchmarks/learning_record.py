@@ -2,7 +2,7 @@
 
     python benchmarks/learning_record.py [RECORD]
 
-RECORD is a file that `defaults.py --record`, `presets.py --record` or `networks.py --record` has
+RECORD is a file that `--record` of `defaults.py`, `presets.py`, `standards.py` or `networks.py` has
 written, or `LEARN_RECORD=RECORD make learn`. Its rows are added to docs/records/learning.json,
 where they replace those of the same task; they are refused if their steps differ, or their seeds
 are fewer. From that the page is written: each table between its markers, `<!-- learning SECTION:

@@ -10,6 +10,7 @@ KEYS = {
     "defaults": ("task", "library"),
     "ocean": ("task", "variant"),
     "tasks": ("task",),
+    "standards": ("task", "actions"),
     "families": ("task",),
     "networks": ("task", "network", "seed"),
 }
@@ -80,6 +81,14 @@ def _seconds(row: Row) -> str:
     return low if low == high else f"{low} to {high}"
 
 
+def _published(row: Row) -> str:
+    """Return a published score, by whom, after how many steps; empty if there is none."""
+    value = row["published"]
+    if value is None:
+        return ""
+    return f"{value:.{_digits(value)}f} ({row['by']}, {row['published_steps']:,})"
+
+
 def _digits(value: float) -> int:
     """Return how many digits after the point say enough."""
     return 0 if abs(value) >= 10 else 2
@@ -119,6 +128,15 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         OF_SEEDS,
         Column("steps", _steps),
         Column("seconds", _seconds),
+    ),
+    "standards": (
+        Column("task", _task),
+        Column("actions", lambda row: row["actions"]),
+        Column("published (by, steps)", _published),
+        Column("random", lambda row: f"{row['random']:.{_digits(row['random'])}f}"),
+        OF_SEEDS,
+        Column("steps", _steps),
+        Column("CPU s", _seconds),
     ),
     "families": (
         Column("task", _task),

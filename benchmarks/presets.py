@@ -30,7 +30,6 @@ FIRST_SEED = 1_000_000
 # Of each family a task, its steps, and settings that differ from the preset.
 ROWS: dict[str, tuple[str, int] | tuple[str, int, dict[str, Any]]] = {
     "bsuite": ("bsuite/catch-v0", 100_000),
-    "box2d": ("BipedalWalker-v3", 2_000_000),
     "minigrid": ("BabyAI-GoToRedBallNoDists-v0", 200_000),
     "minihack": ("MiniHack-Room-Random-5x5-v0", 100_000),
     "nethack": ("NetHackScout-v0", 400_000, {"env.kwargs.max_episode_steps": 500}),
@@ -45,7 +44,6 @@ ROWS: dict[str, tuple[str, int] | tuple[str, int, dict[str, Any]]] = {
     "sisl": ("pursuit_v5", 300_000),
     "butterfly": ("knights_archers_zombies_v11", 200_000),
     "dm_control": ("dm_control/cheetah-run-v0", 200_000),
-    "mujoco": ("Hopper-v5", 500_000),
     "microrts": ("MicroRTS-8x8-workerRushAI", 80_000),
     "vizdoom": ("VizdoomBasic-v1", 50_000),
     "highway": ("highway-fast-v0", 10_000),

@@ -332,3 +332,35 @@ def test_defaults_are_compared_and_what_was_trained_is_kept(task, times, tmp_pat
         returns = results[libraries[row[2]]]["sampled"]
         assert len(returns) == len(results[libraries[row[2]]]["greedy"]) == 32
         assert row[5].split()[0] == f"{sum(returns) / 32:.2f}"
+
+
+@pytest.mark.long
+def test_presets_are_compared_with_published_scores_and_runs_are_kept(tmp_path):
+    script = [sys.executable, str(BENCHMARKS / "standards.py"), "Pendulum-v1", "--seeds", "1", "2"]
+    script += ["--timesteps", "2048", "--episodes", "4", "--runs", str(tmp_path)]
+    shown = []
+    for record in ("first.json", "second.json"):
+        command = [*script, "--record", str(tmp_path / record)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True)
+        shown.append([line.split(" | ") for line in done.stdout.splitlines()[2:]])
+    assert shown[0] == shown[1]
+    assert [row[:3] for row in shown[0]] == [
+        ["| `Pendulum-v1`", "sampled", ""],
+        ["| `Pendulum-v1`", "greedy", "-172 (RL Zoo, 100,000)"],
+    ]
+    for actions, row in zip(("sampled", "greedy"), shown[0], strict=True):
+        for seed, cell in enumerate(row[4:6], 1):
+            result = json.loads((tmp_path / "Pendulum-v1" / f"seed {seed}/result.json").read_text())
+            assert result["steps"] == 2048
+            mean, low, high = result[actions]
+            assert -3260 < low <= mean <= high < 0  # 200 steps cost at most 16.3 each
+            assert cell == f"{mean:.0f} [{low:.0f}, {high:.0f}]"
+    for other, advice in (
+        (["--timesteps", "4096"], "was trained with other settings. Remove it."),
+        (["--timesteps", "2048", "--episodes", "5"], "result.json is of 4 episodes. Remove it."),
+    ):
+        done = subprocess.run([*script, *other], capture_output=True, text=True, timeout=240)
+        assert done.returncode == 1
+        assert done.stdout.count(advice) == 2
+    (table,) = json.loads((tmp_path / "second.json").read_text())["tables"]
+    assert [sorted(row["seeds"]) for row in table["rows"]] == [["1", "2"]] * 2
