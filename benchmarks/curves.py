@@ -8,11 +8,10 @@ Each run is `puffer train TASK --train.seed SEED`, without other flags, in its o
 """
 
 import argparse
-import concurrent.futures
 import io
-import multiprocessing
 from pathlib import Path
 
+from processes import new_process_each
 from rich.console import Console
 
 from pufferlib.runs import Run
@@ -50,10 +49,7 @@ def main() -> None:
     if unknown := set(tasks) - set(SETS[arguments.set]):
         parser.error(f"no task {', '.join(unknown)}; there are {', '.join(SETS[arguments.set])}")
     runs = [(task, seed) for task in tasks for seed in arguments.seeds]
-    spawn = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(
-        arguments.jobs, spawn, max_tasks_per_child=1
-    ) as pool:
+    with new_process_each(arguments.jobs) as pool:
         folders = list(pool.map(train, *zip(*runs, strict=True), [arguments.runs] * len(runs)))
     plot(folders, METRICS[arguments.set], "timesteps", arguments.out)
 

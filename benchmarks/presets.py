@@ -13,13 +13,13 @@ curves.
 import argparse
 import concurrent.futures
 import io
-import multiprocessing
 import time
 from pathlib import Path
 from typing import Any
 
 from learning_record import LearningRecorder
 from learning_tables import COLUMNS, markdown
+from processes import new_process_each
 from record import add_argument, command
 from rich.console import Console
 
@@ -74,10 +74,7 @@ def main() -> None:
     columns = COLUMNS["families"]
     print(markdown(columns, []), flush=True)
     recorder = LearningRecorder(arguments.record, command())
-    spawn = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(
-        arguments.jobs, spawn, max_tasks_per_child=1
-    ) as pool:
+    with new_process_each(arguments.jobs) as pool:
         rows = {
             pool.submit(row, arguments.runs, arguments.episodes, *ROWS[family]): family
             for family in arguments.families

@@ -16,17 +16,16 @@ FOLDER/TASK/*` draws the curves.
 """
 
 import argparse
-import concurrent.futures
 import dataclasses
 import io
 import json
-import multiprocessing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from learning_record import LearningRecorder
 from learning_tables import columns, markdown
+from processes import new_process_each
 from record import add_argument, command
 from rich.console import Console
 
@@ -77,10 +76,7 @@ def main() -> None:
     if unknown := set(arguments.tasks) - set(PUBLISHED):
         parser.error(f"no task {', '.join(sorted(unknown))}; there are {', '.join(PUBLISHED)}")
     recorder = LearningRecorder(arguments.record, command())
-    spawn = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(
-        arguments.jobs, spawn, max_tasks_per_child=1
-    ) as pool:
+    with new_process_each(arguments.jobs) as pool:
         rest = arguments.runs, arguments.timesteps, arguments.episodes
         runs = [(task, seed) for task in arguments.tasks for seed in arguments.seeds]
         futures = {run: pool.submit(result_of, *run, *rest) for run in runs}
