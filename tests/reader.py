@@ -78,8 +78,13 @@ class Reader:
         return min(glob.glob(pattern))
 
     def _make(self, word: str, env: str) -> None:
-        """Make the run that a path is in, unless it is there."""
-        folder = Path(*Path(word).parts[:2])
+        """Make the run that a path is in, unless it is there.
+
+        It is the second part of the path, or where a pattern of folders ends.
+        """
+        parts = Path(word).parts
+        patterns = [at for at, part in enumerate(parts) if "*" in part and not Path(part).suffix]
+        folder = Path(*parts[: max([1, *patterns]) + 1])
         if not glob.glob(str(folder)):
             self._make_run(Path(str(folder).replace("*", _DATE)), env)
 
