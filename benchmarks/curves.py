@@ -20,7 +20,8 @@ from pufferlib.runs.curves import plot
 SETS = {
     "learning": (
         *("CartPole-v1", "Acrobot-v1", "Pendulum-v1", "LunarLander-v3"),
-        *("MiniGrid-Empty-8x8-v0", "MiniGrid-DoorKey-5x5-v0", "MiniHack-Room-5x5-v0"),
+        *("MiniGrid-Empty-8x8-v0", "MiniGrid-DoorKey-5x5-v0", "MiniGrid-DoorKey-8x8-v0"),
+        "MiniHack-Room-5x5-v0",
     ),
     "ocean": (
         *("squared", "bandit", "memory", "password", "stochastic", "continuous", "spaces"),

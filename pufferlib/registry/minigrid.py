@@ -13,6 +13,7 @@ Left out: the MiniGrid-WFC tasks, whose patterns minigrid 3.2.0 does not bring.
 
 import string
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pufferlib.registry._family import Family, creator_of, lazily
@@ -252,3 +253,15 @@ def make_env(
 
 
 env_creator = creator_of(FAMILY, make_env)
+
+
+def growing_rooms(
+    progress: float, metrics: Mapping[str, float], attributes: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Make rooms of 5x5 cells for 30% of the training, of 6x6 until half of it, then of 8x8.
+
+    A curriculum for `env.curriculum`, for MiniGrid-DoorKey-8x8: random play opens its door and
+    reaches the goal in one of a hundred episodes. The time limit is that of the whole task.
+    """
+    size = 5 if progress < 0.3 else 6 if progress < 0.5 else 8
+    return {"width": size, "height": size}

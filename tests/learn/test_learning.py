@@ -24,6 +24,7 @@ TASKS = {
     "LunarLander-v3": 200,  # "solved", by its documentation
     "MiniGrid-Empty-8x8-v0": 0.9,  # 1 minus the share of the time limit that it took
     "MiniGrid-DoorKey-5x5-v0": 0.9,
+    "MiniGrid-DoorKey-8x8-v0": 0.9,
     "MiniHack-Room-5x5-v0": 0.9,  # 1 at the goal, less 0.01 for a step that leads nowhere
 }
 

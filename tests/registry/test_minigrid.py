@@ -3,6 +3,7 @@
 import functools
 import subprocess
 import sys
+from contextlib import closing
 
 import gymnasium
 import minigrid as package  # registers the tasks
@@ -12,6 +13,7 @@ import torch
 from minigrid.core import constants
 from minigrid.envs.babyai.core import verifier
 
+from pufferlib import vector
 from pufferlib.registry import minigrid
 from pufferlib.testing import check_env
 
@@ -104,6 +106,19 @@ def test_the_policy_embeds_cells_however_few_are_seen():
     other[0, 2, 1] = torch.tensor([4, 3, 2])  # a locked door, minigrid.core.constants
     changed = (cells(image) != cells(other)).any(1)[0]
     assert changed.nonzero().tolist() == [[2, 1]]
+
+
+def test_rooms_grow_as_training_advances():
+    make = minigrid.env_creator("MiniGrid-DoorKey-8x8-v0")
+    found = []
+    with closing(vector.make(make, num_envs=2)) as vecenv:
+        for progress in (0.0, 0.29, 0.3, 0.49, 0.5, 1.0):
+            for name, value in minigrid.growing_rooms(progress, {}, {}).items():
+                vecenv.set_attr(name, [value] * 2)
+            vecenv.reset(seed=0)
+            found.append([(grid.width, grid.height) for grid in vecenv.get_attr("grid")])
+            assert vecenv.get_attr("max_steps") == [640, 640]  # that of 8x8, 10 * 8 * 8
+    assert found == [[(size, size)] * 2 for size in (5, 5, 6, 6, 8, 8)]
 
 
 def test_it_renders_without_a_display():
