@@ -10,7 +10,7 @@ from pufferlib import registry
 from pufferlib.cli.all import check_one_run, for_each
 from pufferlib.cli.parser import ENV_OR_ALL_HELP, Parser, add_settings
 from pufferlib.config import Config
-from pufferlib.exceptions import ArgumentError
+from pufferlib.exceptions import ArgumentError, UnknownNameError
 from pufferlib.runs import Run
 from pufferlib.runs.evaluation import policies_by_agent
 from pufferlib.runs.film import film
@@ -69,7 +69,7 @@ def _evaluate(env: str, console: Console, arguments: argparse.Namespace) -> dict
     """Evaluate a checkpoint and a random policy; return the cells of a row of a table."""
     path, seed, is_greedy = arguments.checkpoint, arguments.seed, arguments.greedy
     if path is None:
-        task = registry.resolve(env).name
+        task = _task(env)
         path = latest_checkpoint(task)
         console.print(
             f"Checkpoint: {path}"
@@ -116,3 +116,16 @@ def _evaluate(env: str, console: Console, arguments: argparse.Namespace) -> dict
             soft_wrap=True,
         )
     return {name: str(result) for name, result in results.items()}
+
+
+def _task(env: str) -> str:
+    """Return the name of the task that `env` means."""
+    try:
+        return registry.resolve(env).name
+    except UnknownNameError:
+        if not Path(env).exists():
+            raise
+        raise ArgumentError(
+            f"{env} is not an environment. If it is a run or a checkpoint, name the environment "
+            f"too: puffer eval ENV --checkpoint {env}"
+        ) from None

@@ -189,6 +189,10 @@ def test_a_signal_in_the_middle_of_an_update_waits_for_its_end(tmp_path, number)
         (["install", "nethack", "--constraint", "no.txt"], "no constraint file no.txt"),
         (["eval", "squared", "--episodes", "1"], "episodes must be at least 2"),
         (["eval", "squared", "--checkpoint", "none/c.pt"], "There is no checkpoint none/c.pt"),
+        (
+            ["eval", str(Path(__file__).parent)],
+            f"puffer eval ENV --checkpoint {Path(__file__).parent}",
+        ),
         (["train", "squared", "--train.horizon", "0"], "train.horizon must be at least 1; got 0"),
         (["train", "squared", "--train.device", "tpu"], "must be one of auto, cpu"),
         (["train", "squared", "--policy.hidden-size", "0"], "hidden_size must be at least 1; got"),
