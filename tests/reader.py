@@ -80,7 +80,7 @@ class Reader:
     def _make(self, word: str, env: str) -> None:
         """Make the run that a path is in, unless it is there.
 
-        It is the second part of the path, or where a pattern of folders ends.
+        Its folder is the first two parts of the path, or all up to the last folder with a wildcard.
         """
         parts = Path(word).parts
         patterns = [at for at, part in enumerate(parts) if "*" in part and not Path(part).suffix]

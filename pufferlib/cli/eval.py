@@ -14,7 +14,7 @@ from pufferlib.exceptions import ArgumentError, UnknownNameError
 from pufferlib.runs import Run
 from pufferlib.runs.evaluation import policies_by_agent
 from pufferlib.runs.film import film
-from pufferlib.runs.folder import CHECKPOINT, CONFIG, latest_checkpoint, refuse_group
+from pufferlib.runs.folder import CHECKPOINT, CONFIG, GROUP, latest_checkpoint, refuse_group
 from pufferlib.runs.terminal import print_change, print_comparison, replay, unfinished
 from pufferlib.runs.video import check_video
 
@@ -123,9 +123,10 @@ def _task(env: str) -> str:
     try:
         return registry.resolve(env).name
     except UnknownNameError:
-        if not Path(env).exists():
+        path = Path(env)
+        if not (path.suffix == ".pt" or (path / CONFIG).exists() or (path / GROUP).exists()):
             raise
         raise ArgumentError(
-            f"{env} is not an environment. If it is a run or a checkpoint, name the environment "
-            f"too: puffer eval ENV --checkpoint {env}"
+            f"{env} is a run or a checkpoint. Name its environment, too: "
+            f"puffer eval ENV --checkpoint {env}"
         ) from None

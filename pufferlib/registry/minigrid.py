@@ -260,8 +260,8 @@ def growing_rooms(
 ) -> Mapping[str, Any]:
     """Make rooms of 5x5 cells for 30% of the training, of 6x6 until half of it, then of 8x8.
 
-    A curriculum for `env.curriculum`, for MiniGrid-DoorKey-8x8: random play opens its door and
-    reaches the goal in one of a hundred episodes. The time limit is that of the whole task.
+    A curriculum for `env.curriculum`, for MiniGrid-DoorKey-8x8, whose goal random play reaches in
+    a few of a hundred episodes. The time limit is that of the whole task.
     """
     size = 5 if progress < 0.3 else 6 if progress < 0.5 else 8
     return {"width": size, "height": size}

@@ -189,10 +189,7 @@ def test_a_signal_in_the_middle_of_an_update_waits_for_its_end(tmp_path, number)
         (["install", "nethack", "--constraint", "no.txt"], "no constraint file no.txt"),
         (["eval", "squared", "--episodes", "1"], "episodes must be at least 2"),
         (["eval", "squared", "--checkpoint", "none/c.pt"], "There is no checkpoint none/c.pt"),
-        (
-            ["eval", str(Path(__file__).parent)],
-            f"puffer eval ENV --checkpoint {Path(__file__).parent}",
-        ),
+        (["eval", "runs/c.pt"], "puffer eval ENV --checkpoint runs/c.pt"),
         (["train", "squared", "--train.horizon", "0"], "train.horizon must be at least 1; got 0"),
         (["train", "squared", "--train.device", "tpu"], "must be one of auto, cpu"),
         (["train", "squared", "--policy.hidden-size", "0"], "hidden_size must be at least 1; got"),
@@ -232,6 +229,20 @@ def test_a_mistake_is_one_clear_line(capsys, arguments, expected):
     assert expected in errors
     assert errors.startswith(f"puffer {arguments[0]}: ")
     assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("config.json", "is a run or a checkpoint. Name its environment, too"),
+        ("seeds.json", "is a run or a checkpoint. Name its environment, too"),
+        ("notes.txt", "There is no environment"),
+    ],
+)
+def test_a_run_is_not_taken_for_an_environment(tmp_path, capsys, file, expected):
+    (tmp_path / file).touch()
+    assert main(["eval", str(tmp_path)]) == 2
+    assert expected in capsys.readouterr().err
 
 
 ARCHITECTURE = "another architecture"

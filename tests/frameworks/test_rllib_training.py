@@ -135,7 +135,7 @@ def test_env_runners_are_processes_with_vectorizers():
     results = algorithm.train()["env_runners"]
     algorithm.stop()
     assert results["num_env_steps_sampled_lifetime"] >= 256
-    assert 8 < results["episode_len_mean"] <= 64
+    assert 8 < results["episode_len_mean"] < 50
 
 
 SMALL_RUN = {

@@ -22,13 +22,13 @@ def make():
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_large_rewards_are_learned_with_normalized_returns_only(seed, tmp_path, capsys):
+def test_a_shared_critic_learns_large_rewards_with_normalized_returns_only(seed, tmp_path, capsys):
     (tmp_path / "scaled.py").write_text(SCALED)
     lengths = {}
     for is_normalized in (False, True):
         settings = {
             "run": tmp_path / str(is_normalized),
-            "policy.critic": "shared",  # its loss takes all of the gradient
+            "policy.critic": "shared",  # its loss is a million times as large
             "train.seed": seed,
             "train.total_timesteps": 60_000,
             "train.learning_rate": 1e-3,
