@@ -51,7 +51,7 @@ def test_memory_is_learned(memory, seed):
     )
     advantage = GAE(gamma=0.99, lmbda=0.95, value_network=critic, deactivate_vmap=True)
     loss = ClipPPOLoss(actor, critic, entropy_coeff=0.01)
-    optimizer = torch.optim.Adam(policy.parameters(), lr=3e-3, eps=1e-5)
+    optimizer = torch.optim.Adam(policy.parameters(), lr=2e-3, eps=1e-5)
     rewards = []
     for data in collector:  # (ENVS, STEPS)
         rewards.append(data["next", "reward"].sum().item() / data["next", "done"].sum().item())
