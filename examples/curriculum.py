@@ -57,7 +57,7 @@ def more_digits(
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--timesteps", type=int, default=60_000, help="of training")
+    parser.add_argument("--timesteps", type=int, default=80_000, help="of training")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--no-curriculum", action="store_true", help="whole locks from the start")
     given = parser.parse_args()
@@ -67,7 +67,6 @@ if __name__ == "__main__":
         "train.seed": given.seed,
         "train.horizon": 32,
         "train.learning_rate": 1e-3,
-        "train.anneal_learning_rate": False,
         "train.entropy_coefficient": 0.05,  # or it stops to explore before the next digit
         "vec.num_envs": 16,
         "vec.backend": "Serial",

@@ -36,5 +36,5 @@ def test_the_example_runs(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_lock_is_opened_with_the_curriculum_only(seed, tmp_path):
-    assert means_of(tmp_path, "--seed", seed)["sampled"] > 0.8
+    assert means_of(tmp_path, "--seed", seed)["sampled"] > 0.7
     assert means_of(tmp_path, "--seed", seed, "--no-curriculum")["sampled"] == 0
